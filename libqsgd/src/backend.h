@@ -1,0 +1,43 @@
+/* Instantiates the kernel bodies for the vocabulary included before it. BACKEND_NAME is the suffix. */
+#include <string.h>
+
+#include "crc32c.h"
+#include "kernels.h"
+
+/* Bodies are shared through constant arguments, which only inlining makes constant. */
+#define BODY static inline __attribute__((always_inline))
+
+#include "noise.h"
+#include "norm.h"
+#include "rans.h"
+#include "round.h"
+
+#define BACKEND_GLUE(a, b) a##b
+#define BACKEND_SYMBOL(name) BACKEND_GLUE(kernels_, name)
+#define BACKEND_STRING(name) BACKEND_QUOTE(name)
+#define BACKEND_QUOTE(name) #name
+
+#ifdef W_CRC
+static uint32_t kernel_crc32c(uint32_t crc, const uint8_t *p, size_t n) {
+    uint64_t wide = crc;
+    for (; n >= 8; n -= 8, p += 8) wide = vu_crc64(wide, p);
+    return crc32c_portable((uint32_t)wide, p, n);
+}
+#else
+#define kernel_crc32c crc32c_portable
+#endif
+
+const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
+    .name = BACKEND_STRING(BACKEND_NAME),
+    .crc32c = kernel_crc32c,
+    .max_bits = kernel_max_bits,
+    .sum_squares = kernel_sum_squares,
+    .sum_magnitudes = kernel_sum_magnitudes,
+    .noise = kernel_noise,
+    .round_uniform = kernel_round_uniform,
+    .round_table = kernel_round_table,
+    .values = kernel_values,
+    .values_add = kernel_values_add,
+    .rans_encode = kernel_rans_encode,
+    .rans_decode = kernel_rans_decode,
+};

@@ -1,0 +1,240 @@
+/* Bounds-safe bit streams, both orders (FORMAT.md section 1), and byte-wise little-endian integers.
+ *
+ * Writers never pass `end`: they go on counting and say so (`bits_full`), so that a code that does
+ * not fit is noticed once, at its end. Readers never pass `end`: beyond it they see zero bits and
+ * remember that they did (`bits_overrun`). */
+#ifndef QSGD_BITS_H
+#define QSGD_BITS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline uint16_t load_le16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
+
+static inline uint32_t load_le32(const uint8_t *p) {
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static inline uint64_t load_le64(const uint8_t *p) {
+    return (uint64_t)load_le32(p) | (uint64_t)load_le32(p + 4) << 32;
+}
+
+static inline uint64_t load_be64(const uint8_t *p) {
+    uint64_t v = 0;
+    for (int i = 0; i < 8; i++) v = v << 8 | p[i];
+    return v;
+}
+
+static inline void store_le16(uint8_t *p, uint16_t v) {
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+}
+
+static inline void store_le32(uint8_t *p, uint32_t v) {
+    store_le16(p, (uint16_t)v);
+    store_le16(p + 2, (uint16_t)(v >> 16));
+}
+
+static inline void store_le64(uint8_t *p, uint64_t v) {
+    store_le32(p, (uint32_t)v);
+    store_le32(p + 4, (uint32_t)(v >> 32));
+}
+
+/* Position of the highest set bit; v > 0. */
+static inline unsigned floor_log2(uint64_t v) { return 63U - (unsigned)__builtin_clzll(v); }
+
+/* ---- LSB-first ------------------------------------------------------------------------------ */
+
+struct lsb_writer {
+    uint8_t *p, *end;
+    uint64_t acc; /* bits not yet stored, lowest first */
+    unsigned held; /* bits in acc, < 8 between calls */
+    bool full;
+};
+
+static inline void lsb_write_init(struct lsb_writer *w, uint8_t *p, uint8_t *end) {
+    *w = (struct lsb_writer){p, end, 0, 0, false};
+}
+
+/* count <= 56; bits of value above count must be 0. */
+static inline void lsb_write(struct lsb_writer *w, uint64_t value, unsigned count) {
+    w->acc |= value << w->held;
+    w->held += count;
+    if (w->end - w->p >= 8) {
+        store_le64(w->p, w->acc);
+        w->p += w->held >> 3;
+        w->acc >>= w->held & ~7U;
+        w->held &= 7;
+        return;
+    }
+    for (; w->held >= 8; w->held -= 8, w->acc >>= 8) {
+        if (w->p == w->end) {
+            w->full = true;
+        } else {
+            *w->p++ = (uint8_t)w->acc;
+        }
+    }
+}
+
+/* Pads with zero bits; returns the byte after the stream, or NULL if it did not fit. */
+static inline uint8_t *lsb_write_end(struct lsb_writer *w) {
+    if (w->held > 0) lsb_write(w, 0, 8 - w->held);
+    return w->full ? NULL : w->p;
+}
+
+struct bit_reader {
+    const uint8_t *p, *end; /* next byte not yet in acc */
+    uint64_t acc;           /* LSB-first: next bit lowest; MSB-first: next bit highest */
+    unsigned held;          /* valid bits in acc; may include zero bits past the end */
+    unsigned past;          /* bits in acc that lie past the end */
+    bool overrun;           /* bits past the end were consumed */
+};
+
+static inline void bit_read_init(struct bit_reader *r, const uint8_t *p, const uint8_t *end) {
+    *r = (struct bit_reader){p, end, 0, 0, 0, false};
+}
+
+/* After this, held >= 56. */
+static inline void lsb_refill(struct bit_reader *r) {
+    if (r->end - r->p >= 8) {
+        r->acc |= load_le64(r->p) << r->held;
+        r->p += (63 - r->held) >> 3;
+        r->held |= 56;
+        return;
+    }
+    while (r->held < 56) {
+        if (r->p < r->end) {
+            r->acc |= (uint64_t)*r->p++ << r->held;
+        } else {
+            r->past += 8;
+        }
+        r->held += 8;
+    }
+}
+
+/* count <= 56, and at most `held` bits since the last refill. */
+static inline uint64_t lsb_take(struct bit_reader *r, unsigned count) {
+    uint64_t value = r->acc & (((uint64_t)1 << count) - 1);
+    r->acc >>= count;
+    r->held -= count;
+    if (r->past > r->held) {
+        r->overrun = true;
+        r->past = r->held;
+    }
+    return value;
+}
+
+static inline uint64_t lsb_read(struct bit_reader *r, unsigned count) {
+    lsb_refill(r);
+    return lsb_take(r, count);
+}
+
+/* True if the stream is intact and only zero bits, fewer than 8, are left before `end`. */
+static inline bool lsb_read_end(struct bit_reader *r) {
+    lsb_refill(r);
+    unsigned left = r->held - r->past;
+    return !r->overrun && r->p == r->end && left < 8 && r->acc == 0;
+}
+
+/* ---- MSB-first ------------------------------------------------------------------------------ */
+
+struct msb_writer {
+    uint8_t *p, *end;
+    uint64_t acc; /* bits not yet stored, right-aligned */
+    unsigned held; /* < 8 between calls */
+    bool full;
+};
+
+static inline void msb_write_init(struct msb_writer *w, uint8_t *p, uint8_t *end) {
+    *w = (struct msb_writer){p, end, 0, 0, false};
+}
+
+/* count <= 56; bits of value above count must be 0. */
+static inline void msb_write(struct msb_writer *w, uint64_t value, unsigned count) {
+    w->acc = w->acc << count | value;
+    w->held += count;
+    while (w->held >= 8) {
+        w->held -= 8;
+        if (w->p == w->end) {
+            w->full = true;
+        } else {
+            *w->p++ = (uint8_t)(w->acc >> w->held);
+        }
+    }
+}
+
+static inline uint8_t *msb_write_end(struct msb_writer *w) {
+    if (w->held > 0) msb_write(w, 0, 8 - w->held);
+    return w->full ? NULL : w->p;
+}
+
+/* After this, held >= 56. */
+static inline void msb_refill(struct bit_reader *r) {
+    if (r->end - r->p >= 8) {
+        r->acc |= load_be64(r->p) >> r->held;
+        r->p += (63 - r->held) >> 3;
+        r->held |= 56;
+        return;
+    }
+    while (r->held < 56) {
+        if (r->p < r->end) {
+            r->acc |= (uint64_t)*r->p++ << (56 - r->held);
+        } else {
+            r->past += 8;
+        }
+        r->held += 8;
+    }
+}
+
+/* 1 <= count <= 56, and at most `held` bits since the last refill. */
+static inline uint64_t msb_take(struct bit_reader *r, unsigned count) {
+    uint64_t value = r->acc >> (64 - count);
+    r->acc <<= count;
+    r->held -= count;
+    if (r->past > r->held) {
+        r->overrun = true;
+        r->past = r->held;
+    }
+    return value;
+}
+
+static inline uint64_t msb_read(struct bit_reader *r, unsigned count) {
+    if (count == 0) return 0;
+    msb_refill(r);
+    return msb_take(r, count);
+}
+
+static inline bool msb_read_end(struct bit_reader *r) {
+    msb_refill(r);
+    unsigned left = r->held - r->past;
+    return !r->overrun && r->p == r->end && left < 8 && r->acc == 0;
+}
+
+/* ---- varint --------------------------------------------------------------------------------- */
+
+#define VARINT_MAX_BYTES 9
+
+static inline size_t varint_write(uint8_t *p, uint64_t v) {
+    size_t n = 0;
+    for (; v >= 128; v >>= 7) p[n++] = (uint8_t)(v | 128);
+    p[n++] = (uint8_t)v;
+    return n;
+}
+
+/* Returns bytes read, or 0 if the varint is cut short, too long or not the shortest form. */
+static inline size_t varint_read(const uint8_t *p, const uint8_t *end, uint64_t *v) {
+    uint64_t value = 0;
+    for (size_t n = 0; n < VARINT_MAX_BYTES && p + n < end; n++) {
+        value |= (uint64_t)(p[n] & 127) << (7 * n);
+        if (p[n] < 128) {
+            if (p[n] == 0 && n > 0) return 0;
+            *v = value;
+            return n + 1;
+        }
+    }
+    return 0;
+}
+
+#endif

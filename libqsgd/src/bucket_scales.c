@@ -1,0 +1,111 @@
+/* Scales of buckets: sums of blocks by the fixed 32-lane rule, then the norm (FORMAT.md section 4).
+ * Buckets longer than a chunk are summed block by block before the chunks start, so that any number of
+ * threads gives the same bits. Stage: tensor -> norm -> scale. */
+#include "quantise.h"
+
+enum sum_kind sum_kind_of(const struct qsgd_params *params) {
+    if (params->norm == QSGD_NORM_MEAN) return SUM_MAGNITUDES;
+    return params->norm == QSGD_NORM_MAX && !(params->clip > 0) ? SUM_NONE : SUM_SQUARES;
+}
+
+static struct bucket_sums block_sums(const struct quantiser *q, const float *x, size_t n) {
+    struct bucket_sums sums = {0, 0};
+    enum sum_kind kind = sum_kind_of(&q->params);
+    if (kind == SUM_NONE) {
+        sums.max_bits = q->kernels->max_bits(x, n);
+    } else if (kind == SUM_SQUARES) {
+        sums.max_bits = q->kernels->sum_squares(x, n, &sums.sum);
+    } else {
+        sums.max_bits = q->kernels->sum_magnitudes(x, n, &sums.sum);
+    }
+    return sums;
+}
+
+/* Adds partial sum `m` to its lane; folds at the end: FORMAT.md section 4.1. */
+struct lanes32 {
+    double lane[32];
+};
+
+static double lanes_fold(struct lanes32 *l) {
+    for (int half = 16; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) l->lane[i] += l->lane[i + half];
+    }
+    return l->lane[0];
+}
+
+double sums_combine(const struct bucket_sums *partials, uint64_t count) {
+    struct lanes32 lanes = {{0}};
+    for (uint64_t m = 0; m < count; m++) lanes.lane[m % 32] += partials[m].sum;
+    return lanes_fold(&lanes);
+}
+
+struct bucket_sums bucket_sums_of(const struct quantiser *q, const float *x, uint64_t len) {
+    if (len <= NORM_BLOCK) return block_sums(q, x, (size_t)len);
+    struct lanes32 lanes = {{0}};
+    struct bucket_sums total = {0, 0};
+    for (uint64_t i = 0, m = 0; i < len; i += NORM_BLOCK, m++) {
+        struct bucket_sums part = block_sums(q, x + i, (size_t)min_u64(NORM_BLOCK, len - i));
+        lanes.lane[m % 32] += part.sum;
+        total.max_bits = part.max_bits > total.max_bits ? part.max_bits : total.max_bits;
+    }
+    total.sum = lanes_fold(&lanes);
+    return total;
+}
+
+/* The stored scale of a bucket from its sums: the caller's, or by norm. */
+static float bucket_scale(const struct quantiser *q, const struct source *source, uint64_t bucket,
+                          const struct bucket_sums *sums) {
+    if (source->given == NULL) {
+        return scale_of_sums(&q->params, sums, layout_bucket_len(&q->layout, bucket));
+    }
+    float given;
+    memcpy(&given, source->given + bucket, sizeof given);
+    return scale_of_given(&q->params, given, sums->max_bits);
+}
+
+float scale_of_short_bucket(const struct quantiser *q, const struct source *source,
+                            uint64_t bucket, const float *x, double *sum_of_squares) {
+    struct bucket_sums sums = bucket_sums_of(q, x, layout_bucket_len(&q->layout, bucket));
+    *sum_of_squares = sums.sum;
+    return bucket_scale(q, source, bucket, &sums);
+}
+
+/* ---- buckets longer than a chunk ------------------------------------------------------------ */
+
+static uint64_t blocks_per_bucket(const struct layout *l) {
+    return div_up(l->bucket, NORM_BLOCK);
+}
+
+uint64_t quantise_big_blocks(const struct layout *l) {
+    if (l->per_bucket == 0) return 0;
+    return l->n / l->bucket * blocks_per_bucket(l) + div_up(l->n % l->bucket, NORM_BLOCK);
+}
+
+void quantise_big_block(const struct quantiser *q, const struct source *source, uint64_t block,
+                        struct quantise_scratch *scratch, struct bucket_sums *partials) {
+    const struct layout *l = &q->layout;
+    uint64_t bucket = block / blocks_per_bucket(l);
+    uint64_t start = block % blocks_per_bucket(l) * NORM_BLOCK;
+    uint64_t len = min_u64(NORM_BLOCK, layout_bucket_len(l, bucket) - start);
+    const float *x = source_read(source, bucket * l->bucket + start, len, scratch->elements);
+    partials[block] = block_sums(q, x, (size_t)len);
+}
+
+void quantise_big_scales(const struct quantiser *q, const struct source *source,
+                         const struct bucket_sums *partials, const struct scale_array *scales,
+                         struct topk_cut *cuts, struct quantise_scratch *scratch) {
+    const struct layout *l = &q->layout;
+    for (uint64_t bucket = 0; bucket < l->buckets; bucket++) {
+        uint64_t blocks = div_up(layout_bucket_len(l, bucket), NORM_BLOCK);
+        struct bucket_sums total = {0, sums_combine(partials, blocks)};
+        for (uint64_t i = 0; i < blocks; i++) {
+            if (partials[i].max_bits > total.max_bits) total.max_bits = partials[i].max_bits;
+        }
+        float scale = bucket_scale(q, source, bucket, &total);
+        scale_set(scales, bucket, scale);
+        if (cuts != NULL && !scale_is_idle(scale)) {
+            cuts[bucket] = topk_select(q, source, bucket, total.sum, scratch);
+        }
+        partials += blocks;
+    }
+}

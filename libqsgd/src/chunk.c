@@ -1,0 +1,116 @@
+/* Writes and reads payloads: chooses the mode, falls back to fixed width where a code would grow. */
+#include "chunk.h"
+
+#include <string.h>
+
+#include "bits.h"
+
+static uint64_t fixed_bytes(const struct levels *levels, uint64_t len, unsigned width) {
+    return (levels->kind == QSGD_LEVELS_OPEN ? 1 : 0) + div_up(len * width, 8);
+}
+
+uint64_t chunk_bound(const struct levels *levels, uint64_t len) {
+    return 2 + fixed_bytes(levels, len, floor_log2(levels_ranks(levels) - 1) + 1);
+}
+
+static bool all_equal(const int16_t *k, size_t len) {
+    return memcmp(k, k + 1, (len - 1) * sizeof *k) == 0;
+}
+
+static size_t write_head(bool dithered, uint8_t mode, uint8_t alpha, uint8_t *dst) {
+    dst[0] = mode;
+    if (dithered) dst[1] = alpha;
+    return dithered ? 2 : 1;
+}
+
+static size_t write_constant(bool dithered, int16_t k, uint8_t alpha, uint8_t *dst) {
+    size_t head = write_head(dithered, MODE_CONSTANT, alpha, dst);
+    return head + varint_write(dst + head, levels_zigzag(k));
+}
+
+size_t chunk_write(const struct code_chunk *chunk, bool dithered, const int16_t *k, uint8_t alpha,
+                   uint8_t *dst) {
+    const struct qsgd_code *code = code_find(chunk->code);
+    struct code_plan fixed;
+    code_fixed.plan(chunk, k, &fixed);
+    const size_t limit = (size_t)fixed_bytes(chunk->levels, chunk->len, fixed.width);
+    if (code->may_be_constant && all_equal(k, chunk->len)) {
+        return write_constant(dithered, k[0], alpha, dst);
+    }
+    if (code != &code_fixed) {
+        struct code_plan plan = {.body = NULL};
+        size_t head = write_head(dithered, MODE_CODED, alpha, dst);
+        code->plan(chunk, k, &plan);
+        size_t bytes = code->write(chunk, k, &plan, dst + head, limit);
+        if (bytes != SIZE_MAX) return head + bytes;
+    }
+    size_t head = write_head(dithered, MODE_FIXED, alpha, dst);
+    return head + code_fixed.write(chunk, k, &fixed, dst + head, limit);
+}
+
+size_t chunk_write_like(const struct code_chunk *chunk, bool dithered, const int16_t *k,
+                        uint8_t alpha, const struct chunk_form *like, uint8_t *dst, size_t cap) {
+    uint8_t head_bytes[2 + VARINT_MAX_BYTES];
+    size_t head = write_head(dithered, like->mode, alpha, head_bytes);
+    if (like->mode == MODE_CONSTANT) {
+        if (!all_equal(k, chunk->len)) return SIZE_MAX;
+        head = write_constant(dithered, k[0], alpha, head_bytes);
+    }
+    if (head > cap) return SIZE_MAX;
+    memcpy(dst, head_bytes, head);
+    if (like->mode == MODE_CONSTANT) return head;
+    const struct qsgd_code *code =
+        like->mode == MODE_FIXED ? &code_fixed : code_find(chunk->code);
+    size_t bytes = code->write(chunk, k, &like->plan, dst + head, cap - head);
+    return bytes == SIZE_MAX ? SIZE_MAX : head + bytes;
+}
+
+qsgd_status chunk_parse(const struct code_chunk *chunk, bool dithered, const uint8_t *p,
+                        size_t bytes, struct chunk_form *form, size_t *where) {
+    const struct qsgd_code *code = code_find(chunk->code);
+    const size_t head = dithered ? 2 : 1;
+    *where = 0;
+    if (bytes < head) return QSGD_ERR_CHUNK;
+    form->mode = p[0];
+    form->alpha = dithered ? p[1] : 0;
+    memset(&form->plan, 0, sizeof form->plan);
+    if (form->mode > MODE_CONSTANT || (code == &code_fixed && form->mode != MODE_FIXED) ||
+        (form->mode == MODE_CONSTANT && !code->may_be_constant)) {
+        return QSGD_ERR_CHUNK;
+    }
+    if (form->mode == MODE_CONSTANT) {
+        uint64_t rank = 0;
+        size_t used = varint_read(p + head, p + bytes, &rank);
+        *where = head;
+        if (used == 0 || rank > 65534) return QSGD_ERR_STREAM;
+        int32_t k = levels_unzigzag((uint32_t)rank);
+        if (!levels_has(chunk->levels, k)) return QSGD_ERR_STREAM;
+        form->constant = (int16_t)k;
+        *where = head + used;
+        return head + used == bytes ? QSGD_OK : QSGD_ERR_PADDING;
+    }
+    if (form->mode == MODE_FIXED) code = &code_fixed;
+    qsgd_status status = code->parse(chunk, p + head, bytes - head, &form->plan, where);
+    *where += head;
+    return status;
+}
+
+qsgd_status chunk_read(const struct code_chunk *chunk, const struct chunk_form *form, int16_t *k) {
+    if (form->mode == MODE_CONSTANT) {
+        for (size_t i = 0; i < chunk->len; i++) k[i] = form->constant;
+        return QSGD_OK;
+    }
+    const struct qsgd_code *code =
+        form->mode == MODE_FIXED ? &code_fixed : code_find(chunk->code);
+    return code->read(chunk, &form->plan, k);
+}
+
+const char *chunk_reason(qsgd_status status) {
+    switch (status) {
+    case QSGD_ERR_CHUNK: return "a chunk's mode is unknown, not the code's, or missing";
+    case QSGD_ERR_CODE_TABLE: return "a chunk's table is malformed or cut short";
+    case QSGD_ERR_STREAM: return "a chunk's symbols are malformed, run out, or name no level";
+    case QSGD_ERR_PADDING: return "a chunk has bits or bytes left over that are not zero padding";
+    default: return "a chunk is malformed";
+    }
+}

@@ -1,0 +1,39 @@
+/* The payload of one chunk: mode, damping, and the code's bytes (FORMAT.md sections 8 and 9). */
+#ifndef QSGD_CHUNK_H
+#define QSGD_CHUNK_H
+
+#include "codes.h"
+#include "error.h"
+#include "layout.h"
+
+enum { MODE_CODED = 0, MODE_FIXED = 1, MODE_CONSTANT = 2 };
+
+/* A payload whose tables were read and checked, or whose form another chunk takes over. */
+struct chunk_form {
+    uint8_t mode, alpha;
+    int16_t constant;
+    struct code_plan plan;
+};
+
+/* Bytes that suffice for a payload of len elements. */
+uint64_t chunk_bound(const struct levels *levels, uint64_t len);
+
+/* Writes the payload of k; dst holds chunk_bound bytes. Returns its length. */
+size_t chunk_write(const struct code_chunk *chunk, bool dithered, const int16_t *k, uint8_t alpha,
+                   uint8_t *dst);
+
+/* Writes it in the form of another frame's chunk; SIZE_MAX if k cannot be written so, or over cap. */
+size_t chunk_write_like(const struct code_chunk *chunk, bool dithered, const int16_t *k,
+                        uint8_t alpha, const struct chunk_form *like, uint8_t *dst, size_t cap);
+
+/* Reads mode, damping and tables. *where: offset of an error within the payload. */
+qsgd_status chunk_parse(const struct code_chunk *chunk, bool dithered, const uint8_t *p,
+                        size_t bytes, struct chunk_form *form, size_t *where);
+
+/* Reads the indices; every k written is a level. */
+qsgd_status chunk_read(const struct code_chunk *chunk, const struct chunk_form *form, int16_t *k);
+
+/* One sentence for the statuses of a payload. */
+const char *chunk_reason(qsgd_status status);
+
+#endif

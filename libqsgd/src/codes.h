@@ -1,0 +1,95 @@
+/* The integer codes: indices of one chunk to bytes and back (FORMAT.md section 8).
+ *
+ * Every code is a row of one table. Encoding is `plan` (choose tables and parameters from the
+ * indices) then `write`; decoding is `parse` (read and check tables and lengths, touch no index)
+ * then `read`. A plan that `parse` filled may also be given to `write`: that is how a frame's own
+ * tables are used again (qsgd_encode_indices with `like`). Adding a code: one file, one row in
+ * codes.c, FORMAT.md, reference.py. */
+#ifndef QSGD_CODES_H
+#define QSGD_CODES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "levels.h"
+#include "qsgd.h"
+
+struct kernels;
+
+#define CODE_TOKENS 64      /* tokens are below 63 */
+#define CODE_CLASSES 8      /* rans: at most this many tables */
+#define CODE_GROUP 128      /* rans: elements that share a class */
+#define CODE_HUFFMAN_BITS 12 /* huffman: longest codeword */
+
+/* What a code knows of its chunk. */
+struct code_chunk {
+    const struct levels *levels;
+    const struct kernels *kernels;
+    int32_t code;
+    size_t len;             /* elements, >= 1 */
+    size_t segment;         /* elements of a segment; the last may be shorter */
+    bool classes;           /* rans: several classes are allowed */
+    struct code_scratch *scratch;
+};
+
+static inline size_t code_segments(const struct code_chunk *chunk) {
+    return (chunk->len + chunk->segment - 1) / chunk->segment;
+}
+
+/* Per-worker scratch, carved from the caller's workspace by code_scratch_carve. */
+struct code_scratch {
+    uint8_t *tokens;    /* len bytes: a token per element */
+    uint16_t *words;    /* 2 * len + 64 entries: rans words before they are moved */
+    uint8_t *classes;   /* len / 128 + 1 bytes: class of each group */
+    uint32_t *decode;   /* CODE_CLASSES << 12 entries: decode tables (rans slots, huffman) */
+    void *classify;     /* rans: histograms of bins while classes are chosen */
+};
+
+struct code_plan {
+    /* Where the parts of a parsed payload lie. `tail` starts the extra bits. Unused in encoding. */
+    const uint8_t *body, *tail, *end;
+    size_t segment_width; /* bytes of a segment length (dense elias, huffman) */
+    const uint8_t *segment_lengths;
+    unsigned width; /* fixed: bits of a rank */
+    unsigned rice;  /* rice-sparse: rho */
+    uint8_t lengths[CODE_TOKENS]; /* huffman: code lengths; token_count of them */
+    unsigned token_count; /* huffman: A */
+    unsigned lanes_log2, prob_bits, classes; /* rans */
+    uint8_t table_tokens[CODE_CLASSES]; /* rans: A of each class */
+    uint8_t table_mode[CODE_CLASSES];   /* rans: mode token of each class */
+    uint16_t freq[CODE_CLASSES][CODE_TOKENS];
+};
+
+struct qsgd_code {
+    const char *name;
+    bool sparse;      /* refuses `dithered`, and levels without 0 */
+    bool may_be_constant; /* mode 2 is allowed */
+    /* Chooses the plan for k[0 .. len - 1]. */
+    void (*plan)(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan);
+    /* Writes the payload after mode and alpha. Returns bytes, or SIZE_MAX if over `cap`, or if the
+     * plan cannot code k (then it came from another frame). */
+    size_t (*write)(const struct code_chunk *chunk, const int16_t *k, const struct code_plan *plan,
+                    uint8_t *dst, size_t cap);
+    /* Reads and checks everything but the symbols. `where` receives the offset of an error from p. */
+    qsgd_status (*parse)(const struct code_chunk *chunk, const uint8_t *p, size_t bytes,
+                         struct code_plan *plan, size_t *where);
+    /* Reads all indices; every k that it writes is a level, also on error. Symbols that name no
+     * level, run out or are left over: QSGD_ERR_STREAM or QSGD_ERR_PADDING. */
+    qsgd_status (*read)(const struct code_chunk *chunk, const struct code_plan *plan, int16_t *k);
+};
+
+/* Row of QSGD_CODE_FIXED .. QSGD_CODE_RANS; NULL for any other number. */
+const struct qsgd_code *code_find(int32_t code);
+
+extern const struct qsgd_code code_fixed;
+extern const struct qsgd_code code_elias_gamma, code_elias_delta, code_elias_omega;
+extern const struct qsgd_code code_elias_gamma_sparse, code_elias_delta_sparse;
+extern const struct qsgd_code code_elias_omega_sparse, code_rice_sparse;
+extern const struct qsgd_code code_huffman, code_rans;
+
+/* Bytes of scratch for chunks of at most `len` elements, and its layout in 64-byte aligned memory. */
+size_t code_scratch_bytes(size_t len);
+void code_scratch_carve(struct code_scratch *scratch, void *memory, size_t len);
+
+#endif

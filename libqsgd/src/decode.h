@@ -1,0 +1,38 @@
+/* A frame opened for decoding: parsed, checked, with offsets and scratch. */
+#ifndef QSGD_DECODE_H
+#define QSGD_DECODE_H
+
+#include "chunk.h"
+#include "frame.h"
+#include "work.h"
+
+struct decode_call {
+    struct qsgd_decode_options options;
+    struct frame frame;
+    struct quantiser q;
+    struct worker *workers;
+    uint64_t *offsets;        /* of payloads; the last entry is the frame's end */
+    uint64_t first, last;     /* chunks [first, last) are decoded */
+    bool deep;                /* the checking pass reads all symbols */
+    struct sink sink;
+    uint64_t from, to;        /* elements that go to the sink */
+    struct qsgd_error *error;
+};
+
+/* Options, header, limits and body of the frame; carves the workspace. */
+qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t size,
+                        const struct qsgd_decode_options *options, void *workspace,
+                        uint64_t workspace_bytes, struct qsgd_error *error);
+
+/* Checksums and tables of chunks [first, last), and their symbols if `deep`. Writes nothing. */
+qsgd_status decode_verify(struct decode_call *call);
+
+/* Parses (form) the payload of a chunk that is not raw. */
+qsgd_status decode_parse_chunk(const struct decode_call *call, uint64_t index,
+                               struct worker *worker, struct code_chunk *chunk,
+                               struct chunk_form *form, uint64_t *where);
+
+/* Runs a task over chunks [first, last) and reports the first error. */
+qsgd_status decode_run(struct decode_call *call, qsgd_task task);
+
+#endif

@@ -1,0 +1,81 @@
+/* Chooses the backend: an ordered table, what each needs of CPU and operating system, and one atomic
+ * that holds the choice. Results never depend on it. */
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels.h"
+#include "qsgd.h"
+
+#if defined(QSGD_HAVE_AVX2)
+#include <cpuid.h>
+
+/* Leaf 1 ECX: OSXSAVE 27, AVX 28, POPCNT 23. Leaf 7 EBX: AVX2 5. XCR0: SSE 1, AVX 2. */
+static int has_avx2(void) {
+    unsigned a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
+    const unsigned need = 1U << 27 | 1U << 28 | 1U << 23;
+    if ((c & need) != need) return 0;
+    unsigned xcr0, high;
+    __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
+    if ((xcr0 & 6) != 6) return 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+    return (b >> 5 & 1) != 0;
+}
+#endif
+
+static int always(void) { return 1; }
+
+static const struct {
+    const struct kernels *kernels;
+    int (*available)(void);
+} backends[] = {
+#if defined(QSGD_HAVE_AVX2)
+    {&kernels_avx2, has_avx2},
+#endif
+    {&kernels_scalar, always},
+};
+
+enum { BACKENDS = sizeof backends / sizeof backends[0] };
+
+static _Atomic(const struct kernels *) current;
+
+static const struct kernels *best(void) {
+    for (int i = 0; i < BACKENDS - 1; i++) {
+        if (backends[i].available()) return backends[i].kernels;
+    }
+    return &kernels_scalar;
+}
+
+const struct kernels *kernels_current(void) {
+    const struct kernels *k = atomic_load_explicit(&current, memory_order_relaxed);
+    if (k == NULL) {
+        const struct kernels *none = NULL;
+        k = best();
+        if (!atomic_compare_exchange_strong(&current, &none, k)) k = none;
+    }
+    return k;
+}
+
+const char *qsgd_backends(uint32_t index, int32_t *available) {
+    if (index >= BACKENDS) return NULL;
+    if (available != NULL) *available = backends[index].available();
+    return backends[index].kernels->name;
+}
+
+qsgd_status qsgd_set_backend(const char *name) {
+    if (name == NULL) return QSGD_ERR_NULL;
+    if (strcmp(name, "auto") == 0) {
+        atomic_store(&current, best());
+        return QSGD_OK;
+    }
+    for (int i = 0; i < BACKENDS; i++) {
+        if (strcmp(name, backends[i].kernels->name) != 0) continue;
+        if (!backends[i].available()) return QSGD_ERR_BACKEND;
+        atomic_store(&current, backends[i].kernels);
+        return QSGD_OK;
+    }
+    return QSGD_ERR_BACKEND;
+}
+
+const char *qsgd_backend(void) { return kernels_current()->name; }

@@ -1,0 +1,41 @@
+/* Fills struct qsgd_error: one place, so that every error says what and where. */
+#ifndef QSGD_ERROR_H
+#define QSGD_ERROR_H
+
+#include "qsgd.h"
+
+static inline qsgd_status error_set(struct qsgd_error *e, qsgd_status status, const char *reason) {
+    if (e != NULL && e->struct_size >= sizeof *e) {
+        e->status = status;
+        e->offset = e->element = e->bucket = UINT64_MAX;
+        e->parameter = NULL;
+        e->reason = reason;
+    }
+    return status;
+}
+
+static inline qsgd_status error_parameter(struct qsgd_error *e, qsgd_status status,
+                                          const char *parameter, const char *reason) {
+    error_set(e, status, reason);
+    if (e != NULL && e->struct_size >= sizeof *e) e->parameter = parameter;
+    return status;
+}
+
+static inline qsgd_status error_offset(struct qsgd_error *e, qsgd_status status, uint64_t offset,
+                                       const char *reason) {
+    error_set(e, status, reason);
+    if (e != NULL && e->struct_size >= sizeof *e) e->offset = offset;
+    return status;
+}
+
+static inline qsgd_status error_element(struct qsgd_error *e, qsgd_status status, uint64_t element,
+                                        uint64_t bucket, const char *reason) {
+    error_set(e, status, reason);
+    if (e != NULL && e->struct_size >= sizeof *e) {
+        e->element = element;
+        e->bucket = bucket;
+    }
+    return status;
+}
+
+#endif

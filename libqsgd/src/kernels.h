@@ -1,0 +1,106 @@
+/* The kernels: what a backend provides. Their bodies exist once (norm.h, noise.h, round.h, rans.h),
+ * written against the vocabulary of simd/<isa>.h; backend_<isa>.c instantiates them. All backends
+ * return the same bits. Tails are part of every kernel: any n, any alignment, no over-read. */
+#ifndef QSGD_KERNELS_H
+#define QSGD_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NORM_BLOCK 16384 /* elements of a partial sum (FORMAT.md section 4.1) */
+#define NOISE_TILE 256   /* elements per 32 Philox blocks (FORMAT.md section 6.1) */
+
+/* Philox key and nonce of one tensor. */
+struct noise_key {
+    uint32_t key[2];
+    uint32_t nonce[2];
+};
+
+/* One bucket's rounding (FORMAT.md section 6.2), after range reduction. */
+struct round_bucket {
+    float inv16;     /* uniform: 2^16 / unit'; tables: 1 / scale' */
+    float cap16;     /* uniform: cap * 2^16 */
+    uint32_t offset; /* 2^15 where 0 is not a level, else 0 */
+    bool nearest;
+    const struct round_table *table; /* NULL for uniform and open levels */
+};
+
+/* A mirrored table, padded with +Inf to a whole vector's worth of comparisons. */
+struct round_table {
+    uint32_t count;      /* K */
+    bool zero;
+    float level[129];    /* level[0] = 0, level[1 .. K] */
+    float rcp[129];      /* 1 / (level[j + 1] - level[j]); rcp[K] = 0; rcp[0] = 1 / (2 l_1) if !zero */
+    uint32_t weight[129]; /* G of FORMAT.md section 6.3, by cell */
+};
+
+/* One bucket's reconstruction (FORMAT.md section 7). */
+struct value_bucket {
+    float unit;         /* uniform: unit'. tables: scale' */
+    float half;         /* 0.5 where uniform levels have no zero, else 0 */
+    float dither_unit;  /* tables: gap * scale'; not used by uniform levels */
+    int32_t damping;    /* a; 0: no dither, noise may be NULL */
+    const float *table; /* level of index k at table[k]; NULL for uniform and open levels */
+};
+
+struct rans_symbol_table {
+    uint32_t freq_start[64]; /* f | c << 16 */
+    uint32_t rcp[64];        /* floor((2^32 - 1) / f) */
+};
+
+struct rans_job {
+    const uint8_t *classes; /* table of each group of 128 elements; NULL: table 0 for all */
+    size_t len;
+    unsigned lanes_log2, prob_bits;
+};
+
+struct kernels {
+    const char *name;
+
+    /* CRC-32C without initial value and final xor (crc32c.h). */
+    uint32_t (*crc32c)(uint32_t crc, const uint8_t *p, size_t n);
+
+    /* Largest bits of |x| over n elements; with the sum of one block, n <= NORM_BLOCK. */
+    uint32_t (*max_bits)(const float *x, size_t n);
+    uint32_t (*sum_squares)(const float *x, size_t n, double *sum);
+    uint32_t (*sum_magnitudes)(const float *x, size_t n, double *sum);
+
+    /* R(first) .. R(first + n - 1); first and n are multiples of NOISE_TILE. */
+    void (*noise)(const struct noise_key *key, uint64_t first, size_t n, uint16_t *out);
+
+    /* Indices of n elements of one bucket, n <= 8192. Returns the sum of ((f (2^16 - f)) >> 14) G / 256
+     * for the dither. *ties: true if an element needs V; then its k is that of Vn >= low. */
+    uint64_t (*round_uniform)(const struct round_bucket *bucket, const float *x,
+                              const uint16_t *noise, size_t n, int16_t *k, bool *ties);
+    /* The same for mirrored tables; the sum is not divided by 256. */
+    uint64_t (*round_table)(const struct round_bucket *bucket, const float *x,
+                            const uint16_t *noise, size_t n, int16_t *k, bool *ties);
+
+    /* out[i] = value, or out[i] += alpha * value. noise may be NULL if damping is 0. */
+    void (*values)(const struct value_bucket *bucket, const int16_t *k, const uint16_t *noise,
+                   size_t n, float *out);
+    void (*values_add)(const struct value_bucket *bucket, const int16_t *k, const uint16_t *noise,
+                       size_t n, float alpha, float *out);
+
+    /* Codes tokens from the last to the first; words grow down from `end`. Returns the first word.
+     * states[1 << lanes_log2] receives the final states. At least 8 entries before the first word
+     * may be overwritten. */
+    uint16_t *(*rans_encode)(const struct rans_job *job, const struct rans_symbol_table *tables,
+                             const uint8_t *tokens, uint16_t *end, uint32_t *states);
+    /* Decodes job->len tokens. decode: per class 1 << prob_bits entries, token | (f - 1) << 8 |
+     * (slot - c) << 20. Returns the word after the last used, or NULL if `end` was passed. */
+    const uint8_t *(*rans_decode)(const struct rans_job *job, const uint32_t *decode,
+                                  uint32_t *states, const uint8_t *words, const uint8_t *end,
+                                  uint8_t *tokens);
+};
+
+extern const struct kernels kernels_scalar;
+#if defined(QSGD_HAVE_AVX2)
+extern const struct kernels kernels_avx2;
+#endif
+
+/* The backend in use (one relaxed atomic load after the first call). */
+const struct kernels *kernels_current(void);
+
+#endif

@@ -1,0 +1,71 @@
+/* Kernel bodies of the norm: largest magnitude and 32-lane sums of one block (FORMAT.md section 4.1).
+ * Stage: tensor -> norm. Lane l of the format is lane l mod W of vector l / W, whatever W is. */
+
+#define NORM_LANES 32
+
+static uint32_t norm_reduce_max(vu max) {
+    uint32_t lanes[W], result = 0;
+    vu_store(lanes, max);
+    for (int l = 0; l < W; l++) result = lanes[l] > result ? lanes[l] : result;
+    return result;
+}
+
+static uint32_t kernel_max_bits(const float *x, size_t n) {
+    const vu magnitude = vu_set1(0x7FFFFFFF);
+    vu max[4];
+    for (int v = 0; v < 4; v++) max[v] = vu_set1(0);
+    size_t i = 0;
+    for (; i + 4 * W <= n; i += 4 * W) {
+        for (int v = 0; v < 4; v++) {
+            max[v] = vu_max31(max[v], vu_and(vf_bits(vf_load(x + i + v * W)), magnitude));
+        }
+    }
+    uint32_t result =
+        norm_reduce_max(vu_max31(vu_max31(max[0], max[1]), vu_max31(max[2], max[3])));
+    for (; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, 4);
+        bits &= 0x7FFFFFFF;
+        result = bits > result ? bits : result;
+    }
+    return result;
+}
+
+/* Both sums in one body. The last, shorter row is padded with zeros: adding +0 changes no lane. */
+BODY uint32_t norm_sum(const float *x, size_t n, double *sum, const bool square) {
+    enum { rows = NORM_LANES / W };
+    const vu magnitude = vu_set1(0x7FFFFFFF);
+    vd acc[rows];
+    vu max = vu_set1(0);
+    for (int v = 0; v < rows; v++) acc[v] = vd_zero();
+    for (size_t i = 0; i < n; i += NORM_LANES) {
+        float padded[NORM_LANES];
+        const float *row = x + i;
+        if (n - i < NORM_LANES) {
+            memset(padded, 0, sizeof padded);
+            memcpy(padded, row, (n - i) * sizeof *x);
+            row = padded;
+        }
+        for (int v = 0; v < rows; v++) {
+            vu bits = vu_and(vf_bits(vf_load(row + v * W)), magnitude);
+            vd value = vd_from_vf(vf_from_bits(bits));
+            max = vu_max31(max, bits);
+            acc[v] = vd_add(acc[v], square ? vd_mul(value, value) : value);
+        }
+    }
+    double lanes[NORM_LANES];
+    for (int v = 0; v < rows; v++) vd_store(lanes + v * W, acc[v]);
+    for (int half = NORM_LANES / 2; half > 0; half /= 2) {
+        for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
+    }
+    *sum = lanes[0];
+    return norm_reduce_max(max);
+}
+
+static uint32_t kernel_sum_squares(const float *x, size_t n, double *sum) {
+    return norm_sum(x, n, sum, true);
+}
+
+static uint32_t kernel_sum_magnitudes(const float *x, size_t n, double *sum) {
+    return norm_sum(x, n, sum, false);
+}

@@ -1,0 +1,274 @@
+/* Parameters: defaults, ranges and combinations (FORMAT.md section 3). */
+#include "params.h"
+
+#include <string.h>
+
+#include "codes.h"
+#include "error.h"
+#include "tensor.h"
+
+qsgd_status qsgd_params_init(struct qsgd_params *params) {
+    if (params == NULL) return QSGD_ERR_NULL;
+    memset(params, 0, sizeof *params);
+    params->struct_size = sizeof *params;
+    params->norm = QSGD_NORM_MAX;
+    params->levels = QSGD_LEVELS_UNIFORM;
+    params->s = 7;
+    params->zero = 1;
+    params->bucket = 512;
+    params->rounding = QSGD_ROUND_STOCHASTIC;
+    params->code = QSGD_CODE_RANS;
+    params->scale = QSGD_SCALE_BFLOAT16;
+    params->checksum = 1;
+    params->chunk_log2 = 16;
+    return QSGD_OK;
+}
+
+qsgd_status qsgd_encode_options_init(struct qsgd_encode_options *options) {
+    if (options == NULL) return QSGD_ERR_NULL;
+    memset(options, 0, sizeof *options);
+    options->struct_size = sizeof *options;
+    options->dtype = QSGD_FLOAT32;
+    options->ndim = UINT32_MAX;
+    options->workers = 1;
+    return QSGD_OK;
+}
+
+static int finite_float(float f) {
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return (bits & 0x7F800000) != 0x7F800000;
+}
+
+#define PARAM(name, reason) error_parameter(error, QSGD_ERR_PARAM, name, reason)
+#define COMBINATION(name, reason) error_parameter(error, QSGD_ERR_COMBINATION, name, reason)
+#define TABLE(reason) error_parameter(error, QSGD_ERR_TABLE, "table", reason)
+
+static qsgd_status check_table(const struct qsgd_params *p, struct qsgd_error *error) {
+    const int is_signed = p->levels == QSGD_LEVELS_SIGNED;
+    const uint32_t least = is_signed ? 2 : 1, most = is_signed ? 255 : 127;
+    if (p->table_len < least || p->table_len > most) {
+        return error_parameter(error, QSGD_ERR_TABLE, "table_len",
+                               is_signed ? "a signed table has 2 to 255 entries"
+                                         : "a mirrored table has 1 to 127 entries");
+    }
+    if (p->table == NULL) return error_parameter(error, QSGD_ERR_NULL, "table", "table is NULL");
+    float before = 0;
+    for (uint32_t i = 0; i < p->table_len; i++) {
+        float level;
+        memcpy(&level, p->table + i, sizeof level);
+        if (!finite_float(level)) return TABLE("levels must be finite");
+        if (i == 0 && is_signed && level != -1.0F) return TABLE("a signed table starts at -1");
+        if (i == 0 && !is_signed && level < 0x1p-126F) {
+            return TABLE("the first level of a mirrored table is at least 2^-126 (0 is implied)");
+        }
+        if (i > 0 && !(level - before >= 0x1p-126F)) {
+            return TABLE("levels must increase strictly, by 2^-126 at least");
+        }
+        before = level;
+    }
+    return before == 1.0F ? QSGD_OK : TABLE("the last level must be 1");
+}
+
+static qsgd_status check_levels(const struct qsgd_params *p, struct qsgd_error *error) {
+    switch (p->levels) {
+    case QSGD_LEVELS_UNIFORM:
+        if (p->s < 1 || p->s > QSGD_MAX_S) return PARAM("s", "s must lie in 1..32767");
+        break;
+    case QSGD_LEVELS_EXPONENTIAL:
+        if (p->s < 1 || p->s > 127) return PARAM("s", "s must lie in 1..127 for exponential levels");
+        break;
+    case QSGD_LEVELS_OPEN:
+        if (!(p->step >= 0x1p-20F && p->step <= 0x1p20F)) {
+            return PARAM("step", "step must lie in 2^-20..2^20");
+        }
+        if (!p->zero) return COMBINATION("zero", "open levels always hold 0");
+        break;
+    default:
+        if (p->levels == QSGD_LEVELS_SIGNED && !p->zero) {
+            return COMBINATION("zero", "a signed table says itself whether 0 is a level");
+        }
+        return check_table(p, error);
+    }
+    return QSGD_OK;
+}
+
+int params_code_fits(const struct qsgd_params *p, int32_t code) {
+    const struct qsgd_code *row = code_find(code);
+    if (row == NULL || !row->sparse) return 1;
+    return p->zero && p->levels != QSGD_LEVELS_SIGNED && p->rounding != QSGD_ROUND_DITHERED;
+}
+
+qsgd_status params_check_scheme(const struct qsgd_params *p, struct qsgd_error *error) {
+    qsgd_status status = check_levels(p, error);
+    if (status != QSGD_OK) return status;
+    const int uniform1 = p->levels == QSGD_LEVELS_UNIFORM && p->s == 1;
+    if ((p->norm == QSGD_NORM_RMS) != (p->levels == QSGD_LEVELS_OPEN)) {
+        return COMBINATION("norm", "norm rms and open levels (step) need each other");
+    }
+    if (p->norm == QSGD_NORM_MEAN &&
+        !(uniform1 && !p->zero && p->rounding == QSGD_ROUND_NEAREST)) {
+        return COMBINATION("norm", "norm mean is for sign alone: uniform, s=1, no zero level, nearest");
+    }
+    if (p->rounding == QSGD_ROUND_TOPK && !(uniform1 && p->zero && p->norm == QSGD_NORM_L2)) {
+        return COMBINATION("rounding", "topk needs norm l2 and uniform levels with s=1 and 0");
+    }
+    if (p->rounding == QSGD_ROUND_DITHERED && uniform1) {
+        return COMBINATION("rounding", "dithered needs more than one level (s=1 is TernGrad or sign)");
+    }
+    if (!params_code_fits(p, p->code)) {
+        return COMBINATION("code", p->rounding == QSGD_ROUND_DITHERED
+                                       ? "dithered refuses sparse codes: zeros would carry noise"
+                                       : "sparse codes need 0 as the level of index 0");
+    }
+    return QSGD_OK;
+}
+
+static qsgd_status check_enumerations(const struct qsgd_params *p, struct qsgd_error *error) {
+    if (p->norm < 0 || p->norm > 3) return PARAM("norm", "norm must be one of QSGD_NORM_* (0..3)");
+    if (p->levels < 0 || p->levels > 4) {
+        return PARAM("levels", "levels must be one of QSGD_LEVELS_* (0..4)");
+    }
+    if (p->zero != 0 && p->zero != 1) return PARAM("zero", "zero must be 0 or 1");
+    if (p->rounding < 0 || p->rounding > 3) {
+        return PARAM("rounding", "rounding must be one of QSGD_ROUND_* (0..3)");
+    }
+    if (p->code != QSGD_CODE_AUTO && (p->code < 0 || p->code > QSGD_CODE_RANS)) {
+        return PARAM("code", "code must be one of QSGD_CODE_* (0..10, 255)");
+    }
+    if (p->classes < 0 || p->classes > 2) {
+        return PARAM("classes", "classes must be one of QSGD_CLASSES_* (0..2)");
+    }
+    if (p->scale < 0 || p->scale > 1) {
+        return PARAM("scale", "scale must be one of QSGD_SCALE_* (0..1)");
+    }
+    if (p->nonfinite < 0 || p->nonfinite > 1) {
+        return PARAM("nonfinite", "nonfinite must be one of QSGD_NONFINITE_* (0..1)");
+    }
+    if (p->checksum != 0 && p->checksum != 1) return PARAM("checksum", "checksum must be 0 or 1");
+    return QSGD_OK;
+}
+
+qsgd_status params_check(const struct qsgd_params *p, struct qsgd_error *error) {
+    if (p == NULL) return error_parameter(error, QSGD_ERR_NULL, "params", "params is NULL");
+    if (p->struct_size != sizeof *p) {
+        return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "params",
+                               "struct_size is not that of this version: use qsgd_params_init");
+    }
+    qsgd_status status = check_enumerations(p, error);
+    if (status != QSGD_OK) return status;
+    if (p->bucket > QSGD_MAX_ELEMENTS) return PARAM("bucket", "bucket must lie in 0..2^47");
+    if (p->chunk_log2 < 10 || p->chunk_log2 > 25) {
+        return PARAM("chunk_log2", "chunk_log2 must lie in 10..25");
+    }
+    if (p->rotation != 0) {
+        return error_parameter(error, QSGD_ERR_UNSUPPORTED, "rotation",
+                               "rotation is not implemented in this version: it must be 0");
+    }
+    if (!(p->clip >= 0) || !finite_float(p->clip)) {
+        return PARAM("clip", "clip must be 0 (off) or finite and positive");
+    }
+    if (p->clip > 0 && p->norm != QSGD_NORM_MAX) {
+        return COMBINATION("clip", "clip needs norm max");
+    }
+    if (p->levels != QSGD_LEVELS_OPEN && p->step != 0) {
+        return COMBINATION("step", "step is for open levels alone: it must be 0 otherwise");
+    }
+    return params_check_scheme(p, error);
+}
+
+qsgd_status qsgd_params_check(const struct qsgd_params *params, struct qsgd_error *error) {
+    return params_check(params, error);
+}
+
+int shape_product(const uint64_t *shape, uint32_t ndim, uint64_t *product) {
+    uint64_t n = 1;
+    int empty = 0;
+    for (uint32_t d = 0; d < ndim; d++) {
+        if (shape[d] > QSGD_MAX_ELEMENTS) return 0;
+        if (shape[d] == 0) empty = 1;
+    }
+    for (uint32_t d = 0; d < ndim && !empty; d++) {
+        if (n > QSGD_MAX_ELEMENTS / shape[d]) return 0;
+        n *= shape[d];
+    }
+    *product = empty ? 0 : n;
+    return 1;
+}
+
+qsgd_status params_encode_call(const struct qsgd_encode_options *options, uint64_t n,
+                               struct encode_call *call, struct qsgd_error *error) {
+    if (options == NULL) {
+        qsgd_encode_options_init(&call->options);
+    } else if (options->struct_size != sizeof *options) {
+        return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "options",
+                               "struct_size is not that of this version: use "
+                               "qsgd_encode_options_init");
+    } else {
+        call->options = *options;
+    }
+    struct qsgd_encode_options *o = &call->options;
+    if (n > QSGD_MAX_ELEMENTS) {
+        return error_parameter(error, QSGD_ERR_SHAPE, "n", "a tensor has at most 2^47 elements");
+    }
+    if (o->workers < 1 || o->workers > 256) return PARAM("workers", "workers must lie in 1..256");
+    if (tensor_item_bytes(o->dtype) == 0) {
+        return error_parameter(error, QSGD_ERR_DTYPE, "dtype", "dtype must be one of QSGD_FLOAT32..");
+    }
+    if (o->tag_bytes > QSGD_MAX_TAG) {
+        return PARAM("tag_bytes", "a tag has at most 16384 bytes");
+    }
+    if (o->tag_bytes > 0 && o->tag == NULL) {
+        return error_parameter(error, QSGD_ERR_NULL, "tag", "tag is NULL but tag_bytes is not 0");
+    }
+    if (o->ndim == UINT32_MAX) {
+        o->ndim = 1;
+        call->shape[0] = n;
+    } else {
+        if (o->ndim > QSGD_MAX_DIMS) {
+            return error_parameter(error, QSGD_ERR_SHAPE, "ndim", "at most 8 dimensions");
+        }
+        if (o->ndim > 0 && o->shape == NULL) {
+            return error_parameter(error, QSGD_ERR_NULL, "shape", "shape is NULL but ndim is not 0");
+        }
+        for (uint32_t d = 0; d < o->ndim; d++) call->shape[d] = o->shape[d];
+    }
+    o->shape = call->shape;
+    uint64_t product = 0;
+    if (!shape_product(call->shape, o->ndim, &product)) {
+        return error_parameter(error, QSGD_ERR_SHAPE, "shape", "more than 2^47 elements");
+    }
+    if (product != n) {
+        return error_parameter(error, QSGD_ERR_SHAPE, "shape", "the shape's product is not n");
+    }
+    return QSGD_OK;
+}
+
+qsgd_status params_check_source(const struct qsgd_params *params,
+                                const struct qsgd_encode_options *o, uint64_t buckets,
+                                struct qsgd_error *error) {
+    const int raw = params->code == QSGD_CODE_RAW;
+    if (!raw && !tensor_is_float(o->dtype)) {
+        return error_parameter(error, QSGD_ERR_DTYPE, "dtype",
+                               "only float32, float64, float16 and bfloat16 can be quantised: code "
+                               "raw takes the others");
+    }
+    if (o->residual != NULL && o->dtype != QSGD_FLOAT32) {
+        return error_parameter(error, QSGD_ERR_DTYPE, "residual", "a residual needs float32 input");
+    }
+    if (o->scales == NULL) return QSGD_OK;
+    if (raw) return COMBINATION("scales", "raw frames have no scales");
+    if (params->rounding == QSGD_ROUND_TOPK) {
+        return COMBINATION("scales", "topk computes its own scales");
+    }
+    for (uint64_t i = 0; i < buckets; i++) {
+        float scale;
+        memcpy(&scale, o->scales + i, sizeof scale);
+        if (!(scale >= 0) || !finite_float(scale)) {
+            error_parameter(error, QSGD_ERR_PARAM, "scales", "scales must be finite and at least 0");
+            if (error != NULL && error->struct_size >= sizeof *error) error->bucket = i;
+            return QSGD_ERR_PARAM;
+        }
+    }
+    return QSGD_OK;
+}

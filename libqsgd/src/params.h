@@ -1,0 +1,34 @@
+/* Checks of the caller's parameters and options, before anything else looks at them. */
+#ifndef QSGD_PARAMS_H
+#define QSGD_PARAMS_H
+
+#include "qsgd.h"
+
+/* As qsgd_params_check. */
+qsgd_status params_check(const struct qsgd_params *params, struct qsgd_error *error);
+
+/* The rules that bind encoders and decoders alike (FORMAT.md section 3): ranges of s, step, tables, and
+ * combinations. Fields are in range of their enumerations already. */
+qsgd_status params_check_scheme(const struct qsgd_params *params, struct qsgd_error *error);
+
+/* True if code (not AUTO) is legal with the other parameters. */
+int params_code_fits(const struct qsgd_params *params, int32_t code);
+
+/* Options with defaults filled in: shape always explicit. */
+struct encode_call {
+    struct qsgd_encode_options options;
+    uint64_t shape[QSGD_MAX_DIMS];
+};
+
+qsgd_status params_encode_call(const struct qsgd_encode_options *options, uint64_t n,
+                               struct encode_call *call, struct qsgd_error *error);
+
+/* Elements of a shape; 0 if a dimension or the product passes 2^47, unless a dimension is 0. */
+int shape_product(const uint64_t *shape, uint32_t ndim, uint64_t *product);
+
+/* What dtype, residual and scales ask of the parameters. */
+qsgd_status params_check_source(const struct qsgd_params *params,
+                                const struct qsgd_encode_options *options, uint64_t buckets,
+                                struct qsgd_error *error);
+
+#endif

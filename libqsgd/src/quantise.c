@@ -1,0 +1,350 @@
+/* Elements of a chunk to indices, bucket by bucket: norm, scale, range reduction, noise, rounding,
+ * and the damping of the dither (FORMAT.md sections 4 to 6). The way back is values.c. */
+#include "quantise.h"
+
+#include <string.h>
+
+#include "tensor.h"
+
+static size_t aligned(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
+
+size_t quantise_scratch_bytes(const struct quantiser *q, bool converts) {
+    size_t longest = (size_t)layout_longest(&q->layout);
+    size_t elements = longest > NORM_BLOCK ? longest : NORM_BLOCK;
+    return (converts ? aligned(elements * sizeof(float)) : 0) +
+           aligned((QUANTISE_BLOCK + 2 * NOISE_TILE) * sizeof(uint16_t)) +
+           aligned(QUANTISE_BLOCK * sizeof(float)) + aligned(longest * sizeof(int16_t)) +
+           (q->params.rounding == QSGD_ROUND_TOPK
+                ? aligned((size_t)topk_heap_entries(&q->layout) * sizeof(struct topk_entry))
+                : 0);
+}
+
+void quantise_scratch_carve(struct quantise_scratch *s, uint8_t *memory,
+                            const struct quantiser *q, bool converts) {
+    size_t longest = (size_t)layout_longest(&q->layout);
+    size_t elements = longest > NORM_BLOCK ? longest : NORM_BLOCK;
+    s->elements = (float *)(void *)memory;
+    if (converts) memory += aligned(elements * sizeof(float));
+    s->noise = (uint16_t *)(void *)memory;
+    memory += aligned((QUANTISE_BLOCK + 2 * NOISE_TILE) * sizeof(uint16_t));
+    s->block = (float *)(void *)memory;
+    memory += aligned(QUANTISE_BLOCK * sizeof(float));
+    s->indices = (int16_t *)(void *)memory;
+    memory += aligned(longest * sizeof(int16_t));
+    s->heap = (struct topk_entry *)(void *)memory;
+}
+
+/* Levels as the rounding kernels want them: cells, reciprocals, weights of the dither. */
+static void build_mirrored(struct quantiser *q) {
+    const struct levels *levels = &q->levels;
+    struct round_table *t = &q->table;
+    t->count = levels->count;
+    t->zero = levels->zero;
+    for (uint32_t j = 0; j <= levels->count; j++) {
+        t->level[j] = levels->value[j];
+        float gap = j < levels->count ? levels->value[j + 1] - levels->value[j] : 0;
+        if (j == 0 && !levels->zero) gap = 2.0F * levels->value[1];
+        t->rcp[j] = gap > 0 ? 1.0F / gap : 0;
+        q->level_of[levels->count - j] = -levels->value[j];
+        q->level_of[levels->count + j] = levels->value[j]; /* last, so that j = 0 gives +0 */
+        double weight = (double)gap / (double)levels->gap;
+        t->weight[j] = (uint32_t)(weight * 256.0 + 0.5);
+    }
+}
+
+static void build_signed(struct quantiser *q) {
+    const struct levels *levels = &q->levels;
+    memcpy(q->level_of, levels->value, levels->count * sizeof(float));
+    for (uint32_t j = 0; j + 1 < levels->count; j++) {
+        double gap = (double)levels->value[j + 1] - (double)levels->value[j];
+        q->signed_rcp[j] = 1.0 / gap;
+        double weight = gap / (double)levels->gap;
+        q->signed_weight[j] = (uint32_t)(weight * 256.0 + 0.5);
+    }
+    q->signed_weight[levels->count - 1] = 0;
+}
+
+void quantiser_init(struct quantiser *q, const struct qsgd_params *params, uint64_t n,
+                    uint64_t nonce, bool raw) {
+    q->params = *params;
+    q->layout = layout_of(n, raw ? 0 : params->bucket, params->chunk_log2, raw);
+    q->key = (struct noise_key){{(uint32_t)params->seed, (uint32_t)(params->seed >> 32)},
+                                {(uint32_t)nonce, (uint32_t)(nonce >> 32)}};
+    q->kernels = kernels_current();
+    if (raw) return;
+    levels_build(&q->levels, params);
+    if (params->levels == QSGD_LEVELS_SIGNED) {
+        build_signed(q);
+    } else if (levels_is_table(&q->levels)) {
+        build_mirrored(q);
+    }
+}
+
+const float *source_read(const struct source *source, uint64_t first, uint64_t len, float *to) {
+    const uint8_t *data = source->data + first * tensor_item_bytes(source->dtype);
+    if (!source_converts(source)) return (const float *)(const void *)data;
+    tensor_to_float(source->dtype, data, (size_t)len, to);
+    if (source->residual != NULL) {
+        for (uint64_t i = 0; i < len; i++) {
+            float r;
+            memcpy(&r, source->residual + first + i, sizeof r);
+            to[i] += r;
+        }
+    }
+    return to;
+}
+
+/* ---- one element: the specification, and the settler of ties -------------------------------- */
+
+/* Where an element lies between levels: cell and fraction, 2^-32 of a gap (FORMAT.md section 6.2). */
+struct position {
+    uint32_t t;   /* T: cell << 16 | high half of the fraction */
+    uint32_t low; /* low half */
+};
+
+static struct position position_split(float u, uint32_t offset) {
+    uint32_t t = (uint32_t)u; /* 0 <= u < 2^31 */
+    return (struct position){t + offset, (uint32_t)((u - (float)t) * 65536.0F)};
+}
+
+static struct position position_mirrored(const struct round_bucket *b, float x) {
+    float magnitude = scale_from_bits(scale_bits(x) & 0x7FFFFFFF);
+    float y = magnitude * b->inv16;
+    if (b->table == NULL) return position_split(y < b->cap16 ? y : b->cap16, b->offset);
+    const struct round_table *table = b->table;
+    float r = y < 1.0F ? y : 1.0F;
+    uint32_t j = 0;
+    while (j < table->count && table->level[j + 1] <= r) j++;
+    float fraction = (r - table->level[j]) * table->rcp[j] * 65536.0F;
+    uint32_t cell = j << 16;
+    if (j == 0 && !table->zero) cell = 0x8000;
+    return position_split(fraction < 65536.0F ? fraction : 65536.0F, cell);
+}
+
+static struct position position_signed(const struct quantiser *q, float inv, float x) {
+    const float *level = q->levels.value;
+    float r = x * inv;
+    r = r < -1.0F ? -1.0F : r;
+    r = r > 1.0F ? 1.0F : r;
+    uint32_t j = 0, last = q->levels.count - 2;
+    while (j < last && level[j + 1] <= r) j++;
+    double w = ((double)r - (double)level[j]) * q->signed_rcp[j] * 0x1p32;
+    uint64_t units = w < 0x1p32 ? (uint64_t)w : (uint64_t)1 << 32;
+    return (struct position){(j << 16) + (uint32_t)(units >> 16), (uint32_t)(units & 0xFFFF)};
+}
+
+/* V(i): the second sixteen bits, from domain 1 of the noise. */
+static uint32_t tie_noise(const struct noise_key *key, uint64_t element) {
+    uint32_t c[4] = {(uint32_t)element, 1U << 28 | (uint32_t)(element >> 32), key->nonce[0],
+                     key->nonce[1]};
+    uint32_t k0 = key->key[0], k1 = key->key[1];
+    for (int round = 0; round < 7; round++) {
+        uint64_t p0 = (uint64_t)c[0] * 0xD2511F53U, p1 = (uint64_t)c[2] * 0xCD9E8D57U;
+        uint32_t c0 = (uint32_t)(p1 >> 32) ^ c[1] ^ k0, c2 = (uint32_t)(p0 >> 32) ^ c[3] ^ k1;
+        c[1] = (uint32_t)p1;
+        c[3] = (uint32_t)p0;
+        c[0] = c0;
+        c[2] = c2;
+        k0 += 0x9E3779B9U;
+        k1 += 0xBB67AE85U;
+    }
+    return c[0] & 0xFFFF;
+}
+
+static uint32_t round_position(const struct quantiser *q, struct position at, uint32_t noise,
+                               bool complement, uint64_t element) {
+    if (q->params.rounding == QSGD_ROUND_NEAREST) return (at.t + 0x8000) >> 16;
+    uint32_t flip = complement ? 0xFFFF : 0;
+    uint32_t n = noise ^ flip;
+    uint32_t m = (at.t + (n ^ 0xFFFF)) >> 16;
+    if ((at.t & 0xFFFF) == n && (tie_noise(&q->key, element) ^ flip) < at.low) m++;
+    return m;
+}
+
+static int16_t round_one(const struct quantiser *q, const struct round_bucket *b, float x,
+                         uint32_t noise, uint64_t element) {
+    bool negative = scale_bits(x) >> 31 != 0;
+    uint32_t m = round_position(q, position_mirrored(b, x), noise, negative, element);
+    int32_t k = (int32_t)m;
+    if (!q->levels.zero && m == 0) {
+        k = 1;
+        negative = !negative;
+    }
+    return (int16_t)(negative ? -k : k);
+}
+
+/* ---- one run of elements that share bucket and noise block ------------------------------------ */
+
+/* What a bucket's elements need, kept while its runs pass. */
+struct bucket_state {
+    uint64_t bucket;
+    float scale;
+    float range; /* X */
+    struct round_bucket round;
+    struct topk_cut cut;
+    uint64_t variance; /* Q */
+    uint64_t elements;
+};
+
+static void bucket_begin(const struct quantiser *q, struct bucket_state *b) {
+    const float range = scale_range(b->scale), scale = b->scale * range;
+    const struct levels *levels = &q->levels;
+    b->range = range;
+    b->variance = b->elements = 0;
+    b->round.nearest = q->params.rounding == QSGD_ROUND_NEAREST;
+    b->round.offset = levels->zero ? 0 : 0x8000;
+    b->round.table = NULL;
+    if (levels_is_table(levels)) {
+        b->round.inv16 = 1.0F / scale;
+        b->round.table = &q->table;
+        return;
+    }
+    float unit = levels->gap * scale;
+    float inv = 1.0F / unit;
+    float cap = levels->zero ? (float)levels->largest : (float)levels->largest - 0.5F;
+    b->round.inv16 = inv * 65536.0F; /* exact */
+    b->round.cap16 = cap * 65536.0F;
+}
+
+static void run_signed(const struct quantiser *q, struct bucket_state *b, const float *x,
+                       const uint16_t *noise, uint64_t element, size_t n, int16_t *k) {
+    for (size_t i = 0; i < n; i++) {
+        float xi;
+        memcpy(&xi, x + i, sizeof xi);
+        struct position at = position_signed(q, b->round.inv16, xi);
+        uint32_t f = at.t & 0xFFFF;
+        b->variance += (uint64_t)(f * (0x10000 - f) >> 14) * q->signed_weight[at.t >> 16];
+        uint32_t m = round_position(q, at, noise[i], false, element + i);
+        k[i] = (int16_t)((int32_t)m + q->levels.kmin);
+    }
+}
+
+static void run_topk(const struct quantiser *q, const struct bucket_state *b, const float *x,
+                     uint64_t element, size_t n, int16_t *k) {
+    uint64_t position = element - b->bucket * q->layout.bucket;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        uint32_t magnitude = bits & 0x7FFFFFFF;
+        bool taken = magnitude > b->cut.bits ||
+                     (magnitude == b->cut.bits && position + i <= b->cut.position);
+        k[i] = (int16_t)(taken ? (bits >> 31 ? -1 : 1) : 0);
+    }
+}
+
+/* n <= QUANTISE_BLOCK elements from `element` on; noise[i] belongs to element + i. */
+static void run_round(const struct quantiser *q, struct bucket_state *b, const float *x,
+                      const uint16_t *noise, uint64_t element, size_t n,
+                      struct quantise_scratch *scratch, int16_t *k) {
+    b->elements += n;
+    if (scale_is_idle(b->scale)) {
+        for (size_t i = 0; i < n; i++) k[i] = (int16_t)q->levels.idle;
+        return;
+    }
+    if (q->params.rounding == QSGD_ROUND_TOPK) {
+        run_topk(q, b, x, element, n, k);
+        return;
+    }
+    if (b->range != 1.0F) { /* rare: bring the elements into range first */
+        memcpy(scratch->block, x, n * sizeof *x);
+        for (size_t i = 0; i < n; i++) scratch->block[i] *= b->range;
+        x = scratch->block;
+    }
+    if (q->levels.kind == QSGD_LEVELS_SIGNED) {
+        run_signed(q, b, x, noise, element, n, k);
+        return;
+    }
+    bool ties;
+    if (b->round.table != NULL) {
+        b->variance += q->kernels->round_table(&b->round, x, noise, n, k, &ties);
+    } else {
+        b->variance += 256 * q->kernels->round_uniform(&b->round, x, noise, n, k, &ties);
+    }
+    if (!ties) return;
+    for (size_t i = 0; i < n; i++) {
+        float xi;
+        memcpy(&xi, x + i, sizeof xi);
+        k[i] = round_one(q, &b->round, xi, noise[i], element + i);
+    }
+}
+
+/* ---- one chunk -------------------------------------------------------------------------------- */
+
+/* Terms of the damping (FORMAT.md section 6.3). */
+struct damping {
+    double num, den;
+};
+
+static void damping_add(struct damping *d, const struct bucket_state *b) {
+    if (scale_is_idle(b->scale)) return;
+    double w = (double)b->scale * (double)b->scale;
+    d->num = d->num + w * (double)b->variance;
+    d->den = d->den + w * (double)b->elements;
+}
+
+static uint8_t damping_byte(const struct damping *d) {
+    if (!(d->den > 0)) return 0;
+    double a = d->num * (3.0 * 0x1p-18) / d->den + 0.5;
+    return a >= 255 ? 255 : (uint8_t)a;
+}
+
+qsgd_status quantise_chunk(const struct quantiser *q, const struct source *source,
+                           const struct chunk_span *span, const float *x,
+                           const struct scale_array *scales, const struct topk_cut *cuts,
+                           struct quantise_scratch *scratch, int16_t *k, uint8_t *alpha,
+                           uint64_t *bad_bucket) {
+    const struct layout *l = &q->layout;
+    const bool noisy = q->params.rounding <= QSGD_ROUND_DITHERED;
+    const uint64_t end = span->first + span->len;
+    struct damping damping = {0, 0};
+    struct bucket_state b = {.bucket = UINT64_MAX};
+    uint64_t block = span->first - span->first % NOISE_TILE, block_end = 0;
+    for (uint64_t i = span->first; i < end;) {
+        if (i >= block_end) {
+            block = i - i % NOISE_TILE;
+            block_end = min_u64(block + QUANTISE_BLOCK, end);
+            size_t tiles = (size_t)div_up(block_end - block, NOISE_TILE);
+            if (noisy) q->kernels->noise(&q->key, block, tiles * NOISE_TILE, scratch->noise);
+        }
+        if (i / l->bucket != b.bucket) {
+            if (b.bucket != UINT64_MAX) damping_add(&damping, &b);
+            b.bucket = i / l->bucket;
+            if (l->per_bucket != 0) {
+                b.scale = scale_get(scales, b.bucket);
+                if (cuts != NULL) b.cut = cuts[b.bucket];
+            } else {
+                double squares;
+                b.scale = scale_of_short_bucket(q, source, b.bucket, x + (i - span->first),
+                                                &squares);
+                scale_set(scales, b.bucket, b.scale);
+                if (q->params.rounding == QSGD_ROUND_TOPK && !scale_is_idle(b.scale)) {
+                    b.cut = topk_select(q, source, b.bucket, squares, scratch);
+                }
+            }
+            if (b.scale != b.scale && q->params.nonfinite == QSGD_NONFINITE_RAISE) {
+                *bad_bucket = b.bucket;
+                return QSGD_ERR_NONFINITE;
+            }
+            bucket_begin(q, &b);
+        }
+        uint64_t stop = min_u64(block_end, min_u64(end, (b.bucket + 1) * l->bucket));
+        run_round(q, &b, x + (i - span->first), scratch->noise + (i - block), i,
+                  (size_t)(stop - i), scratch, k + (i - span->first));
+        i = stop;
+    }
+    damping_add(&damping, &b);
+    *alpha = q->params.rounding == QSGD_ROUND_DITHERED ? damping_byte(&damping) : 0;
+    return QSGD_OK;
+}
+
+uint64_t quantise_first_nonfinite(const struct quantiser *q, const struct source *source,
+                                  uint64_t bucket) {
+    uint64_t first = bucket * q->layout.bucket;
+    uint64_t end = first + layout_bucket_len(&q->layout, bucket);
+    for (uint64_t i = first; i < end; i++) {
+        float x;
+        memcpy(&x, source_read(source, i, 1, &x), sizeof x);
+        if ((scale_bits(x) & 0x7FFFFFFF) >= SCALE_INF_BITS) return i;
+    }
+    return first;
+}

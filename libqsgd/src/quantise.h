@@ -1,0 +1,134 @@
+/* Elements to indices and back, chunk by chunk. Stages: norm -> levels -> rounding, and the inverse.
+ * Everything here is the same for all backends; the inner loops are kernels.h. */
+#ifndef QSGD_QUANTISE_H
+#define QSGD_QUANTISE_H
+
+#include "kernels.h"
+#include "layout.h"
+#include "levels.h"
+#include "qsgd.h"
+#include "scales.h"
+
+#define QUANTISE_BLOCK 4096 /* elements of noise held at once; a multiple of NOISE_TILE */
+
+/* Of one tensor, read-only while tasks run. */
+struct quantiser {
+    struct qsgd_params params;
+    struct layout layout;
+    struct levels levels;
+    struct noise_key key;
+    const struct kernels *kernels;
+    float level_of[QSGD_MAX_TABLE + 1]; /* tables: level of index k at level_of[k - kmin] */
+    struct round_table table; /* mirrored tables */
+    double signed_rcp[QSGD_MAX_TABLE];     /* signed tables: 1 / gap of cell j */
+    uint32_t signed_weight[QSGD_MAX_TABLE]; /* and G of FORMAT.md section 6.3 */
+};
+
+void quantiser_init(struct quantiser *q, const struct qsgd_params *params, uint64_t n,
+                    uint64_t nonce, bool raw);
+
+/* Where elements come from: src of any float type, with an optional residual and given scales. */
+struct source {
+    const uint8_t *data;
+    uint32_t dtype;
+    float *residual;
+    const float *given; /* scales, or NULL */
+};
+
+/* Per-worker memory of this stage, carved from the workspace. */
+struct quantise_scratch {
+    float *elements;  /* longest chunk: elements after conversion; unused for plain float32 */
+    uint16_t *noise;  /* QUANTISE_BLOCK + 2 tiles */
+    float *block;     /* QUANTISE_BLOCK */
+    int16_t *indices; /* longest chunk */
+    struct topk_entry *heap;
+};
+
+size_t quantise_scratch_bytes(const struct quantiser *q, bool converts);
+void quantise_scratch_carve(struct quantise_scratch *s, uint8_t *memory,
+                            const struct quantiser *q, bool converts);
+
+/* True if elements must be copied to float32 before use. */
+static inline bool source_converts(const struct source *source) {
+    return source->dtype != QSGD_FLOAT32 || source->residual != NULL;
+}
+
+/* Elements [first, first + len) as float32: a pointer into the source, or into `to`. */
+const float *source_read(const struct source *source, uint64_t first, uint64_t len, float *to);
+
+/* Top-k: which elements of a bucket are taken (quantise_topk.c). */
+struct topk_cut {
+    uint32_t bits;     /* magnitudes above are taken */
+    uint64_t position; /* and those equal up to this position in the bucket */
+};
+
+/* Buckets longer than a chunk get their scales before chunks start: task `block` of
+ * quantise_big_blocks sums one block into partials[block]; then quantise_big_scales stores the scales
+ * (and cuts). */
+uint64_t quantise_big_blocks(const struct layout *l);
+void quantise_big_block(const struct quantiser *q, const struct source *source, uint64_t block,
+                        struct quantise_scratch *scratch, struct bucket_sums *partials);
+void quantise_big_scales(const struct quantiser *q, const struct source *source,
+                         const struct bucket_sums *partials, const struct scale_array *scales,
+                         struct topk_cut *cuts, struct quantise_scratch *scratch);
+
+/* Quantises one chunk of x (its elements as float32). Scales of buckets within the chunk are computed
+ * and stored; longer buckets' are read. Returns QSGD_OK, or QSGD_ERR_NONFINITE with *bad_bucket if
+ * params.nonfinite is RAISE. */
+qsgd_status quantise_chunk(const struct quantiser *q, const struct source *source,
+                           const struct chunk_span *span, const float *x,
+                           const struct scale_array *scales, const struct topk_cut *cuts,
+                           struct quantise_scratch *scratch, int16_t *k, uint8_t *alpha,
+                           uint64_t *bad_bucket);
+
+/* Where values go: stored as dtype, or multiplied by alpha and added to float32. */
+struct sink {
+    uint8_t *data; /* of element `origin` */
+    uint64_t origin;
+    uint32_t dtype;
+    bool add;
+    float alpha;
+};
+
+/* Values of elements [from, to) of the chunk, from its indices, scales and damping. */
+void values_of_chunk(const struct quantiser *q, const struct chunk_span *span, uint64_t from,
+                     uint64_t to, const int16_t *k, const struct scale_array *scales,
+                     uint8_t alpha, struct quantise_scratch *scratch, const struct sink *sink);
+
+/* residual = x - value, for one chunk. */
+void residual_of_chunk(const struct quantiser *q, const struct chunk_span *span, const float *x,
+                       const int16_t *k, const struct scale_array *scales, uint8_t alpha,
+                       struct quantise_scratch *scratch, float *residual);
+
+/* First element of bucket that is not finite, or the bucket's first if none is. */
+uint64_t quantise_first_nonfinite(const struct quantiser *q, const struct source *source,
+                                  uint64_t bucket);
+
+/* ---- top-k (quantise_topk.c) ---- */
+
+struct topk_entry {
+    uint32_t bits;
+    uint64_t position;
+};
+
+uint64_t topk_heap_entries(const struct layout *layout);
+
+/* The cut of one bucket. */
+struct topk_cut topk_select(const struct quantiser *q, const struct source *source, uint64_t bucket,
+                            double sum_of_squares, struct quantise_scratch *scratch);
+
+/* Norm sums of a whole bucket of at most a chunk, x as float32. */
+struct bucket_sums bucket_sums_of(const struct quantiser *q, const float *x, uint64_t len);
+
+/* Which sum a norm needs beside the largest magnitude. */
+enum sum_kind { SUM_NONE, SUM_SQUARES, SUM_MAGNITUDES };
+enum sum_kind sum_kind_of(const struct qsgd_params *params);
+
+/* Partial sums combined by the 32-lane rule. */
+double sums_combine(const struct bucket_sums *partials, uint64_t count);
+
+/* The stored scale of a bucket of at most a chunk; *sum_of_squares serves top-k. */
+float scale_of_short_bucket(const struct quantiser *q, const struct source *source,
+                            uint64_t bucket, const float *x, double *sum_of_squares);
+
+#endif

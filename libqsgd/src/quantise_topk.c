@@ -1,0 +1,98 @@
+/* The papers' deterministic quantiser: the fewest largest elements whose magnitudes sum to the l2 norm
+ * (Alistarh et al., section 4; FORMAT.md section 6.4). At most ceil(sqrt n) + 1 of n are taken, so a
+ * heap of that many finds them in one pass. */
+#include <string.h>
+
+#include "quantise.h"
+
+static uint64_t ceil_sqrt(uint64_t n) {
+    uint64_t low = 0, high = (uint64_t)1 << 24; /* n <= 2^47 */
+    while (low < high) {
+        uint64_t mid = (low + high) / 2;
+        if (mid * mid >= n) {
+            high = mid;
+        } else {
+            low = mid + 1;
+        }
+    }
+    return low;
+}
+
+uint64_t topk_heap_entries(const struct layout *layout) {
+    return ceil_sqrt(min_u64(layout->bucket, layout->n)) + 1;
+}
+
+/* True if a is taken after b: smaller, or equal and later. */
+static bool after(const struct topk_entry *a, const struct topk_entry *b) {
+    return a->bits < b->bits || (a->bits == b->bits && a->position > b->position);
+}
+
+/* Heap with the entry that is taken last at its root. */
+static void sift_down(struct topk_entry *heap, uint64_t count, uint64_t at) {
+    struct topk_entry moved = heap[at];
+    for (;;) {
+        uint64_t child = 2 * at + 1;
+        if (child >= count) break;
+        if (child + 1 < count && after(&heap[child + 1], &heap[child])) child++;
+        if (!after(&heap[child], &moved)) break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = moved;
+}
+
+static void sift_up(struct topk_entry *heap, uint64_t at) {
+    struct topk_entry moved = heap[at];
+    while (at > 0 && after(&moved, &heap[(at - 1) / 2])) {
+        heap[at] = heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    heap[at] = moved;
+}
+
+static uint64_t collect(const struct quantiser *q, const struct source *source, uint64_t bucket,
+                        struct quantise_scratch *scratch) {
+    const uint64_t len = layout_bucket_len(&q->layout, bucket), first = bucket * q->layout.bucket;
+    const uint64_t most = ceil_sqrt(len) + 1;
+    struct topk_entry *heap = scratch->heap;
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < len; i += QUANTISE_BLOCK) {
+        uint64_t n = min_u64(QUANTISE_BLOCK, len - i);
+        const float *x = source_read(source, first + i, n, scratch->block);
+        for (uint64_t j = 0; j < n; j++) {
+            struct topk_entry entry = {0, i + j};
+            memcpy(&entry.bits, x + j, sizeof entry.bits);
+            entry.bits &= 0x7FFFFFFF;
+            if (entry.bits == 0) continue;
+            if (count < most) {
+                heap[count] = entry;
+                sift_up(heap, count++);
+            } else if (after(&heap[0], &entry)) {
+                heap[0] = entry;
+                sift_down(heap, count, 0);
+            }
+        }
+    }
+    return count;
+}
+
+struct topk_cut topk_select(const struct quantiser *q, const struct source *source, uint64_t bucket,
+                            double sum_of_squares, struct quantise_scratch *scratch) {
+    struct topk_entry *heap = scratch->heap;
+    const uint64_t count = collect(q, source, bucket, scratch);
+    for (uint64_t left = count; left > 1;) { /* heap sort: the first taken comes to the front */
+        left--;
+        struct topk_entry last = heap[0];
+        heap[0] = heap[left];
+        heap[left] = last;
+        sift_down(heap, left, 0);
+    }
+    const double norm = __builtin_sqrt(sum_of_squares);
+    struct topk_cut cut = {UINT32_MAX, 0};
+    double sum = 0;
+    for (uint64_t i = 0; i < count && sum < norm; i++) {
+        sum += (double)scale_from_bits(heap[i].bits);
+        cut = (struct topk_cut){heap[i].bits, heap[i].position};
+    }
+    return cut;
+}

@@ -1,0 +1,282 @@
+/* Chooses, writes and reads the tables of a rANS chunk. Classes follow local energy: groups of 128
+ * elements fall into half-octave bins of their sum of |k|, and neighbouring bins are merged while that
+ * makes the chunk shorter. Integers only, so that every machine chooses alike. */
+#include "rans_model.h"
+
+#include <string.h>
+
+#define BINS 48 /* 1 + 2 floor(log2 sum) + 1, sums below 2^22 */
+
+/* log2(v) in units of 2^-16, within 0.5 % of a bit: a parabola between powers of two. */
+static uint64_t lg(uint64_t v) {
+    unsigned e = floor_log2(v);
+    uint64_t m = ((v << 16) >> e) - 65536;
+    return ((uint64_t)e << 16) + m + ((22570 * ((m * (65536 - m)) >> 16)) >> 16);
+}
+
+/* Bits of a histogram's elements and of its table, in units of 2^-16. */
+static int64_t histogram_cost(const uint32_t *h) {
+    uint64_t sum = 0, cost = 0, tokens = 0;
+    for (unsigned t = 0; t < CODE_TOKENS; t++) {
+        sum += h[t];
+        if (h[t] != 0) tokens = t + 1;
+    }
+    uint64_t lg_sum = lg(sum);
+    for (unsigned t = 0; t < tokens; t++) {
+        if (h[t] != 0) cost += h[t] * (lg_sum - lg(h[t]));
+    }
+    return (int64_t)(cost + ((12 + 7 * tokens) << 16));
+}
+
+/* ---- classes -------------------------------------------------------------------------------- */
+
+struct cluster {
+    uint32_t counts[BINS][CODE_TOKENS]; /* per class, at first per bin */
+    int64_t cost[BINS];
+    uint8_t of_bin[BINS]; /* class of a bin */
+};
+
+static unsigned energy_bin(const int16_t *k, size_t n) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (uint64_t)(k[i] < 0 ? -k[i] : k[i]);
+    if (sum == 0) return 0;
+    unsigned e = floor_log2(sum);
+    return 1 + 2 * e + (sum * sum >= (uint64_t)1 << (2 * e + 1) ? 1 : 0);
+}
+
+static void count_bins(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
+                       struct cluster *c, uint8_t *bins) {
+    memset(c->counts, 0, sizeof c->counts);
+    for (size_t first = 0, g = 0; first < chunk->len; first += CODE_GROUP, g++) {
+        size_t n = chunk->len - first < CODE_GROUP ? chunk->len - first : CODE_GROUP;
+        bins[g] = (uint8_t)energy_bin(k + first, n);
+        uint32_t *counts = c->counts[bins[g]];
+        for (size_t i = 0; i < n; i++) counts[tokens[first + i]]++;
+    }
+}
+
+/* Moves the bins that occur to the front; returns how many. */
+static unsigned compact_bins(const uint8_t *bins, size_t groups, struct cluster *c) {
+    bool used[BINS] = {false};
+    unsigned classes = 0;
+    for (size_t g = 0; g < groups; g++) used[bins[g]] = true;
+    for (unsigned b = 0; b < BINS; b++) {
+        if (!used[b]) continue;
+        if (classes != b) memcpy(c->counts[classes], c->counts[b], sizeof c->counts[b]);
+        c->cost[classes] = histogram_cost(c->counts[classes]);
+        c->of_bin[b] = (uint8_t)classes++;
+    }
+    return classes;
+}
+
+static int64_t merge_delta(const struct cluster *c, unsigned a) {
+    uint32_t both[CODE_TOKENS];
+    for (unsigned t = 0; t < CODE_TOKENS; t++) both[t] = c->counts[a][t] + c->counts[a + 1][t];
+    return histogram_cost(both) - c->cost[a] - c->cost[a + 1];
+}
+
+static void merge(struct cluster *c, unsigned a, unsigned classes) {
+    for (unsigned t = 0; t < CODE_TOKENS; t++) c->counts[a][t] += c->counts[a + 1][t];
+    c->cost[a] = histogram_cost(c->counts[a]);
+    for (unsigned i = a + 1; i + 1 < classes; i++) {
+        memcpy(c->counts[i], c->counts[i + 1], sizeof c->counts[i]);
+        c->cost[i] = c->cost[i + 1];
+    }
+    for (unsigned b = 0; b < BINS; b++) {
+        if (c->of_bin[b] > a) c->of_bin[b]--;
+    }
+}
+
+/* Greedy merging of neighbours; delta[a] is what merging a and a + 1 would cost. */
+static unsigned merge_all(struct cluster *c, unsigned classes) {
+    int64_t delta[BINS];
+    for (unsigned a = 0; a + 1 < classes; a++) delta[a] = merge_delta(c, a);
+    while (classes > 1) {
+        unsigned best = 0;
+        for (unsigned a = 1; a + 1 < classes; a++) {
+            if (delta[a] < delta[best]) best = a;
+        }
+        if (classes <= CODE_CLASSES && delta[best] > 0) break;
+        merge(c, best, classes--);
+        for (unsigned a = best; a + 1 < classes; a++) delta[a] = delta[a + 1];
+        if (best > 0) delta[best - 1] = merge_delta(c, best - 1);
+        if (best + 1 < classes) delta[best] = merge_delta(c, best);
+    }
+    return classes;
+}
+
+static uint64_t class_step(uint8_t from, uint8_t to) {
+    return (uint64_t)levels_zigzag((int32_t)to - (int32_t)from) + 1;
+}
+
+static uint64_t class_bits(const uint8_t *classes, size_t groups) {
+    uint64_t bits = 0;
+    uint8_t before = 0;
+    for (size_t g = 0; g < groups; g++) {
+        bits += 2 * floor_log2(class_step(before, classes[g])) + 1;
+        before = classes[g];
+    }
+    return bits;
+}
+
+/* Several classes, if they make the chunk shorter. Returns their number; counts of each in c. */
+static unsigned choose_classes(const struct code_chunk *chunk, const int16_t *k,
+                               const uint8_t *tokens, const uint32_t *counts, struct cluster *c) {
+    uint8_t *bins = chunk->scratch->classes;
+    const size_t groups = rans_groups(chunk->len);
+    count_bins(chunk, k, tokens, c, bins);
+    unsigned classes = merge_all(c, compact_bins(bins, groups, c));
+    if (classes == 1) return 1;
+    for (size_t g = 0; g < groups; g++) bins[g] = c->of_bin[bins[g]];
+    int64_t cost = (int64_t)(class_bits(bins, groups) << 16);
+    for (unsigned i = 0; i < classes; i++) cost += c->cost[i];
+    return cost < histogram_cost(counts) ? classes : 1;
+}
+
+/* ---- frequencies ---------------------------------------------------------------------------- */
+
+/* f cut to its highest four bits. */
+static uint32_t cut_frequency(uint32_t f) {
+    unsigned e = floor_log2(f);
+    return e > 3 ? f >> (e - 3) << (e - 3) : f;
+}
+
+static void set_frequencies(struct code_plan *plan, unsigned class, const uint32_t *counts) {
+    uint64_t sum = 0;
+    uint32_t rest = 1U << plan->prob_bits;
+    unsigned mode = 0, tokens = 0;
+    for (unsigned t = 0; t < CODE_TOKENS; t++) {
+        sum += counts[t];
+        if (counts[t] > counts[mode]) mode = t;
+        if (counts[t] != 0) tokens = t + 1;
+    }
+    uint16_t *freq = plan->freq[class];
+    memset(freq, 0, sizeof plan->freq[class]);
+    for (unsigned t = 0; t < tokens; t++) {
+        if (counts[t] == 0 || t == mode) continue;
+        uint32_t f = (uint32_t)(((uint64_t)counts[t] << plan->prob_bits) / sum);
+        f = f == 0 ? 1 : cut_frequency(f);
+        freq[t] = (uint16_t)f;
+        rest -= f;
+    }
+    freq[mode] = (uint16_t)rest;
+    plan->table_mode[class] = (uint8_t)mode;
+    plan->table_tokens[class] = (uint8_t)tokens;
+}
+
+void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
+                       const uint32_t counts[CODE_TOKENS], struct code_plan *plan) {
+    struct cluster *c = chunk->scratch->classify;
+    plan->classes = chunk->classes ? choose_classes(chunk, k, tokens, counts, c) : 1;
+    plan->prob_bits = plan->classes == 1 ? 12 : 11;
+    for (unsigned i = 0; i < plan->classes; i++) {
+        set_frequencies(plan, i, plan->classes == 1 ? counts : c->counts[i]);
+    }
+    uint32_t most = 0;
+    for (unsigned t = 0; t < CODE_TOKENS; t++) most = counts[t] > most ? counts[t] : most;
+    size_t v = chunk->len >> 10, rare = (chunk->len - most) >> 6;
+    if (rare < v) v = rare;
+    plan->lanes_log2 = v == 0 ? 0 : floor_log2(v);
+    if (plan->lanes_log2 > 5) plan->lanes_log2 = 5;
+}
+
+/* ---- bytes ---------------------------------------------------------------------------------- */
+
+static void write_table(struct lsb_writer *w, const struct code_plan *plan, unsigned class) {
+    const unsigned tokens = plan->table_tokens[class], mode = plan->table_mode[class];
+    lsb_write(w, tokens - 1, 6);
+    lsb_write(w, mode, 6);
+    for (unsigned t = 0; t < tokens; t++) {
+        uint32_t f = plan->freq[class][t];
+        if (t == mode) continue;
+        unsigned e = f == 0 ? 0 : floor_log2(f) + 1;
+        unsigned d = e > 4 ? 3 : (e > 1 ? e - 1 : 0);
+        lsb_write(w, e, 4);
+        if (e > 1) lsb_write(w, (f - (1U << (e - 1))) >> (e - 1 - d), d);
+    }
+}
+
+uint8_t *rans_model_write(const struct code_chunk *chunk, const struct code_plan *plan, uint8_t *p,
+                          uint8_t *end) {
+    if (p == end) return NULL;
+    *p++ = (uint8_t)(plan->lanes_log2 | (plan->prob_bits - 9) << 3 | (plan->classes - 1) << 5);
+    struct lsb_writer w;
+    lsb_write_init(&w, p, end);
+    for (unsigned i = 0; i < plan->classes; i++) write_table(&w, plan, i);
+    if (plan->classes > 1) {
+        uint8_t before = 0;
+        for (size_t g = 0; g < rans_groups(chunk->len); g++) {
+            uint8_t class = chunk->scratch->classes[g];
+            uint64_t step = class_step(before, class);
+            unsigned n = floor_log2(step);
+            lsb_write(&w, (uint64_t)1 << n, n + 1);
+            lsb_write(&w, step - ((uint64_t)1 << n), n);
+            before = class;
+        }
+    }
+    return lsb_write_end(&w);
+}
+
+static bool parse_table(struct bit_reader *r, struct code_plan *plan, unsigned class) {
+    const unsigned tokens = (unsigned)lsb_read(r, 6) + 1, mode = (unsigned)lsb_read(r, 6);
+    uint16_t *freq = plan->freq[class];
+    uint32_t rest = 1U << plan->prob_bits;
+    memset(freq, 0, sizeof plan->freq[class]);
+    if (tokens > 63 || mode >= tokens) return false;
+    for (unsigned t = 0; t < tokens; t++) {
+        if (t == mode) continue;
+        unsigned e = (unsigned)lsb_read(r, 4);
+        if (e > 12 || (e == 0 && t == tokens - 1)) return false;
+        if (e == 0) continue;
+        unsigned d = e > 4 ? 3 : e - 1;
+        uint32_t f = (1U << (e - 1)) + ((uint32_t)lsb_read(r, d) << (e - 1 - d));
+        if (f >= rest) return false; /* the mode token keeps 1 at least */
+        freq[t] = (uint16_t)f;
+        rest -= f;
+    }
+    freq[mode] = (uint16_t)rest;
+    plan->table_tokens[class] = (uint8_t)tokens;
+    plan->table_mode[class] = (uint8_t)mode;
+    return !r->overrun;
+}
+
+static bool parse_classes(struct bit_reader *r, const struct code_plan *plan, uint8_t *classes,
+                          size_t groups) {
+    unsigned used = 0;
+    int32_t class = 0;
+    for (size_t g = 0; g < groups; g++) {
+        lsb_refill(r);
+        unsigned n = 0;
+        while (n < 5 && lsb_take(r, 1) == 0) n++;
+        if (n == 5 || r->overrun) return false;
+        uint32_t step = (1U << n) + (uint32_t)lsb_take(r, n);
+        class += levels_unzigzag(step - 1);
+        if (class < 0 || class >= (int32_t)plan->classes) return false;
+        classes[g] = (uint8_t)class;
+        used |= 1U << class;
+    }
+    return !r->overrun && used == (1U << plan->classes) - 1;
+}
+
+qsgd_status rans_model_parse(const struct code_chunk *chunk, const uint8_t *p, const uint8_t *end,
+                             struct code_plan *plan, const uint8_t **next) {
+    if (p == end) return QSGD_ERR_CODE_TABLE;
+    plan->lanes_log2 = *p & 7;
+    plan->prob_bits = 9U + (*p >> 3 & 3);
+    plan->classes = 1U + (*p >> 5);
+    if (plan->lanes_log2 > 5) return QSGD_ERR_CODE_TABLE;
+    struct bit_reader r;
+    bit_read_init(&r, p + 1, end);
+    for (unsigned i = 0; i < plan->classes; i++) {
+        if (!parse_table(&r, plan, i)) return QSGD_ERR_CODE_TABLE;
+    }
+    if (plan->classes > 1 &&
+        !parse_classes(&r, plan, chunk->scratch->classes, rans_groups(chunk->len))) {
+        return QSGD_ERR_CODE_TABLE;
+    }
+    lsb_refill(&r); /* padding: what is left of the last byte */
+    if (lsb_take(&r, r.held & 7) != 0) return QSGD_ERR_PADDING;
+    if (r.overrun) return QSGD_ERR_CODE_TABLE;
+    *next = r.p - (r.held - r.past) / 8;
+    return QSGD_OK;
+}

@@ -1,0 +1,23 @@
+/* The model of a rANS chunk: classes of groups, frequencies, and how both are written (FORMAT.md
+ * section 8.5). code_rans.c codes the tokens with it. */
+#ifndef QSGD_RANS_MODEL_H
+#define QSGD_RANS_MODEL_H
+
+#include "bits.h"
+#include "codes.h"
+
+static inline size_t rans_groups(size_t len) { return (len + CODE_GROUP - 1) / CODE_GROUP; }
+
+/* Chooses classes (chunk->scratch->classes), lanes, P and frequencies for k and its tokens. */
+void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
+                       const uint32_t counts[CODE_TOKENS], struct code_plan *plan);
+
+/* Writes byte h and the padded block of tables and classes; returns its end, NULL if over `end`. */
+uint8_t *rans_model_write(const struct code_chunk *chunk, const struct code_plan *plan, uint8_t *p,
+                          uint8_t *end);
+
+/* Reads and checks the same; *next is the byte after it. */
+qsgd_status rans_model_parse(const struct code_chunk *chunk, const uint8_t *p, const uint8_t *end,
+                             struct code_plan *plan, const uint8_t **next);
+
+#endif

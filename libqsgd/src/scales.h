@@ -1,0 +1,83 @@
+/* Scales of buckets: from norms to stored numbers (FORMAT.md section 4). Stage: norm -> scale. */
+#ifndef QSGD_SCALES_H
+#define QSGD_SCALES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "bits.h"
+#include "qsgd.h"
+
+/* Where stored scales lie: in a frame, or in a caller's array of native floats. */
+enum { SCALES_FLOAT32 = 0, SCALES_BFLOAT16 = 1, SCALES_NATIVE = 2 };
+
+struct scale_array {
+    uint8_t *bytes;
+    int kind;
+};
+
+static inline size_t scale_bytes(int kind) { return kind == SCALES_BFLOAT16 ? 2 : 4; }
+
+static inline float scale_from_bits(uint32_t bits) {
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
+static inline uint32_t scale_bits(float f) {
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    return bits;
+}
+
+static inline float scale_get(const struct scale_array *a, uint64_t i) {
+    if (a->kind == SCALES_BFLOAT16) return scale_from_bits((uint32_t)load_le16(a->bytes + 2 * i) << 16);
+    if (a->kind == SCALES_FLOAT32) return scale_from_bits(load_le32(a->bytes + 4 * i));
+    float f;
+    memcpy(&f, a->bytes + 4 * i, 4);
+    return f;
+}
+
+/* `scale` must be exact in the array's kind. */
+static inline void scale_set(const struct scale_array *a, uint64_t i, float scale) {
+    if (a->kind == SCALES_BFLOAT16) {
+        store_le16(a->bytes + 2 * i, (uint16_t)(scale_bits(scale) >> 16));
+    } else if (a->kind == SCALES_FLOAT32) {
+        store_le32(a->bytes + 4 * i, scale_bits(scale));
+    } else {
+        memcpy(a->bytes + 4 * i, &scale, 4);
+    }
+}
+
+#define SCALE_NAN_BITS 0x7FC00000U
+#define SCALE_INF_BITS 0x7F800000U
+
+/* True for what section 4.2 allows in a frame: finite with sign bit 0, or the NaN. */
+static inline bool scale_is_valid(float scale) {
+    uint32_t bits = scale_bits(scale);
+    return bits < SCALE_INF_BITS || bits == SCALE_NAN_BITS;
+}
+
+/* Idle buckets have scale 0 or NaN. */
+static inline bool scale_is_idle(float scale) { return !(scale > 0); }
+
+/* What a norm needs of a bucket. */
+struct bucket_sums {
+    uint32_t max_bits; /* of |x| */
+    double sum;        /* of squares or of magnitudes */
+};
+
+/* The stored scale of a bucket of `len` elements, widened to float32; NaN if it is non-finite. */
+float scale_of_sums(const struct qsgd_params *params, const struct bucket_sums *sums, uint64_t len);
+
+/* A caller's scale as stored, with the same largest magnitude test. */
+float scale_of_given(const struct qsgd_params *params, float given, uint32_t max_bits);
+
+/* Powers of two that bring a scale into range (FORMAT.md section 5, X), and their inverses. */
+static inline float scale_range(float scale) {
+    if (scale < 0x1p-63F) return 0x1p96F;
+    return scale > 0x1p63F ? 0x1p-64F : 1.0F;
+}
+
+#endif

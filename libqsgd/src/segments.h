@@ -1,0 +1,41 @@
+/* The table of segment lengths that dense Elias and Huffman payloads share (FORMAT.md section 8.2).
+ *
+ * Writing takes two passes: the code first adds up the length of every segment (in
+ * segments_scratch), so that segments_write knows the width and whether all will fit; then it
+ * writes the segments behind the table. */
+#ifndef QSGD_SEGMENTS_H
+#define QSGD_SEGMENTS_H
+
+#include "bits.h"
+#include "codes.h"
+
+/* Room for code_segments(chunk) lengths, in the memory of scratch->words (2 * len + 64 u16). */
+static inline uint32_t *segments_scratch(const struct code_chunk *chunk) {
+    return (void *)chunk->scratch->words;
+}
+
+/* Elements of segment i. */
+static inline size_t segments_elements(const struct code_chunk *chunk, size_t i) {
+    size_t left = chunk->len - i * chunk->segment;
+    return left < chunk->segment ? left : chunk->segment;
+}
+
+/* Writes u8 width and the lengths at p. Returns bytes of that table; SIZE_MAX, with nothing
+ * written, if table and segments together pass cap. */
+size_t segments_write(const uint32_t *lengths, size_t count, uint8_t *p, size_t cap);
+
+/* Parses width and lengths at p; sets plan->segment_width, segment_lengths, body (first segment)
+ * and tail (after the last). Returns QSGD_OK, QSGD_ERR_CODE_TABLE (width or table malformed) or
+ * QSGD_ERR_STREAM (the segments pass `end`). */
+qsgd_status segments_parse(const struct code_chunk *chunk, const uint8_t *p, const uint8_t *end,
+                           struct code_plan *plan);
+
+/* Length in bytes of segment i. */
+static inline size_t segments_length(const struct code_plan *plan, size_t i) {
+    const uint8_t *p = plan->segment_lengths + i * plan->segment_width;
+    size_t length = 0;
+    for (size_t b = 0; b < plan->segment_width; b++) length |= (size_t)p[b] << (8 * b);
+    return length;
+}
+
+#endif

@@ -1,0 +1,149 @@
+/* Vocabulary of eight lanes, AVX2. Meanings: simd/scalar.h. No fused multiply-add, no estimates. */
+#ifndef QSGD_SIMD_AVX2_H
+#define QSGD_SIMD_AVX2_H
+
+#include <immintrin.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define W 8
+
+typedef __m256 vf;
+typedef __m256i vu;
+typedef struct {
+    __m256d lo, hi;
+} vd;
+
+static inline vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
+static inline vf vf_set1(float a) { return _mm256_set1_ps(a); }
+static inline vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
+static inline vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
+static inline vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
+static inline vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); } /* MINPS: a < b ? a : b */
+static inline vu vf_ge(vf a, vf b) { return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_GE_OQ)); }
+static inline vu vf_bits(vf a) { return _mm256_castps_si256(a); }
+static inline vf vf_from_bits(vu a) { return _mm256_castsi256_ps(a); }
+static inline vf vf_gather(const float *table, vu i) { return _mm256_i32gather_ps(table, i, 4); }
+static inline vf vf_from_int(vu a) { return _mm256_cvtepi32_ps(a); }
+static inline vu vf_trunc(vf a) { return _mm256_cvttps_epi32(a); }
+
+static inline vu vu_set1(uint32_t a) { return _mm256_set1_epi32((int)a); }
+static inline vu vu_iota(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
+static inline vu vu_add(vu a, vu b) { return _mm256_add_epi32(a, b); }
+static inline vu vu_sub(vu a, vu b) { return _mm256_sub_epi32(a, b); }
+static inline vu vu_and(vu a, vu b) { return _mm256_and_si256(a, b); }
+static inline vu vu_andnot(vu a, vu b) { return _mm256_andnot_si256(a, b); }
+static inline vu vu_or(vu a, vu b) { return _mm256_or_si256(a, b); }
+static inline vu vu_xor(vu a, vu b) { return _mm256_xor_si256(a, b); }
+static inline vu vu_srl(vu a, int n) { return _mm256_srli_epi32(a, n); }
+static inline vu vu_sll(vu a, int n) { return _mm256_slli_epi32(a, n); }
+static inline vu vu_sign(vu a) { return _mm256_srai_epi32(a, 31); }
+static inline vu vu_mullo(vu a, vu b) { return _mm256_mullo_epi32(a, b); }
+static inline vu vu_max31(vu a, vu b) { return _mm256_max_epi32(a, b); }
+static inline vu vu_eq(vu a, vu b) { return _mm256_cmpeq_epi32(a, b); }
+static inline vu vu_gt31(vu a, vu b) { return _mm256_cmpgt_epi32(a, b); }
+static inline vu vu_select(vu mask, vu a, vu b) { return _mm256_blendv_epi8(b, a, mask); }
+static inline bool vu_any(vu mask) { return !_mm256_testz_si256(mask, mask); }
+static inline vu vu_gather(const uint32_t *table, vu i) {
+    return _mm256_i32gather_epi32((const int *)table, i, 4);
+}
+static inline void vu_mulhilo(vu a, uint32_t b, vu *hi, vu *lo) {
+    const __m256i m = _mm256_set1_epi32((int)b);
+    __m256i even = _mm256_mul_epu32(a, m);
+    __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), m);
+    *hi = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
+    *lo = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
+}
+static inline vu vu_mulhi(vu a, vu b) {
+    __m256i even = _mm256_mul_epu32(a, b);
+    __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));
+    return _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
+}
+static inline void vu_store(uint32_t *p, vu a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
+static inline vu vu_load(const uint32_t *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+static inline vu vu_load_u8(const uint8_t *p) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+}
+static inline __m128i avx2_pack16(vu a) { /* lanes to 16 bits, signed saturation */
+    return _mm256_castsi256_si128(
+        _mm256_permute4x64_epi64(_mm256_packs_epi32(a, a), _MM_SHUFFLE(3, 1, 2, 0)));
+}
+static inline void vu_store_u8(uint8_t *p, vu a) {
+    __m128i words = avx2_pack16(a);
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packus_epi16(words, words));
+}
+static inline vu vu_load_u16(const uint16_t *p) {
+    return _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+static inline vu vu_load_i16(const int16_t *p) {
+    return _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+static inline void vu_store_i16(int16_t *p, vu a) {
+    _mm_storeu_si128((__m128i *)(void *)p, avx2_pack16(a));
+}
+static inline void vu_store_halves(uint16_t *p, vu a) {
+    _mm256_storeu_si256((__m256i *)(void *)p, a);
+}
+
+static inline vd vd_zero(void) { return (vd){_mm256_setzero_pd(), _mm256_setzero_pd()}; }
+static inline vd vd_add(vd a, vd b) {
+    return (vd){_mm256_add_pd(a.lo, b.lo), _mm256_add_pd(a.hi, b.hi)};
+}
+static inline vd vd_mul(vd a, vd b) {
+    return (vd){_mm256_mul_pd(a.lo, b.lo), _mm256_mul_pd(a.hi, b.hi)};
+}
+static inline vd vd_from_vf(vf a) {
+    return (vd){_mm256_cvtps_pd(_mm256_castps256_ps128(a)),
+                _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1))};
+}
+static inline void vd_store(double *p, vd a) {
+    _mm256_storeu_pd(p, a.lo);
+    _mm256_storeu_pd(p + 4, a.hi);
+}
+
+#define W_CRC 1 /* vu_crc64 exists: SSE 4.2, part of every CPU with AVX2 */
+
+static inline uint64_t vu_crc64(uint64_t crc, const uint8_t *p) {
+    uint64_t word;
+    __builtin_memcpy(&word, p, 8);
+    return _mm_crc32_u64(crc, word);
+}
+
+/* ---- rANS renormalisation: lanes that need a word exchange one with memory ------------------ */
+
+#define W_RENORM 1 /* vu_push_words and vu_pull_words exist */
+
+/* avx2_places[mask]: lane l reads the (number of set bits below l)-th value, for pull. */
+extern const uint8_t avx2_pull[256][8];
+/* Lane l of the packed result takes lane avx2_push[mask][l]: set lanes, in order, at the top. */
+extern const uint8_t avx2_push[256][8];
+
+static inline unsigned avx2_mask(vu mask) {
+    return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(mask));
+}
+static inline __m256i avx2_places(const uint8_t *row) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)row));
+}
+/* Writes the low halves of the lanes in `mask` below p, in lane order; returns the new p.
+ * 8 entries below p may be overwritten. */
+static inline uint16_t *vu_push_words(uint16_t *p, vu a, vu mask) {
+    unsigned m = avx2_mask(mask);
+    __m256i low = _mm256_and_si256(a, _mm256_set1_epi32(0xFFFF));
+    __m256i top = _mm256_permutevar8x32_epi32(low, avx2_places(avx2_push[m]));
+    __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(top, top), 0xD8);
+    _mm_storeu_si128((__m128i *)(void *)(p - 8), _mm256_castsi256_si128(packed));
+    return p - _mm_popcnt_u32(m);
+}
+/* Lanes in `mask` become a << 16 | next word; *p moves on. 16 bytes at *p are read. */
+static inline vu vu_pull_words(const uint8_t **p, vu a, vu mask) {
+    unsigned m = avx2_mask(mask);
+    __m256i words = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)*p));
+    __m256i placed = _mm256_permutevar8x32_epi32(words, avx2_places(avx2_pull[m]));
+    *p += 2 * _mm_popcnt_u32(m);
+    return _mm256_blendv_epi8(a, _mm256_or_si256(_mm256_slli_epi32(a, 16), placed), mask);
+}
+
+#endif

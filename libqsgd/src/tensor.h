@@ -1,0 +1,23 @@
+/* Elements of any float type as float32 and back (FORMAT.md sections 4.1 and 7). Stage: tensor. */
+#ifndef QSGD_TENSOR_H
+#define QSGD_TENSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes of an element; 0 for an unknown type. */
+size_t tensor_item_bytes(uint32_t dtype);
+
+static inline bool tensor_is_float(uint32_t dtype) { return dtype <= 3; }
+
+/* n elements of a float type from src (any alignment) to float32, rounded to nearest even. */
+void tensor_to_float(uint32_t dtype, const void *src, size_t n, float *out);
+
+/* n float32 to elements of a float type at dst (any alignment), rounded to nearest even. */
+void tensor_from_float(uint32_t dtype, const float *x, size_t n, void *dst);
+
+/* Copies n elements between native order and the frame's little-endian. */
+void tensor_swap_copy(uint32_t dtype, const void *src, size_t n, void *dst);
+
+#endif

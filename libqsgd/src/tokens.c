@@ -1,0 +1,114 @@
+/* Indices to tokens and extra bits and back (FORMAT.md section 8.4), for huffman and rans.
+ *
+ * Small indices are tokens of their own; larger ones share a token per quarter octave and leave
+ * sign and low bits to a plain stream of extra bits. */
+#include "tokens.h"
+
+#define FIRST_CLASS 15U /* tokens below it are whole indices, |k| < 8 */
+
+static inline uint8_t token_of(bool direct, int32_t k) {
+    uint32_t m = (uint32_t)(k < 0 ? -k : k);
+    if (direct || m < 8) return (uint8_t)levels_zigzag(k);
+    unsigned e = floor_log2(m);
+    return (uint8_t)(FIRST_CLASS + 4 * (e - 3) + ((m >> (e - 2)) & 3));
+}
+
+void tokens_from_indices(const struct code_chunk *chunk, const int16_t *k, uint8_t *tokens,
+                         uint32_t counts[CODE_TOKENS]) {
+    bool direct = tokens_direct(chunk->levels);
+    for (size_t i = 0; i < chunk->len; i++) tokens[i] = token_of(direct, k[i]);
+    if (counts == NULL) return;
+    /* Two histograms in turn: neighbours are often equal, and would wait for each other's store. */
+    uint32_t other[CODE_TOKENS] = {0};
+    memset(counts, 0, CODE_TOKENS * sizeof *counts);
+    size_t i = 0;
+    for (; i + 2 <= chunk->len; i += 2) {
+        counts[tokens[i]]++;
+        other[tokens[i + 1]]++;
+    }
+    if (i < chunk->len) counts[tokens[i]]++;
+    for (size_t t = 0; t < CODE_TOKENS; t++) counts[t] += other[t];
+}
+
+uint8_t *tokens_write_extra(const struct code_chunk *chunk, const int16_t *k, uint8_t *dst,
+                            uint8_t *end) {
+    if (tokens_direct(chunk->levels)) return dst;
+    struct lsb_writer w;
+    lsb_write_init(&w, dst, end);
+    for (size_t i = 0; i < chunk->len; i++) {
+        uint32_t negative = k[i] < 0 ? 1 : 0;
+        uint32_t m = (uint32_t)(negative ? -k[i] : k[i]);
+        if (m < 8) continue;
+        unsigned low_bits = floor_log2(m) - 2;
+        uint32_t low = m & ((1U << low_bits) - 1);
+        lsb_write(&w, low << 1 | negative, low_bits + 1);
+    }
+    return lsb_write_end(&w);
+}
+
+/* Tokens that are whole indices: the first `whole` of them by table, without extra bits. */
+struct whole_tokens {
+    int16_t index[CODE_TOKENS];
+    bool valid[CODE_TOKENS];
+};
+
+static void whole_tokens_build(const struct levels *levels, uint32_t whole,
+                               struct whole_tokens *table) {
+    for (uint32_t t = 0; t < CODE_TOKENS; t++) {
+        int32_t k = levels_unzigzag(t);
+        table->valid[t] = t < whole && levels_has(levels, k);
+        table->index[t] = (int16_t)(table->valid[t] ? k : levels->idle);
+    }
+}
+
+static qsgd_status direct_to_indices(const struct code_chunk *chunk, const uint8_t *tokens,
+                                     int16_t *k) {
+    struct whole_tokens table;
+    bool valid = true;
+    whole_tokens_build(chunk->levels, CODE_TOKENS, &table);
+    for (size_t i = 0; i < chunk->len; i++) {
+        uint8_t t = tokens[i] & (CODE_TOKENS - 1);
+        k[i] = table.index[t];
+        valid &= table.valid[t];
+    }
+    return valid ? QSGD_OK : QSGD_ERR_STREAM;
+}
+
+/* |k| of a token >= FIRST_CLASS, with its extra bits taken from r; the sign goes to *negative. */
+static inline uint32_t read_escaped(struct bit_reader *r, uint8_t token, bool *negative) {
+    unsigned low_bits = (token - FIRST_CLASS) / 4 + 1;
+    uint32_t top = 4 + ((token - FIRST_CLASS) & 3);
+    uint32_t extra = (uint32_t)lsb_read(r, low_bits + 1);
+    *negative = (extra & 1) != 0;
+    return top << low_bits | extra >> 1;
+}
+
+qsgd_status tokens_to_indices(const struct code_chunk *chunk, const uint8_t *tokens,
+                              const uint8_t *p, const uint8_t *end, int16_t *k) {
+    const struct levels *levels = chunk->levels;
+    if (tokens_direct(levels)) {
+        qsgd_status status = direct_to_indices(chunk, tokens, k);
+        return status == QSGD_OK && p != end ? QSGD_ERR_PADDING : status;
+    }
+    struct whole_tokens table;
+    struct bit_reader r;
+    bool valid = true;
+    whole_tokens_build(levels, FIRST_CLASS, &table);
+    bit_read_init(&r, p, end);
+    for (size_t i = 0; i < chunk->len; i++) {
+        uint8_t t = tokens[i] & (CODE_TOKENS - 1);
+        if (t < FIRST_CLASS) {
+            k[i] = table.index[t];
+            valid &= table.valid[t];
+            continue;
+        }
+        bool negative;
+        int32_t m = (int32_t)read_escaped(&r, t, &negative);
+        int32_t value = negative ? -m : m;
+        bool level = levels_has(levels, value);
+        k[i] = (int16_t)(level ? value : levels->idle);
+        valid &= level;
+    }
+    if (!valid || r.overrun) return QSGD_ERR_STREAM;
+    return lsb_read_end(&r) ? QSGD_OK : QSGD_ERR_PADDING;
+}

@@ -1,0 +1,152 @@
+/* Indices of a chunk back to values, and from there to the caller's type, sum or residual (FORMAT.md
+ * section 7). Stage: index -> value; the inverse of quantise.c. */
+#include <float.h>
+#include <string.h>
+
+#include "quantise.h"
+#include "tensor.h"
+
+static void value_bucket_of(const struct quantiser *q, float scale, uint8_t alpha,
+                            struct value_bucket *b) {
+    const struct levels *levels = &q->levels;
+    const float in_range = scale * scale_range(scale);
+    *b = (struct value_bucket){.damping = alpha};
+    if (!levels_is_table(levels)) {
+        b->unit = levels->gap * in_range;
+        b->half = levels->zero ? 0.0F : 0.5F;
+        return;
+    }
+    b->unit = in_range;
+    b->dither_unit = levels->gap * in_range;
+    b->table = q->level_of - levels->kmin;
+}
+
+/* Undoes the range reduction; only for buckets with X != 1. */
+static void unscale(float *v, size_t n, float range) {
+    const float back = 1.0F / range;
+    for (size_t i = 0; i < n; i++) {
+        float y = v[i] * back;
+        if (y > FLT_MAX) y = FLT_MAX;
+        if (y < -FLT_MAX) y = -FLT_MAX;
+        v[i] = y;
+    }
+}
+
+/* n <= QUANTISE_BLOCK values of one bucket into v. */
+static void run_values(const struct quantiser *q, float scale, uint8_t alpha, const int16_t *k,
+                       const uint16_t *noise, size_t n, float *v) {
+    if (scale_is_idle(scale)) {
+        float idle = scale == 0 ? 0.0F : scale_from_bits(SCALE_NAN_BITS);
+        for (size_t i = 0; i < n; i++) v[i] = idle;
+        return;
+    }
+    struct value_bucket b;
+    value_bucket_of(q, scale, alpha, &b);
+    q->kernels->values(&b, k, noise, n, v);
+    if (scale_range(scale) != 1.0F) unscale(v, n, scale_range(scale));
+}
+
+static void run_to_sink(const struct quantiser *q, float scale, uint8_t alpha, const int16_t *k,
+                        const uint16_t *noise, uint64_t element, size_t n, float *block,
+                        const struct sink *sink) {
+    uint8_t *to = sink->data + (element - sink->origin) * tensor_item_bytes(sink->dtype);
+    float *floats = (float *)(void *)to; /* any alignment; kernels allow it */
+    bool direct = sink->dtype == QSGD_FLOAT32 && !scale_is_idle(scale) && scale_range(scale) == 1;
+    if (direct) {
+        struct value_bucket b;
+        value_bucket_of(q, scale, alpha, &b);
+        if (sink->add) {
+            q->kernels->values_add(&b, k, noise, n, sink->alpha, floats);
+        } else {
+            q->kernels->values(&b, k, noise, n, floats);
+        }
+        return;
+    }
+    run_values(q, scale, alpha, k, noise, n, block);
+    if (sink->add) {
+        for (size_t i = 0; i < n; i++) {
+            float sum;
+            memcpy(&sum, floats + i, sizeof sum);
+            sum = sum + block[i] * sink->alpha;
+            memcpy(floats + i, &sum, sizeof sum);
+        }
+    } else {
+        tensor_from_float(sink->dtype, block, n, to);
+    }
+}
+
+/* Walks runs that share bucket and noise block. */
+typedef void (*run_function)(void *context, const struct quantiser *q, float scale,
+                             const uint16_t *noise, uint64_t element, size_t n);
+
+static void walk(const struct quantiser *q, uint64_t from, uint64_t to,
+                 const struct scale_array *scales, uint8_t alpha, uint16_t *noise,
+                 run_function run, void *context) {
+    const struct layout *l = &q->layout;
+    uint64_t block = 0, block_end = 0, bucket = UINT64_MAX;
+    float scale = 0;
+    for (uint64_t i = from; i < to;) {
+        if (i >= block_end) {
+            block = i - i % NOISE_TILE;
+            block_end = min_u64(block + QUANTISE_BLOCK, to);
+            size_t tiles = (size_t)div_up(block_end - block, NOISE_TILE);
+            if (alpha != 0) q->kernels->noise(&q->key, block, tiles * NOISE_TILE, noise);
+        }
+        if (i / l->bucket != bucket) {
+            bucket = i / l->bucket;
+            scale = scale_get(scales, bucket);
+        }
+        uint64_t stop = min_u64(block_end, (bucket + 1) * l->bucket);
+        run(context, q, scale, noise + (i - block), i, (size_t)(stop - i));
+        i = stop;
+    }
+}
+
+struct value_run {
+    const int16_t *k; /* of element `first` */
+    uint64_t first;
+    uint8_t alpha;
+    float *block;
+    const struct sink *sink;
+    const float *x;
+    float *residual;
+};
+
+static void run_decode(void *context, const struct quantiser *q, float scale,
+                       const uint16_t *noise, uint64_t element, size_t n) {
+    const struct value_run *r = context;
+    run_to_sink(q, scale, r->alpha, r->k + (element - r->first), noise, element, n, r->block,
+                r->sink);
+}
+
+static void run_residual(void *context, const struct quantiser *q, float scale,
+                         const uint16_t *noise, uint64_t element, size_t n) {
+    const struct value_run *r = context;
+    const float *x = r->x + (element - r->first);
+    run_values(q, scale, r->alpha, r->k + (element - r->first), noise, n, r->block);
+    for (size_t i = 0; i < n; i++) {
+        float left = x[i] - r->block[i];
+        memcpy(r->residual + element + i, &left, sizeof left);
+    }
+}
+
+void values_of_chunk(const struct quantiser *q, const struct chunk_span *span, uint64_t from,
+                     uint64_t to, const int16_t *k, const struct scale_array *scales,
+                     uint8_t alpha, struct quantise_scratch *scratch, const struct sink *sink) {
+    struct value_run run = {
+        .k = k, .first = span->first, .alpha = alpha, .block = scratch->block, .sink = sink};
+    walk(q, from, to, scales, alpha, scratch->noise, run_decode, &run);
+}
+
+void residual_of_chunk(const struct quantiser *q, const struct chunk_span *span, const float *x,
+                       const int16_t *k, const struct scale_array *scales, uint8_t alpha,
+                       struct quantise_scratch *scratch, float *residual) {
+    struct value_run run = {.k = k,
+                            .first = span->first,
+                            .alpha = alpha,
+                            .block = scratch->block,
+                            .x = x,
+                            .residual = residual};
+    walk(q, span->first, span->first + span->len, scales, alpha, scratch->noise, run_residual,
+         &run);
+}

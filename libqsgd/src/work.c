@@ -1,0 +1,54 @@
+/* Per-worker scratch and errors. */
+#include "work.h"
+
+#include <string.h>
+
+struct worker *workers_carve(struct arena *arena, const struct quantiser *q, uint32_t workers,
+                             bool converts) {
+    struct worker *all = arena_take(arena, workers * sizeof(struct worker));
+    const size_t longest = (size_t)layout_longest(&q->layout);
+    const bool raw = q->params.code == QSGD_CODE_RAW; /* needs one block of floats */
+    for (uint32_t i = 0; i < workers; i++) {
+        if (raw) {
+            float *block = arena_take(arena, QUANTISE_BLOCK * sizeof(float));
+            if (all == NULL) continue;
+            memset(&all[i], 0, sizeof all[i]);
+            all[i].quantise.block = block;
+            all[i].error_task = UINT64_MAX;
+            continue;
+        }
+        void *quantise = arena_take(arena, quantise_scratch_bytes(q, converts));
+        void *codes = arena_take(arena, code_scratch_bytes(longest));
+        if (all == NULL) continue;
+        quantise_scratch_carve(&all[i].quantise, quantise, q, converts);
+        code_scratch_carve(&all[i].codes, codes, longest);
+        all[i].error_task = UINT64_MAX;
+        all[i].error = QSGD_OK;
+        memset(all[i].auto_bytes, 0, sizeof all[i].auto_bytes);
+    }
+    return all;
+}
+
+const struct worker *workers_error(const struct worker *workers, uint32_t count) {
+    const struct worker *first = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        if (workers[i].error == QSGD_OK) continue;
+        if (first == NULL || workers[i].error_task < first->error_task) first = &workers[i];
+    }
+    return first;
+}
+
+struct code_chunk work_code_chunk(const struct quantiser *q, int32_t code,
+                                  const struct chunk_span *span, struct worker *worker) {
+    const struct qsgd_params *p = &q->params;
+    return (struct code_chunk){
+        .levels = &q->levels,
+        .kernels = q->kernels,
+        .code = code,
+        .len = (size_t)span->len,
+        .segment = (size_t)q->layout.segment,
+        .classes = p->classes == QSGD_CLASSES_ON ||
+                   (p->classes == QSGD_CLASSES_AUTO && (p->bucket == 0 || p->bucket >= 4096)),
+        .scratch = &worker->codes,
+    };
+}

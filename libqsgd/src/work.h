@@ -1,0 +1,72 @@
+/* Work on chunks: tasks through the caller's runner, per-worker scratch, and the first error, the same
+ * whatever the order in which tasks run. */
+#ifndef QSGD_WORK_H
+#define QSGD_WORK_H
+
+#include "codes.h"
+#include "error.h"
+#include "fpenv.h"
+#include "qsgd.h"
+#include "quantise.h"
+
+/* One worker's memory, carved from the caller's workspace. */
+struct worker {
+    struct quantise_scratch quantise;
+    struct code_scratch codes;
+    /* the worker's first error, by task index */
+    uint64_t error_task;
+    qsgd_status error;
+    uint64_t error_where; /* bucket, or byte offset in the frame: as the operation says */
+    uint64_t auto_bytes[QSGD_CODE_RANS + 1]; /* encode with code auto: bytes by code */
+};
+
+/* Carves memory in 64-byte aligned pieces, or only counts if memory is NULL. */
+struct arena {
+    uint8_t *memory;
+    uint64_t used;
+};
+
+static inline void *arena_take(struct arena *arena, uint64_t bytes) {
+    uint8_t *p = arena->memory == NULL ? NULL : arena->memory + arena->used;
+    arena->used += (bytes + 63) & ~(uint64_t)63;
+    return p;
+}
+
+/* Workers, with scratch for q's chunks. Memory may be NULL to count. */
+struct worker *workers_carve(struct arena *arena, const struct quantiser *q, uint32_t workers,
+                             bool converts);
+
+static inline void worker_fail(struct worker *w, uint64_t task, qsgd_status status,
+                               uint64_t where) {
+    if (task >= w->error_task) return;
+    w->error_task = task;
+    w->error = status;
+    w->error_where = where;
+}
+
+/* Worker with the error of the lowest task, or NULL. */
+const struct worker *workers_error(const struct worker *workers, uint32_t count);
+
+/* Runs task(job, i, worker) for all i < count. */
+static inline void work_run(qsgd_runner runner, void *context, qsgd_task task, void *job,
+                            uint64_t count) {
+    if (runner != NULL && count > 1) {
+        runner(context, task, job, count);
+        return;
+    }
+    for (uint64_t i = 0; i < count; i++) task(job, i, 0);
+}
+
+/* What a code needs to know of a chunk. */
+struct code_chunk work_code_chunk(const struct quantiser *q, int32_t code,
+                                  const struct chunk_span *span, struct worker *worker);
+
+/* True if [a, a + a_bytes) and [b, b + b_bytes) share a byte. */
+static inline bool work_overlap(const void *a, uint64_t a_bytes, const void *b, uint64_t b_bytes) {
+    uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
+    return a_bytes > 0 && b_bytes > 0 && x < y + b_bytes && y < x + a_bytes;
+}
+
+static inline bool work_misaligned(const void *workspace) { return ((uintptr_t)workspace & 63) != 0; }
+
+#endif
