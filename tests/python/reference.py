@@ -1,0 +1,331 @@
+"""Reference encoder and decoder of QSGD frames in plain NumPy, written from FORMAT.md alone.
+
+A second opinion on the C library, and the shortest way to read the format: tensor -> scales and
+indices (reference_quantize.py) -> payloads (reference_codes.py, reference_tokens.py, on top of
+reference_bits.py) -> frame (reference_frame.py). Slow, and without limits on memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from reference_bits import (
+    Array,
+    FrameError,
+    crc32c,
+    elias_decode,
+    elias_encode,
+    read_varint,
+    refuse,
+    unzigzag,
+    varint,
+    zigzag,
+)
+from reference_codes import (
+    CODES,
+    Coding,
+    dense_decode,
+    dense_encode,
+    fixed_decode,
+    fixed_encode,
+    rice_decode,
+    rice_encode,
+    sparse_decode,
+    sparse_encode,
+)
+from reference_frame import DTYPES, Chunk, Frame, assemble, header, parse, problem
+from reference_levels import Cuts, Params, cut, grid
+from reference_quantize import quantize_elements, stored, values_of
+from reference_tokens import huffman_decode, huffman_encode, rans_decode, rans_encode
+
+__all__ = [
+    "Chunk",
+    "Frame",
+    "FrameError",
+    "Params",
+    "crc32c",
+    "decode",
+    "decode_indices",
+    "decode_values",
+    "elias_decode",
+    "elias_encode",
+    "encode",
+    "encode_indices",
+    "parse",
+    "quantize",
+]
+
+MODE_CODED, MODE_FIXED, MODE_CONSTANT = 0, 1, 2
+
+
+def coding(p: Params, cuts: Cuts) -> Coding:
+    """The view that section 8 has of a frame."""
+    grd = grid(p)
+    classes = p.classes == "on" or (p.classes == "auto" and (p.bucket == 0 or p.bucket >= 4096))
+    return Coding(
+        p.code, p.levels, grd.zero, grd.low, grd.high, grd.kmax, grd.count, cuts.segment, classes
+    )
+
+
+# -- 8, 9 Payloads -------------------------------------------------------------------------------
+
+
+def payload_encode(k: Array, alpha: int | None, c: Coding) -> bytes:
+    """Payload of a chunk (sections 8 and 9) from its indices (int64) and its a, if dithered."""
+    head = b"" if alpha is None else bytes([alpha])
+    if c.code in ("huffman", "rans") and bool((k == k[0]).all()):
+        return bytes([MODE_CONSTANT]) + head + varint(zigzag(int(k[0])))
+    fixed = fixed_encode(k, c)
+    if c.code != "fixed":
+        coded = coded_encode(k, c)
+        if len(coded) <= len(fixed):
+            return bytes([MODE_CODED]) + head + coded
+    return bytes([MODE_FIXED]) + head + fixed
+
+
+def payload_decode(data: bytes, n: int, dithered: bool, c: Coding) -> tuple[Array, int]:
+    """Indices (int64) of a chunk of `n` elements, and its a (0 if not dithered)."""
+    refuse(len(data) < 1 + dithered, "payload ends early")
+    mode, alpha, body = data[0], data[1] if dithered else 0, data[1 + dithered :]
+    if mode == MODE_FIXED:
+        k = fixed_decode(body, n, c)
+    elif mode == MODE_CONSTANT and c.code in ("huffman", "rans"):
+        value, end = read_varint(body, 0)
+        refuse(end != len(body), "bytes are left over")
+        refuse(value > 65536, "index is no level")
+        k = np.full(n, unzigzag(value), dtype=np.int64)
+    else:
+        refuse(mode != MODE_CODED or c.code == "fixed", "mode not allowed")
+        k = coded_decode(body, n, c)
+    return c.check(k), alpha
+
+
+def coded_encode(k: Array, c: Coding) -> bytes:
+    """Body of mode 0."""
+    if c.code == "huffman":
+        return huffman_encode(k, c)
+    if c.code == "rans":
+        return rans_encode(k, c)
+    if c.code == "rice-sparse":
+        return rice_encode(k, c)
+    kind = c.code.split("-")[1]
+    if c.code.endswith("-sparse"):
+        return sparse_encode(k, kind, c)
+    return dense_encode(k, kind, c)
+
+
+def coded_decode(data: bytes, n: int, c: Coding) -> Array:
+    """Indices from the body of mode 0."""
+    if c.code == "huffman":
+        return huffman_decode(data, n, c)
+    if c.code == "rans":
+        return rans_decode(data, n, c)
+    if c.code == "rice-sparse":
+        return rice_decode(data, n, c)
+    kind = c.code.split("-")[1]
+    if c.code.endswith("-sparse"):
+        return sparse_decode(data, n, kind, c)
+    return dense_decode(data, n, kind, c)
+
+
+# -- Encoder -------------------------------------------------------------------------------------
+
+
+def elements(x: Array, dtype: str) -> Array:
+    """Flat float32 elements of a tensor (4.1); bfloat16 comes as uint16 patterns."""
+    if dtype == "bfloat16":
+        return (x.ravel().astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return x.ravel().astype(np.float32)
+
+
+def checked(x: Array, p: Params, dtype: str | None) -> str:
+    """Name of the dtype; raises ValueError for what no frame can hold."""
+    name = dtype or x.dtype.name
+    held = np.dtype("uint16" if name == "bfloat16" else name)
+    if name not in DTYPES or x.dtype != held or x.ndim > 8:
+        raise ValueError("dtype or number of dimensions not supported")
+    if p.code not in (*CODES, "auto"):
+        raise ValueError("code unknown")
+    wrong = problem(p, "fixed" if p.code == "auto" else p.code)
+    if wrong is None and p.code != "raw" and name not in DTYPES[:4] and p.code != "auto":
+        wrong = "dtype only for raw frames"
+    if wrong is not None:
+        raise ValueError(wrong)
+    return name
+
+
+def raw_frame(x: Array, p: Params, dtype: str, tag: bytes) -> bytes:
+    """Frame of code 0."""
+    p = replace(p, code="raw")
+    cuts = cut(x.size, 0, p.chunk_log2, True)
+    flat = x.ravel().astype(x.dtype.newbyteorder("<"))
+    payloads = [flat[slice(*cuts.span(j))].tobytes() for j in range(cuts.chunks)]
+    return assemble(header(p, dtype, x.shape, 0, tag), p, b"", payloads)
+
+
+def quantized_frames(
+    k: Array,
+    scales: Array,
+    alphas: Array,
+    p: Params,
+    shape: tuple[int, ...],
+    nonce: int,
+    tag: bytes,
+    dtype: str,
+) -> list[bytes]:
+    """Frames of the code asked for, or of all legal ones but raw, in order of their numbers."""
+    cuts = cut(k.size, p.bucket, p.chunk_log2, False)
+    bits = scales.astype("<f4").view("<u4")
+    scale_bytes = (bits if p.scale == "float32" else (bits >> 16).astype("<u2")).tobytes()
+    frames = []
+    for code in CODES[1:] if p.code == "auto" else (p.code,):
+        if problem(p, code) is not None:
+            continue
+        named = replace(p, code=code)
+        c = coding(named, cuts)
+        c.check(k)
+        payloads = [
+            payload_encode(k[slice(*cuts.span(j))], int(alphas[j]) if alphas.size else None, c)
+            for j in range(cuts.chunks)
+        ]
+        frames.append(assemble(header(named, dtype, shape, nonce, tag), p, scale_bytes, payloads))
+    return frames
+
+
+def quantize(
+    x: Array,
+    params: Params,
+    nonce: int = 0,
+    scales: Array | None = None,
+    dtype: str | None = None,
+) -> tuple[Array, Array, Array]:
+    """Indices (int16, flat), stored scales (float32, one per bucket), alphas (uint8, per chunk).
+
+    Alphas are empty unless rounding is dithered. Raises ValueError for illegal parameters, and for
+    non-finite elements if `nonfinite` is "raise".
+    """
+    x = np.asarray(x)
+    name = checked(x, params, dtype)
+    if params.rounding == "topk" and scales is not None:
+        raise ValueError("top-k takes no scales")
+    with np.errstate(all="ignore"):
+        cuts = cut(x.size, params.bucket, params.chunk_log2, False)
+        k, out, alphas = quantize_elements(elements(x, name), params, cuts, nonce, scales)
+    return k.astype(np.int16), out, alphas
+
+
+def encode(
+    x: Array,
+    params: Params,
+    nonce: int = 0,
+    tag: bytes = b"",
+    scales: Array | None = None,
+    residual: Array | None = None,
+    dtype: str | None = None,
+) -> bytes:
+    """Frame of a tensor.
+
+    `residual` (float32, shape of x, x float32 too) is added to x, and becomes what the decoder will
+    lack. Raises ValueError as `quantize` does.
+    """
+    x = np.asarray(x)
+    name = checked(x, params, dtype)
+    if len(tag) > 16384 or (residual is not None and name != "float32"):
+        raise ValueError("tag too long, or residual for a dtype other than float32")
+    with np.errstate(all="ignore"):
+        if residual is not None:
+            x = x + residual
+        frames = []
+        if params.code in ("raw", "auto"):
+            frames.append(raw_frame(x, params, name, tag))
+        if params.code != "raw" and name in DTYPES[:4]:
+            k, found, alphas = quantize(x, params, nonce, scales, dtype)
+            wide = k.astype(np.int64)
+            frames += quantized_frames(wide, found, alphas, params, x.shape, nonce, tag, name)
+        frame = min(frames, key=len)
+        if residual is not None:
+            f = parse(frame)
+            residual[...] = 0 if f.raw else x - decode_values(frame)
+    return frame
+
+
+def encode_indices(
+    indices: Array,
+    scales: Array,
+    alphas: Array,
+    params: Params,
+    shape: tuple[int, ...],
+    nonce: int = 0,
+    tag: bytes = b"",
+    dtype: str = "float32",
+) -> bytes:
+    """Frame of indices, scales and alphas, as `decode_indices` and `quantize` give them."""
+    if params.code == "raw":
+        raise ValueError("raw frames have no indices")
+    k = np.asarray(indices).ravel().astype(np.int64)
+    kept = stored(scales, params.scale)
+    return min(quantized_frames(k, kept, alphas, params, shape, nonce, tag, dtype), key=len)
+
+
+# -- Decoder -------------------------------------------------------------------------------------
+
+
+def payload(frame: Frame, chunk: Chunk) -> bytes:
+    """Bytes of a chunk, checked."""
+    data = frame.data[chunk.offset : chunk.offset + chunk.size]
+    refuse(chunk.crc is not None and crc32c(data) != chunk.crc, "chunk CRC")
+    return data
+
+
+def raw_elements(frame: Frame) -> Array:
+    """Elements of a raw frame, in its shape."""
+    held = np.dtype("uint16" if frame.dtype == "bfloat16" else frame.dtype)
+    parts = []
+    for chunk in frame.chunks:
+        data = payload(frame, chunk)
+        refuse(len(data) != (chunk.stop - chunk.start) * held.itemsize, "raw chunk has a length")
+        refuse(frame.dtype == "bool" and max(data) > 1, "bool is neither 0 nor 1")
+        parts.append(data)
+    flat = np.frombuffer(b"".join(parts), held.newbyteorder("<")).astype(held)
+    return flat.reshape(frame.shape)
+
+
+def decode_indices(frame: bytes) -> tuple[Array, Array, Array]:
+    """Indices (int16, flat), scales (float32) and alphas (uint8; empty if not dithered)."""
+    f = parse(frame)
+    if f.raw:
+        raise ValueError("raw frames have no indices")
+    c, dithered = coding(f.params, f.cuts), f.params.rounding == "dithered"
+    parts = [np.zeros(0, np.int64)]
+    alphas = []
+    for chunk in f.chunks:
+        k, a = payload_decode(payload(f, chunk), chunk.stop - chunk.start, dithered, c)
+        parts.append(k)
+        alphas.append(a)
+    kept = np.array(alphas if dithered else [], np.uint8)
+    return np.concatenate(parts).astype(np.int16), f.scales, kept
+
+
+def decode_values(frame: bytes) -> Array:
+    """Values in float32, in the tensor's shape, before conversion to its dtype."""
+    f = parse(frame)
+    with np.errstate(all="ignore"):
+        if f.raw:
+            return elements(raw_elements(f), f.dtype).reshape(f.shape)
+        k, scales, alphas = decode_indices(frame)
+        v = values_of(k.astype(np.int64), scales, alphas, f.params, f.cuts, f.nonce)
+    return v.astype(np.float32).reshape(f.shape)
+
+
+def decode(frame: bytes) -> Array:
+    """Tensor of a frame, in its shape and dtype (bfloat16 as uint16 patterns)."""
+    f = parse(frame)
+    if f.raw:
+        return raw_elements(f)
+    v = decode_values(frame)
+    if f.dtype == "bfloat16":
+        bits = v.view(np.uint32).astype(np.uint64)
+        return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+    with np.errstate(all="ignore"):
+        return v.astype(f.dtype)

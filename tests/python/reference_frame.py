@@ -1,0 +1,256 @@
+"""Frames of the reference codec: legal parameters, header, index, scales (FORMAT.md 2, 3, 4.2, 10).
+
+The outer shell: reference.py puts payloads into frames with it, and takes frames apart.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from math import isfinite, prod
+
+import numpy as np
+from reference_bits import Array, crc32c, read_varint, refuse, varint
+from reference_codes import CODES
+from reference_levels import Cuts, Params, cut
+
+MAGIC = b"\x8fQSG"
+NORMS = ("max", "l2", "rms", "mean")
+ROUNDINGS = ("stochastic", "dithered", "nearest", "topk")
+LEVELS = ("uniform", "exponential", "table", "signed", "open")
+SCALES = ("float32", "bfloat16")
+DTYPES = (
+    *("float32", "float64", "float16", "bfloat16", "int8", "uint8", "int16", "uint16"),
+    *("int32", "uint32", "int64", "uint64", "bool", "complex64", "complex128"),
+)
+TAG, NOISE_KEY, LEVEL_TABLE = 1, 129, 130
+MOST = 1 << 47  # elements of a tensor, or of a bucket
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Elements [start, stop) and where their payload lies; `crc` is None without checksums."""
+
+    start: int
+    stop: int
+    offset: int
+    size: int
+    crc: int | None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A parsed frame: header fields, scales (float32, as stored), chunks.
+
+    `params` holds norm, levels, bucket and so on; its seed, as `nonce`, is 0 if not dithered, and
+    what a frame does not say (clip, classes, nonfinite) has its default.
+    """
+
+    params: Params
+    dtype: str
+    shape: tuple[int, ...]
+    n: int
+    tag: bytes
+    nonce: int
+    header_bytes: int
+    frame_bytes: int
+    cuts: Cuts
+    scales: Array
+    chunks: list[Chunk]
+    data: bytes
+
+    @property
+    def raw(self) -> bool:
+        """Whether the elements are stored as they are."""
+        return self.params.code == "raw"
+
+
+# -- 3 Parameters that are legal together --------------------------------------------------------
+
+
+def problem(p: Params, code: str) -> str | None:
+    """What makes the parameters illegal together with `code`, or None."""
+    if not 10 <= p.chunk_log2 <= 25:
+        return "chunk_log2 out of range"
+    if code == "raw":
+        return None
+    zero_bit = not p.zero and p.levels not in ("signed", "open")
+    table = np.array(p.table or (), np.float32)
+    with np.errstate(all="ignore"):
+        rising = bool((table[1:] - table[:-1] >= np.float32(2.0**-126)).all())
+    sign = p.levels == "uniform" and p.s == 1 and zero_bit and p.rounding == "nearest"
+    top = p.levels == "uniform" and p.s == 1 and not zero_bit and p.norm == "l2"
+    most = {"uniform": 32767, "exponential": 127}
+    checks = {
+        "bucket": 0 <= p.bucket <= MOST,
+        "s": p.levels not in most or 1 <= p.s <= most[p.levels],
+        "step": p.levels != "open" or (p.step is not None and 2.0**-20 <= p.step <= 2.0**20),
+        "table": p.levels != "table"
+        or (1 <= len(table) <= 127 and rising and table[0] >= 2.0**-126 and table[-1] == 1),
+        "signed table": p.levels != "signed"
+        or (2 <= len(table) <= 255 and rising and table[0] == -1 and table[-1] == 1),
+        "rms": (p.norm == "rms") == (p.levels == "open"),
+        "mean": p.norm != "mean" or sign,
+        "top-k": p.rounding != "topk" or top,
+        "clip": p.clip == 0 or (p.norm == "max" and isfinite(p.clip) and p.clip > 0),
+    }
+    if "sparse" in code:
+        checks["sparse"] = not zero_bit and p.levels != "signed" and p.rounding != "dithered"
+    if p.rounding == "dithered":
+        checks["dithered"] = p.levels != "uniform" or p.s != 1
+    return next((f"{name} not allowed" for name, fine in checks.items() if not fine), None)
+
+
+# -- 2, 3 Frame and header -----------------------------------------------------------------------
+
+
+def extension(kind: int, body: bytes) -> bytes:
+    """An extension field."""
+    return bytes([kind]) + varint(len(body)) + body
+
+
+def header(p: Params, dtype: str, shape: tuple[int, ...], nonce: int, tag: bytes) -> bytes:
+    """Header from offset 16 on, without its CRC."""
+    raw, tabled = p.code == "raw", p.levels in ("table", "signed") and p.code != "raw"
+    zero_bit = not p.zero and p.levels not in ("signed", "open")
+    out = bytearray([DTYPES.index(dtype), CODES.index(p.code), 0, 0])
+    if not raw:
+        out[2] = NORMS.index(p.norm) | ROUNDINGS.index(p.rounding) << 4
+        out[3] = LEVELS.index(p.levels) | zero_bit << 3 | SCALES.index(p.scale) << 4
+    out += bytes([len(shape) | (p.chunk_log2 - 10) << 4, 1])
+    if not raw:
+        out += varint(p.bucket)
+        if p.levels in ("uniform", "exponential"):
+            out += varint(p.s)
+        if p.levels == "open":
+            out += struct.pack("<f", p.step)
+    out += b"".join(varint(d) for d in shape)
+    if tag:
+        out += extension(TAG, tag)
+    if p.rounding == "dithered" and not raw:
+        out += extension(NOISE_KEY, struct.pack("<QQ", p.seed, nonce))
+    if tabled:
+        out += extension(LEVEL_TABLE, np.array(p.table, "<f4").tobytes())
+    return bytes(out)
+
+
+def assemble(head: bytes, p: Params, scales: bytes, payloads: list[bytes]) -> bytes:
+    """A frame from its parts."""
+    index = b""
+    for payload in payloads:
+        index += struct.pack("<I", len(payload))
+        if p.checksum:
+            index += struct.pack("<I", crc32c(payload))
+    index += scales
+    if p.checksum:
+        index += struct.pack("<I", crc32c(index))
+    header_bytes = 16 + len(head) + 4
+    size = header_bytes + len(index) + sum(map(len, payloads))
+    front = MAGIC + struct.pack("<BBHQ", 0, int(p.checksum), header_bytes, size) + head
+    return front + struct.pack("<I", crc32c(front)) + index + b"".join(payloads)
+
+
+def read_extensions(data: bytes, at: int, end: int) -> dict[int, bytes]:
+    """Extension fields of a header by type."""
+    out: dict[int, bytes] = {}
+    last = 0
+    while at < end:
+        kind = data[at]
+        size, at = read_varint(data[:end], at + 1)
+        refuse(kind <= last, "extension types do not ascend")
+        refuse(kind >= 128 and kind not in (NOISE_KEY, LEVEL_TABLE), "unknown extension")
+        refuse(size > end - at, "extension field ends early")
+        out[kind] = data[at : at + size]
+        last, at = kind, at + size
+    return out
+
+
+def choose(names: tuple[str, ...], number: int) -> str:
+    """Name of a number in a header field."""
+    refuse(number >= len(names), "header field out of range")
+    return names[number]
+
+
+def read_scheme(data: bytes, end: int) -> tuple[Params, str, tuple[int, ...], dict[int, bytes]]:
+    """Parameters (without table and noise key), dtype, shape and extensions of a header."""
+    p = Params(code=choose(CODES, data[17]), checksum=bool(data[5]), zero=not data[19] & 8)
+    p.chunk_log2 = 10 + (data[20] >> 4)
+    dtype, at = choose(DTYPES, data[16]), 22
+    refuse(data[19] >> 6 != 0 or data[20] & 15 > 8 or data[21] != 1, "header field out of range")
+    if p.code == "raw":
+        refuse(data[18] != 0 or data[19] != 0, "raw frame with a quantiser")
+    else:
+        refuse(data[16] > 3, "dtype only for raw frames")
+        p.norm, p.rounding = choose(NORMS, data[18] & 15), choose(ROUNDINGS, data[18] >> 4)
+        p.levels, p.scale = choose(LEVELS, data[19] & 7), choose(SCALES, data[19] >> 4 & 3)
+        refuse(not p.zero and p.levels in ("signed", "open"), "bit for zero not allowed")
+        p.bucket, at = read_varint(data[:end], at)
+        if p.levels in ("uniform", "exponential"):
+            p.s, at = read_varint(data[:end], at)
+        elif p.levels == "open":
+            refuse(at + 4 > end, "header ends early")
+            (p.step,) = struct.unpack_from("<f", data, at)
+            at += 4
+    shape = []
+    for _ in range(data[20] & 15):
+        size, at = read_varint(data[:end], at)
+        refuse(size > MOST, "too many elements")
+        shape.append(size)
+    refuse(prod(shape) > MOST, "too many elements")
+    return p, dtype, tuple(shape), read_extensions(data, at, end)
+
+
+def read_scales(data: bytes, kind: str) -> Array:
+    """Scales as float32; checks that each is finite and not negative, or the one NaN."""
+    if kind == "float32":
+        bits = np.frombuffer(data, "<u4").astype(np.uint32)
+    else:
+        bits = np.frombuffer(data, "<u2").astype(np.uint32) << np.uint32(16)
+    fine = (bits < 0x7F800000) | (bits == 0x7FC00000)
+    refuse(not bool(fine.all()), "scale is not finite and positive")
+    return bits.view(np.float32)
+
+
+def parse(frame: bytes) -> Frame:
+    """Header, scales and chunk list of a frame; checks all but the payloads (`FrameError`)."""
+    data = bytes(frame)
+    refuse(len(data) < 16 or data[:4] != MAGIC, "not a frame")
+    version, flags, header_bytes, frame_bytes = struct.unpack_from("<BBHQ", data, 4)
+    refuse(version != 0 or flags > 1, "version or flags unknown")
+    refuse(frame_bytes != len(data), "frame has another length")
+    refuse(not 26 <= header_bytes <= frame_bytes, "header has a wrong length")
+    end = header_bytes - 4
+    refuse(crc32c(data[:end]) != int.from_bytes(data[end:header_bytes], "little"), "header CRC")
+    p, dtype, shape, fields = read_scheme(data, end)
+    raw, nonce = p.code == "raw", 0
+    tag = fields.get(TAG, b"")
+    refuse(TAG in fields and not 1 <= len(tag) <= 16384, "tag has a wrong length")
+    refuse((NOISE_KEY in fields) != (p.rounding == "dithered" and not raw), "noise key")
+    refuse((LEVEL_TABLE in fields) != (p.levels in ("table", "signed") and not raw), "level table")
+    if NOISE_KEY in fields:
+        refuse(len(fields[NOISE_KEY]) != 16, "noise key has a wrong length")
+        p.seed, nonce = struct.unpack("<QQ", fields[NOISE_KEY])
+    if LEVEL_TABLE in fields:
+        refuse(len(fields[LEVEL_TABLE]) % 4 != 0, "level table has a wrong length")
+        p.table = tuple(np.frombuffer(fields[LEVEL_TABLE], "<f4").tolist())
+    wrong = problem(p, p.code)
+    refuse(wrong is not None, wrong or "")
+    n = prod(shape)
+    cuts = cut(n, p.bucket, p.chunk_log2, raw)
+    entry, scale_bytes = 8 if p.checksum else 4, 4 if p.scale == "float32" else 2
+    at = header_bytes + entry * cuts.chunks + scale_bytes * cuts.buckets
+    body = at + (4 if p.checksum else 0)
+    refuse(body > len(data), "frame is too short for its index")
+    if p.checksum:
+        crc = crc32c(data[header_bytes:at])
+        refuse(crc != int.from_bytes(data[at:body], "little"), "index CRC")
+    words = struct.unpack_from(f"<{entry // 4 * cuts.chunks}I", data, header_bytes)
+    scales = read_scales(data[at - scale_bytes * cuts.buckets : at], p.scale)
+    chunks = []
+    for j, size in enumerate(words[:: entry // 4]):
+        chunks.append(Chunk(*cuts.span(j), body, size, words[2 * j + 1] if p.checksum else None))
+        body += size
+    refuse(body != len(data), "lengths of the chunks do not add up")
+    return Frame(
+        p, dtype, shape, n, tag, nonce, header_bytes, frame_bytes, cuts, scales, chunks, data
+    )

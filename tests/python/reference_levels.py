@@ -1,0 +1,136 @@
+"""Parameters, cuts and levels of the reference codec (FORMAT.md 1.1 and 5).
+
+What both halves share: how a tensor falls into buckets, segments and chunks, and which level an
+index names. Used by reference_quantize.py, reference_frame.py and reference.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from reference_bits import Array
+
+F32 = np.float32
+
+
+@dataclass
+class Params:
+    """Choices of an encoder, by the names of FORMAT.md; `clip` 0 is off."""
+
+    norm: str = "max"
+    levels: str = "uniform"
+    s: int = 7
+    step: float | None = None
+    zero: bool = True
+    table: tuple[float, ...] | None = None
+    bucket: int = 512
+    rounding: str = "stochastic"
+    code: str = "rans"
+    classes: str = "auto"
+    clip: float = 0.0
+    scale: str = "bfloat16"
+    nonfinite: str = "raise"
+    checksum: bool = True
+    chunk_log2: int = 16
+    seed: int = 0
+
+
+# -- 1.1 Buckets, chunks, segments ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """How n elements are cut: `bucket` is b, `segment` is g; chunks are (start, stop)."""
+
+    n: int
+    bucket: int
+    buckets: int
+    segment: int
+    chunk: int
+    chunks: int
+
+    def span(self, j: int) -> tuple[int, int]:
+        """First element of chunk j and the one behind its last."""
+        if self.bucket <= self.chunk or not self.buckets:
+            return j * self.chunk, min((j + 1) * self.chunk, self.n)
+        per = -(-self.bucket // self.chunk)
+        base = j // per * self.bucket
+        end = min(base + self.bucket, self.n)
+        start = base + j % per * self.chunk
+        return start, min(start + self.chunk, end)
+
+
+def cut(n: int, bucket: int, chunk_log2: int, raw: bool) -> Cuts:
+    """Cut n elements as section 1.1 says."""
+    c = 1 << chunk_log2
+    if raw:
+        return Cuts(n, 0, 0, c, c, -(-n // c))
+    b = n if bucket == 0 or bucket > n else bucket
+    if n == 0:
+        return Cuts(0, 1, 0, c, c, 0)
+    nb = -(-n // b)
+    if b > c:
+        last = n - (nb - 1) * b
+        return Cuts(n, b, nb, c, c, (nb - 1) * -(-b // c) - (-last // c))
+    g = b if b >= 256 else b * -(-256 // b)
+    per = c // b * b
+    return Cuts(n, b, nb, g, per, -(-n // per))
+
+
+# -- 5 Levels ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Levels of a frame. `table` holds l_1 .. l_K or L_0 .. L_{K-1} (float32), or nothing."""
+
+    kind: str
+    zero: bool
+    table: Array
+    gap: np.float32
+    kmax: int
+    low: int
+    high: int
+
+    @property
+    def mirrored(self) -> bool:
+        """All levels but signed tables."""
+        return self.kind != "signed"
+
+    @property
+    def tabled(self) -> bool:
+        """Exponential levels are a table, too."""
+        return self.kind in ("table", "exponential")
+
+    @property
+    def idle(self) -> int:
+        """Index of the elements of idle buckets."""
+        return 0 if self.zero else 1
+
+    @property
+    def count(self) -> int:
+        """Number of indices."""
+        return self.high - self.low + (1 if self.zero else 0)
+
+
+def grid(p: Params) -> Grid:
+    """Levels of (legal) parameters."""
+    zero, one = p.zero or p.levels in ("signed", "open"), F32(1)
+    table = np.array(p.table or (), dtype=F32)
+    if p.levels == "exponential":
+        table = np.ldexp(one, np.arange(1 - p.s, 1)).astype(F32)
+    if p.levels == "open":
+        return Grid("open", True, table, F32(p.step or 0.0), 32767, -32767, 32767)
+    if p.levels == "signed":
+        k = len(table)
+        return Grid("signed", True, table, F32(2) / F32(k - 1), k // 2, -(k // 2), k - 1 - k // 2)
+    k = p.s if p.levels == "uniform" else len(table)
+    gap = one / F32(k) if zero else F32(2) / F32(2 * k - 1)
+    return Grid(p.levels, zero, table, gap, k, -k, k)
+
+
+def range_factor(scales: Array) -> Array:
+    """X of every bucket."""
+    tiny, huge = scales < F32(2.0**-63), scales > F32(2.0**63)
+    return np.where(tiny, F32(2.0**96), np.where(huge, F32(2.0**-64), F32(1)))

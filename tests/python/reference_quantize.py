@@ -1,0 +1,323 @@
+"""Quantiser of the reference codec: elements to scales and indices, and back (FORMAT.md 4, 6, 7).
+
+The first half of encoding and the last of decoding; the codes (reference_codes.py) and the frame
+(reference.py) lie between. All arrays are flat; float32 arithmetic rounds at every step.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from reference_bits import Array
+from reference_levels import Cuts, Grid, Params, grid, range_factor
+
+F32, F64 = np.float32, np.float64
+NAN_BITS = 0x7FC00000
+
+
+# -- 4 Scales ------------------------------------------------------------------------------------
+
+
+def lane_sums(rows: Array) -> Array:
+    """Sums of binary64 rows (R, L), by 32 lanes and a fold."""
+    r, length = rows.shape
+    padded = np.zeros((r, -(-length // 32) * 32))
+    padded[:, :length] = rows
+    # A cumulative sum adds in ascending order; added zeros change no sum of magnitudes.
+    lanes = np.cumsum(padded.reshape(r, -1, 32), axis=1)[:, -1, :]
+    for w in (16, 8, 4, 2, 1):
+        lanes = lanes[:, :w] + lanes[:, w : 2 * w]
+    return np.asarray(lanes[:, 0])
+
+
+def bucket_sums(rows: Array) -> Array:
+    """Sums of rows (R, L), cut into blocks of 16384."""
+    length = rows.shape[1]
+    blocks = [lane_sums(rows[:, a : a + 16384]) for a in range(0, length, 16384)]
+    return lane_sums(np.stack(blocks, axis=1))
+
+
+def scale_of(e: Array, p: Params, step: np.float32) -> tuple[Array, Array]:
+    """Scales (float32, before storing) and S (binary64) of finite rows (R, L) of elements."""
+    magnitude = np.abs(e)
+    wide = magnitude.astype(F64)
+    length = F64(e.shape[1])
+    most = magnitude.max(axis=1)
+    squares = bucket_sums(wide * wide)
+    rms = np.sqrt(squares / length)
+    if p.norm == "max":
+        scale = most
+        if p.clip:
+            scale = np.minimum(most, (F64(F32(p.clip)) * rms).astype(F32))
+    elif p.norm == "l2":
+        scale = np.sqrt(squares).astype(F32)
+    elif p.norm == "rms":
+        scale = rms.astype(F32)
+    else:
+        scale = (bucket_sums(wide) / length).astype(F32)
+    if p.levels == "open":
+        scale = np.maximum(scale, most / (F32(32767) * step))
+    scale = np.where((scale == 0) & (most > 0), F32(2.0**-149), scale)
+    return scale.astype(F32), squares
+
+
+def stored(scales: Array, kind: str) -> Array:
+    """Scales (float32) as section 4.2 stores them; NaN stays NaN, an overflow becomes Inf."""
+    scales = np.asarray(scales, dtype=F32)
+    if kind == "float32":
+        return scales
+    bits = scales.view(np.uint32).astype(np.uint64)
+    up = ((bits + 0xFFFF) >> 16 << 16).astype(np.uint32)
+    return np.where(np.isnan(scales), scales, up.view(F32))
+
+
+def bucket_rows(e: Array, cuts: Cuts) -> list[Array]:
+    """Elements as rows of whole buckets, then the shorter last bucket, if any."""
+    whole = cuts.n // cuts.bucket
+    split = whole * cuts.bucket
+    rows = [e[:split].reshape(whole, cuts.bucket), e[split:].reshape(1, -1)]
+    return [part for part in rows if part.size]
+
+
+def all_scales(e: Array, p: Params, cuts: Cuts, given: Array | None) -> tuple[Array, Array]:
+    """Stored scales (nb,) float32, NaN for non-finite buckets, and S (nb,) of finite ones.
+
+    Raises ValueError for non-finite buckets if the parameters say so.
+    """
+    if cuts.n == 0:
+        return np.zeros(0, F32), np.zeros(0)
+    scales, squares, fine = [], [], []
+    for rows in bucket_rows(e, cuts):
+        finite = np.asarray(np.isfinite(rows).all(axis=1))
+        fine.append(finite)
+        scale, square = scale_of(np.where(finite[:, None], rows, F32(0)), p, F32(p.step or 0.0))
+        scales.append(scale)
+        squares.append(square)
+    out = np.concatenate(scales)
+    if given is not None:
+        out = np.array(given, dtype=F32).ravel() + F32(0)
+        if out.size != cuts.buckets or not bool((np.isfinite(out) & (out >= 0)).all()):
+            raise ValueError("scales must be finite, not negative, one per bucket")
+    out = stored(out, p.scale)
+    bad: Array = ~np.concatenate(fine) | ~np.isfinite(out)
+    if p.nonfinite == "raise" and bool(bad.any()):
+        raise ValueError("non-finite element or scale")
+    nan = np.array([NAN_BITS], np.uint32).view(F32)[0]
+    return np.where(bad, nan, out), np.concatenate(squares)
+
+
+# -- 6.1 Noise -----------------------------------------------------------------------------------
+
+
+def philox(domain: int, c: Array, seed: int, nonce: int) -> list[Array]:
+    """Four words (uint64 arrays below 2^32) of Philox4x32-7 for the counters `c`."""
+    low, full = np.uint64(0xFFFFFFFF), np.full(c.shape, 1, dtype=np.uint64)
+    c = c.astype(np.uint64)
+    words = [c & low, full * np.uint64(domain << 28) | c >> np.uint64(32)]
+    words += [full * np.uint64(nonce & 0xFFFFFFFF), full * np.uint64(nonce >> 32)]
+    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
+    for _ in range(7):
+        a, b = words[0] * np.uint64(0xD2511F53), words[2] * np.uint64(0xCD9E8D57)
+        words = [
+            b >> np.uint64(32) ^ words[1] ^ np.uint64(k0),
+            b & low,
+            a >> np.uint64(32) ^ words[3] ^ np.uint64(k1),
+            a & low,
+        ]
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return words
+
+
+def noise(n: int, seed: int, nonce: int) -> Array:
+    """R(i) of elements 0 .. n - 1 (int64, 16 bits)."""
+    blocks = -(-n // 256)
+    words = np.stack(philox(0, np.arange(32 * blocks), seed, nonce)).astype(np.int64)
+    by_block = words.reshape(4, blocks, 32).transpose(1, 0, 2)
+    return np.stack([by_block & 65535, by_block >> 16], axis=3).ravel()[:n]
+
+
+# -- 6.2 From element to index -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where elements lie among the levels: T, low, and the cell's G of section 6.3 (int64)."""
+
+    t: Array
+    low: Array
+    g: Array
+
+
+def split_bits(u: Array) -> tuple[Array, Array]:
+    """Integer part and the first 16 bits of the fraction of binary64 numbers."""
+    whole = np.floor(u)
+    return whole.astype(np.int64), np.floor((u - whole) * 65536).astype(np.int64)
+
+
+def positions(e: Array, scale: Array, grd: Grid) -> Position:
+    """T, low and G of elements with (positive) scales, both float32 (n,)."""
+    x_factor = range_factor(scale)
+    scaled, x = scale * x_factor, e * x_factor
+    if grd.kind in ("uniform", "open"):
+        inv = F32(1) / (grd.gap * scaled)
+        cap = F32(grd.kmax) if grd.zero else F32(grd.kmax - 0.5)
+        y = np.minimum(np.abs(x) * inv, cap).astype(F64)
+        t, low = split_bits(y * 65536)
+        return Position(t + (0 if grd.zero else 1 << 15), low, np.full(t.shape, 256))
+    inv = F32(1) / scaled
+    if grd.kind == "signed":
+        return signed_positions(np.clip(x * inv, F32(-1), F32(1)), grd)
+    return table_positions(np.minimum(np.abs(x) * inv, F32(1)), grd)
+
+
+def cell_weight(gaps: Array, grd: Grid) -> Array:
+    """G per cell (int64), from the cells' gaps in binary64."""
+    return np.floor(gaps / F64(grd.gap) * 256 + 0.5).astype(np.int64)
+
+
+def table_positions(r: Array, grd: Grid) -> Position:
+    """Mirrored tables: r is |x| in units of the scale, at most 1."""
+    edges = np.concatenate([np.zeros(1, F32), grd.table])
+    last = len(grd.table)
+    gaps = np.append(edges[1:] - edges[:-1], F32(1))
+    if not grd.zero:
+        gaps[0] = F32(2) * edges[1]
+    weights = cell_weight(gaps.astype(F64), grd)
+    j = np.searchsorted(edges, r, side="right") - 1
+    offset = r - edges[j]
+    q = np.where(offset == 0, F32(0), offset * (F32(1) / gaps[j]))
+    q = np.where(j < last, q, F32(0))
+    t, low = split_bits(np.minimum(q * F32(65536), F32(65536)).astype(F64))
+    t = t + (j << 16)
+    if not grd.zero:
+        inner, inner_low = split_bits((r * (F32(1) / gaps[0])).astype(F64) * 65536)
+        t = np.where(j == 0, inner + (1 << 15), t)
+        low = np.where(j == 0, inner_low, low)
+    return Position(t, low, weights[t >> 16])
+
+
+def signed_positions(r: Array, grd: Grid) -> Position:
+    """Signed tables: r is x in units of the scale, clamped to [-1, 1]."""
+    levels, wide = grd.table.astype(F64), r.astype(F64)
+    gaps = levels[1:] - levels[:-1]
+    j = np.minimum(np.searchsorted(grd.table, r, side="right") - 1, len(levels) - 2)
+    w = np.minimum(np.floor((wide - levels[j]) * (1 / gaps)[j] * 2.0**32), 2.0**32)
+    w = w.astype(np.int64)
+    t = (j << 16) + (w >> 16)
+    return Position(t, w & 65535, cell_weight(np.append(gaps, 1.0), grd)[t >> 16])
+
+
+def round_positions(e: Array, at: Position, p: Params, grd: Grid, nonce: int) -> Array:
+    """Indices (int64) of all elements, by stochastic, dithered or nearest rounding."""
+    negative = np.signbit(e)
+    if p.rounding == "nearest":
+        m = (at.t + (1 << 15)) >> 16
+    else:
+        flip = np.where(negative & grd.mirrored, 65535, 0)
+        r = noise(e.size, p.seed, nonce) ^ flip
+        m = (at.t + (r ^ 65535)) >> 16
+        ties = np.flatnonzero(at.t & 65535 == r)
+        v = (philox(1, ties, p.seed, nonce)[0] & np.uint64(65535)).astype(np.int64) ^ flip[ties]
+        m[ties] += v < at.low[ties]
+    if not grd.mirrored:
+        return m - grd.kmax
+    if grd.zero:
+        return np.where(negative, -m, m)
+    return np.where(m == 0, np.where(negative, 1, -1), np.where(negative, -m, m))
+
+
+# -- 6.3 Damping of the dither, 6.4 Top-k --------------------------------------------------------
+
+
+def damping(at: Position, scales: Array, cuts: Cuts) -> Array:
+    """Bytes a (uint8, one per chunk)."""
+    f = at.t & 65535
+    part = ((f * (65536 - f)) >> 14) * at.g
+    alphas = []
+    for chunk in range(cuts.chunks):
+        start, stop = cuts.span(chunk)
+        num = den = 0.0
+        while start < stop:
+            j = start // cuts.bucket
+            end = min((j + 1) * cuts.bucket, stop)
+            if scales[j] > 0:
+                w = float(scales[j]) * float(scales[j])
+                num += w * float(int(part[start:end].sum()))
+                den += w * float(end - start)
+            start = end
+        a = math.floor(num * (3 * 2.0**-18) / den + 0.5) if den else 0
+        alphas.append(min(255, a))
+    return np.array(alphas, dtype=np.uint8)
+
+
+def top_k(e: Array, scales: Array, squares: Array, cuts: Cuts) -> Array:
+    """Indices (int64) of top-k rounding."""
+    k = np.zeros(cuts.n, dtype=np.int64)
+    for j in np.flatnonzero(scales > 0).tolist():
+        x = e[j * cuts.bucket : (j + 1) * cuts.bucket]
+        order = np.argsort(-np.abs(x), kind="stable")
+        sums = np.cumsum(np.abs(x[order]).astype(F64))
+        # Elements taken: up to and with the one whose sum reaches the l2 norm.
+        enough = int(np.searchsorted(sums, np.sqrt(squares[j]), side="left")) + 1
+        root = math.isqrt(x.size - 1) + 1  # ceil(sqrt(L))
+        taken = order[: min(enough, root + 1)]
+        k[j * cuts.bucket + taken] = np.sign(x[taken])
+    return k
+
+
+def quantize_elements(
+    e: Array, p: Params, cuts: Cuts, nonce: int, given: Array | None
+) -> tuple[Array, Array, Array]:
+    """Indices (int64), stored scales (float32), alphas (uint8; none if not dithered)."""
+    scales, squares = all_scales(e, p, cuts, given)
+    grd = grid(p)
+    if p.rounding == "topk":
+        return top_k(e, scales, squares, cuts), scales, np.zeros(0, np.uint8)
+    idle = ~(scales > 0)
+    of_element = np.arange(cuts.n) // cuts.bucket
+    resting = idle[of_element]
+    scale = np.where(idle, F32(1), scales)[of_element]
+    at = positions(np.where(resting, F32(0), e), scale, grd)
+    at = Position(np.where(resting, 0, at.t), at.low, at.g)
+    k = np.where(resting, grd.idle, round_positions(e, at, p, grd, nonce))
+    alphas = damping(at, scales, cuts) if p.rounding == "dithered" else np.zeros(0, np.uint8)
+    return k, scales, alphas
+
+
+# -- 7 From index to value -----------------------------------------------------------------------
+
+
+def values_of(k: Array, scales: Array, alphas: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
+    """Decoded float32 values (n,); `alphas` is empty if not dithered."""
+    grd, of_element = grid(p), np.arange(cuts.n) // cuts.bucket
+    idle = ~(scales > 0)
+    safe = np.where(idle, F32(1), scales)
+    factor = range_factor(safe)
+    scaled = (safe * factor)[of_element]
+    unit = grd.gap * scaled
+    c: Array = np.zeros(cuts.n, F32)
+    if alphas.size:
+        spans = [cuts.span(j) for j in range(cuts.chunks)]
+        a = np.repeat(alphas.astype(np.int64), [stop - start for start, stop in spans])
+        c = (a * (2 * noise(cuts.n, p.seed, nonce) - 65535)).astype(F32) * F32(2.0**-24)
+    magnitude = np.abs(k)
+    if grd.kind in ("uniform", "open"):
+        level = np.sign(k).astype(F32) * (magnitude.astype(F32) - F32(0 if grd.zero else 0.5))
+        v = ((level + F32(0)) + c) * unit
+    else:
+        if grd.kind == "signed":
+            level = grd.table[k + grd.kmax]
+        else:
+            edges = np.concatenate([np.zeros(1, F32), grd.table])
+            level = np.where(k < 0, -edges[magnitude], edges[magnitude])
+        v = level * scaled
+        if alphas.size:
+            v = v + c * unit
+    back = (F32(1) / factor)[of_element]
+    out = v * back
+    most = np.copysign(np.finfo(F32).max, v)
+    out = np.where(np.isinf(out) & (back > 1), most, out)
+    nan = np.array([NAN_BITS], np.uint32).view(F32)[0]
+    return np.where(idle[of_element], np.where(scales == 0, F32(0), nan)[of_element], out)

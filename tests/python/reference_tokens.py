@@ -1,0 +1,347 @@
+"""Huffman and rANS of the reference codec (FORMAT.md 8.4 and 8.5): indices to tokens to bytes.
+
+The entropy coders of a chunk's payload, beside the codes of reference_codes.py. One pass per
+element in plain Python, for reading rather than for speed.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from reference_bits import (
+    Array,
+    BitReader,
+    FrameError,
+    floor_log2,
+    pack,
+    read_varint,
+    refuse,
+    unpack_lsb,
+    unzigzag,
+    varint,
+    zigzag,
+)
+from reference_codes import Coding, segments_decode, segments_encode
+
+LOW = 1 << 16  # a rANS state lies in [2^16, 2^32)
+GROUP = 128  # elements that share a class
+Fields = list[tuple[int, int]]  # values and widths in bits of an LSB-first block
+
+# -- 8.4 Tokens ----------------------------------------------------------------------------------
+
+
+def tokens_of(k: Array, kmax: int) -> tuple[Array, bytes]:
+    """Tokens (int64) of indices, and the stream of their extra bits (empty if direct)."""
+    tokens = np.where(k > 0, 2 * k - 1, -2 * k)
+    if kmax <= 15:
+        return tokens, b""
+    big = np.abs(k) >= 8
+    v = np.abs(k[big])
+    e = floor_log2(v)
+    tokens[big] = 15 + 4 * (e - 3) + (v >> (e - 2) & 3)
+    low = v & ((np.int64(1) << (e - 2)) - 1)
+    return tokens, pack(low << 1 | (k[big] < 0), e - 1, False)
+
+
+def tokens_to(tokens: Array, extra: bytes, kmax: int) -> Array:
+    """Inverse of `tokens_of`."""
+    k = np.where(tokens & 1, (tokens + 1) >> 1, -(tokens >> 1))
+    if kmax <= 15:
+        refuse(bool(extra), "bytes are left over")
+        return k
+    big = tokens >= 15
+    e = 3 + ((tokens[big] - 15) >> 2)
+    bits = unpack_lsb(extra, e - 1)
+    magnitude = (4 + ((tokens[big] - 15) & 3)) << (e - 2) | bits >> 1
+    k[big] = np.where(bits & 1, -magnitude, magnitude)
+    return k
+
+
+# -- Huffman -------------------------------------------------------------------------------------
+
+
+def huffman_lengths(counts: list[int]) -> list[int]:
+    """Code length per token (0 unused, at most 12), by the encoder's rule."""
+    used = [t for t, count in enumerate(counts) if count]
+    if len(used) == 1:
+        return [int(count > 0) for count in counts]
+    weights = list(counts)
+    while True:
+        # (weight, order, tokens below): leaves in token order come before sums in order of age.
+        nodes = [(weights[t], t, [t]) for t in used]
+        lengths = [0] * len(counts)
+        for age in range(len(used) - 1):
+            nodes.sort()
+            (w0, _, below0), (w1, _, below1) = nodes[:2]
+            for t in below0 + below1:
+                lengths[t] += 1
+            nodes[:2] = [(w0 + w1, 64 + age, below0 + below1)]
+        if max(lengths) <= 12:
+            return lengths
+        weights = [(w + 1) >> 1 for w in weights]
+
+
+def canonical(lengths: list[int]) -> dict[int, tuple[int, int]]:
+    """(Codeword, length) per used token, numbered in order of (length, token)."""
+    code, before, out = 0, 0, {}
+    for length, token in sorted((n, t) for t, n in enumerate(lengths) if n):
+        code <<= length - before
+        out[token] = (code, length)
+        code, before = code + 1, length
+    return out
+
+
+def huffman_encode(k: Array, c: Coding) -> bytes:
+    """Code lengths, segments of codewords, extra bits."""
+    tokens, extra = tokens_of(k, c.kmax)
+    lengths = huffman_lengths(np.bincount(tokens).tolist())
+    fields = [(len(lengths) - 1, 6)] + [(n, 4) for n in lengths]
+    codes = canonical(lengths)
+    words = np.array([codes.get(t, (0, 0))[0] for t in range(len(lengths))])[tokens]
+    return (
+        pack_fields(fields) + segments_encode(words, np.array(lengths)[tokens], c.segment) + extra
+    )
+
+
+def huffman_decode(data: bytes, n: int, c: Coding) -> Array:
+    """Inverse of `huffman_encode`."""
+    r = BitReader(data, False)
+    lengths = [r.field(4) for _ in range(r.field(6) + 1)]
+    data = data[r.align() :]
+    refuse(len(lengths) > 63 or max(lengths) > 12 or not lengths[-1], "malformed code lengths")
+    kraft = sum(4096 >> length for length in lengths if length)
+    alone = sum(map(bool, lengths)) == 1 and lengths[-1] == 1
+    refuse(kraft != 4096 and not alone, "code is not complete")
+    # Every 12 bits that can follow, mapped to the token that they start with.
+    lookup: list[tuple[int, int]] = [(-1, 0)] * 4096
+    for token, (code, length) in canonical(lengths).items():
+        start = code << (12 - length)
+        lookup[start : start + (4096 >> length)] = [(token, length)] * (4096 >> length)
+    segments, extra = segments_decode(data, n, c.segment)
+    out = []
+    for stream, count in segments:
+        r = BitReader(stream, True)
+        bits, at = r.bits + b"0" * 12, 0
+        for _ in range(count):
+            if at > len(r.bits):
+                raise FrameError("bit stream ends early")
+            token, length = lookup[int(bits[at : at + 12], 2)]
+            out.append(token)
+            at += length
+        refuse(at > len(r.bits) or -1 in out, "bit stream ends early or holds no codeword")
+        r.at = at
+        r.finish()
+    return tokens_to(np.array(out, dtype=np.int64), extra, c.kmax)
+
+
+# -- 8.5 rANS: integers of the encoder's choices -------------------------------------------------
+
+
+def lg(v: int) -> int:
+    """About log2(v) in units of 2^-16, in integers."""
+    e = v.bit_length() - 1
+    m = ((v << 16) >> e) - 65536
+    return (e << 16) + m + ((22570 * ((m * (65536 - m)) >> 16)) >> 16)
+
+
+def cost(h: Array) -> int:
+    """About the bits, times 2^16, of a histogram's tokens and of its table."""
+    used = np.flatnonzero(h)
+    whole = lg(int(h.sum()))
+    bits = sum(int(h[t]) * (whole - lg(int(h[t]))) for t in used)
+    return bits + ((12 + 7 * (int(used[-1]) + 1)) << 16)
+
+
+def class_fields(classes: list[int]) -> Fields:
+    """Bits of the groups' classes: gamma-like codes of the differences, LSB-first."""
+    fields, before = [], 0
+    for value in classes:
+        d = zigzag(value - before) + 1
+        n = d.bit_length() - 1
+        fields += [(0, n), (1, 1), (d & ((1 << n) - 1), n)]
+        before = value
+    return fields
+
+
+def choose_classes(k: Array, tokens: Array, c: Coding) -> list[int]:
+    """Class of each group (step 1)."""
+    starts = np.arange(0, len(k), GROUP)
+    if not c.classes:
+        return [0] * len(starts)
+    sums = np.add.reduceat(np.abs(k), starts)
+    e = floor_log2(np.maximum(sums, 1))
+    bins = np.where(sums == 0, 0, 1 + 2 * e + (sums * sums >= 2 << 2 * e))
+    bin_of = np.repeat(bins, GROUP)[: len(k)]
+    names = sorted(set(bins.tolist()))
+    merged = [([b], np.bincount(tokens[bin_of == b], minlength=64)) for b in names]
+    while len(merged) > 1:
+        deltas = [
+            cost(one + two) - cost(one) - cost(two) for (_, one), (_, two) in pairwise(merged)
+        ]
+        best = deltas.index(min(deltas))
+        if len(merged) <= 8 and deltas[best] > 0:
+            break
+        one, two = merged[best : best + 2]
+        merged[best : best + 2] = [(one[0] + two[0], one[1] + two[1])]
+    class_of = {b: i for i, (members, _) in enumerate(merged) for b in members}
+    classes = [class_of[b] for b in bins.tolist()]
+    bits = sum(width for _, width in class_fields(classes))
+    split = sum(cost(h) for _, h in merged) + (bits << 16)
+    if len(merged) > 1 and split < cost(np.bincount(tokens)):
+        return classes
+    return [0] * len(starts)
+
+
+def frequencies(h: list[int], p: int) -> tuple[int, list[int]]:
+    """Mode token and frequency per token, which sum to 2^p (step 3)."""
+    whole, mode = sum(h), h.index(max(h))
+    f = [0] * len(h)
+    for t, count in enumerate(h):
+        if count and t != mode:
+            value = max(1, (count << p) // whole)
+            drop = max(0, value.bit_length() - 4)
+            f[t] = value >> drop << drop
+    f[mode] = (1 << p) - sum(f)
+    return mode, f
+
+
+def table_fields(mode: int, f: list[int]) -> Fields:
+    """Bits of a table."""
+    fields = [(len(f) - 1, 6), (mode, 6)]
+    for t, value in enumerate(f):
+        if t != mode:
+            e = value.bit_length()
+            d = min(e - 1, 3) if e else 0
+            fields.append((e, 4))
+            fields.append(((value - (1 << (e - 1))) >> (e - 1 - d) if e else 0, d))
+    return fields
+
+
+def pack_fields(fields: Fields) -> bytes:
+    """An LSB-first block, padded."""
+    return pack(np.array([v for v, _ in fields]), np.array([w for _, w in fields]), False)
+
+
+def starts_of(f: list[int]) -> list[int]:
+    """Sums of the frequencies below each token."""
+    return [sum(f[:t]) for t in range(len(f))]
+
+
+# -- 8.5 rANS: streams ---------------------------------------------------------------------------
+
+
+def rans_encode(k: Array, c: Coding) -> bytes:
+    """Tables, group classes, states, words, extra bits."""
+    n = len(k)
+    tokens, extra = tokens_of(k, c.kmax)
+    classes = choose_classes(k, tokens, c)
+    number = max(classes) + 1
+    p = 12 if number == 1 else 11
+    most = int(np.bincount(tokens).max())
+    v = min(n >> 10, (n - most) >> 6)
+    lanes_log2 = min(5, v.bit_length() - 1) if v else 0
+    class_of = np.repeat(classes, GROUP)[:n]
+    fields: Fields = []
+    tables = []
+    for i in range(number):
+        mode, f = frequencies(np.bincount(tokens[class_of == i]).tolist(), p)
+        fields += table_fields(mode, f)
+        tables.append((f, starts_of(f)))
+    if number > 1:
+        fields += class_fields(classes)
+    states, words = rans_push(tokens.tolist(), class_of.tolist(), tables, 1 << lanes_log2, p)
+    head = bytes([lanes_log2 | (p - 9) << 3 | (number - 1) << 5]) + pack_fields(fields)
+    if c.kmax > 15:
+        head += varint(len(words))
+    body = np.array(states, "<u4").tobytes() + np.array(words, "<u2").tobytes()
+    return head + body + extra
+
+
+def rans_push(
+    tokens: list[int],
+    class_of: list[int],
+    tables: list[tuple[list[int], list[int]]],
+    lanes: int,
+    p: int,
+) -> tuple[list[int], list[int]]:
+    """States and words that the decoder starts from; the last element is pushed first."""
+    states, words = [LOW] * lanes, []
+    shift = 32 - p
+    for i in range(len(tokens) - 1, -1, -1):
+        f, starts = tables[class_of[i]]
+        t = tokens[i]
+        x, ft = states[i % lanes], f[t]
+        if x >> shift >= ft:
+            words.append(x & 65535)
+            x >>= 16
+        states[i % lanes] = (x // ft << p) + x % ft + starts[t]
+    return states, words[::-1]
+
+
+def read_table(r: BitReader, p: int) -> tuple[list[int], list[int], list[int]]:
+    """Frequencies, starts, and the token of every slot."""
+    size, mode = r.field(6) + 1, r.field(6)
+    refuse(size > 63 or mode >= size, "token out of range in a table")
+    f = [0] * size
+    for t in range(size):
+        if t != mode:
+            e = r.field(4)
+            refuse(e > 12, "frequency out of range")
+            if e:
+                d = min(e - 1, 3)
+                f[t] = (1 << (e - 1)) + (r.field(d) << (e - 1 - d))
+    f[mode] = (1 << p) - sum(f)
+    refuse(f[mode] < 1 or f[-1] == 0, "frequencies do not make a table")
+    slots = [t for t, value in enumerate(f) for _ in range(value)]
+    return f, starts_of(f), slots
+
+
+def read_classes(r: BitReader, groups: int, number: int) -> list[int]:
+    """Class of each group."""
+    classes, value = [], 0
+    for _ in range(groups if number > 1 else 0):
+        n = r.zeros()
+        refuse(n > 4, "class out of range")
+        value += unzigzag((1 << n | r.field(n)) - 1)
+        refuse(not 0 <= value < number, "class out of range")
+        classes.append(value)
+    refuse(number > 1 and len(set(classes)) != number, "a class without a group")
+    return classes or [0] * groups
+
+
+def rans_decode(data: bytes, n: int, c: Coding) -> Array:
+    """Inverse of `rans_encode`."""
+    refuse(not data, "payload ends early")
+    lanes, p, number = 1 << (data[0] & 7), 9 + (data[0] >> 3 & 3), 1 + (data[0] >> 5)
+    refuse(lanes > 32, "number of lanes out of range")
+    r = BitReader(data[1:], False)
+    tables = [read_table(r, p) for _ in range(number)]
+    classes = read_classes(r, (n + GROUP - 1) // GROUP, number)
+    at = 1 + r.align()
+    if c.kmax > 15:
+        count, at = read_varint(data, at)
+        end = at + 4 * lanes + 2 * count
+    else:
+        end = len(data)
+    start = at + 4 * lanes
+    refuse(start > end or end > len(data) or (end - start) % 2 == 1, "words end early")
+    states = np.frombuffer(data[at:start], "<u4").tolist()
+    words = np.frombuffer(data[start:end], "<u2").tolist()
+    refuse(min(states) < LOW, "state below 2^16")
+    per_element = [tables[i] for i in np.repeat(classes, GROUP)[:n].tolist()]
+    tokens, used, mask = [], 0, (1 << p) - 1
+    words += [0] * n  # an element takes at most one word, so running out shows in `used`
+    for i, (f, starts, slots) in enumerate(per_element):
+        x = states[i % lanes]
+        slot = x & mask
+        t = slots[slot]
+        x = f[t] * (x >> p) + slot - starts[t]
+        if x < LOW:
+            x = x << 16 | words[used]
+            used += 1
+        states[i % lanes] = x
+        tokens.append(t)
+    refuse(used != (end - start) // 2, "words run out or are left over")
+    refuse(any(x != LOW for x in states), "final state is not 2^16")
+    return tokens_to(np.array(tokens, dtype=np.int64), data[end:], c.kmax)
