@@ -11,6 +11,7 @@
 #include "norm.h"
 #include "rans.h"
 #include "round.h"
+#include "token_map.h"
 
 #define BACKEND_GLUE(a, b) a##b
 #define BACKEND_SYMBOL(name) BACKEND_GLUE(kernels_, name)
@@ -38,6 +39,9 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .round_table = kernel_round_table,
     .values = kernel_values,
     .values_add = kernel_values_add,
+    .tokens = kernel_tokens,
+    .whole_tokens = kernel_whole_tokens,
+    .histogram = kernel_histogram,
     .rans_encode = kernel_rans_encode,
     .rans_decode = kernel_rans_decode,
 };

@@ -15,20 +15,24 @@
 #define R6(m) (R5(m) + B(m, 5))
 #define R7(m) (R6(m) + B(m, 6))
 #define R8(m) (R7(m) + B(m, 7))
-#define PULL(m) {0, R1(m), R2(m), R3(m), R4(m), R5(m), R6(m), R7(m)}
+#define BYTES(word) 2 * (word), 2 * (word) + 1
+#define PULL(m)                                                                            \
+    {BYTES(0), BYTES(R1(m)), BYTES(R2(m)), BYTES(R3(m)),                                   \
+     BYTES(R4(m)), BYTES(R5(m)), BYTES(R6(m)), BYTES(R7(m))}
 
 /* Lane of the j-th set bit (from 0) of m; 0 if there is none. */
 #define IS(m, l, below, j) (B(m, l) * ((below) == (j)) * (l))
 #define NTH(m, j)                                                                          \
     (IS(m, 1, R1(m), j) + IS(m, 2, R2(m), j) + IS(m, 3, R3(m), j) + IS(m, 4, R4(m), j) +   \
      IS(m, 5, R5(m), j) + IS(m, 6, R6(m), j) + IS(m, 7, R7(m), j))
-#define TOP(m, l) NTH(m, (l)-8 + R8(m))
-#define PUSH(m) {TOP(m, 0), TOP(m, 1), TOP(m, 2), TOP(m, 3), TOP(m, 4), TOP(m, 5), TOP(m, 6), TOP(m, 7)}
+#define TOP(m, l) BYTES(NTH(m, (l)-8 + R8(m)))
+#define PUSH(m)                                                                            \
+    {TOP(m, 0), TOP(m, 1), TOP(m, 2), TOP(m, 3), TOP(m, 4), TOP(m, 5), TOP(m, 6), TOP(m, 7)}
 
 #define X4(F, m) F(m), F((m) + 1), F((m) + 2), F((m) + 3)
 #define X16(F, m) X4(F, m), X4(F, (m) + 4), X4(F, (m) + 8), X4(F, (m) + 12)
 #define X64(F, m) X16(F, m), X16(F, (m) + 16), X16(F, (m) + 32), X16(F, (m) + 48)
 #define X256(F) X64(F, 0), X64(F, 64), X64(F, 128), X64(F, 192)
 
-const uint8_t avx2_pull[256][8] = {X256(PULL)};
-const uint8_t avx2_push[256][8] = {X256(PUSH)};
+_Alignas(16) const uint8_t avx2_pull[256][16] = {X256(PULL)};
+_Alignas(16) const uint8_t avx2_push[256][16] = {X256(PUSH)};

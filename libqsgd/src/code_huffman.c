@@ -266,8 +266,13 @@ static qsgd_status huffman_read(const struct code_chunk *chunk, const struct cod
         bool whole = msb_read_end(&r);
         if (status == QSGD_OK && !whole) status = r.overrun ? QSGD_ERR_STREAM : QSGD_ERR_PADDING;
     }
-    qsgd_status extra =
-        tokens_to_indices(chunk, chunk->scratch->tokens, plan->tail, plan->end, k);
+    uint64_t possible = 0;
+    for (unsigned t = 0; t < plan->token_count; t++) {
+        possible |= (uint64_t)(plan->lengths[t] != 0) << t;
+    }
+    if ((possible & (possible - 1)) == 0) possible |= (uint64_t)1 << NO_TOKEN; /* incomplete */
+    qsgd_status extra = tokens_to_indices(chunk, chunk->scratch->tokens, possible, plan->tail,
+                                          plan->end, k);
     return status != QSGD_OK ? status : extra;
 }
 

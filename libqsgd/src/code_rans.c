@@ -48,12 +48,15 @@ static size_t rans_write(const struct code_chunk *chunk, const int16_t *k,
     uint32_t states[32];
     uint16_t *end = chunk->scratch->words + 2 * chunk->len + 64;
     const size_t lanes = (size_t)1 << plan->lanes_log2;
-    const struct rans_job job = job_of(chunk, plan);
+    struct rans_job job = job_of(chunk, plan);
     if (plan->body != NULL) { /* a parsed plan: tokens are not there yet, tables may not fit */
         tokens_from_indices(chunk, k, chunk->scratch->tokens, NULL);
         if (!tables_cover(chunk, plan)) return SIZE_MAX;
     }
     build_symbols(plan, tables);
+    for (unsigned i = 0; i < plan->classes; i++) {
+        if (plan->table_tokens[i] > job.tokens) job.tokens = plan->table_tokens[i];
+    }
     const uint16_t *words =
         chunk->kernels->rans_encode(&job, tables, chunk->scratch->tokens, end, states);
     const size_t count = (size_t)(end - words);
@@ -119,7 +122,12 @@ static qsgd_status rans_read(const struct code_chunk *chunk, const struct code_p
     for (size_t l = 0; l < lanes; l++, p += 4) states[l] = load_le32(p);
     p = chunk->kernels->rans_decode(&job, chunk->scratch->decode, states, p, plan->tail,
                                     chunk->scratch->tokens);
-    qsgd_status status = tokens_to_indices(chunk, chunk->scratch->tokens, plan->tail, plan->end, k);
+    uint64_t used = 0;
+    for (unsigned i = 0; i < plan->classes; i++) {
+        for (unsigned t = 0; t < CODE_TOKENS; t++) used |= (uint64_t)(plan->freq[i][t] != 0) << t;
+    }
+    qsgd_status status =
+        tokens_to_indices(chunk, chunk->scratch->tokens, used, plan->tail, plan->end, k);
     if (p == NULL) return QSGD_ERR_STREAM;
     if (p != plan->tail) return QSGD_ERR_PADDING;
     for (size_t l = 0; l < lanes; l++) {

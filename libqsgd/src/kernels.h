@@ -23,6 +23,7 @@ struct round_bucket {
     float cap16;     /* uniform: cap * 2^16 */
     uint32_t offset; /* 2^15 where 0 is not a level, else 0 */
     bool nearest;
+    bool dithered; /* the sum for the damping is wanted; else it is 0 */
     const struct round_table *table; /* NULL for uniform and open levels */
 };
 
@@ -53,6 +54,7 @@ struct rans_job {
     const uint8_t *classes; /* table of each group of 128 elements; NULL: table 0 for all */
     size_t len;
     unsigned lanes_log2, prob_bits;
+    unsigned tokens; /* encode: every token is below this */
 };
 
 struct kernels {
@@ -70,7 +72,7 @@ struct kernels {
     void (*noise)(const struct noise_key *key, uint64_t first, size_t n, uint16_t *out);
 
     /* Indices of n elements of one bucket, n <= 8192. Returns the sum of ((f (2^16 - f)) >> 14) G / 256
-     * for the dither. *ties: true if an element needs V; then its k is that of Vn >= low. */
+     * if bucket->dithered. *ties: true if an element needs V; then its k is that of Vn >= low. */
     uint64_t (*round_uniform)(const struct round_bucket *bucket, const float *x,
                               const uint16_t *noise, size_t n, int16_t *k, bool *ties);
     /* The same for mirrored tables; the sum is not divided by 256. */
@@ -82,6 +84,13 @@ struct kernels {
                    size_t n, float *out);
     void (*values_add)(const struct value_bucket *bucket, const int16_t *k, const uint16_t *noise,
                        size_t n, float alpha, float *out);
+
+    /* Tokens of n indices; `direct` as tokens_direct. */
+    void (*tokens)(const int16_t *k, size_t n, bool direct, uint8_t *tokens);
+    /* Indices of n tokens that are whole indices. */
+    void (*whole_tokens)(const uint8_t *tokens, size_t n, int16_t *k);
+    /* counts[t]: how many of n tokens (below 64) are t. */
+    void (*histogram)(const uint8_t *tokens, size_t n, uint32_t counts[64]);
 
     /* Codes tokens from the last to the first; words grow down from `end`. Returns the first word.
      * states[1 << lanes_log2] receives the final states. At least 8 entries before the first word

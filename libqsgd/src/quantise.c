@@ -192,6 +192,7 @@ static void bucket_begin(const struct quantiser *q, struct bucket_state *b) {
     b->range = range;
     b->variance = b->elements = 0;
     b->round.nearest = q->params.rounding == QSGD_ROUND_NEAREST;
+    b->round.dithered = q->params.rounding == QSGD_ROUND_DITHERED;
     b->round.offset = levels->zero ? 0 : 0x8000;
     b->round.table = NULL;
     if (levels_is_table(levels)) {

@@ -42,16 +42,17 @@ BODY uint8_t rans_decode_lane(const uint32_t *decode, unsigned prob_bits, uint32
 /* ---- whole rows of vectors ------------------------------------------------------------------- */
 
 #ifdef W_RENORM
-BODY uint16_t *rans_encode_vector(const struct rans_symbol_table *table, vu token,
-                                           unsigned prob_bits, vu *state, uint16_t *words) {
-    vu x = *state, entry = vu_gather(table->freq_start, token);
+/* entry: f | c << 16, rcp as in rans_symbol_table, of each lane's token. */
+BODY uint16_t *rans_encode_vector(vu entry, vu rcp, unsigned prob_bits, vu *state,
+                                  uint16_t *words) {
+    vu x = *state;
     vu f = vu_and(entry, vu_set1(0xFFFF)), start = vu_srl(entry, 16);
     /* both below 2^16, so the signed comparison of the vocabulary is enough */
     vu keep = vu_gt31(f, vu_srl(x, (int)(32 - prob_bits)));
     vu spill = vu_xor(keep, vu_set1(UINT32_MAX));
     words = vu_push_words(words, x, spill);
-    x = vu_select(spill, vu_srl(x, 16), x);
-    vu q = vu_mulhi(x, vu_gather(table->rcp, token));
+    x = vu_select(keep, x, vu_srl(x, 16));
+    vu q = vu_mulhi(x, rcp);
     vu rest = vu_sub(x, vu_mullo(q, f));
     q = vu_add(q, vu_andnot(vu_gt31(f, rest), vu_set1(1)));
     vu rest_of_range = vu_sub(vu_set1(1U << prob_bits), f);
@@ -72,20 +73,34 @@ BODY vu rans_decode_vector(const uint32_t *decode, unsigned prob_bits, vu *state
 #endif
 
 #ifdef W_RENORM
-/* A row of `vectors` * W lanes at tokens[i]; states live in registers when `vectors` is constant. */
-BODY uint16_t *rans_encode_rows(const struct rans_job *job,
-                                         const struct rans_symbol_table *tables,
-                                         const uint8_t *tokens, size_t rows, uint16_t *words,
-                                         uint32_t *states, const int vectors) {
+/* Rows of `vectors` * W lanes, from the last to the first. Tables of 16 tokens stay in registers, and
+ * are loaded again where the class may change. */
+BODY uint16_t *rans_encode_rows(const struct rans_job *job, const struct rans_symbol_table *tables,
+                                const uint8_t *tokens, size_t rows, uint16_t *words,
+                                uint32_t *states, const int vectors, const bool small) {
     vu state[32 / W];
-    const size_t lanes = (size_t)vectors * W;
+    const size_t lanes = (size_t)vectors * W, per_group = 128 / lanes;
+    const struct rans_symbol_table *table = tables;
+    vu16_table entries = vu16_table_load(table->freq_start), rcps = vu16_table_load(table->rcp);
     for (int v = 0; v < vectors; v++) state[v] = vu_load(states + v * W);
-    for (size_t row = rows; row-- > 0;) {
-        size_t i = row * lanes;
-        const struct rans_symbol_table *table = tables + (job->classes ? job->classes[i >> 7] : 0);
-        for (int v = vectors - 1; v >= 0; v--) {
-            words = rans_encode_vector(table, vu_load_u8(tokens + i + (size_t)v * W),
-                                       job->prob_bits, &state[v], words);
+    for (size_t row = rows; row > 0;) {
+        size_t stop = job->classes == NULL ? 0 : (row - 1) / per_group * per_group;
+        if (job->classes != NULL) {
+            table = tables + job->classes[stop / per_group];
+            if (small) {
+                entries = vu16_table_load(table->freq_start);
+                rcps = vu16_table_load(table->rcp);
+            }
+        }
+        for (; row > stop; row--) {
+            const uint8_t *p = tokens + (row - 1) * lanes;
+            for (int v = vectors - 1; v >= 0; v--) {
+                vu token = vu_load_u8(p + v * W);
+                vu entry = small ? vu16_table_at(entries, token)
+                                 : vu_gather(table->freq_start, token);
+                vu rcp = small ? vu16_table_at(rcps, token) : vu_gather(table->rcp, token);
+                words = rans_encode_vector(entry, rcp, job->prob_bits, &state[v], words);
+            }
         }
     }
     for (int v = 0; v < vectors; v++) vu_store(states + v * W, state[v]);
@@ -131,9 +146,14 @@ static uint16_t *kernel_rans_encode(const struct rans_job *job,
         words = rans_encode_lane(table, tokens[i], job->prob_bits, &states[i & (lanes - 1)], words);
     }
 #ifdef W_RENORM
-    if (lanes == 32) return rans_encode_rows(job, tables, tokens, rows, words, states, 32 / W);
+    if (lanes == 32 && job->tokens <= 16) {
+        return rans_encode_rows(job, tables, tokens, rows, words, states, 32 / W, true);
+    }
+    if (lanes == 32) {
+        return rans_encode_rows(job, tables, tokens, rows, words, states, 32 / W, false);
+    }
     if (lanes >= W) {
-        return rans_encode_rows(job, tables, tokens, rows, words, states, (int)(lanes / W));
+        return rans_encode_rows(job, tables, tokens, rows, words, states, (int)(lanes / W), false);
     }
 #endif
     return words;

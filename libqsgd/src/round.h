@@ -41,7 +41,7 @@ BODY vu round_uniform_vector(const struct round_bucket *bucket, vf x, vu noise,
     vf magnitude = vf_from_bits(vu_and(bits, vu_set1(0x7FFFFFFF)));
     vf y = vf_min(vf_mul(magnitude, vf_set1(bucket->inv16)), vf_set1(bucket->cap16));
     vu t = vu_add(vf_trunc(y), vu_set1(bucket->offset));
-    *variance = vu_add(*variance, round_variance(t));
+    if (bucket->dithered) *variance = vu_add(*variance, round_variance(t));
     return round_index(t, noise, vu_sign(bits), bucket, tie);
 }
 
@@ -62,8 +62,10 @@ BODY vu round_table_vector(const struct round_bucket *bucket, vf x, vu noise,
     if (!table->zero) { /* the central cell reaches from -l_1 to l_1 */
         t = vu_add(t, vu_and(vu_eq(j, vu_set1(0)), vu_set1(0x8000)));
     }
-    vu weight = vu_gather(table->weight, vu_srl(t, 16)); /* of the cell that T names */
-    *variance = vu_add(*variance, vu_mullo(round_variance(t), weight));
+    if (bucket->dithered) {
+        vu weight = vu_gather(table->weight, vu_srl(t, 16)); /* of the cell that T names */
+        *variance = vu_add(*variance, vu_mullo(round_variance(t), weight));
+    }
     return round_index(t, noise, vu_sign(bits), bucket, tie);
 }
 

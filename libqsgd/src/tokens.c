@@ -4,30 +4,14 @@
  * sign and low bits to a plain stream of extra bits. */
 #include "tokens.h"
 
-#define FIRST_CLASS 15U /* tokens below it are whole indices, |k| < 8 */
+#include "kernels.h"
 
-static inline uint8_t token_of(bool direct, int32_t k) {
-    uint32_t m = (uint32_t)(k < 0 ? -k : k);
-    if (direct || m < 8) return (uint8_t)levels_zigzag(k);
-    unsigned e = floor_log2(m);
-    return (uint8_t)(FIRST_CLASS + 4 * (e - 3) + ((m >> (e - 2)) & 3));
-}
+#define FIRST_CLASS 15U /* tokens below it are whole indices, |k| < 8 */
 
 void tokens_from_indices(const struct code_chunk *chunk, const int16_t *k, uint8_t *tokens,
                          uint32_t counts[CODE_TOKENS]) {
-    bool direct = tokens_direct(chunk->levels);
-    for (size_t i = 0; i < chunk->len; i++) tokens[i] = token_of(direct, k[i]);
-    if (counts == NULL) return;
-    /* Two histograms in turn: neighbours are often equal, and would wait for each other's store. */
-    uint32_t other[CODE_TOKENS] = {0};
-    memset(counts, 0, CODE_TOKENS * sizeof *counts);
-    size_t i = 0;
-    for (; i + 2 <= chunk->len; i += 2) {
-        counts[tokens[i]]++;
-        other[tokens[i + 1]]++;
-    }
-    if (i < chunk->len) counts[tokens[i]]++;
-    for (size_t t = 0; t < CODE_TOKENS; t++) counts[t] += other[t];
+    chunk->kernels->tokens(k, chunk->len, tokens_direct(chunk->levels), tokens);
+    if (counts != NULL) chunk->kernels->histogram(tokens, chunk->len, counts);
 }
 
 uint8_t *tokens_write_extra(const struct code_chunk *chunk, const int16_t *k, uint8_t *dst,
@@ -61,11 +45,22 @@ static void whole_tokens_build(const struct levels *levels, uint32_t whole,
     }
 }
 
+/* Bits of the tokens that are whole indices of levels. */
+static uint64_t whole_tokens_mask(const struct whole_tokens *table) {
+    uint64_t mask = 0;
+    for (uint32_t t = 0; t < CODE_TOKENS; t++) mask |= (uint64_t)table->valid[t] << t;
+    return mask;
+}
+
 static qsgd_status direct_to_indices(const struct code_chunk *chunk, const uint8_t *tokens,
-                                     int16_t *k) {
+                                     uint64_t possible, int16_t *k) {
     struct whole_tokens table;
     bool valid = true;
     whole_tokens_build(chunk->levels, CODE_TOKENS, &table);
+    if ((possible & ~whole_tokens_mask(&table)) == 0) {
+        chunk->kernels->whole_tokens(tokens, chunk->len, k);
+        return QSGD_OK;
+    }
     for (size_t i = 0; i < chunk->len; i++) {
         uint8_t t = tokens[i] & (CODE_TOKENS - 1);
         k[i] = table.index[t];
@@ -84,10 +79,11 @@ static inline uint32_t read_escaped(struct bit_reader *r, uint8_t token, bool *n
 }
 
 qsgd_status tokens_to_indices(const struct code_chunk *chunk, const uint8_t *tokens,
-                              const uint8_t *p, const uint8_t *end, int16_t *k) {
+                              uint64_t possible, const uint8_t *p, const uint8_t *end,
+                              int16_t *k) {
     const struct levels *levels = chunk->levels;
     if (tokens_direct(levels)) {
-        qsgd_status status = direct_to_indices(chunk, tokens, k);
+        qsgd_status status = direct_to_indices(chunk, tokens, possible, k);
         return status == QSGD_OK && p != end ? QSGD_ERR_PADDING : status;
     }
     struct whole_tokens table;

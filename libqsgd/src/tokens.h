@@ -16,8 +16,9 @@ void tokens_from_indices(const struct code_chunk *chunk, const int16_t *k, uint8
 uint8_t *tokens_write_extra(const struct code_chunk *chunk, const int16_t *k, uint8_t *dst,
                             uint8_t *end);
 
-/* tokens[len] and the extra bits in [p, end) to indices. Every k written is a level. */
+/* tokens[len] and the extra bits in [p, end) to indices. Bit t of `possible` is set if token t may
+ * occur. Every k written is a level. */
 qsgd_status tokens_to_indices(const struct code_chunk *chunk, const uint8_t *tokens,
-                              const uint8_t *p, const uint8_t *end, int16_t *k);
+                              uint64_t possible, const uint8_t *p, const uint8_t *end, int16_t *k);
 
 #endif

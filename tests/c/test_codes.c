@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "codes.h"
+#include "kernels.h"
 #include "levels.h"
 
 #define LONGEST 700 /* elements of the largest chunk here */
@@ -67,6 +68,7 @@ static struct code_scratch scratch;
 static struct code_chunk make_chunk(const struct levels *levels, int32_t code, size_t len,
                                     size_t segment) {
     return (struct code_chunk){.levels = levels,
+                               .kernels = kernels_current(),
                                .code = code,
                                .len = len,
                                .segment = segment,

@@ -104,6 +104,39 @@ static inline void vd_store(double *p, vd a) {
     _mm256_storeu_pd(p + 4, a.hi);
 }
 
+#define W_BYTES 32 /* vb: that many bytes */
+
+typedef __m256i vb;
+static inline vb vb_load(const uint8_t *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+static inline vb vb_set1(uint8_t a) { return _mm256_set1_epi8((char)a); }
+/* count[lane] += 1 where a = b; at most 255 times. */
+static inline vb vb_count_eq(vb count, vb a, vb b) {
+    return _mm256_sub_epi8(count, _mm256_cmpeq_epi8(a, b));
+}
+static inline uint64_t vb_sum(vb a) {
+    __m256i s = _mm256_sad_epu8(a, _mm256_setzero_si256());
+    __m128i t = _mm_add_epi64(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
+    return (uint64_t)_mm_cvtsi128_si64(t) + (uint64_t)_mm_extract_epi64(t, 1);
+}
+
+/* table[i] for i < 16, from a table of 16 held in registers. */
+typedef struct {
+    __m256i low, high;
+} vu16_table;
+static inline vu16_table vu16_table_load(const uint32_t *p) {
+    return (vu16_table){vu_load(p), vu_load(p + 8)};
+}
+static inline vu vu16_table_at(vu16_table t, vu i) {
+    __m256i low = _mm256_permutevar8x32_epi32(t.low, i);
+    __m256i high = _mm256_permutevar8x32_epi32(t.high, i);
+    __m256i upper = _mm256_slli_epi32(i, 28); /* bit 3 to the sign, which blendv looks at */
+    return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(low),
+                                                _mm256_castsi256_ps(high),
+                                                _mm256_castsi256_ps(upper)));
+}
+
 #define W_CRC 1 /* vu_crc64 exists: SSE 4.2, part of every CPU with AVX2 */
 
 static inline uint64_t vu_crc64(uint64_t crc, const uint8_t *p) {
@@ -114,34 +147,37 @@ static inline uint64_t vu_crc64(uint64_t crc, const uint8_t *p) {
 
 /* ---- rANS renormalisation: lanes that need a word exchange one with memory ------------------ */
 
-#define W_RENORM 1 /* vu_push_words and vu_pull_words exist */
+#define W_RENORM 1 /* vu_push_words, vu_pull_words and vu16_table exist */
 
-/* avx2_places[mask]: lane l reads the (number of set bits below l)-th value, for pull. */
-extern const uint8_t avx2_pull[256][8];
-/* Lane l of the packed result takes lane avx2_push[mask][l]: set lanes, in order, at the top. */
-extern const uint8_t avx2_push[256][8];
+/* Byte shuffles of eight 16-bit words, by the set of lanes that exchange one.
+ * pull: lane l reads the (number of set lanes below l)-th word. */
+extern const uint8_t avx2_pull[256][16];
+/* push: the words of the set lanes, in order, at the top. */
+extern const uint8_t avx2_push[256][16];
 
 static inline unsigned avx2_mask(vu mask) {
     return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(mask));
 }
-static inline __m256i avx2_places(const uint8_t *row) {
-    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)row));
+static inline __m128i avx2_row(const uint8_t *row) {
+    return _mm_load_si128((const __m128i *)(const void *)row);
 }
 /* Writes the low halves of the lanes in `mask` below p, in lane order; returns the new p.
  * 8 entries below p may be overwritten. */
 static inline uint16_t *vu_push_words(uint16_t *p, vu a, vu mask) {
+    const __m256i low_words = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1,
+                                               -1, 0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1,
+                                               -1, -1, -1);
     unsigned m = avx2_mask(mask);
-    __m256i low = _mm256_and_si256(a, _mm256_set1_epi32(0xFFFF));
-    __m256i top = _mm256_permutevar8x32_epi32(low, avx2_places(avx2_push[m]));
-    __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(top, top), 0xD8);
-    _mm_storeu_si128((__m128i *)(void *)(p - 8), _mm256_castsi256_si128(packed));
+    __m256i halves = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(a, low_words), 0xD8);
+    __m128i top = _mm_shuffle_epi8(_mm256_castsi256_si128(halves), avx2_row(avx2_push[m]));
+    _mm_storeu_si128((__m128i *)(void *)(p - 8), top);
     return p - _mm_popcnt_u32(m);
 }
 /* Lanes in `mask` become a << 16 | next word; *p moves on. 16 bytes at *p are read. */
 static inline vu vu_pull_words(const uint8_t **p, vu a, vu mask) {
     unsigned m = avx2_mask(mask);
-    __m256i words = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)*p));
-    __m256i placed = _mm256_permutevar8x32_epi32(words, avx2_places(avx2_pull[m]));
+    __m128i words = _mm_loadu_si128((const __m128i *)(const void *)*p);
+    __m256i placed = _mm256_cvtepu16_epi32(_mm_shuffle_epi8(words, avx2_row(avx2_pull[m])));
     *p += 2 * _mm_popcnt_u32(m);
     return _mm256_blendv_epi8(a, _mm256_or_si256(_mm256_slli_epi32(a, 16), placed), mask);
 }
