@@ -196,20 +196,20 @@ struct qsgd_params {
     uint32_t s;           /* positive levels, 1..32767 (EXPONENTIAL: 1..127); default 7; unused by
                              TABLE, SIGNED and OPEN */
     float step;           /* OPEN: gap in units of the scale, 2^-20..2^20; else 0 */
-    int32_t zero;         /* 1 (default): 0 is a level. 0: it is not (UNIFORM, EXPONENTIAL, TABLE) */
-    uint64_t bucket;      /* elements per scale, 0..2^47; 0 is the whole tensor; default 512 */
-    int32_t rounding;     /* QSGD_ROUND_*; default STOCHASTIC */
-    int32_t code;         /* QSGD_CODE_*; default RANS */
-    int32_t classes;      /* QSGD_CLASSES_*, for RANS; default AUTO */
-    int32_t rotation;     /* 0; other values are QSGD_ERR_UNSUPPORTED in this version */
-    float clip;           /* MAX: clip at this many root mean squares (TernGrad); 0 (default): no */
-    int32_t scale;        /* QSGD_SCALE_*; default BFLOAT16 */
-    int32_t nonfinite;    /* QSGD_NONFINITE_*; default RAISE */
-    int32_t checksum;     /* 1 (default): CRC-32C of index, scales and every chunk. 0: header only */
-    uint32_t chunk_log2;  /* log2 of the elements of a chunk, 10..25; default 16 */
-    uint32_t table_len;   /* entries of `table`: TABLE 1..127, SIGNED 2..255 */
-    const float *table;   /* TABLE, SIGNED; else NULL. Read during calls only */
-    uint64_t seed;        /* key of the noise; default 0 */
+    int32_t zero;        /* 1 (default): 0 is a level. 0: it is not (UNIFORM, EXPONENTIAL, TABLE) */
+    uint64_t bucket;     /* elements per scale, 0..2^47; 0 is the whole tensor; default 512 */
+    int32_t rounding;    /* QSGD_ROUND_*; default STOCHASTIC */
+    int32_t code;        /* QSGD_CODE_*; default RANS */
+    int32_t classes;     /* QSGD_CLASSES_*, for RANS; default AUTO */
+    int32_t rotation;    /* 0; other values are QSGD_ERR_UNSUPPORTED in this version */
+    float clip;          /* MAX: clip at this many root mean squares (TernGrad); 0 (default): no */
+    int32_t scale;       /* QSGD_SCALE_*; default BFLOAT16 */
+    int32_t nonfinite;   /* QSGD_NONFINITE_*; default RAISE */
+    int32_t checksum;    /* 1 (default): CRC-32C of index, scales and every chunk. 0: header only */
+    uint32_t chunk_log2; /* log2 of the elements of a chunk, 10..25; default 16 */
+    uint32_t table_len;  /* entries of `table`: TABLE 1..127, SIGNED 2..255 */
+    const float *table;  /* TABLE, SIGNED; else NULL. Read during calls only */
+    uint64_t seed;       /* key of the noise; default 0 */
 };
 
 /* Fills *params with the defaults above. Returns QSGD_OK or QSGD_ERR_NULL. */
@@ -238,11 +238,11 @@ struct qsgd_encode_options {
     uint64_t nonce;        /* with the seed it names the noise: never the same twice; default 0 */
     const void *tag;       /* tag_bytes bytes, at most 16384, kept in the header; may be NULL */
     uint64_t tag_bytes;
-    const float *scales;   /* one per bucket, finite and >= 0, used in place of the norm; or NULL.
-                              Magnitudes past the last level are clamped to it */
-    float *residual;       /* n float32 of error feedback: src + residual is encoded, and what the
-                              decoder will lack is left in residual; or NULL. float32 src only */
-    qsgd_runner runner;    /* NULL: tasks run one after another on this thread */
+    const float *scales; /* one per bucket, finite and >= 0, used in place of the norm; or NULL.
+                            Magnitudes past the last level are clamped to it */
+    float *residual;     /* n float32 of error feedback: src + residual is encoded, and what the
+                            decoder will lack is left in residual; or NULL. float32 src only */
+    qsgd_runner runner;  /* NULL: tasks run one after another on this thread */
     void *runner_context;
 };
 
@@ -299,8 +299,8 @@ struct qsgd_frame_info {
     const void *tag;
     uint64_t tag_bytes;
     const void *table; /* level table as little-endian float32, for TABLE and SIGNED; else NULL */
-    /* The codec, as far as a decoder knows it: clip, nonfinite and classes hold their defaults, table
-     * is NULL (see above), seed is 0 unless has_noise_key. */
+    /* The codec, as far as a decoder knows it: clip, nonfinite and classes hold their defaults,
+     * table is NULL (see above), seed is 0 unless has_noise_key. */
     struct qsgd_params params;
 };
 
@@ -312,8 +312,8 @@ QSGD_API qsgd_status qsgd_frame_size(const void *bytes, uint64_t size, uint64_t 
 
 /* Parses and checks prefix and header, O(1) in the tensor's size. `size` may be less than the
  * frame's bytes as long as the header is there. info->struct_size must be set. */
-QSGD_API qsgd_status qsgd_frame_info(const void *frame, uint64_t size,
-                                     struct qsgd_frame_info *info, struct qsgd_error *error);
+QSGD_API qsgd_status qsgd_frame_info(const void *frame, uint64_t size, struct qsgd_frame_info *info,
+                                     struct qsgd_error *error);
 
 /* ---------------------------------------------------------------------------------------------
  * Decode
@@ -325,14 +325,14 @@ enum {
 
 struct qsgd_decode_options {
     uint32_t struct_size;
-    uint32_t dtype;           /* of dst: a float type; default UINT32_MAX: the frame's. Raw frames
-                                 convert between float types only */
-    uint32_t flags;           /* QSGD_DECODE_* */
-    uint32_t workers;         /* as in encode; default 1 */
-    uint64_t max_elements;    /* refuse larger frames (QSGD_ERR_LIMIT); default UINT64_MAX */
-    uint64_t allowed_codes;   /* bit c allows code c; default all. Else QSGD_ERR_SCHEME */
-    uint64_t allowed_norms;   /* bit m allows norm m */
-    uint64_t allowed_levels;  /* bit l allows level set l */
+    uint32_t dtype;             /* of dst: a float type; default UINT32_MAX: the frame's. Raw frames
+                                   convert between float types only */
+    uint32_t flags;             /* QSGD_DECODE_* */
+    uint32_t workers;           /* as in encode; default 1 */
+    uint64_t max_elements;      /* refuse larger frames (QSGD_ERR_LIMIT); default UINT64_MAX */
+    uint64_t allowed_codes;     /* bit c allows code c; default all. Else QSGD_ERR_SCHEME */
+    uint64_t allowed_norms;     /* bit m allows norm m */
+    uint64_t allowed_levels;    /* bit l allows level set l */
     uint64_t allowed_roundings; /* bit r allows rounding r */
     qsgd_runner runner;
     void *runner_context;
@@ -413,14 +413,11 @@ QSGD_API qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t 
  * in params->scale. If `like` is not NULL it is a frame whose header, modes and tables are taken
  * over in place of params and options: then a frame's own indices, scales and alphas give back that
  * frame, byte for byte (FORMAT.md section 10). Bound: qsgd_encode_bound, or the size of `like`. */
-QSGD_API qsgd_status qsgd_encode_indices(const struct qsgd_params *params,
-                                         const struct qsgd_encode_options *options,
-                                         const void *like, uint64_t like_bytes,
-                                         const int16_t *indices, const float *scales,
-                                         const uint8_t *alphas, uint64_t n, void *dst,
-                                         uint64_t dst_bytes, void *workspace,
-                                         uint64_t workspace_bytes, uint64_t *frame_bytes,
-                                         struct qsgd_error *error);
+QSGD_API qsgd_status qsgd_encode_indices(
+    const struct qsgd_params *params, const struct qsgd_encode_options *options, const void *like,
+    uint64_t like_bytes, const int16_t *indices, const float *scales, const uint8_t *alphas,
+    uint64_t n, void *dst, uint64_t dst_bytes, void *workspace, uint64_t workspace_bytes,
+    uint64_t *frame_bytes, struct qsgd_error *error);
 
 /* Decodes a frame to indices[n], scales[buckets] and, if not NULL, alphas[chunks] (the last two as
  * counted by qsgd_frame_info). Always as if QSGD_DECODE_ATOMIC were set. Raw frames:

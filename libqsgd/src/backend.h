@@ -1,4 +1,5 @@
-/* Instantiates the kernel bodies for the vocabulary included before it. BACKEND_NAME is the suffix. */
+/* Instantiates the kernel bodies for the vocabulary included before it. BACKEND_NAME is the suffix.
+ */
 #include <string.h>
 
 #include "crc32c.h"

@@ -6,7 +6,7 @@
 
 /* Row m of each table, built by the preprocessor from the bits of m. B(m, l): bit l of m.
  * R(m, l): set bits of m below l. */
-#define B(m, l) ((m) >> (l)&1)
+#define B(m, l) ((m) >> (l) & 1)
 #define R1(m) B(m, 0)
 #define R2(m) (R1(m) + B(m, 1))
 #define R3(m) (R2(m) + B(m, 2))
@@ -16,17 +16,17 @@
 #define R7(m) (R6(m) + B(m, 6))
 #define R8(m) (R7(m) + B(m, 7))
 #define BYTES(word) 2 * (word), 2 * (word) + 1
-#define PULL(m)                                                                            \
-    {BYTES(0), BYTES(R1(m)), BYTES(R2(m)), BYTES(R3(m)),                                   \
+#define PULL(m)                                                                                    \
+    {BYTES(0),     BYTES(R1(m)), BYTES(R2(m)), BYTES(R3(m)),                                       \
      BYTES(R4(m)), BYTES(R5(m)), BYTES(R6(m)), BYTES(R7(m))}
 
 /* Lane of the j-th set bit (from 0) of m; 0 if there is none. */
 #define IS(m, l, below, j) (B(m, l) * ((below) == (j)) * (l))
-#define NTH(m, j)                                                                          \
-    (IS(m, 1, R1(m), j) + IS(m, 2, R2(m), j) + IS(m, 3, R3(m), j) + IS(m, 4, R4(m), j) +   \
+#define NTH(m, j)                                                                                  \
+    (IS(m, 1, R1(m), j) + IS(m, 2, R2(m), j) + IS(m, 3, R3(m), j) + IS(m, 4, R4(m), j) +           \
      IS(m, 5, R5(m), j) + IS(m, 6, R6(m), j) + IS(m, 7, R7(m), j))
-#define TOP(m, l) BYTES(NTH(m, (l)-8 + R8(m)))
-#define PUSH(m)                                                                            \
+#define TOP(m, l) BYTES(NTH(m, (l) - 8 + R8(m)))
+#define PUSH(m)                                                                                    \
     {TOP(m, 0), TOP(m, 1), TOP(m, 2), TOP(m, 3), TOP(m, 4), TOP(m, 5), TOP(m, 6), TOP(m, 7)}
 
 #define X4(F, m) F(m), F((m) + 1), F((m) + 2), F((m) + 3)

@@ -49,7 +49,7 @@ static inline unsigned floor_log2(uint64_t v) { return 63U - (unsigned)__builtin
 
 struct lsb_writer {
     uint8_t *p, *end;
-    uint64_t acc; /* bits not yet stored, lowest first */
+    uint64_t acc;  /* bits not yet stored, lowest first */
     unsigned held; /* bits in acc, < 8 between calls */
     bool full;
 };
@@ -142,7 +142,7 @@ static inline bool lsb_read_end(struct bit_reader *r) {
 
 struct msb_writer {
     uint8_t *p, *end;
-    uint64_t acc; /* bits not yet stored, right-aligned */
+    uint64_t acc;  /* bits not yet stored, right-aligned */
     unsigned held; /* < 8 between calls */
     bool full;
 };

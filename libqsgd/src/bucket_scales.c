@@ -1,6 +1,6 @@
 /* Scales of buckets: sums of blocks by the fixed 32-lane rule, then the norm (FORMAT.md section 4).
- * Buckets longer than a chunk are summed block by block before the chunks start, so that any number of
- * threads gives the same bits. Stage: tensor -> norm -> scale. */
+ * Buckets longer than a chunk are summed block by block before the chunks start, so that any number
+ * of threads gives the same bits. Stage: tensor -> norm -> scale. */
 #include "quantise.h"
 
 enum sum_kind sum_kind_of(const struct qsgd_params *params) {
@@ -63,8 +63,8 @@ static float bucket_scale(const struct quantiser *q, const struct source *source
     return scale_of_given(&q->params, given, sums->max_bits);
 }
 
-float scale_of_short_bucket(const struct quantiser *q, const struct source *source,
-                            uint64_t bucket, const float *x, double *sum_of_squares) {
+float scale_of_short_bucket(const struct quantiser *q, const struct source *source, uint64_t bucket,
+                            const float *x, double *sum_of_squares) {
     struct bucket_sums sums = bucket_sums_of(q, x, layout_bucket_len(&q->layout, bucket));
     *sum_of_squares = sums.sum;
     return bucket_scale(q, source, bucket, &sums);
@@ -72,9 +72,7 @@ float scale_of_short_bucket(const struct quantiser *q, const struct source *sour
 
 /* ---- buckets longer than a chunk ------------------------------------------------------------ */
 
-static uint64_t blocks_per_bucket(const struct layout *l) {
-    return div_up(l->bucket, NORM_BLOCK);
-}
+static uint64_t blocks_per_bucket(const struct layout *l) { return div_up(l->bucket, NORM_BLOCK); }
 
 uint64_t quantise_big_blocks(const struct layout *l) {
     if (l->per_bucket == 0) return 0;

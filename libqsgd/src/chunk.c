@@ -1,4 +1,5 @@
-/* Writes and reads payloads: chooses the mode, falls back to fixed width where a code would grow. */
+/* Writes and reads payloads: chooses the mode, falls back to fixed width where a code would grow.
+ */
 #include "chunk.h"
 
 #include <string.h>
@@ -59,8 +60,7 @@ size_t chunk_write_like(const struct code_chunk *chunk, bool dithered, const int
     if (head > cap) return SIZE_MAX;
     memcpy(dst, head_bytes, head);
     if (like->mode == MODE_CONSTANT) return head;
-    const struct qsgd_code *code =
-        like->mode == MODE_FIXED ? &code_fixed : code_find(chunk->code);
+    const struct qsgd_code *code = like->mode == MODE_FIXED ? &code_fixed : code_find(chunk->code);
     size_t bytes = code->write(chunk, k, &like->plan, dst + head, cap - head);
     return bytes == SIZE_MAX ? SIZE_MAX : head + bytes;
 }
@@ -100,8 +100,7 @@ qsgd_status chunk_read(const struct code_chunk *chunk, const struct chunk_form *
         for (size_t i = 0; i < chunk->len; i++) k[i] = form->constant;
         return QSGD_OK;
     }
-    const struct qsgd_code *code =
-        form->mode == MODE_FIXED ? &code_fixed : code_find(chunk->code);
+    const struct qsgd_code *code = form->mode == MODE_FIXED ? &code_fixed : code_find(chunk->code);
     return code->read(chunk, &form->plan, k);
 }
 

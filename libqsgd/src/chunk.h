@@ -22,7 +22,8 @@ uint64_t chunk_bound(const struct levels *levels, uint64_t len);
 size_t chunk_write(const struct code_chunk *chunk, bool dithered, const int16_t *k, uint8_t alpha,
                    uint8_t *dst);
 
-/* Writes it in the form of another frame's chunk; SIZE_MAX if k cannot be written so, or over cap. */
+/* Writes it in the form of another frame's chunk; SIZE_MAX if k cannot be written so, or over cap.
+ */
 size_t chunk_write_like(const struct code_chunk *chunk, bool dithered, const int16_t *k,
                         uint8_t alpha, const struct chunk_form *like, uint8_t *dst, size_t cap);
 

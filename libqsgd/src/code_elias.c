@@ -21,8 +21,8 @@ static void no_plan(const struct code_chunk *chunk, const int16_t *k, struct cod
 
 /* ---- dense ---------------------------------------------------------------------------------- */
 
-#define DENSE_REACH 64 /* |k| up to here is coded by table */
-#define DENSE_LOG2_MAX 15U /* |k| + 1 is at most 2^15 */
+#define DENSE_REACH 64                      /* |k| up to here is coded by table */
+#define DENSE_LOG2_MAX 15U                  /* |k| + 1 is at most 2^15 */
 #define DENSE_BITS (2 * DENSE_LOG2_MAX + 2) /* longest codeword, with its sign */
 
 struct dense_word {

@@ -49,8 +49,7 @@ static unsigned tree_lengths(const uint32_t weights[CODE_TOKENS], uint8_t length
         tree.weight[made] = 0;
         for (int child = 0; child < 2; child++) {
             bool sums = sum < made;
-            bool take_leaf =
-                leaf < tree.leaves && (!sums || tree.weight[leaf] <= tree.weight[sum]);
+            bool take_leaf = leaf < tree.leaves && (!sums || tree.weight[leaf] <= tree.weight[sum]);
             unsigned node = take_leaf ? leaf++ : sum++;
             tree.weight[made] += tree.weight[node];
             tree.parent[node] = (uint8_t)made;
@@ -68,8 +67,7 @@ static unsigned tree_lengths(const uint32_t weights[CODE_TOKENS], uint8_t length
     return longest;
 }
 
-static void huffman_plan(const struct code_chunk *chunk, const int16_t *k,
-                         struct code_plan *plan) {
+static void huffman_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
     uint32_t weights[CODE_TOKENS];
     tokens_from_indices(chunk, k, chunk->scratch->tokens, weights);
     while (tree_lengths(weights, plan->lengths) > CODE_HUFFMAN_BITS) {
@@ -145,8 +143,7 @@ static size_t huffman_write(const struct code_chunk *chunk, const int16_t *k,
     size_t head = table_bytes(plan->token_count);
     if (head > cap) return SIZE_MAX;
     write_table(plan, dst);
-    size_t index =
-        segments_write(segment_bytes, code_segments(chunk), dst + head, cap - head);
+    size_t index = segments_write(segment_bytes, code_segments(chunk), dst + head, cap - head);
     if (index == SIZE_MAX) return SIZE_MAX;
 
     uint16_t codes[CODE_TOKENS] = {0};
@@ -271,8 +268,8 @@ static qsgd_status huffman_read(const struct code_chunk *chunk, const struct cod
         possible |= (uint64_t)(plan->lengths[t] != 0) << t;
     }
     if ((possible & (possible - 1)) == 0) possible |= (uint64_t)1 << NO_TOKEN; /* incomplete */
-    qsgd_status extra = tokens_to_indices(chunk, chunk->scratch->tokens, possible, plan->tail,
-                                          plan->end, k);
+    qsgd_status extra =
+        tokens_to_indices(chunk, chunk->scratch->tokens, possible, plan->tail, plan->end, k);
     return status != QSGD_OK ? status : extra;
 }
 

@@ -17,9 +17,9 @@
 
 struct kernels;
 
-#define CODE_TOKENS 64      /* tokens are below 63 */
-#define CODE_CLASSES 8      /* rans: at most this many tables */
-#define CODE_GROUP 128      /* rans: elements that share a class */
+#define CODE_TOKENS 64       /* tokens are below 63 */
+#define CODE_CLASSES 8       /* rans: at most this many tables */
+#define CODE_GROUP 128       /* rans: elements that share a class */
 #define CODE_HUFFMAN_BITS 12 /* huffman: longest codeword */
 
 /* What a code knows of its chunk. */
@@ -27,9 +27,9 @@ struct code_chunk {
     const struct levels *levels;
     const struct kernels *kernels;
     int32_t code;
-    size_t len;             /* elements, >= 1 */
-    size_t segment;         /* elements of a segment; the last may be shorter */
-    bool classes;           /* rans: several classes are allowed */
+    size_t len;     /* elements, >= 1 */
+    size_t segment; /* elements of a segment; the last may be shorter */
+    bool classes;   /* rans: several classes are allowed */
     struct code_scratch *scratch;
 };
 
@@ -39,11 +39,11 @@ static inline size_t code_segments(const struct code_chunk *chunk) {
 
 /* Per-worker scratch, carved from the caller's workspace by code_scratch_carve. */
 struct code_scratch {
-    uint8_t *tokens;    /* len bytes: a token per element */
-    uint16_t *words;    /* 2 * len + 64 entries: rans words before they are moved */
-    uint8_t *classes;   /* len / 128 + 1 bytes: class of each group */
-    uint32_t *decode;   /* CODE_CLASSES << 12 entries: decode tables (rans slots, huffman) */
-    void *classify;     /* rans: histograms of bins while classes are chosen */
+    uint8_t *tokens;  /* len bytes: a token per element */
+    uint16_t *words;  /* 2 * len + 64 entries: rans words before they are moved */
+    uint8_t *classes; /* len / 128 + 1 bytes: class of each group */
+    uint32_t *decode; /* CODE_CLASSES << 12 entries: decode tables (rans slots, huffman) */
+    void *classify;   /* rans: histograms of bins while classes are chosen */
 };
 
 struct code_plan {
@@ -51,19 +51,19 @@ struct code_plan {
     const uint8_t *body, *tail, *end;
     size_t segment_width; /* bytes of a segment length (dense elias, huffman) */
     const uint8_t *segment_lengths;
-    unsigned width; /* fixed: bits of a rank */
-    unsigned rice;  /* rice-sparse: rho */
-    uint8_t lengths[CODE_TOKENS]; /* huffman: code lengths; token_count of them */
-    unsigned token_count; /* huffman: A */
+    unsigned width;                          /* fixed: bits of a rank */
+    unsigned rice;                           /* rice-sparse: rho */
+    uint8_t lengths[CODE_TOKENS];            /* huffman: code lengths; token_count of them */
+    unsigned token_count;                    /* huffman: A */
     unsigned lanes_log2, prob_bits, classes; /* rans */
-    uint8_t table_tokens[CODE_CLASSES]; /* rans: A of each class */
-    uint8_t table_mode[CODE_CLASSES];   /* rans: mode token of each class */
+    uint8_t table_tokens[CODE_CLASSES];      /* rans: A of each class */
+    uint8_t table_mode[CODE_CLASSES];        /* rans: mode token of each class */
     uint16_t freq[CODE_CLASSES][CODE_TOKENS];
 };
 
 struct qsgd_code {
     const char *name;
-    bool sparse;      /* refuses `dithered`, and levels without 0 */
+    bool sparse;          /* refuses `dithered`, and levels without 0 */
     bool may_be_constant; /* mode 2 is allowed */
     /* Chooses the plan for k[0 .. len - 1]. */
     void (*plan)(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan);
@@ -71,7 +71,8 @@ struct qsgd_code {
      * plan cannot code k (then it came from another frame). */
     size_t (*write)(const struct code_chunk *chunk, const int16_t *k, const struct code_plan *plan,
                     uint8_t *dst, size_t cap);
-    /* Reads and checks everything but the symbols. `where` receives the offset of an error from p. */
+    /* Reads and checks everything but the symbols. `where` receives the offset of an error from p.
+     */
     qsgd_status (*parse)(const struct code_chunk *chunk, const uint8_t *p, size_t bytes,
                          struct code_plan *plan, size_t *where);
     /* Reads all indices; every k that it writes is a level, also on error. Symbols that name no
@@ -88,7 +89,8 @@ extern const struct qsgd_code code_elias_gamma_sparse, code_elias_delta_sparse;
 extern const struct qsgd_code code_elias_omega_sparse, code_rice_sparse;
 extern const struct qsgd_code code_huffman, code_rans;
 
-/* Bytes of scratch for chunks of at most `len` elements, and its layout in 64-byte aligned memory. */
+/* Bytes of scratch for chunks of at most `len` elements, and its layout in 64-byte aligned memory.
+ */
 size_t code_scratch_bytes(size_t len);
 void code_scratch_carve(struct code_scratch *scratch, void *memory, size_t len);
 

@@ -1,202 +1,11 @@
-/* The pipeline back: frame -> symbols -> indices -> values. Everything that a checksum or a table can say
- * is verified before the first write; then each chunk is one task that decodes into its own span. */
+/* The pipeline back: frame -> symbols -> indices -> values. What a checksum or a table can say is
+ * verified before the first write (decode_open.c); then each chunk is one task that decodes into
+ * its own span of the output. */
 #include "decode.h"
 
 #include <string.h>
 
-#include "crc32c.h"
 #include "tensor.h"
-
-qsgd_status qsgd_decode_options_init(struct qsgd_decode_options *options) {
-    if (options == NULL) return QSGD_ERR_NULL;
-    memset(options, 0, sizeof *options);
-    options->struct_size = sizeof *options;
-    options->dtype = UINT32_MAX;
-    options->workers = 1;
-    options->max_elements = UINT64_MAX;
-    options->allowed_codes = options->allowed_norms = UINT64_MAX;
-    options->allowed_levels = options->allowed_roundings = UINT64_MAX;
-    return QSGD_OK;
-}
-
-/* ---- open ----------------------------------------------------------------------------------- */
-
-static qsgd_status read_options(struct decode_call *call,
-                                const struct qsgd_decode_options *options) {
-    if (options == NULL) {
-        qsgd_decode_options_init(&call->options);
-        return QSGD_OK;
-    }
-    if (options->struct_size != sizeof *options) {
-        return error_parameter(call->error, QSGD_ERR_STRUCT_SIZE, "options",
-                               "struct_size is not that of this version: use "
-                               "qsgd_decode_options_init");
-    }
-    call->options = *options;
-    if (options->workers < 1 || options->workers > 256) {
-        return error_parameter(call->error, QSGD_ERR_PARAM, "workers",
-                               "workers must lie in 1..256");
-    }
-    if (options->flags & ~(uint32_t)QSGD_DECODE_ATOMIC) {
-        return error_parameter(call->error, QSGD_ERR_PARAM, "flags", "unknown flags are set");
-    }
-    return QSGD_OK;
-}
-
-static qsgd_status check_limits(const struct decode_call *call) {
-    const struct qsgd_decode_options *o = &call->options;
-    const struct qsgd_params *p = &call->frame.info.params;
-    if (call->frame.info.elements > o->max_elements) {
-        return error_parameter(call->error, QSGD_ERR_LIMIT, "max_elements",
-                               "the frame holds more elements than max_elements allows");
-    }
-    const bool raw = frame_is_raw(&call->frame);
-    if (!(o->allowed_codes >> p->code & 1) ||
-        (!raw && (!(o->allowed_norms >> p->norm & 1) || !(o->allowed_levels >> p->levels & 1) ||
-                  !(o->allowed_roundings >> p->rounding & 1)))) {
-        return error_parameter(call->error, QSGD_ERR_SCHEME, "allowed_codes",
-                               "the frame's code, norm, levels or rounding is not allowed");
-    }
-    return QSGD_OK;
-}
-
-static void carve(struct decode_call *call, struct arena *arena) {
-    call->offsets = arena_take(arena, (call->frame.layout.chunks + 1) * sizeof(uint64_t));
-    call->workers = workers_carve(arena, &call->q, call->options.workers, false);
-}
-
-static qsgd_status open_header(struct decode_call *call, const void *frame, uint64_t size,
-                               const struct qsgd_decode_options *options) {
-    qsgd_status status = read_options(call, options);
-    if (status != QSGD_OK) return status;
-    if (frame == NULL && size > 0) {
-        return error_parameter(call->error, QSGD_ERR_NULL, "frame", "frame is NULL");
-    }
-    status = frame_parse_header(&call->frame, frame, size, call->error);
-    if (status == QSGD_OK) status = check_limits(call);
-    if (status != QSGD_OK) return status;
-    const struct qsgd_frame_info *info = &call->frame.info;
-    if (size < info->frame_bytes) {
-        return error_offset(call->error, QSGD_ERR_NEED_MORE, size, "the frame is cut short");
-    }
-    quantiser_init(&call->q, &info->params, info->elements, info->nonce,
-                   frame_is_raw(&call->frame));
-    return QSGD_OK;
-}
-
-qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t size,
-                        const struct qsgd_decode_options *options, void *workspace,
-                        uint64_t workspace_bytes, struct qsgd_error *error) {
-    call->error = error;
-    qsgd_status status = open_header(call, frame, size, options);
-    if (status != QSGD_OK) return status;
-    struct arena arena = {NULL, 0};
-    carve(call, &arena);
-    if (workspace == NULL) {
-        return error_parameter(error, QSGD_ERR_NULL, "workspace", "workspace is NULL");
-    }
-    if (work_misaligned(workspace) || workspace_bytes < arena.used) {
-        return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",
-                               "the workspace must be 64-byte aligned and hold "
-                               "qsgd_decode_workspace bytes");
-    }
-    arena = (struct arena){workspace, 0};
-    carve(call, &arena);
-    call->first = 0;
-    call->last = call->frame.layout.chunks;
-    call->deep = (call->options.flags & QSGD_DECODE_ATOMIC) || !call->frame.info.params.checksum;
-    return frame_check_body(&call->frame, size, call->offsets, error);
-}
-
-qsgd_status qsgd_decode_workspace(const void *frame, uint64_t size,
-                                  const struct qsgd_decode_options *options,
-                                  uint64_t *workspace_bytes, struct qsgd_error *error) {
-    struct decode_call call;
-    struct arena arena = {NULL, 0};
-    call.error = error;
-    if (workspace_bytes == NULL) {
-        return error_parameter(error, QSGD_ERR_NULL, "workspace_bytes", "it is NULL");
-    }
-    qsgd_status status = open_header(&call, frame, size, options);
-    if (status != QSGD_OK) return status;
-    carve(&call, &arena);
-    *workspace_bytes = arena.used;
-    return QSGD_OK;
-}
-
-/* ---- one chunk ------------------------------------------------------------------------------- */
-
-static const uint8_t *payload(const struct decode_call *call, uint64_t index, size_t *bytes) {
-    *bytes = (size_t)(call->offsets[index + 1] - call->offsets[index]);
-    return call->frame.bytes + call->offsets[index];
-}
-
-qsgd_status decode_parse_chunk(const struct decode_call *call, uint64_t index,
-                               struct worker *worker, struct code_chunk *chunk,
-                               struct chunk_form *form, uint64_t *where) {
-    const struct chunk_span span = layout_chunk(&call->q.layout, index);
-    size_t bytes, at = 0;
-    const uint8_t *p = payload(call, index, &bytes);
-    *chunk = work_code_chunk(&call->q, call->q.params.code, &span, worker);
-    qsgd_status status = chunk_parse(chunk, call->q.params.rounding == QSGD_ROUND_DITHERED, p,
-                                     bytes, form, &at);
-    *where = call->offsets[index] + at;
-    return status;
-}
-
-static qsgd_status verify_raw(const struct decode_call *call, uint64_t index, uint64_t *where) {
-    const struct chunk_span span = layout_chunk(&call->q.layout, index);
-    size_t bytes;
-    const uint8_t *p = payload(call, index, &bytes);
-    *where = call->offsets[index];
-    if (bytes != span.len * tensor_item_bytes(call->frame.info.dtype)) return QSGD_ERR_CHUNK;
-    if (call->frame.info.dtype != QSGD_BOOL) return QSGD_OK;
-    for (size_t i = 0; i < bytes; i++) {
-        *where = call->offsets[index] + i;
-        if (p[i] > 1) return QSGD_ERR_STREAM;
-    }
-    return QSGD_OK;
-}
-
-static qsgd_status verify_chunk(const struct decode_call *call, uint64_t index,
-                                struct worker *worker, uint64_t *where) {
-    size_t bytes;
-    const uint8_t *p = payload(call, index, &bytes);
-    if (call->frame.info.params.checksum) {
-        *where = call->offsets[index];
-        if (crc32c(p, bytes) != load_le32(call->frame.bytes + call->frame.index_offset +
-                                          8 * index + 4)) {
-            return QSGD_ERR_CHUNK_CRC;
-        }
-    }
-    if (frame_is_raw(&call->frame)) return verify_raw(call, index, where);
-    struct code_chunk chunk;
-    struct chunk_form form;
-    qsgd_status status = decode_parse_chunk(call, index, worker, &chunk, &form, where);
-    if (status != QSGD_OK || !call->deep) return status;
-    *where = call->offsets[index];
-    return chunk_read(&chunk, &form, worker->quantise.indices);
-}
-
-static void task_verify(void *context, uint64_t task, uint32_t worker) {
-    struct decode_call *call = context;
-    uint64_t where = 0;
-    qsgd_status status = verify_chunk(call, call->first + task, &call->workers[worker], &where);
-    if (status != QSGD_OK) worker_fail(&call->workers[worker], task, status, where);
-}
-
-qsgd_status decode_run(struct decode_call *call, qsgd_task task) {
-    const struct qsgd_decode_options *o = &call->options;
-    work_run(o->runner, o->runner_context, task, call, call->last - call->first);
-    const struct worker *failed = workers_error(call->workers, o->workers);
-    if (failed == NULL) return QSGD_OK;
-    return error_offset(call->error, failed->error, failed->error_where,
-                        failed->error == QSGD_ERR_CHUNK_CRC
-                            ? "a chunk's checksum does not match"
-                            : chunk_reason(failed->error));
-}
-
-qsgd_status decode_verify(struct decode_call *call) { return decode_run(call, task_verify); }
 
 /* Raw elements [from, to) to the sink, converted through float32 where types differ. */
 static void raw_to_sink(const struct decode_call *call, const uint8_t *p, uint64_t first,
@@ -233,7 +42,7 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
     const uint64_t to = min_u64(call->to, end);
     if (frame_is_raw(&call->frame)) {
         size_t bytes;
-        raw_to_sink(call, payload(call, index, &bytes), span.first, from, to,
+        raw_to_sink(call, decode_payload(call, index, &bytes), span.first, from, to,
                     worker->quantise.block);
         return QSGD_OK;
     }
@@ -261,8 +70,8 @@ static void task_write(void *context, uint64_t task, uint32_t worker) {
 /* ---- the public calls ------------------------------------------------------------------------ */
 
 /* The sink's type must be one that the frame converts to. */
-static qsgd_status check_sink(struct decode_call *call, const void *frame, uint64_t size,
-                              void *dst, void *workspace, uint64_t workspace_bytes) {
+static qsgd_status check_sink(struct decode_call *call, const void *frame, uint64_t size, void *dst,
+                              void *workspace, uint64_t workspace_bytes) {
     const uint32_t source = call->frame.info.dtype, out = call->sink.dtype;
     const bool convertible = tensor_is_float(source) && out <= QSGD_BFLOAT16;
     if (!(convertible || (frame_is_raw(&call->frame) && source == out && !call->sink.add))) {
@@ -293,8 +102,8 @@ static qsgd_status check_length(const struct decode_call *call, uint64_t n) {
                            "the output's number of elements is not the frame's");
 }
 
-static qsgd_status decode_to(struct decode_call *call, const void *frame, uint64_t size,
-                             uint64_t n, void *dst, void *workspace, uint64_t workspace_bytes) {
+static qsgd_status decode_to(struct decode_call *call, const void *frame, uint64_t size, uint64_t n,
+                             void *dst, void *workspace, uint64_t workspace_bytes) {
     qsgd_status status = check_length(call, n);
     call->from = 0;
     call->to = n;
@@ -308,9 +117,9 @@ static qsgd_status decode_to(struct decode_call *call, const void *frame, uint64
     return status;
 }
 
-qsgd_status qsgd_decode(const void *frame, uint64_t size,
-                        const struct qsgd_decode_options *options, void *dst, uint64_t n,
-                        void *workspace, uint64_t workspace_bytes, struct qsgd_error *error) {
+qsgd_status qsgd_decode(const void *frame, uint64_t size, const struct qsgd_decode_options *options,
+                        void *dst, uint64_t n, void *workspace, uint64_t workspace_bytes,
+                        struct qsgd_error *error) {
     struct decode_call call;
     qsgd_status status =
         decode_open(&call, frame, size, options, workspace, workspace_bytes, error);
@@ -358,15 +167,15 @@ qsgd_status qsgd_decode_sum(const void *const *frames, const uint64_t *sizes, ui
     qsgd_status status = QSGD_OK;
     uint32_t f = 0;
     for (; f < count && status == QSGD_OK; f++) {
-        status = verify_one(frames[f], sizes[f], options, out, n, workspace, workspace_bytes,
-                            error);
+        status =
+            verify_one(frames[f], sizes[f], options, out, n, workspace, workspace_bytes, error);
     }
     if (status == QSGD_OK) {
         for (uint64_t i = 0; i < n; i++) memset(out + i, 0, sizeof *out);
         for (f = 0; f < count && status == QSGD_OK; f++) {
-            status = qsgd_decode_add(frames[f], sizes[f], options,
-                                     alphas == NULL ? 1.0F : alphas[f], out, n, workspace,
-                                     workspace_bytes, error);
+            status =
+                qsgd_decode_add(frames[f], sizes[f], options, alphas == NULL ? 1.0F : alphas[f],
+                                out, n, workspace, workspace_bytes, error);
         }
     }
     if (status != QSGD_OK && bad_frame != NULL) *bad_frame = f - 1;
@@ -397,7 +206,8 @@ qsgd_status qsgd_decode_range(const void *frame, uint64_t size,
     return status;
 }
 
-/* ---- look at a frame -------------------------------------------------------------------------- */
+/* ---- look at a frame --------------------------------------------------------------------------
+ */
 
 qsgd_status qsgd_frame_size(const void *bytes, uint64_t size, uint64_t *frame_bytes,
                             struct qsgd_error *error) {

@@ -11,11 +11,11 @@ struct decode_call {
     struct frame frame;
     struct quantiser q;
     struct worker *workers;
-    uint64_t *offsets;        /* of payloads; the last entry is the frame's end */
-    uint64_t first, last;     /* chunks [first, last) are decoded */
-    bool deep;                /* the checking pass reads all symbols */
+    uint64_t *offsets;    /* of payloads; the last entry is the frame's end */
+    uint64_t first, last; /* chunks [first, last) are decoded */
+    bool deep;            /* the checking pass reads all symbols */
     struct sink sink;
-    uint64_t from, to;        /* elements that go to the sink */
+    uint64_t from, to; /* elements that go to the sink */
     struct qsgd_error *error;
 };
 
@@ -23,6 +23,9 @@ struct decode_call {
 qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t size,
                         const struct qsgd_decode_options *options, void *workspace,
                         uint64_t workspace_bytes, struct qsgd_error *error);
+
+/* The payload of chunk `index`. */
+const uint8_t *decode_payload(const struct decode_call *call, uint64_t index, size_t *bytes);
 
 /* Checksums and tables of chunks [first, last), and their symbols if `deep`. Writes nothing. */
 qsgd_status decode_verify(struct decode_call *call);

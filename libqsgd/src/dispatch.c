@@ -1,5 +1,5 @@
-/* Chooses the backend: an ordered table, what each needs of CPU and operating system, and one atomic
- * that holds the choice. Results never depend on it. */
+/* Chooses the backend: an ordered table, what each needs of CPU and operating system, and one
+ * atomic that holds the choice. Results never depend on it. */
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>

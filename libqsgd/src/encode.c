@@ -1,21 +1,16 @@
-/* The pipeline forward: tensor -> norm -> levels -> rounding -> code -> frame. Reads as a contents page:
- * each chunk is one task that quantises, codes and checks its own payload. */
+/* The pipeline forward: tensor -> norm -> levels -> rounding -> code -> frame. Reads as a contents
+ * page: each chunk is one task that quantises, codes and checks its own payload. */
 #include <string.h>
 
 #include "chunk.h"
 #include "crc32c.h"
+#include "forward.h"
 #include "frame.h"
 #include "tensor.h"
-#include "work.h"
 
 struct encode_job {
-    struct quantiser q;
-    struct source source;
+    struct forward f;
     struct frame frame;
-    struct worker *workers;
-    struct bucket_sums *partials;
-    struct topk_cut *cuts;
-    struct scale_array scales;
     uint8_t *dst;
     bool survey;     /* code auto: only count what each code would take */
     bool sequential; /* no runner: payloads are written one behind the other */
@@ -23,12 +18,13 @@ struct encode_job {
     int32_t code;
 };
 
-/* Bytes reserved for all payloads before chunk `index`, so that chunks may be written in any order. */
+/* Bytes reserved for all payloads before chunk `index`, so that chunks may be written in any order.
+ */
 static uint64_t slot_offset(const struct encode_job *job, const struct chunk_span *span,
                             uint64_t index) {
     if (job->sequential) return job->at;
-    if (job->code == QSGD_CODE_RAW) return span->first * tensor_item_bytes(job->source.dtype);
-    return index == 0 ? 0 : chunk_bound(&job->q.levels, span->first) + 4 * index;
+    if (job->code == QSGD_CODE_RAW) return span->first * tensor_item_bytes(job->f.source.dtype);
+    return index == 0 ? 0 : chunk_bound(&job->f.q.levels, span->first) + 4 * index;
 }
 
 static uint64_t payload_bound(const struct quantiser *q, int32_t code, uint32_t dtype) {
@@ -41,29 +37,21 @@ static uint64_t payload_bound(const struct quantiser *q, int32_t code, uint32_t 
 
 /* ---- tasks ---------------------------------------------------------------------------------- */
 
-static void task_big_block(void *context, uint64_t block, uint32_t worker) {
-    struct encode_job *job = context;
-    fpenv env = fpenv_enter();
-    quantise_big_block(&job->q, &job->source, block, &job->workers[worker].quantise,
-                       job->partials);
-    fpenv_leave(env);
-}
-
 static size_t write_raw(struct encode_job *job, const struct chunk_span *span, uint8_t *dst) {
-    const uint32_t dtype = job->source.dtype;
+    const uint32_t dtype = job->f.source.dtype;
     const size_t item = tensor_item_bytes(dtype);
-    const uint8_t *src = job->source.data + span->first * item;
-    if (job->source.residual == NULL) {
+    const uint8_t *src = job->f.source.data + span->first * item;
+    if (job->f.source.residual == NULL) {
         tensor_swap_copy(dtype, src, (size_t)span->len, dst);
         return (size_t)span->len * item;
     }
     for (uint64_t i = 0; i < span->len; i++) { /* float32: the sum is stored, nothing is left */
         float x, r, none = 0;
         memcpy(&x, src + 4 * i, 4);
-        memcpy(&r, job->source.residual + span->first + i, 4);
+        memcpy(&r, job->f.source.residual + span->first + i, 4);
         x = x + r;
         tensor_swap_copy(dtype, &x, 1, dst + 4 * i);
-        memcpy(job->source.residual + span->first + i, &none, 4);
+        memcpy(job->f.source.residual + span->first + i, &none, 4);
     }
     return (size_t)span->len * item;
 }
@@ -71,16 +59,16 @@ static size_t write_raw(struct encode_job *job, const struct chunk_span *span, u
 static void survey_codes(struct encode_job *job, const struct chunk_span *span,
                          struct worker *worker, const int16_t *k, uint8_t alpha, uint8_t *dst) {
     for (int32_t code = QSGD_CODE_FIXED; code <= QSGD_CODE_RANS; code++) {
-        if (!params_code_fits(&job->q.params, code)) continue;
-        struct code_chunk chunk = work_code_chunk(&job->q, code, span, worker);
+        if (!params_code_fits(&job->f.q.params, code)) continue;
+        struct code_chunk chunk = work_code_chunk(&job->f.q, code, span, worker);
         worker->auto_bytes[code] +=
-            chunk_write(&chunk, job->q.params.rounding == QSGD_ROUND_DITHERED, k, alpha, dst);
+            chunk_write(&chunk, job->f.q.params.rounding == QSGD_ROUND_DITHERED, k, alpha, dst);
     }
 }
 
 static void finish_payload(struct encode_job *job, uint64_t index, const uint8_t *payload,
                            size_t bytes) {
-    const int32_t checksum = job->q.params.checksum;
+    const int32_t checksum = job->f.q.params.checksum;
     uint8_t *entry = job->dst + job->frame.index_offset + index * frame_index_entry(checksum);
     store_le32(entry, (uint32_t)bytes);
     if (job->sequential) job->at += bytes;
@@ -89,7 +77,7 @@ static void finish_payload(struct encode_job *job, uint64_t index, const uint8_t
 
 static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, struct worker *worker,
                                 uint64_t *bad_bucket) {
-    const struct chunk_span span = layout_chunk(&job->q.layout, index);
+    const struct chunk_span span = layout_chunk(&job->f.q.layout, index);
     uint8_t *dst = job->dst + job->frame.payload_offset + slot_offset(job, &span, index);
     if (job->code == QSGD_CODE_RAW) {
         finish_payload(job, index, dst, write_raw(job, &span, dst));
@@ -98,21 +86,21 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, struct w
     struct quantise_scratch *scratch = &worker->quantise;
     int16_t *k = scratch->indices;
     uint8_t alpha = 0;
-    const float *x = source_read(&job->source, span.first, span.len, scratch->elements);
-    qsgd_status status = quantise_chunk(&job->q, &job->source, &span, x, &job->scales, job->cuts,
-                                        scratch, k, &alpha, bad_bucket);
+    const float *x = source_read(&job->f.source, span.first, span.len, scratch->elements);
+    qsgd_status status = quantise_chunk(&job->f.q, &job->f.source, &span, x, &job->f.scales,
+                                        job->f.cuts, scratch, k, &alpha, bad_bucket);
     if (status != QSGD_OK) return status;
     if (job->survey) {
         survey_codes(job, &span, worker, k, alpha, dst);
         return QSGD_OK;
     }
-    struct code_chunk chunk = work_code_chunk(&job->q, job->code, &span, worker);
+    struct code_chunk chunk = work_code_chunk(&job->f.q, job->code, &span, worker);
     size_t bytes =
-        chunk_write(&chunk, job->q.params.rounding == QSGD_ROUND_DITHERED, k, alpha, dst);
+        chunk_write(&chunk, job->f.q.params.rounding == QSGD_ROUND_DITHERED, k, alpha, dst);
     finish_payload(job, index, dst, bytes);
-    if (job->source.residual != NULL) {
-        residual_of_chunk(&job->q, &span, x, k, &job->scales, alpha, scratch,
-                          job->source.residual);
+    if (job->f.source.residual != NULL) {
+        residual_of_chunk(&job->f.q, &span, x, k, &job->f.scales, alpha, scratch,
+                          job->f.source.residual);
     }
     return QSGD_OK;
 }
@@ -121,31 +109,21 @@ static void task_chunk(void *context, uint64_t index, uint32_t worker) {
     struct encode_job *job = context;
     fpenv env = fpenv_enter();
     uint64_t bad_bucket = 0;
-    qsgd_status status = encode_chunk(job, index, &job->workers[worker], &bad_bucket);
-    if (status != QSGD_OK) worker_fail(&job->workers[worker], index, status, bad_bucket);
+    qsgd_status status = encode_chunk(job, index, &job->f.workers[worker], &bad_bucket);
+    if (status != QSGD_OK) worker_fail(&job->f.workers[worker], index, status, bad_bucket);
     fpenv_leave(env);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-/* Memory of one call; counts only if arena->memory is NULL. */
-static void carve(struct encode_job *job, struct arena *arena, uint32_t workers, bool converts) {
-    const struct layout *l = &job->q.layout;
-    const bool topk = job->q.params.rounding == QSGD_ROUND_TOPK && l->per_bucket != 0;
-    job->workers = workers_carve(arena, &job->q, workers, converts);
-    job->partials = arena_take(arena, quantise_big_blocks(l) * sizeof(struct bucket_sums));
-    job->cuts = arena_take(arena, topk ? l->buckets * sizeof(struct topk_cut) : 0);
-    if (!topk) job->cuts = NULL;
-}
-
 /* Moves payloads together; returns the frame's size. */
 static uint64_t close_gaps(struct encode_job *job) {
     if (job->sequential) return job->frame.payload_offset + job->at;
     uint8_t *base = job->dst + job->frame.payload_offset;
-    const uint64_t entry = frame_index_entry(job->q.params.checksum);
+    const uint64_t entry = frame_index_entry(job->f.q.params.checksum);
     uint64_t at = 0;
-    for (uint64_t j = 0; j < job->q.layout.chunks; j++) {
-        const struct chunk_span span = layout_chunk(&job->q.layout, j);
+    for (uint64_t j = 0; j < job->f.q.layout.chunks; j++) {
+        const struct chunk_span span = layout_chunk(&job->f.q.layout, j);
         uint32_t bytes = load_le32(job->dst + job->frame.index_offset + j * entry);
         uint64_t from = slot_offset(job, &span, j);
         if (from != at) memmove(base + at, base + from, bytes);
@@ -154,45 +132,20 @@ static uint64_t close_gaps(struct encode_job *job) {
     return job->frame.payload_offset + at;
 }
 
-static qsgd_status nonfinite(const struct encode_job *job, const struct worker *failed,
-                             struct qsgd_error *error) {
-    uint64_t bucket = failed->error_where;
-    uint64_t element = quantise_first_nonfinite(&job->q, &job->source, bucket);
-    return error_element(error, QSGD_ERR_NONFINITE, element, bucket,
-                         "NaN, Inf, or a bucket whose scale overflows, under nonfinite=raise");
-}
-
-static qsgd_status run_chunks(struct encode_job *job, const struct qsgd_encode_options *o,
-                              struct qsgd_error *error) {
-    work_run(o->runner, o->runner_context, task_chunk, job, job->q.layout.chunks);
-    const struct worker *failed = workers_error(job->workers, o->workers);
-    return failed == NULL ? QSGD_OK : nonfinite(job, failed, error);
-}
-
-static void big_scales(struct encode_job *job, const struct qsgd_encode_options *o) {
-    if (job->q.layout.per_bucket == 0) return;
-    work_run(o->runner, o->runner_context, task_big_block, job,
-             quantise_big_blocks(&job->q.layout));
-    fpenv env = fpenv_enter();
-    quantise_big_scales(&job->q, &job->source, job->partials, &job->scales, job->cuts,
-                        &job->workers[0].quantise);
-    fpenv_leave(env);
-}
-
 /* The code of the shortest frame, from the surveyed sizes. */
 static int32_t shortest_code(const struct encode_job *job, const struct encode_call *call) {
-    struct qsgd_params raw = job->q.params;
+    struct qsgd_params raw = job->f.q.params;
     raw.code = QSGD_CODE_RAW;
-    const struct layout l = layout_of(job->q.layout.n, 0, raw.chunk_log2, true);
-    const uint64_t item = tensor_item_bytes(job->source.dtype);
+    const struct layout l = layout_of(job->f.q.layout.n, 0, raw.chunk_log2, true);
+    const uint64_t item = tensor_item_bytes(job->f.source.dtype);
     uint64_t best = frame_header_bytes(&raw, call) + l.chunks * frame_index_entry(raw.checksum) +
                     (raw.checksum ? 4 : 0) + l.n * item;
     int32_t code = QSGD_CODE_RAW;
     for (int32_t c = QSGD_CODE_FIXED; c <= QSGD_CODE_RANS; c++) {
-        if (!params_code_fits(&job->q.params, c)) continue;
+        if (!params_code_fits(&job->f.q.params, c)) continue;
         uint64_t bytes = job->frame.payload_offset;
         for (uint32_t w = 0; w < call->options.workers; w++) {
-            bytes += job->workers[w].auto_bytes[c];
+            bytes += job->f.workers[w].auto_bytes[c];
         }
         if (bytes < best) {
             best = bytes;
@@ -206,16 +159,18 @@ static int32_t shortest_code(const struct encode_job *job, const struct encode_c
 static qsgd_status encode_with(struct encode_job *job, const struct encode_call *call,
                                struct arena *arena, uint64_t *frame_bytes,
                                struct qsgd_error *error) {
-    struct qsgd_params params = job->q.params;
+    struct qsgd_params params = job->f.q.params;
     params.code = job->survey ? QSGD_CODE_RANS : job->code;
     const uint64_t header_bytes = frame_write_header(job->dst, &params, call);
-    frame_place(&job->frame, &job->q.layout, header_bytes, &params);
+    frame_place(&job->frame, &job->f.q.layout, header_bytes, &params);
     job->sequential = call->options.runner == NULL;
     job->at = 0;
-    job->scales = (struct scale_array){job->dst + job->frame.scales_offset, params.scale};
-    carve(job, arena, call->options.workers, source_converts(&job->source));
-    if (job->code != QSGD_CODE_RAW) big_scales(job, &call->options);
-    qsgd_status status = run_chunks(job, &call->options, error);
+    job->f.scales = (struct scale_array){job->dst + job->frame.scales_offset, params.scale};
+    const struct qsgd_encode_options *o = &call->options;
+    forward_carve(&job->f, arena, o->workers, source_converts(&job->f.source));
+    if (job->code != QSGD_CODE_RAW) forward_big_scales(&job->f, o);
+    work_run(o->runner, o->runner_context, task_chunk, job, job->f.q.layout.chunks);
+    qsgd_status status = forward_result(&job->f, o->workers, error);
     if (status != QSGD_OK || job->survey) return status;
     *frame_bytes = close_gaps(job);
     frame_finish(job->dst, &job->frame, header_bytes, params.checksum, *frame_bytes);
@@ -236,11 +191,11 @@ static uint64_t bound_of(const struct qsgd_params *params, const struct encode_c
 }
 
 static uint64_t workspace_of(const struct encode_call *call, const struct quantiser *q) {
-    struct encode_job job;
+    struct forward f;
     struct arena arena = {NULL, 0};
-    job.q = *q;
+    f.q = *q;
     bool converts = call->options.dtype != QSGD_FLOAT32 || call->options.residual != NULL;
-    carve(&job, &arena, call->options.workers, converts);
+    forward_carve(&f, &arena, call->options.workers, converts);
     return arena.used;
 }
 
@@ -305,26 +260,25 @@ static qsgd_status check_buffers(const struct qsgd_params *params, const struct 
     return QSGD_OK;
 }
 
-qsgd_status qsgd_encode(const struct qsgd_params *params,
-                        const struct qsgd_encode_options *options, const void *src, uint64_t n,
-                        void *dst, uint64_t dst_bytes, void *workspace, uint64_t workspace_bytes,
-                        uint64_t *frame_bytes, struct qsgd_error *error) {
+qsgd_status qsgd_encode(const struct qsgd_params *params, const struct qsgd_encode_options *options,
+                        const void *src, uint64_t n, void *dst, uint64_t dst_bytes, void *workspace,
+                        uint64_t workspace_bytes, uint64_t *frame_bytes, struct qsgd_error *error) {
     struct encode_call call;
     struct encode_job job;
-    qsgd_status status = prepare(params, options, n, &call, &job.q, error);
+    qsgd_status status = prepare(params, options, n, &call, &job.f.q, error);
     if (status == QSGD_OK) {
-        status = params_check_source(params, &call.options, job.q.layout.buckets, error);
+        status = params_check_source(params, &call.options, job.f.q.layout.buckets, error);
     }
     if (status == QSGD_OK && frame_bytes == NULL) {
         status = error_parameter(error, QSGD_ERR_NULL, "frame_bytes", "frame_bytes is NULL");
     }
     if (status == QSGD_OK) {
-        status = check_buffers(params, &call, &job.q, src, dst, dst_bytes, workspace,
+        status = check_buffers(params, &call, &job.f.q, src, dst, dst_bytes, workspace,
                                workspace_bytes, error);
     }
     if (status != QSGD_OK) return status;
-    job.source = (struct source){src, call.options.dtype, call.options.residual,
-                                 call.options.scales};
+    job.f.source =
+        (struct source){src, call.options.dtype, call.options.residual, call.options.scales};
     job.dst = dst;
     job.code = params->code;
     job.survey = params->code == QSGD_CODE_AUTO;
@@ -338,7 +292,7 @@ qsgd_status qsgd_encode(const struct qsgd_params *params,
         if (job.code == QSGD_CODE_RAW) {
             struct qsgd_params raw = *params;
             raw.code = QSGD_CODE_RAW;
-            quantiser_init(&job.q, &raw, n, call.options.nonce, true);
+            quantiser_init(&job.f.q, &raw, n, call.options.nonce, true);
         }
         status = encode_with(&job, &call, &arena, &bytes, error);
     }

@@ -1,5 +1,6 @@
-/* The floating-point environment of a task: round to nearest, subnormals kept, no traps. Callers may
- * have set flush-to-zero (torch.set_flush_denormal) or a rounding mode; results must not change. */
+/* The floating-point environment of a task: round to nearest, subnormals kept, no traps. Callers
+ * may have set flush-to-zero (torch.set_flush_denormal) or a rounding mode; results must not
+ * change. */
 #ifndef QSGD_FPENV_H
 #define QSGD_FPENV_H
 

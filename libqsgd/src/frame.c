@@ -1,5 +1,5 @@
-/* Writes and parses frames. Parsing trusts nothing: every length is checked before it is used, sums are
- * bounded, and the header's checksum is verified before its fields are believed. */
+/* Writes and parses frames. Parsing trusts nothing: every length is checked before it is used, sums
+ * are bounded, and the header's checksum is verified before its fields are believed. */
 #include "frame.h"
 
 #include <string.h>
@@ -249,7 +249,8 @@ static qsgd_status parse_field(struct frame *f, uint8_t type, uint64_t at, uint6
         }
         info->table = p;
         info->params.table_len = (uint32_t)(bytes / 4);
-        for (uint32_t i = 0; i < bytes / 4; i++) f->table[i] = scale_from_bits(load_le32(p + 4 * i));
+        for (uint32_t i = 0; i < bytes / 4; i++)
+            f->table[i] = scale_from_bits(load_le32(p + 4 * i));
         info->params.table = f->table;
     } else if (type >= FIELD_CRITICAL) {
         return AT(QSGD_ERR_FIELD, at, "an extension field that must be understood is unknown");
@@ -283,8 +284,8 @@ static qsgd_status parse_fields(struct frame *f, uint64_t at, uint64_t end,
 static qsgd_status check_scheme(const struct frame *f, struct qsgd_error *error) {
     const struct qsgd_params *params = &f->info.params;
     const bool raw = frame_is_raw(f);
-    const bool wants_table = !raw && (params->levels == QSGD_LEVELS_TABLE ||
-                                      params->levels == QSGD_LEVELS_SIGNED);
+    const bool wants_table =
+        !raw && (params->levels == QSGD_LEVELS_TABLE || params->levels == QSGD_LEVELS_SIGNED);
     const bool wants_key = !raw && params->rounding == QSGD_ROUND_DITHERED;
     if (wants_table != (f->info.table != NULL)) {
         return AT(QSGD_ERR_HEADER, 19, "a level table is there without need, or missing");
@@ -333,8 +334,8 @@ qsgd_status frame_parse_header(struct frame *f, const uint8_t *bytes, uint64_t s
     if (status != QSGD_OK) return status;
     status = check_scheme(f, error);
     if (status != QSGD_OK) return status;
-    struct layout layout = layout_of(info->elements, info->params.bucket, info->params.chunk_log2,
-                                     frame_is_raw(f));
+    struct layout layout =
+        layout_of(info->elements, info->params.bucket, info->params.chunk_log2, frame_is_raw(f));
     frame_place(f, &layout, info->header_bytes, &info->params);
     info->buckets = layout.buckets;
     info->chunks = layout.chunks;

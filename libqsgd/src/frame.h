@@ -1,4 +1,5 @@
-/* The frame: prefix, header, index, scales, payloads (FORMAT.md sections 2 and 3). Both directions. */
+/* The frame: prefix, header, index, scales, payloads (FORMAT.md sections 2 and 3). Both directions.
+ */
 #ifndef QSGD_FRAME_H
 #define QSGD_FRAME_H
 

@@ -23,16 +23,16 @@ struct round_bucket {
     float cap16;     /* uniform: cap * 2^16 */
     uint32_t offset; /* 2^15 where 0 is not a level, else 0 */
     bool nearest;
-    bool dithered; /* the sum for the damping is wanted; else it is 0 */
+    bool dithered;                   /* the sum for the damping is wanted; else it is 0 */
     const struct round_table *table; /* NULL for uniform and open levels */
 };
 
 /* A mirrored table, padded with +Inf to a whole vector's worth of comparisons. */
 struct round_table {
-    uint32_t count;      /* K */
+    uint32_t count; /* K */
     bool zero;
-    float level[129];    /* level[0] = 0, level[1 .. K] */
-    float rcp[129];      /* 1 / (level[j + 1] - level[j]); rcp[K] = 0; rcp[0] = 1 / (2 l_1) if !zero */
+    float level[129]; /* level[0] = 0, level[1 .. K] */
+    float rcp[129];   /* 1 / (level[j + 1] - level[j]); rcp[K] = 0; rcp[0] = 1 / (2 l_1) if !zero */
     uint32_t weight[129]; /* G of FORMAT.md section 6.3, by cell */
 };
 
@@ -71,8 +71,9 @@ struct kernels {
     /* R(first) .. R(first + n - 1); first and n are multiples of NOISE_TILE. */
     void (*noise)(const struct noise_key *key, uint64_t first, size_t n, uint16_t *out);
 
-    /* Indices of n elements of one bucket, n <= 8192. Returns the sum of ((f (2^16 - f)) >> 14) G / 256
-     * if bucket->dithered. *ties: true if an element needs V; then its k is that of Vn >= low. */
+    /* Indices of n elements of one bucket, n <= 8192. Returns the sum of ((f (2^16 - f)) >> 14) G /
+     * 256 if bucket->dithered. *ties: true if an element needs V; then its k is that of Vn >= low.
+     */
     uint64_t (*round_uniform)(const struct round_bucket *bucket, const float *x,
                               const uint16_t *noise, size_t n, int16_t *k, bool *ties);
     /* The same for mirrored tables; the sum is not divided by 256. */

@@ -7,11 +7,12 @@
 
 #include "qsgd.h"
 
-/* Mirrored tables: value[0] = 0, value[1 .. count] increasing to 1. Signed: value[0 .. count - 1]. */
+/* Mirrored tables: value[0] = 0, value[1 .. count] increasing to 1. Signed: value[0 .. count - 1].
+ */
 struct levels {
-    int32_t kind;   /* QSGD_LEVELS_* */
-    bool zero;      /* 0 is a level (always true for OPEN and SIGNED) */
-    uint32_t count; /* s or K of FORMAT.md section 5; 32767 for OPEN */
+    int32_t kind;       /* QSGD_LEVELS_* */
+    bool zero;          /* 0 is a level (always true for OPEN and SIGNED) */
+    uint32_t count;     /* s or K of FORMAT.md section 5; 32767 for OPEN */
     int32_t kmin, kmax; /* range of indices; where !zero, 0 within it names no level */
     int32_t largest;    /* kmax of FORMAT.md: the bound of |k| that the codes use */
     int32_t idle;       /* index of all elements of an idle bucket */

@@ -1,5 +1,6 @@
-/* Kernel bodies of the norm: largest magnitude and 32-lane sums of one block (FORMAT.md section 4.1).
- * Stage: tensor -> norm. Lane l of the format is lane l mod W of vector l / W, whatever W is. */
+/* Kernel bodies of the norm: largest magnitude and 32-lane sums of one block (FORMAT.md
+ * section 4.1). Stage: tensor -> norm. Lane l of the format is lane l mod W of vector l / W,
+ * whatever W is. */
 
 #define NORM_LANES 32
 
@@ -20,8 +21,7 @@ static uint32_t kernel_max_bits(const float *x, size_t n) {
             max[v] = vu_max31(max[v], vu_and(vf_bits(vf_load(x + i + v * W)), magnitude));
         }
     }
-    uint32_t result =
-        norm_reduce_max(vu_max31(vu_max31(max[0], max[1]), vu_max31(max[2], max[3])));
+    uint32_t result = norm_reduce_max(vu_max31(vu_max31(max[0], max[1]), vu_max31(max[2], max[3])));
     for (; i < n; i++) {
         uint32_t bits;
         memcpy(&bits, x + i, 4);

@@ -76,7 +76,8 @@ static qsgd_status check_levels(const struct qsgd_params *p, struct qsgd_error *
         if (p->s < 1 || p->s > QSGD_MAX_S) return PARAM("s", "s must lie in 1..32767");
         break;
     case QSGD_LEVELS_EXPONENTIAL:
-        if (p->s < 1 || p->s > 127) return PARAM("s", "s must lie in 1..127 for exponential levels");
+        if (p->s < 1 || p->s > 127)
+            return PARAM("s", "s must lie in 1..127 for exponential levels");
         break;
     case QSGD_LEVELS_OPEN:
         if (!(p->step >= 0x1p-20F && p->step <= 0x1p20F)) {
@@ -106,15 +107,16 @@ qsgd_status params_check_scheme(const struct qsgd_params *p, struct qsgd_error *
     if ((p->norm == QSGD_NORM_RMS) != (p->levels == QSGD_LEVELS_OPEN)) {
         return COMBINATION("norm", "norm rms and open levels (step) need each other");
     }
-    if (p->norm == QSGD_NORM_MEAN &&
-        !(uniform1 && !p->zero && p->rounding == QSGD_ROUND_NEAREST)) {
-        return COMBINATION("norm", "norm mean is for sign alone: uniform, s=1, no zero level, nearest");
+    if (p->norm == QSGD_NORM_MEAN && !(uniform1 && !p->zero && p->rounding == QSGD_ROUND_NEAREST)) {
+        return COMBINATION("norm",
+                           "norm mean is for sign alone: uniform, s=1, no zero level, nearest");
     }
     if (p->rounding == QSGD_ROUND_TOPK && !(uniform1 && p->zero && p->norm == QSGD_NORM_L2)) {
         return COMBINATION("rounding", "topk needs norm l2 and uniform levels with s=1 and 0");
     }
     if (p->rounding == QSGD_ROUND_DITHERED && uniform1) {
-        return COMBINATION("rounding", "dithered needs more than one level (s=1 is TernGrad or sign)");
+        return COMBINATION("rounding",
+                           "dithered needs more than one level (s=1 is TernGrad or sign)");
     }
     if (!params_code_fits(p, p->code)) {
         return COMBINATION("code", p->rounding == QSGD_ROUND_DITHERED
@@ -213,7 +215,8 @@ qsgd_status params_encode_call(const struct qsgd_encode_options *options, uint64
     }
     if (o->workers < 1 || o->workers > 256) return PARAM("workers", "workers must lie in 1..256");
     if (tensor_item_bytes(o->dtype) == 0) {
-        return error_parameter(error, QSGD_ERR_DTYPE, "dtype", "dtype must be one of QSGD_FLOAT32..");
+        return error_parameter(error, QSGD_ERR_DTYPE, "dtype",
+                               "dtype must be one of QSGD_FLOAT32..");
     }
     if (o->tag_bytes > QSGD_MAX_TAG) {
         return PARAM("tag_bytes", "a tag has at most 16384 bytes");
@@ -229,7 +232,8 @@ qsgd_status params_encode_call(const struct qsgd_encode_options *options, uint64
             return error_parameter(error, QSGD_ERR_SHAPE, "ndim", "at most 8 dimensions");
         }
         if (o->ndim > 0 && o->shape == NULL) {
-            return error_parameter(error, QSGD_ERR_NULL, "shape", "shape is NULL but ndim is not 0");
+            return error_parameter(error, QSGD_ERR_NULL, "shape",
+                                   "shape is NULL but ndim is not 0");
         }
         for (uint32_t d = 0; d < o->ndim; d++) call->shape[d] = o->shape[d];
     }
@@ -265,7 +269,8 @@ qsgd_status params_check_source(const struct qsgd_params *params,
         float scale;
         memcpy(&scale, o->scales + i, sizeof scale);
         if (!(scale >= 0) || !finite_float(scale)) {
-            error_parameter(error, QSGD_ERR_PARAM, "scales", "scales must be finite and at least 0");
+            error_parameter(error, QSGD_ERR_PARAM, "scales",
+                            "scales must be finite and at least 0");
             if (error != NULL && error->struct_size >= sizeof *error) error->bucket = i;
             return QSGD_ERR_PARAM;
         }

@@ -7,8 +7,8 @@
 /* As qsgd_params_check. */
 qsgd_status params_check(const struct qsgd_params *params, struct qsgd_error *error);
 
-/* The rules that bind encoders and decoders alike (FORMAT.md section 3): ranges of s, step, tables, and
- * combinations. Fields are in range of their enumerations already. */
+/* The rules that bind encoders and decoders alike (FORMAT.md section 3): ranges of s, step, tables,
+ * and combinations. Fields are in range of their enumerations already. */
 qsgd_status params_check_scheme(const struct qsgd_params *params, struct qsgd_error *error);
 
 /* True if code (not AUTO) is legal with the other parameters. */

@@ -19,8 +19,8 @@ size_t quantise_scratch_bytes(const struct quantiser *q, bool converts) {
                 : 0);
 }
 
-void quantise_scratch_carve(struct quantise_scratch *s, uint8_t *memory,
-                            const struct quantiser *q, bool converts) {
+void quantise_scratch_carve(struct quantise_scratch *s, uint8_t *memory, const struct quantiser *q,
+                            bool converts) {
     size_t longest = (size_t)layout_longest(&q->layout);
     size_t elements = longest > NORM_BLOCK ? longest : NORM_BLOCK;
     s->elements = (float *)(void *)memory;
@@ -96,7 +96,8 @@ const float *source_read(const struct source *source, uint64_t first, uint64_t l
 
 /* ---- one element: the specification, and the settler of ties -------------------------------- */
 
-/* Where an element lies between levels: cell and fraction, 2^-32 of a gap (FORMAT.md section 6.2). */
+/* Where an element lies between levels: cell and fraction, 2^-32 of a gap (FORMAT.md section 6.2).
+ */
 struct position {
     uint32_t t;   /* T: cell << 16 | high half of the fraction */
     uint32_t low; /* low half */
@@ -173,7 +174,8 @@ static int16_t round_one(const struct quantiser *q, const struct round_bucket *b
     return (int16_t)(negative ? -k : k);
 }
 
-/* ---- one run of elements that share bucket and noise block ------------------------------------ */
+/* ---- one run of elements that share bucket and noise block ------------------------------------
+ */
 
 /* What a bucket's elements need, kept while its runs pass. */
 struct bucket_state {
@@ -269,7 +271,8 @@ static void run_round(const struct quantiser *q, struct bucket_state *b, const f
     }
 }
 
-/* ---- one chunk -------------------------------------------------------------------------------- */
+/* ---- one chunk --------------------------------------------------------------------------------
+ */
 
 /* Terms of the damping (FORMAT.md section 6.3). */
 struct damping {
@@ -315,8 +318,8 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
                 if (cuts != NULL) b.cut = cuts[b.bucket];
             } else {
                 double squares;
-                b.scale = scale_of_short_bucket(q, source, b.bucket, x + (i - span->first),
-                                                &squares);
+                b.scale =
+                    scale_of_short_bucket(q, source, b.bucket, x + (i - span->first), &squares);
                 scale_set(scales, b.bucket, b.scale);
                 if (q->params.rounding == QSGD_ROUND_TOPK && !scale_is_idle(b.scale)) {
                     b.cut = topk_select(q, source, b.bucket, squares, scratch);
@@ -329,8 +332,8 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
             bucket_begin(q, &b);
         }
         uint64_t stop = min_u64(block_end, min_u64(end, (b.bucket + 1) * l->bucket));
-        run_round(q, &b, x + (i - span->first), scratch->noise + (i - block), i,
-                  (size_t)(stop - i), scratch, k + (i - span->first));
+        run_round(q, &b, x + (i - span->first), scratch->noise + (i - block), i, (size_t)(stop - i),
+                  scratch, k + (i - span->first));
         i = stop;
     }
     damping_add(&damping, &b);

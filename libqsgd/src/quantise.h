@@ -1,5 +1,5 @@
-/* Elements to indices and back, chunk by chunk. Stages: norm -> levels -> rounding, and the inverse.
- * Everything here is the same for all backends; the inner loops are kernels.h. */
+/* Elements to indices and back, chunk by chunk. Stages: norm -> levels -> rounding, and the
+ * inverse. Everything here is the same for all backends; the inner loops are kernels.h. */
 #ifndef QSGD_QUANTISE_H
 #define QSGD_QUANTISE_H
 
@@ -18,9 +18,9 @@ struct quantiser {
     struct levels levels;
     struct noise_key key;
     const struct kernels *kernels;
-    float level_of[QSGD_MAX_TABLE + 1]; /* tables: level of index k at level_of[k - kmin] */
-    struct round_table table; /* mirrored tables */
-    double signed_rcp[QSGD_MAX_TABLE];     /* signed tables: 1 / gap of cell j */
+    float level_of[QSGD_MAX_TABLE + 1];     /* tables: level of index k at level_of[k - kmin] */
+    struct round_table table;               /* mirrored tables */
+    double signed_rcp[QSGD_MAX_TABLE];      /* signed tables: 1 / gap of cell j */
     uint32_t signed_weight[QSGD_MAX_TABLE]; /* and G of FORMAT.md section 6.3 */
 };
 
@@ -45,8 +45,8 @@ struct quantise_scratch {
 };
 
 size_t quantise_scratch_bytes(const struct quantiser *q, bool converts);
-void quantise_scratch_carve(struct quantise_scratch *s, uint8_t *memory,
-                            const struct quantiser *q, bool converts);
+void quantise_scratch_carve(struct quantise_scratch *s, uint8_t *memory, const struct quantiser *q,
+                            bool converts);
 
 /* True if elements must be copied to float32 before use. */
 static inline bool source_converts(const struct source *source) {
@@ -63,8 +63,8 @@ struct topk_cut {
 };
 
 /* Buckets longer than a chunk get their scales before chunks start: task `block` of
- * quantise_big_blocks sums one block into partials[block]; then quantise_big_scales stores the scales
- * (and cuts). */
+ * quantise_big_blocks sums one block into partials[block]; then quantise_big_scales stores the
+ * scales (and cuts). */
 uint64_t quantise_big_blocks(const struct layout *l);
 void quantise_big_block(const struct quantiser *q, const struct source *source, uint64_t block,
                         struct quantise_scratch *scratch, struct bucket_sums *partials);
@@ -72,9 +72,9 @@ void quantise_big_scales(const struct quantiser *q, const struct source *source,
                          const struct bucket_sums *partials, const struct scale_array *scales,
                          struct topk_cut *cuts, struct quantise_scratch *scratch);
 
-/* Quantises one chunk of x (its elements as float32). Scales of buckets within the chunk are computed
- * and stored; longer buckets' are read. Returns QSGD_OK, or QSGD_ERR_NONFINITE with *bad_bucket if
- * params.nonfinite is RAISE. */
+/* Quantises one chunk of x (its elements as float32). Scales of buckets within the chunk are
+ * computed and stored; longer buckets' are read. Returns QSGD_OK, or QSGD_ERR_NONFINITE with
+ * *bad_bucket if params.nonfinite is RAISE. */
 qsgd_status quantise_chunk(const struct quantiser *q, const struct source *source,
                            const struct chunk_span *span, const float *x,
                            const struct scale_array *scales, const struct topk_cut *cuts,
@@ -92,8 +92,8 @@ struct sink {
 
 /* Values of elements [from, to) of the chunk, from its indices, scales and damping. */
 void values_of_chunk(const struct quantiser *q, const struct chunk_span *span, uint64_t from,
-                     uint64_t to, const int16_t *k, const struct scale_array *scales,
-                     uint8_t alpha, struct quantise_scratch *scratch, const struct sink *sink);
+                     uint64_t to, const int16_t *k, const struct scale_array *scales, uint8_t alpha,
+                     struct quantise_scratch *scratch, const struct sink *sink);
 
 /* residual = x - value, for one chunk. */
 void residual_of_chunk(const struct quantiser *q, const struct chunk_span *span, const float *x,
@@ -128,7 +128,7 @@ enum sum_kind sum_kind_of(const struct qsgd_params *params);
 double sums_combine(const struct bucket_sums *partials, uint64_t count);
 
 /* The stored scale of a bucket of at most a chunk; *sum_of_squares serves top-k. */
-float scale_of_short_bucket(const struct quantiser *q, const struct source *source,
-                            uint64_t bucket, const float *x, double *sum_of_squares);
+float scale_of_short_bucket(const struct quantiser *q, const struct source *source, uint64_t bucket,
+                            const float *x, double *sum_of_squares);
 
 #endif

@@ -1,6 +1,6 @@
-/* The papers' deterministic quantiser: the fewest largest elements whose magnitudes sum to the l2 norm
- * (Alistarh et al., section 4; FORMAT.md section 6.4). At most ceil(sqrt n) + 1 of n are taken, so a
- * heap of that many finds them in one pass. */
+/* The papers' deterministic quantiser: the fewest largest elements whose magnitudes sum to the l2
+ * norm (Alistarh et al., section 4; FORMAT.md section 6.4). At most ceil(sqrt n) + 1 of n are
+ * taken, so a heap of that many finds them in one pass. */
 #include <string.h>
 
 #include "quantise.h"

@@ -1,13 +1,13 @@
-/* Kernel bodies of interleaved rANS (FORMAT.md section 8.5). States lie in [2^16, 2^32); at most one
- * 16-bit word moves per symbol. Rows of whole vectors use the vocabulary where it can exchange words
- * with memory (W_RENORM); the last, partial row and narrow streams go lane by lane. */
+/* Kernel bodies of interleaved rANS (FORMAT.md section 8.5). States lie in [2^16, 2^32); at most
+ * one 16-bit word moves per symbol. Rows of whole vectors use the vocabulary where it can exchange
+ * words with memory (W_RENORM); the last, partial row and narrow streams go lane by lane. */
 
 #define RANS_LOW 65536U
 
 /* ---- one lane: the specification ------------------------------------------------------------ */
 
 BODY uint16_t *rans_encode_lane(const struct rans_symbol_table *table, uint8_t token,
-                                         unsigned prob_bits, uint32_t *state, uint16_t *words) {
+                                unsigned prob_bits, uint32_t *state, uint16_t *words) {
     uint32_t x = *state, entry = table->freq_start[token];
     uint32_t f = entry & 0xFFFF, start = entry >> 16;
     if (x >> (32 - prob_bits) >= f) {
@@ -22,7 +22,7 @@ BODY uint16_t *rans_encode_lane(const struct rans_symbol_table *table, uint8_t t
 }
 
 BODY uint8_t rans_decode_lane(const uint32_t *decode, unsigned prob_bits, uint32_t *state,
-                                       const uint8_t **words, const uint8_t *end, bool *bad) {
+                              const uint8_t **words, const uint8_t *end, bool *bad) {
     uint32_t x = *state, entry = decode[x & ((1U << prob_bits) - 1)];
     x = (x >> prob_bits) * ((entry >> 8 & 0xFFF) + 1) + (entry >> 20);
     if (x < RANS_LOW) {
@@ -61,7 +61,7 @@ BODY uint16_t *rans_encode_vector(vu entry, vu rcp, unsigned prob_bits, vu *stat
 }
 
 BODY vu rans_decode_vector(const uint32_t *decode, unsigned prob_bits, vu *state,
-                                    const uint8_t **words) {
+                           const uint8_t **words) {
     vu x = *state;
     vu entry = vu_gather(decode, vu_and(x, vu_set1((1U << prob_bits) - 1)));
     vu f = vu_add(vu_and(vu_srl(entry, 8), vu_set1(0xFFF)), vu_set1(1));
@@ -73,8 +73,8 @@ BODY vu rans_decode_vector(const uint32_t *decode, unsigned prob_bits, vu *state
 #endif
 
 #ifdef W_RENORM
-/* Rows of `vectors` * W lanes, from the last to the first. Tables of 16 tokens stay in registers, and
- * are loaded again where the class may change. */
+/* Rows of `vectors` * W lanes, from the last to the first. Tables of 16 tokens stay in registers,
+ * and are loaded again where the class may change. */
 BODY uint16_t *rans_encode_rows(const struct rans_job *job, const struct rans_symbol_table *tables,
                                 const uint8_t *tokens, size_t rows, uint16_t *words,
                                 uint32_t *states, const int vectors, const bool small) {
@@ -96,8 +96,8 @@ BODY uint16_t *rans_encode_rows(const struct rans_job *job, const struct rans_sy
             const uint8_t *p = tokens + (row - 1) * lanes;
             for (int v = vectors - 1; v >= 0; v--) {
                 vu token = vu_load_u8(p + v * W);
-                vu entry = small ? vu16_table_at(entries, token)
-                                 : vu_gather(table->freq_start, token);
+                vu entry =
+                    small ? vu16_table_at(entries, token) : vu_gather(table->freq_start, token);
                 vu rcp = small ? vu16_table_at(rcps, token) : vu_gather(table->rcp, token);
                 words = rans_encode_vector(entry, rcp, job->prob_bits, &state[v], words);
             }
@@ -108,9 +108,9 @@ BODY uint16_t *rans_encode_rows(const struct rans_job *job, const struct rans_sy
 }
 
 /* Stops while a whole row's words (and the over-read of the last vector) are surely there. */
-BODY size_t rans_decode_rows(const struct rans_job *job, const uint32_t *decode,
-                                      uint32_t *states, const uint8_t **words, const uint8_t *end,
-                                      uint8_t *tokens, size_t rows, const int vectors) {
+BODY size_t rans_decode_rows(const struct rans_job *job, const uint32_t *decode, uint32_t *states,
+                             const uint8_t **words, const uint8_t *end, uint8_t *tokens,
+                             size_t rows, const int vectors) {
     vu state[32 / W];
     const size_t lanes = (size_t)vectors * W;
     const uint8_t *p = *words;
@@ -160,8 +160,8 @@ static uint16_t *kernel_rans_encode(const struct rans_job *job,
 }
 
 static const uint8_t *kernel_rans_decode(const struct rans_job *job, const uint32_t *decode,
-                                         uint32_t *states, const uint8_t *words,
-                                         const uint8_t *end, uint8_t *tokens) {
+                                         uint32_t *states, const uint8_t *words, const uint8_t *end,
+                                         uint8_t *tokens) {
     const size_t lanes = (size_t)1 << job->lanes_log2;
     size_t i = 0;
     bool bad = false;
@@ -177,8 +177,8 @@ static const uint8_t *kernel_rans_decode(const struct rans_job *job, const uint3
     for (; i < job->len; i++) {
         const uint32_t *table =
             decode + ((size_t)(job->classes ? job->classes[i >> 7] : 0) << job->prob_bits);
-        tokens[i] = rans_decode_lane(table, job->prob_bits, &states[i & (lanes - 1)], &words, end,
-                                     &bad);
+        tokens[i] =
+            rans_decode_lane(table, job->prob_bits, &states[i & (lanes - 1)], &words, end, &bad);
     }
     return bad ? NULL : words;
 }

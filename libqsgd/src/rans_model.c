@@ -1,6 +1,6 @@
 /* Chooses, writes and reads the tables of a rANS chunk. Classes follow local energy: groups of 128
- * elements fall into half-octave bins of their sum of |k|, and neighbouring bins are merged while that
- * makes the chunk shorter. Integers only, so that every machine chooses alike. */
+ * elements fall into half-octave bins of their sum of |k|, and neighbouring bins are merged while
+ * that makes the chunk shorter. Integers only, so that every machine chooses alike. */
 #include "rans_model.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Kernel bodies of rounding and of its inverse: element to index, index to value (FORMAT.md sections
- * 6.2 and 7). Ties on 16 bits of noise are only noticed here; quantise.c settles them. */
+/* Kernel bodies of rounding and of its inverse: element to index, index to value (FORMAT.md
+ * sections 6.2 and 7). Ties on 16 bits of noise are only noticed here; quantise.c settles them. */
 
 /* Sum over lanes of products below 2^17: callers keep n / W below 2^15. */
 BODY uint64_t round_reduce(vu sum) {
@@ -35,8 +35,8 @@ BODY vu round_variance(vu t) {
     return vu_srl(vu_mullo(f, vu_sub(vu_set1(0x10000), f)), 14);
 }
 
-BODY vu round_uniform_vector(const struct round_bucket *bucket, vf x, vu noise,
-                                      vu *variance, vu *tie) {
+BODY vu round_uniform_vector(const struct round_bucket *bucket, vf x, vu noise, vu *variance,
+                             vu *tie) {
     vu bits = vf_bits(x);
     vf magnitude = vf_from_bits(vu_and(bits, vu_set1(0x7FFFFFFF)));
     vf y = vf_min(vf_mul(magnitude, vf_set1(bucket->inv16)), vf_set1(bucket->cap16));
@@ -46,8 +46,8 @@ BODY vu round_uniform_vector(const struct round_bucket *bucket, vf x, vu noise,
 }
 
 /* j = the number of levels at or below r, then the position within the cell. */
-BODY vu round_table_vector(const struct round_bucket *bucket, vf x, vu noise,
-                                    vu *variance, vu *tie) {
+BODY vu round_table_vector(const struct round_bucket *bucket, vf x, vu noise, vu *variance,
+                           vu *tie) {
     const struct round_table *table = bucket->table;
     vu bits = vf_bits(x);
     vf magnitude = vf_from_bits(vu_and(bits, vu_set1(0x7FFFFFFF)));
@@ -72,9 +72,8 @@ BODY vu round_table_vector(const struct round_bucket *bucket, vf x, vu noise,
 typedef vu (*round_vector)(const struct round_bucket *, vf, vu, vu *, vu *);
 
 /* `flush`: vectors after which 32-bit sums might overflow. */
-BODY uint64_t round_all(const struct round_bucket *bucket, const float *x,
-                                 const uint16_t *noise, size_t n, int16_t *k, bool *ties,
-                                 round_vector one, const size_t flush) {
+BODY uint64_t round_all(const struct round_bucket *bucket, const float *x, const uint16_t *noise,
+                        size_t n, int16_t *k, bool *ties, round_vector one, const size_t flush) {
     vu variance = vu_set1(0), any = vu_set1(0), tie;
     uint64_t total = 0;
     size_t i = 0, until = flush * W;
@@ -144,9 +143,8 @@ BODY vf value_vector(const struct value_bucket *bucket, vu k, vu noise) {
     return vf_mul(h, vf_set1(bucket->unit));
 }
 
-BODY void values_all(const struct value_bucket *bucket, const int16_t *k,
-                              const uint16_t *noise, size_t n, const bool add, float alpha,
-                              float *out) {
+BODY void values_all(const struct value_bucket *bucket, const int16_t *k, const uint16_t *noise,
+                     size_t n, const bool add, float alpha, float *out) {
     const vu none = vu_set1(0);
     size_t i = 0;
     for (; i + W <= n; i += W) {

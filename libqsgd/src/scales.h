@@ -32,7 +32,8 @@ static inline uint32_t scale_bits(float f) {
 }
 
 static inline float scale_get(const struct scale_array *a, uint64_t i) {
-    if (a->kind == SCALES_BFLOAT16) return scale_from_bits((uint32_t)load_le16(a->bytes + 2 * i) << 16);
+    if (a->kind == SCALES_BFLOAT16)
+        return scale_from_bits((uint32_t)load_le16(a->bytes + 2 * i) << 16);
     if (a->kind == SCALES_FLOAT32) return scale_from_bits(load_le32(a->bytes + 4 * i));
     float f;
     memcpy(&f, a->bytes + 4 * i, 4);

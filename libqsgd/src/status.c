@@ -5,7 +5,7 @@ uint32_t qsgd_version(void) {
     return QSGD_VERSION_MAJOR * 10000 + QSGD_VERSION_MINOR * 100 + QSGD_VERSION_PATCH;
 }
 
-#define NAME(status) \
+#define NAME(status)                                                                               \
     case status: return #status
 
 const char *qsgd_status_name(qsgd_status status) {

@@ -13,10 +13,10 @@ enum { BIG_ENDIAN_HOST = 0 };
 
 size_t tensor_item_bytes(uint32_t dtype) {
     static const uint8_t bytes[] = {
-        [QSGD_FLOAT32] = 4,   [QSGD_FLOAT64] = 8, [QSGD_FLOAT16] = 2, [QSGD_BFLOAT16] = 2,
-        [QSGD_INT8] = 1,      [QSGD_UINT8] = 1,   [QSGD_INT16] = 2,   [QSGD_UINT16] = 2,
-        [QSGD_INT32] = 4,     [QSGD_UINT32] = 4,  [QSGD_INT64] = 8,   [QSGD_UINT64] = 8,
-        [QSGD_BOOL] = 1,      [QSGD_COMPLEX64] = 8, [QSGD_COMPLEX128] = 16,
+        [QSGD_FLOAT32] = 4, [QSGD_FLOAT64] = 8,   [QSGD_FLOAT16] = 2,     [QSGD_BFLOAT16] = 2,
+        [QSGD_INT8] = 1,    [QSGD_UINT8] = 1,     [QSGD_INT16] = 2,       [QSGD_UINT16] = 2,
+        [QSGD_INT32] = 4,   [QSGD_UINT32] = 4,    [QSGD_INT64] = 8,       [QSGD_UINT64] = 8,
+        [QSGD_BOOL] = 1,    [QSGD_COMPLEX64] = 8, [QSGD_COMPLEX128] = 16,
     };
     return dtype < sizeof bytes ? bytes[dtype] : 0;
 }

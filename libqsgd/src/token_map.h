@@ -1,5 +1,5 @@
-/* Kernel bodies of the token map (FORMAT.md section 8.4): index to token, whole tokens to indices, and
- * their histogram. Extra bits are tokens.c's. */
+/* Kernel bodies of the token map (FORMAT.md section 8.4): index to token, whole tokens to indices,
+ * and their histogram. Extra bits are tokens.c's. */
 
 /* zigzag: k > 0 -> 2 k - 1, k <= 0 -> -2 k, as 32-bit lanes. */
 BODY vu token_zigzag(vu k) {
@@ -7,7 +7,8 @@ BODY vu token_zigzag(vu k) {
     return vu_xor(vu_sll(minus, 1), vu_sign(minus));
 }
 
-/* Where |k| >= 8: quarter octaves. As a float, |k| shows its octave and quarter in bits 21 and up. */
+/* Where |k| >= 8: quarter octaves. As a float, |k| shows its octave and quarter in bits 21 and up.
+ */
 BODY vu token_vector(vu k, const bool direct) {
     vu whole = token_zigzag(k);
     if (direct) return whole;

@@ -79,8 +79,7 @@ static inline uint32_t read_escaped(struct bit_reader *r, uint8_t token, bool *n
 }
 
 qsgd_status tokens_to_indices(const struct code_chunk *chunk, const uint8_t *tokens,
-                              uint64_t possible, const uint8_t *p, const uint8_t *end,
-                              int16_t *k) {
+                              uint64_t possible, const uint8_t *p, const uint8_t *end, int16_t *k) {
     const struct levels *levels = chunk->levels;
     if (tokens_direct(levels)) {
         qsgd_status status = direct_to_indices(chunk, tokens, possible, k);

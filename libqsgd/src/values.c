@@ -1,5 +1,5 @@
-/* Indices of a chunk back to values, and from there to the caller's type, sum or residual (FORMAT.md
- * section 7). Stage: index -> value; the inverse of quantise.c. */
+/* Indices of a chunk back to values, and from there to the caller's type, sum or residual
+ * (FORMAT.md section 7). Stage: index -> value; the inverse of quantise.c. */
 #include <float.h>
 #include <string.h>
 
@@ -80,8 +80,8 @@ typedef void (*run_function)(void *context, const struct quantiser *q, float sca
                              const uint16_t *noise, uint64_t element, size_t n);
 
 static void walk(const struct quantiser *q, uint64_t from, uint64_t to,
-                 const struct scale_array *scales, uint8_t alpha, uint16_t *noise,
-                 run_function run, void *context) {
+                 const struct scale_array *scales, uint8_t alpha, uint16_t *noise, run_function run,
+                 void *context) {
     const struct layout *l = &q->layout;
     uint64_t block = 0, block_end = 0, bucket = UINT64_MAX;
     float scale = 0;
@@ -112,8 +112,8 @@ struct value_run {
     float *residual;
 };
 
-static void run_decode(void *context, const struct quantiser *q, float scale,
-                       const uint16_t *noise, uint64_t element, size_t n) {
+static void run_decode(void *context, const struct quantiser *q, float scale, const uint16_t *noise,
+                       uint64_t element, size_t n) {
     const struct value_run *r = context;
     run_to_sink(q, scale, r->alpha, r->k + (element - r->first), noise, element, n, r->block,
                 r->sink);
@@ -131,8 +131,8 @@ static void run_residual(void *context, const struct quantiser *q, float scale,
 }
 
 void values_of_chunk(const struct quantiser *q, const struct chunk_span *span, uint64_t from,
-                     uint64_t to, const int16_t *k, const struct scale_array *scales,
-                     uint8_t alpha, struct quantise_scratch *scratch, const struct sink *sink) {
+                     uint64_t to, const int16_t *k, const struct scale_array *scales, uint8_t alpha,
+                     struct quantise_scratch *scratch, const struct sink *sink) {
     struct value_run run = {
         .k = k, .first = span->first, .alpha = alpha, .block = scratch->block, .sink = sink};
     walk(q, from, to, scales, alpha, scratch->noise, run_decode, &run);

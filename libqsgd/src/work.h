@@ -1,5 +1,5 @@
-/* Work on chunks: tasks through the caller's runner, per-worker scratch, and the first error, the same
- * whatever the order in which tasks run. */
+/* Work on chunks: tasks through the caller's runner, per-worker scratch, and the first error, the
+ * same whatever the order in which tasks run. */
 #ifndef QSGD_WORK_H
 #define QSGD_WORK_H
 
@@ -67,6 +67,8 @@ static inline bool work_overlap(const void *a, uint64_t a_bytes, const void *b, 
     return a_bytes > 0 && b_bytes > 0 && x < y + b_bytes && y < x + a_bytes;
 }
 
-static inline bool work_misaligned(const void *workspace) { return ((uintptr_t)workspace & 63) != 0; }
+static inline bool work_misaligned(const void *workspace) {
+    return ((uintptr_t)workspace & 63) != 0;
+}
 
 #endif

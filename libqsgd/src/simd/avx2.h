@@ -132,8 +132,7 @@ static inline vu vu16_table_at(vu16_table t, vu i) {
     __m256i low = _mm256_permutevar8x32_epi32(t.low, i);
     __m256i high = _mm256_permutevar8x32_epi32(t.high, i);
     __m256i upper = _mm256_slli_epi32(i, 28); /* bit 3 to the sign, which blendv looks at */
-    return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(low),
-                                                _mm256_castsi256_ps(high),
+    return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high),
                                                 _mm256_castsi256_ps(upper)));
 }
 
@@ -164,9 +163,9 @@ static inline __m128i avx2_row(const uint8_t *row) {
 /* Writes the low halves of the lanes in `mask` below p, in lane order; returns the new p.
  * 8 entries below p may be overwritten. */
 static inline uint16_t *vu_push_words(uint16_t *p, vu a, vu mask) {
-    const __m256i low_words = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1,
-                                               -1, 0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1,
-                                               -1, -1, -1);
+    const __m256i low_words =
+        _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1, 0, 1, 4, 5, 8, 9,
+                         12, 13, -1, -1, -1, -1, -1, -1, -1, -1);
     unsigned m = avx2_mask(mask);
     __m256i halves = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(a, low_words), 0xD8);
     __m128i top = _mm_shuffle_epi8(_mm256_castsi256_si128(halves), avx2_row(avx2_push[m]));

@@ -1,5 +1,5 @@
-/* Vocabulary of one lane: the executable specification of every vector operation, and the backend of
- * machines without a vector one. simd/avx2.h says the same in eight lanes. */
+/* Vocabulary of one lane: the executable specification of every vector operation, and the backend
+ * of machines without a vector one. simd/avx2.h says the same in eight lanes. */
 #ifndef QSGD_SIMD_SCALAR_H
 #define QSGD_SIMD_SCALAR_H
 

@@ -1,0 +1,198 @@
+/* Opens a frame for decoding: options, limits, header, index, scales, checksums and tables, all of
+ * it before the first write to the caller's buffer. The values follow in decode.c. */
+#include "decode.h"
+
+#include <string.h>
+
+#include "crc32c.h"
+#include "tensor.h"
+
+qsgd_status qsgd_decode_options_init(struct qsgd_decode_options *options) {
+    if (options == NULL) return QSGD_ERR_NULL;
+    memset(options, 0, sizeof *options);
+    options->struct_size = sizeof *options;
+    options->dtype = UINT32_MAX;
+    options->workers = 1;
+    options->max_elements = UINT64_MAX;
+    options->allowed_codes = options->allowed_norms = UINT64_MAX;
+    options->allowed_levels = options->allowed_roundings = UINT64_MAX;
+    return QSGD_OK;
+}
+
+/* ---- open ----------------------------------------------------------------------------------- */
+
+static qsgd_status read_options(struct decode_call *call,
+                                const struct qsgd_decode_options *options) {
+    if (options == NULL) {
+        qsgd_decode_options_init(&call->options);
+        return QSGD_OK;
+    }
+    if (options->struct_size != sizeof *options) {
+        return error_parameter(call->error, QSGD_ERR_STRUCT_SIZE, "options",
+                               "struct_size is not that of this version: use "
+                               "qsgd_decode_options_init");
+    }
+    call->options = *options;
+    if (options->workers < 1 || options->workers > 256) {
+        return error_parameter(call->error, QSGD_ERR_PARAM, "workers",
+                               "workers must lie in 1..256");
+    }
+    if (options->flags & ~(uint32_t)QSGD_DECODE_ATOMIC) {
+        return error_parameter(call->error, QSGD_ERR_PARAM, "flags", "unknown flags are set");
+    }
+    return QSGD_OK;
+}
+
+static qsgd_status check_limits(const struct decode_call *call) {
+    const struct qsgd_decode_options *o = &call->options;
+    const struct qsgd_params *p = &call->frame.info.params;
+    if (call->frame.info.elements > o->max_elements) {
+        return error_parameter(call->error, QSGD_ERR_LIMIT, "max_elements",
+                               "the frame holds more elements than max_elements allows");
+    }
+    const bool raw = frame_is_raw(&call->frame);
+    if (!(o->allowed_codes >> p->code & 1) ||
+        (!raw && (!(o->allowed_norms >> p->norm & 1) || !(o->allowed_levels >> p->levels & 1) ||
+                  !(o->allowed_roundings >> p->rounding & 1)))) {
+        return error_parameter(call->error, QSGD_ERR_SCHEME, "allowed_codes",
+                               "the frame's code, norm, levels or rounding is not allowed");
+    }
+    return QSGD_OK;
+}
+
+static void carve(struct decode_call *call, struct arena *arena) {
+    call->offsets = arena_take(arena, (call->frame.layout.chunks + 1) * sizeof(uint64_t));
+    call->workers = workers_carve(arena, &call->q, call->options.workers, false);
+}
+
+static qsgd_status open_header(struct decode_call *call, const void *frame, uint64_t size,
+                               const struct qsgd_decode_options *options) {
+    qsgd_status status = read_options(call, options);
+    if (status != QSGD_OK) return status;
+    if (frame == NULL && size > 0) {
+        return error_parameter(call->error, QSGD_ERR_NULL, "frame", "frame is NULL");
+    }
+    status = frame_parse_header(&call->frame, frame, size, call->error);
+    if (status == QSGD_OK) status = check_limits(call);
+    if (status != QSGD_OK) return status;
+    const struct qsgd_frame_info *info = &call->frame.info;
+    if (size < info->frame_bytes) {
+        return error_offset(call->error, QSGD_ERR_NEED_MORE, size, "the frame is cut short");
+    }
+    quantiser_init(&call->q, &info->params, info->elements, info->nonce,
+                   frame_is_raw(&call->frame));
+    return QSGD_OK;
+}
+
+qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t size,
+                        const struct qsgd_decode_options *options, void *workspace,
+                        uint64_t workspace_bytes, struct qsgd_error *error) {
+    call->error = error;
+    qsgd_status status = open_header(call, frame, size, options);
+    if (status != QSGD_OK) return status;
+    struct arena arena = {NULL, 0};
+    carve(call, &arena);
+    if (workspace == NULL) {
+        return error_parameter(error, QSGD_ERR_NULL, "workspace", "workspace is NULL");
+    }
+    if (work_misaligned(workspace) || workspace_bytes < arena.used) {
+        return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",
+                               "the workspace must be 64-byte aligned and hold "
+                               "qsgd_decode_workspace bytes");
+    }
+    arena = (struct arena){workspace, 0};
+    carve(call, &arena);
+    call->first = 0;
+    call->last = call->frame.layout.chunks;
+    call->deep = (call->options.flags & QSGD_DECODE_ATOMIC) || !call->frame.info.params.checksum;
+    return frame_check_body(&call->frame, size, call->offsets, error);
+}
+
+qsgd_status qsgd_decode_workspace(const void *frame, uint64_t size,
+                                  const struct qsgd_decode_options *options,
+                                  uint64_t *workspace_bytes, struct qsgd_error *error) {
+    struct decode_call call;
+    struct arena arena = {NULL, 0};
+    call.error = error;
+    if (workspace_bytes == NULL) {
+        return error_parameter(error, QSGD_ERR_NULL, "workspace_bytes", "it is NULL");
+    }
+    qsgd_status status = open_header(&call, frame, size, options);
+    if (status != QSGD_OK) return status;
+    carve(&call, &arena);
+    *workspace_bytes = arena.used;
+    return QSGD_OK;
+}
+
+/* ---- one chunk ------------------------------------------------------------------------------- */
+
+const uint8_t *decode_payload(const struct decode_call *call, uint64_t index, size_t *bytes) {
+    *bytes = (size_t)(call->offsets[index + 1] - call->offsets[index]);
+    return call->frame.bytes + call->offsets[index];
+}
+
+qsgd_status decode_parse_chunk(const struct decode_call *call, uint64_t index,
+                               struct worker *worker, struct code_chunk *chunk,
+                               struct chunk_form *form, uint64_t *where) {
+    const struct chunk_span span = layout_chunk(&call->q.layout, index);
+    size_t bytes, at = 0;
+    const uint8_t *p = decode_payload(call, index, &bytes);
+    *chunk = work_code_chunk(&call->q, call->q.params.code, &span, worker);
+    qsgd_status status =
+        chunk_parse(chunk, call->q.params.rounding == QSGD_ROUND_DITHERED, p, bytes, form, &at);
+    *where = call->offsets[index] + at;
+    return status;
+}
+
+static qsgd_status verify_raw(const struct decode_call *call, uint64_t index, uint64_t *where) {
+    const struct chunk_span span = layout_chunk(&call->q.layout, index);
+    size_t bytes;
+    const uint8_t *p = decode_payload(call, index, &bytes);
+    *where = call->offsets[index];
+    if (bytes != span.len * tensor_item_bytes(call->frame.info.dtype)) return QSGD_ERR_CHUNK;
+    if (call->frame.info.dtype != QSGD_BOOL) return QSGD_OK;
+    for (size_t i = 0; i < bytes; i++) {
+        *where = call->offsets[index] + i;
+        if (p[i] > 1) return QSGD_ERR_STREAM;
+    }
+    return QSGD_OK;
+}
+
+static qsgd_status verify_chunk(const struct decode_call *call, uint64_t index,
+                                struct worker *worker, uint64_t *where) {
+    size_t bytes;
+    const uint8_t *p = decode_payload(call, index, &bytes);
+    if (call->frame.info.params.checksum) {
+        *where = call->offsets[index];
+        if (crc32c(p, bytes) !=
+            load_le32(call->frame.bytes + call->frame.index_offset + 8 * index + 4)) {
+            return QSGD_ERR_CHUNK_CRC;
+        }
+    }
+    if (frame_is_raw(&call->frame)) return verify_raw(call, index, where);
+    struct code_chunk chunk;
+    struct chunk_form form;
+    qsgd_status status = decode_parse_chunk(call, index, worker, &chunk, &form, where);
+    if (status != QSGD_OK || !call->deep) return status;
+    *where = call->offsets[index];
+    return chunk_read(&chunk, &form, worker->quantise.indices);
+}
+
+static void task_verify(void *context, uint64_t task, uint32_t worker) {
+    struct decode_call *call = context;
+    uint64_t where = 0;
+    qsgd_status status = verify_chunk(call, call->first + task, &call->workers[worker], &where);
+    if (status != QSGD_OK) worker_fail(&call->workers[worker], task, status, where);
+}
+
+qsgd_status decode_run(struct decode_call *call, qsgd_task task) {
+    const struct qsgd_decode_options *o = &call->options;
+    work_run(o->runner, o->runner_context, task, call, call->last - call->first);
+    const struct worker *failed = workers_error(call->workers, o->workers);
+    if (failed == NULL) return QSGD_OK;
+    return error_offset(call->error, failed->error, failed->error_where,
+                        failed->error == QSGD_ERR_CHUNK_CRC ? "a chunk's checksum does not match"
+                                                            : chunk_reason(failed->error));
+}
+
+qsgd_status decode_verify(struct decode_call *call) { return decode_run(call, task_verify); }

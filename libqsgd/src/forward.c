@@ -1,0 +1,90 @@
+/* Memory, long buckets and checks of the calls that quantise. */
+#include "forward.h"
+
+#include <string.h>
+
+void forward_carve(struct forward *f, struct arena *arena, uint32_t workers, bool converts) {
+    const struct layout *l = &f->q.layout;
+    const bool topk = f->q.params.rounding == QSGD_ROUND_TOPK && l->per_bucket != 0;
+    f->workers = workers_carve(arena, &f->q, workers, converts);
+    f->partials = arena_take(arena, quantise_big_blocks(l) * sizeof(struct bucket_sums));
+    f->cuts = arena_take(arena, topk ? l->buckets * sizeof(struct topk_cut) : 0);
+    if (!topk) f->cuts = NULL;
+}
+
+qsgd_status forward_open(struct forward *f, uint32_t workers, bool converts, void *workspace,
+                         uint64_t workspace_bytes, struct qsgd_error *error) {
+    struct arena arena = {NULL, 0};
+    forward_carve(f, &arena, workers, converts);
+    if (workspace == NULL) {
+        return error_parameter(error, QSGD_ERR_NULL, "workspace", "workspace is NULL");
+    }
+    if (work_misaligned(workspace) || workspace_bytes < arena.used) {
+        return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",
+                               "the workspace must be 64-byte aligned and hold "
+                               "qsgd_encode_workspace bytes");
+    }
+    arena.memory = workspace;
+    arena.used = 0;
+    forward_carve(f, &arena, workers, converts);
+    return QSGD_OK;
+}
+
+static void task_big_block(void *context, uint64_t block, uint32_t worker) {
+    struct forward *f = context;
+    fpenv env = fpenv_enter();
+    quantise_big_block(&f->q, &f->source, block, &f->workers[worker].quantise, f->partials);
+    fpenv_leave(env);
+}
+
+void forward_big_scales(struct forward *f, const struct qsgd_encode_options *o) {
+    if (f->q.layout.per_bucket == 0) return;
+    work_run(o->runner, o->runner_context, task_big_block, f, quantise_big_blocks(&f->q.layout));
+    fpenv env = fpenv_enter();
+    quantise_big_scales(&f->q, &f->source, f->partials, &f->scales, f->cuts,
+                        &f->workers[0].quantise);
+    fpenv_leave(env);
+}
+
+qsgd_status forward_result(const struct forward *f, uint32_t workers, struct qsgd_error *error) {
+    const struct worker *failed = workers_error(f->workers, workers);
+    if (failed == NULL) return QSGD_OK;
+    const uint64_t bucket = failed->error_where;
+    const uint64_t element = quantise_first_nonfinite(&f->q, &f->source, bucket);
+    return error_element(error, QSGD_ERR_NONFINITE, element, bucket,
+                         "NaN, Inf, or a bucket whose scale overflows, under nonfinite=raise");
+}
+
+/* True if a scale is one that the parameters' scale kind stores exactly. */
+static bool scale_fits(const struct qsgd_params *params, float scale) {
+    if (!scale_is_valid(scale)) return false;
+    return params->scale == QSGD_SCALE_FLOAT32 || (scale_bits(scale) & 0xFFFF) == 0;
+}
+
+qsgd_status forward_check_given(const struct quantiser *q, const int16_t *indices,
+                                const float *scales, struct qsgd_error *error) {
+    const struct layout *l = &q->layout;
+    for (uint64_t b = 0; b < l->buckets; b++) {
+        float scale;
+        memcpy(&scale, scales + b, sizeof scale);
+        if (!scale_fits(&q->params, scale)) {
+            return error_element(error, QSGD_ERR_INDEX, UINT64_MAX, b,
+                                 "a scale is not one that a frame can store (negative, infinite, "
+                                 "or not exact in its scale kind)");
+        }
+    }
+    for (uint64_t i = 0; i < l->n; i++) {
+        int16_t k;
+        memcpy(&k, indices + i, sizeof k);
+        if (!levels_has(&q->levels, k)) {
+            return error_element(error, QSGD_ERR_INDEX, i, i / l->bucket,
+                                 "an index names no level");
+        }
+    }
+    return QSGD_OK;
+}
+
+qsgd_status forward_not_raw(const struct qsgd_params *params, struct qsgd_error *error) {
+    if (params->code != QSGD_CODE_RAW) return QSGD_OK;
+    return error_parameter(error, QSGD_ERR_COMBINATION, "code", "raw frames have no indices");
+}

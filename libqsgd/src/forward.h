@@ -1,0 +1,39 @@
+/* What every call that quantises shares: its memory, the scales of long buckets, and its checks.
+ * Used by encode.c (tensor to frame), stages.c (tensor to indices) and indices.c (indices to
+ * frame). */
+#ifndef QSGD_FORWARD_H
+#define QSGD_FORWARD_H
+
+#include "work.h"
+
+struct forward {
+    struct quantiser q;
+    struct source source;
+    struct scale_array scales;
+    struct worker *workers;
+    struct bucket_sums *partials; /* per block of buckets longer than a chunk */
+    struct topk_cut *cuts;        /* per such bucket, for top-k; else NULL */
+};
+
+/* Carves workers, partials and cuts, or only counts if arena->memory is NULL. One layout for all
+ * callers, so that qsgd_encode_workspace serves them all. */
+void forward_carve(struct forward *f, struct arena *arena, uint32_t workers, bool converts);
+
+/* Carves the caller's workspace, if it is large enough. */
+qsgd_status forward_open(struct forward *f, uint32_t workers, bool converts, void *workspace,
+                         uint64_t workspace_bytes, struct qsgd_error *error);
+
+/* Scales of buckets longer than a chunk, before chunks start. */
+void forward_big_scales(struct forward *f, const struct qsgd_encode_options *o);
+
+/* The first error of the chunk tasks, which is a non-finite bucket; QSGD_OK if there is none. */
+qsgd_status forward_result(const struct forward *f, uint32_t workers, struct qsgd_error *error);
+
+/* Given indices and scales are such as a frame with these parameters can hold. */
+qsgd_status forward_check_given(const struct quantiser *q, const int16_t *indices,
+                                const float *scales, struct qsgd_error *error);
+
+/* Raw frames have no indices. */
+qsgd_status forward_not_raw(const struct qsgd_params *params, struct qsgd_error *error);
+
+#endif

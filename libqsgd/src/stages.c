@@ -1,0 +1,134 @@
+/* The quantiser on its own: a tensor to indices and scales, and back, without coding. */
+#include <string.h>
+
+#include "forward.h"
+#include "params.h"
+#include "tensor.h"
+
+uint64_t qsgd_bucket_count(const struct qsgd_params *params, uint64_t n) {
+    if (params_check(params, NULL) != QSGD_OK || n > QSGD_MAX_ELEMENTS) return 0;
+    return layout_of(n, params->bucket, params->chunk_log2, params->code == QSGD_CODE_RAW).buckets;
+}
+
+uint64_t qsgd_chunk_count(const struct qsgd_params *params, uint64_t n) {
+    if (params_check(params, NULL) != QSGD_OK || n > QSGD_MAX_ELEMENTS) return 0;
+    return layout_of(n, params->bucket, params->chunk_log2, params->code == QSGD_CODE_RAW).chunks;
+}
+
+/* ---- quantise ------------------------------------------------------------------------------- */
+
+struct stage_job {
+    struct forward f;
+    int16_t *indices;
+    uint8_t *alphas;
+    struct sink sink; /* dequantise */
+};
+
+static void task_quantise(void *context, uint64_t index, uint32_t worker) {
+    struct stage_job *job = context;
+    struct worker *w = &job->f.workers[worker];
+    const struct chunk_span span = layout_chunk(&job->f.q.layout, index);
+    uint8_t alpha = 0;
+    uint64_t bad_bucket = 0;
+    fpenv env = fpenv_enter();
+    const float *x = source_read(&job->f.source, span.first, span.len, w->quantise.elements);
+    qsgd_status status =
+        quantise_chunk(&job->f.q, &job->f.source, &span, x, &job->f.scales, job->f.cuts,
+                       &w->quantise, w->quantise.indices, &alpha, &bad_bucket);
+    if (status != QSGD_OK) {
+        worker_fail(w, index, status, bad_bucket);
+    } else {
+        memcpy(job->indices + span.first, w->quantise.indices, (size_t)span.len * sizeof(int16_t));
+        if (job->alphas != NULL) job->alphas[index] = alpha;
+        if (job->f.source.residual != NULL) {
+            residual_of_chunk(&job->f.q, &span, x, w->quantise.indices, &job->f.scales, alpha,
+                              &w->quantise, job->f.source.residual);
+        }
+    }
+    fpenv_leave(env);
+}
+
+qsgd_status qsgd_quantize(const struct qsgd_params *params,
+                          const struct qsgd_encode_options *options, const void *src, uint64_t n,
+                          int16_t *indices, float *scales, uint8_t *alphas, void *workspace,
+                          uint64_t workspace_bytes, struct qsgd_error *error) {
+    struct encode_call call;
+    struct stage_job job;
+    qsgd_status status = params_check(params, error);
+    if (status == QSGD_OK) status = forward_not_raw(params, error);
+    if (status == QSGD_OK) status = params_encode_call(options, n, &call, error);
+    if (status != QSGD_OK) return status;
+    const struct qsgd_encode_options *o = &call.options;
+    quantiser_init(&job.f.q, params, n, o->nonce, false);
+    status = params_check_source(params, o, job.f.q.layout.buckets, error);
+    if (status != QSGD_OK) return status;
+    if (n > 0 && (src == NULL || indices == NULL || scales == NULL)) {
+        return error_parameter(error, QSGD_ERR_NULL, src == NULL ? "src" : "indices",
+                               "a buffer that is needed is NULL");
+    }
+    const uint64_t src_bytes = n * tensor_item_bytes(o->dtype);
+    if (work_overlap(src, src_bytes, indices, 2 * n) ||
+        work_overlap(src, src_bytes, scales, 4 * job.f.q.layout.buckets)) {
+        return error_parameter(error, QSGD_ERR_OVERLAP, "indices", "src and outputs overlap");
+    }
+    job.f.source = (struct source){src, o->dtype, o->residual, o->scales};
+    job.f.scales = (struct scale_array){(uint8_t *)scales, SCALES_NATIVE};
+    job.indices = indices;
+    job.alphas = alphas;
+    status = forward_open(&job.f, o->workers, source_converts(&job.f.source), workspace,
+                          workspace_bytes, error);
+    if (status != QSGD_OK) return status;
+    forward_big_scales(&job.f, o);
+    work_run(o->runner, o->runner_context, task_quantise, &job, job.f.q.layout.chunks);
+    return forward_result(&job.f, o->workers, error);
+}
+
+/* ---- dequantise ----------------------------------------------------------------------------- */
+
+static void task_values(void *context, uint64_t index, uint32_t worker) {
+    struct stage_job *job = context;
+    struct worker *w = &job->f.workers[worker];
+    const struct chunk_span span = layout_chunk(&job->f.q.layout, index);
+    fpenv env = fpenv_enter();
+    memcpy(w->quantise.indices, job->indices + span.first, (size_t)span.len * sizeof(int16_t));
+    values_of_chunk(&job->f.q, &span, span.first, span.first + span.len, w->quantise.indices,
+                    &job->f.scales, job->alphas == NULL ? 0 : job->alphas[index], &w->quantise,
+                    &job->sink);
+    fpenv_leave(env);
+}
+
+qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
+                            const int16_t *indices, const float *scales, const uint8_t *alphas,
+                            uint64_t n, uint32_t dst_dtype, void *dst, void *workspace,
+                            uint64_t workspace_bytes, struct qsgd_error *error) {
+    struct stage_job job;
+    qsgd_status status = params_check(params, error);
+    if (status == QSGD_OK) status = forward_not_raw(params, error);
+    if (status != QSGD_OK) return status;
+    if (!tensor_is_float(dst_dtype)) {
+        return error_parameter(error, QSGD_ERR_DTYPE, "dst_dtype", "dst must be of a float type");
+    }
+    if (n > QSGD_MAX_ELEMENTS) {
+        return error_parameter(error, QSGD_ERR_SHAPE, "n", "a tensor has at most 2^47 elements");
+    }
+    if (n > 0 && (indices == NULL || scales == NULL || dst == NULL)) {
+        return error_parameter(error, QSGD_ERR_NULL, dst == NULL ? "dst" : "indices",
+                               "a buffer that is needed is NULL");
+    }
+    if (work_overlap(indices, 2 * n, dst, n * tensor_item_bytes(dst_dtype))) {
+        return error_parameter(error, QSGD_ERR_OVERLAP, "dst", "indices and dst overlap");
+    }
+    if (params->rounding != QSGD_ROUND_DITHERED) alphas = NULL;
+    quantiser_init(&job.f.q, params, n, nonce, false);
+    status = forward_check_given(&job.f.q, indices, scales, error);
+    if (status == QSGD_OK) {
+        status = forward_open(&job.f, 1, false, workspace, workspace_bytes, error);
+    }
+    if (status != QSGD_OK) return status;
+    job.f.scales = (struct scale_array){(uint8_t *)(uintptr_t)scales, SCALES_NATIVE};
+    job.indices = (int16_t *)(uintptr_t)indices;
+    job.alphas = (uint8_t *)(uintptr_t)alphas;
+    job.sink = (struct sink){.data = dst, .dtype = dst_dtype};
+    work_run(NULL, NULL, task_values, &job, job.f.q.layout.chunks);
+    return QSGD_OK;
+}
