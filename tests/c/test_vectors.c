@@ -1,0 +1,156 @@
+/* Same bytes on every machine: encodes and decodes tensors made by integer arithmetic with every
+ * scheme and code, and compares checksums of frames and floats with tests/golden/vectors.txt. Run
+ * with
+ * --print to write that file anew (a change of format must say so in its commit). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "crc32c.h"
+#include "qsgd.h"
+
+enum { N = 70001 };
+
+/* xorshift32: magnitudes over many octaves, both signs, some zeros and subnormals. */
+static void fill(float *x, size_t n, uint32_t seed) {
+    uint32_t r = seed * 2654435761U + 1;
+    for (size_t i = 0; i < n; i++) {
+        r ^= r << 13;
+        r ^= r >> 17;
+        r ^= r << 5;
+        uint32_t exponent = 100 + (r >> 8 & 15) + (uint32_t)(i / 4096 % 8);
+        uint32_t bits = (r & 0x80000000U) | exponent << 23 | (r & 0x7FFFFF);
+        if ((r >> 4 & 63) == 0) bits = r & 0x800000FFU;
+        memcpy(x + i, &bits, 4);
+    }
+}
+
+struct scheme {
+    int32_t norm, levels, zero, rounding, code;
+    uint32_t s;
+    float step;
+    uint64_t bucket;
+    uint32_t chunk_log2;
+};
+
+static const float mirrored[] = {0.03125F, 0.25F, 0.4F, 1.0F};
+static const float both[] = {-1.0F, -0.25F, -0.03125F, 0.0625F, 0.5F, 1.0F};
+
+static uint32_t crc_floats(const float *x, size_t n, uint8_t *bytes) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, 4);
+        for (int b = 0; b < 4; b++) bytes[4 * i + (size_t)b] = (uint8_t)(bits >> (8 * b));
+    }
+    return crc32c(bytes, 4 * n);
+}
+
+/* Checksums of the frame and of its floats. */
+static void run(const struct scheme *s, const float *x, size_t n, uint32_t sums[2]) {
+    struct qsgd_params p;
+    struct qsgd_encode_options o;
+    qsgd_params_init(&p);
+    qsgd_encode_options_init(&o);
+    p.norm = s->norm;
+    p.levels = s->levels;
+    p.zero = s->zero;
+    p.rounding = s->rounding;
+    p.code = s->code;
+    p.s = s->s;
+    p.step = s->step;
+    p.bucket = s->bucket;
+    p.chunk_log2 = s->chunk_log2;
+    p.seed = 0x0123456789ABCDEFULL;
+    o.nonce = 0xFEDCBA9876543210ULL;
+    if (s->levels == QSGD_LEVELS_TABLE) {
+        p.table = mirrored;
+        p.table_len = 4;
+    } else if (s->levels == QSGD_LEVELS_SIGNED) {
+        p.table = both;
+        p.table_len = 6;
+    }
+    uint64_t bound = qsgd_encode_bound(&p, &o, n), scratch = qsgd_encode_workspace(&p, &o, n);
+    uint64_t bytes = 0, decode_scratch = 0;
+    uint8_t *frame = malloc(bound);
+    void *workspace = aligned_alloc(64, scratch);
+    struct qsgd_error e = {.struct_size = sizeof e};
+    CHECK(frame != NULL && workspace != NULL);
+    CHECK(qsgd_encode(&p, &o, x, n, frame, bound, workspace, scratch, &bytes, &e) == QSGD_OK);
+    free(workspace);
+    float *y = calloc(n, sizeof *y);
+    CHECK(qsgd_decode_workspace(frame, bytes, NULL, &decode_scratch, &e) == QSGD_OK);
+    workspace = aligned_alloc(64, decode_scratch);
+    CHECK(qsgd_decode(frame, bytes, NULL, y, n, workspace, decode_scratch, &e) == QSGD_OK);
+    uint8_t *le = malloc(4 * n);
+    sums[0] = crc32c(frame, bytes);
+    sums[1] = crc_floats(y, n, le);
+    free(le);
+    free(y);
+    free(workspace);
+    free(frame);
+}
+
+static const struct scheme schemes[] = {
+    {QSGD_NORM_MAX, QSGD_LEVELS_UNIFORM, 1, QSGD_ROUND_STOCHASTIC, QSGD_CODE_RANS, 7, 0, 512, 16},
+    {QSGD_NORM_MAX, QSGD_LEVELS_UNIFORM, 1, QSGD_ROUND_DITHERED, QSGD_CODE_RANS, 7, 0, 500, 12},
+    {QSGD_NORM_MAX, QSGD_LEVELS_UNIFORM, 0, QSGD_ROUND_DITHERED, QSGD_CODE_HUFFMAN, 127, 0, 64, 13},
+    {QSGD_NORM_L2, QSGD_LEVELS_UNIFORM, 1, QSGD_ROUND_STOCHASTIC, QSGD_CODE_RANS, 32767, 0, 7, 16},
+    {QSGD_NORM_RMS, QSGD_LEVELS_OPEN, 1, QSGD_ROUND_DITHERED, QSGD_CODE_RANS, 7, 0.5F, 0, 14},
+    {QSGD_NORM_RMS, QSGD_LEVELS_OPEN, 1, QSGD_ROUND_STOCHASTIC, QSGD_CODE_FIXED, 7, 0.1F, 512, 16},
+    {QSGD_NORM_L2, QSGD_LEVELS_EXPONENTIAL, 1, QSGD_ROUND_STOCHASTIC, QSGD_CODE_ELIAS_GAMMA, 5, 0,
+     512, 16},
+    {QSGD_NORM_L2, QSGD_LEVELS_EXPONENTIAL, 0, QSGD_ROUND_DITHERED, QSGD_CODE_ELIAS_DELTA, 7, 0, 0,
+     12},
+    {QSGD_NORM_MAX, QSGD_LEVELS_TABLE, 1, QSGD_ROUND_STOCHASTIC, QSGD_CODE_ELIAS_OMEGA, 7, 0, 300,
+     16},
+    {QSGD_NORM_MAX, QSGD_LEVELS_SIGNED, 1, QSGD_ROUND_DITHERED, QSGD_CODE_RANS, 7, 0, 512, 16},
+    {QSGD_NORM_L2, QSGD_LEVELS_UNIFORM, 1, QSGD_ROUND_STOCHASTIC, QSGD_CODE_ELIAS_GAMMA_SPARSE, 1,
+     0, 8192, 16},
+    {QSGD_NORM_L2, QSGD_LEVELS_UNIFORM, 1, QSGD_ROUND_STOCHASTIC, QSGD_CODE_ELIAS_DELTA_SPARSE, 2,
+     0, 8192, 16},
+    {QSGD_NORM_L2, QSGD_LEVELS_UNIFORM, 1, QSGD_ROUND_STOCHASTIC, QSGD_CODE_ELIAS_OMEGA_SPARSE, 1,
+     0, 0, 13},
+    {QSGD_NORM_L2, QSGD_LEVELS_UNIFORM, 1, QSGD_ROUND_STOCHASTIC, QSGD_CODE_RICE_SPARSE, 1, 0, 8192,
+     16},
+    {QSGD_NORM_L2, QSGD_LEVELS_UNIFORM, 1, QSGD_ROUND_TOPK, QSGD_CODE_RICE_SPARSE, 1, 0, 0, 14},
+    {QSGD_NORM_MEAN, QSGD_LEVELS_UNIFORM, 0, QSGD_ROUND_NEAREST, QSGD_CODE_FIXED, 1, 0, 0, 16},
+    {QSGD_NORM_MAX, QSGD_LEVELS_UNIFORM, 1, QSGD_ROUND_NEAREST, QSGD_CODE_AUTO, 3, 0, 512, 16},
+    {QSGD_NORM_MAX, QSGD_LEVELS_UNIFORM, 1, QSGD_ROUND_STOCHASTIC, QSGD_CODE_RAW, 7, 0, 512, 16},
+};
+
+int main(int argc, char **argv) {
+    static float x[N];
+    static const size_t lengths[] = {N, 1000, 1};
+    const int print = argc > 1 && strcmp(argv[1], "--print") == 0;
+    FILE *f = print ? stdout : fopen(argc > 1 ? argv[1] : "vectors.txt", "r");
+    CHECK(f != NULL);
+    if (f == NULL) return check_result();
+    fill(x, N, 1);
+    for (uint32_t b = 0; qsgd_backends(b, NULL) != NULL; b++) {
+        int32_t available = 0;
+        const char *name = qsgd_backends(b, &available);
+        if (!available) continue;
+        CHECK(qsgd_set_backend(name) == QSGD_OK);
+        if (!print) rewind(f);
+        for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+            for (size_t l = 0; l < 3; l++) {
+                uint32_t sums[2] = {0, 0}, want[2] = {0, 0};
+                run(&schemes[i], x, lengths[l], sums);
+                if (print) {
+                    printf("%08x %08x\n", (unsigned)sums[0], (unsigned)sums[1]);
+                    continue;
+                }
+                unsigned a = 0, c = 0;
+                CHECK(fscanf(f, "%8x %8x", &a, &c) == 2);
+                want[0] = a;
+                want[1] = c;
+                CHECK(sums[0] == want[0]);
+                CHECK(sums[1] == want[1]);
+            }
+        }
+        if (print) break;
+    }
+    if (!print) fclose(f);
+    return check_result();
+}
