@@ -54,8 +54,9 @@ uint64_t frame_write_header(uint8_t *dst, const struct qsgd_params *params,
     dst[5] = params->checksum ? 1 : 0;
     dst[16] = (uint8_t)o->dtype;
     dst[17] = (uint8_t)params->code;
-    dst[18] = raw ? 0 : (uint8_t)(params->norm | params->rounding << 4);
-    dst[19] = raw ? 0 : (uint8_t)(params->levels | (params->zero ? 0 : 8) | params->scale << 4);
+    dst[18] = (uint8_t)(raw ? 0 : params->norm | params->rounding << 4);
+    dst[19] =
+        (uint8_t)(raw ? 0 : params->levels | (params->zero ? 0 : 8) | params->scale << 4);
     dst[20] = (uint8_t)(o->ndim | (params->chunk_log2 - 10) << 4);
     dst[21] = 1;
     uint8_t *p = dst + 22;

@@ -10,18 +10,23 @@ BODY uint64_t round_reduce(vu sum) {
     return total;
 }
 
+/* What stays the same over a run, as constants of the inlined bodies. */
+struct round_kind {
+    bool nearest, dithered, crossed; /* crossed: 0 is not a level */
+};
+
 /* m = (T + (N ^ 0xFFFF)) >> 16, k = +-m; sets *tie where the low half of the sum is all ones. */
-BODY vu round_index(vu t, vu noise, vu sign, const struct round_bucket *bucket, vu *tie) {
+BODY vu round_index(vu t, vu noise, vu sign, const struct round_kind kind, vu *tie) {
     const vu low = vu_set1(0xFFFF);
-    if (bucket->nearest) {
+    if (kind.nearest) {
         noise = vu_set1(0x8000);
     } else {
         noise = vu_xor(noise, vu_andnot(sign, low)); /* N ^ 0xFFFF, N complemented for x < 0 */
     }
     vu sum = vu_add(t, noise);
-    *tie = bucket->nearest ? vu_set1(0) : vu_eq(vu_and(sum, low), low);
+    *tie = kind.nearest ? vu_set1(0) : vu_eq(vu_and(sum, low), low);
     vu m = vu_srl(sum, 16);
-    if (bucket->offset != 0) { /* m = 0 is the innermost level of the other sign */
+    if (kind.crossed) { /* m = 0 is the innermost level of the other sign */
         vu crossed = vu_eq(m, vu_set1(0));
         m = vu_or(m, vu_and(crossed, vu_set1(1)));
         sign = vu_xor(sign, crossed);
@@ -35,19 +40,20 @@ BODY vu round_variance(vu t) {
     return vu_srl(vu_mullo(f, vu_sub(vu_set1(0x10000), f)), 14);
 }
 
-BODY vu round_uniform_vector(const struct round_bucket *bucket, vf x, vu noise, vu *variance,
-                             vu *tie) {
+BODY vu round_uniform_vector(const struct round_bucket *bucket, const struct round_kind kind, vf x,
+                             vu noise, vu *variance, vu *tie) {
     vu bits = vf_bits(x);
     vf magnitude = vf_from_bits(vu_and(bits, vu_set1(0x7FFFFFFF)));
     vf y = vf_min(vf_mul(magnitude, vf_set1(bucket->inv16)), vf_set1(bucket->cap16));
-    vu t = vu_add(vf_trunc(y), vu_set1(bucket->offset));
-    if (bucket->dithered) *variance = vu_add(*variance, round_variance(t));
-    return round_index(t, noise, vu_sign(bits), bucket, tie);
+    vu t = vf_trunc(y);
+    if (kind.crossed) t = vu_add(t, vu_set1(0x8000));
+    if (kind.dithered) *variance = vu_add(*variance, round_variance(t));
+    return round_index(t, noise, vu_sign(bits), kind, tie);
 }
 
 /* j = the number of levels at or below r, then the position within the cell. */
-BODY vu round_table_vector(const struct round_bucket *bucket, vf x, vu noise, vu *variance,
-                           vu *tie) {
+BODY vu round_table_vector(const struct round_bucket *bucket, const struct round_kind kind, vf x,
+                           vu noise, vu *variance, vu *tie) {
     const struct round_table *table = bucket->table;
     vu bits = vf_bits(x);
     vf magnitude = vf_from_bits(vu_and(bits, vu_set1(0x7FFFFFFF)));
@@ -59,33 +65,35 @@ BODY vu round_table_vector(const struct round_bucket *bucket, vf x, vu noise, vu
     vf q = vf_mul(vf_sub(r, vf_gather(table->level, j)), vf_gather(table->rcp, j));
     vf u = vf_min(vf_mul(q, vf_set1(65536.0F)), vf_set1(65536.0F));
     vu t = vu_add(vu_sll(j, 16), vf_trunc(u));
-    if (!table->zero) { /* the central cell reaches from -l_1 to l_1 */
+    if (kind.crossed) { /* the central cell reaches from -l_1 to l_1 */
         t = vu_add(t, vu_and(vu_eq(j, vu_set1(0)), vu_set1(0x8000)));
     }
-    if (bucket->dithered) {
+    if (kind.dithered) {
         vu weight = vu_gather(table->weight, vu_srl(t, 16)); /* of the cell that T names */
         *variance = vu_add(*variance, vu_mullo(round_variance(t), weight));
     }
-    return round_index(t, noise, vu_sign(bits), bucket, tie);
+    return round_index(t, noise, vu_sign(bits), kind, tie);
 }
 
-typedef vu (*round_vector)(const struct round_bucket *, vf, vu, vu *, vu *);
+typedef vu (*round_vector)(const struct round_bucket *, struct round_kind, vf, vu, vu *, vu *);
 
 /* `flush`: vectors after which 32-bit sums might overflow. */
 BODY uint64_t round_all(const struct round_bucket *bucket, const float *x, const uint16_t *noise,
-                        size_t n, int16_t *k, bool *ties, round_vector one, const size_t flush) {
+                        size_t n, int16_t *k, bool *ties, const struct round_kind kind,
+                        round_vector one, const size_t flush) {
     vu variance = vu_set1(0), any = vu_set1(0), tie;
     uint64_t total = 0;
-    size_t i = 0, until = flush * W;
-    for (; i + W <= n; i += W) {
-        vu index = one(bucket, vf_load(x + i), vu_load_u16(noise + i), &variance, &tie);
-        vu_store_i16(k + i, index);
-        any = vu_or(any, tie);
-        if (i + W == until) {
-            total += round_reduce(variance);
-            variance = vu_set1(0);
-            until += flush * W;
+    size_t i = 0;
+    while (i + W <= n) {
+        size_t stop = (n - i) / W < flush ? n : i + flush * W;
+        for (; i + W <= stop; i += W) {
+            vu index = one(bucket, kind, vf_load(x + i), vu_load_u16(noise + i), &variance, &tie);
+            vu_store_i16(k + i, index);
+            any = vu_or(any, tie);
         }
+        if (!kind.dithered) continue;
+        total += round_reduce(variance);
+        variance = vu_set1(0);
     }
     if (i < n) {
         float xs[W] = {0};
@@ -94,7 +102,7 @@ BODY uint64_t round_all(const struct round_bucket *bucket, const float *x, const
         memcpy(xs, x + i, (n - i) * sizeof *x);
         memcpy(ns, noise + i, (n - i) * sizeof *noise);
         vu unused = vu_set1(0);
-        vu_store_i16(ks, one(bucket, vf_load(xs), vu_load_u16(ns), &unused, &tie));
+        vu_store_i16(ks, one(bucket, kind, vf_load(xs), vu_load_u16(ns), &unused, &tie));
         uint32_t lanes[W], tie_lanes[W];
         vu_store(lanes, unused);
         vu_store(tie_lanes, tie);
@@ -105,18 +113,30 @@ BODY uint64_t round_all(const struct round_bucket *bucket, const float *x, const
         }
     }
     *ties = vu_any(any);
-    return total + round_reduce(variance);
+    return total;
 }
 
 static uint64_t kernel_round_uniform(const struct round_bucket *bucket, const float *x,
                                      const uint16_t *noise, size_t n, int16_t *k, bool *ties) {
-    return round_all(bucket, x, noise, n, k, ties, round_uniform_vector, 32768);
+    const bool crossed = bucket->offset != 0;
+    const size_t flush = 32768;
+    if (!bucket->nearest && !crossed) { /* the two common cases get loops of their own */
+        if (!bucket->dithered) {
+            return round_all(bucket, x, noise, n, k, ties, (struct round_kind){0},
+                             round_uniform_vector, flush);
+        }
+        return round_all(bucket, x, noise, n, k, ties, (struct round_kind){.dithered = true},
+                         round_uniform_vector, flush);
+    }
+    const struct round_kind kind = {bucket->nearest, bucket->dithered, crossed};
+    return round_all(bucket, x, noise, n, k, ties, kind, round_uniform_vector, flush);
 }
 
 /* variance <= 2^16, weight < 2^16: a lane holds one product; sums go out every vector. */
 static uint64_t kernel_round_table(const struct round_bucket *bucket, const float *x,
                                    const uint16_t *noise, size_t n, int16_t *k, bool *ties) {
-    return round_all(bucket, x, noise, n, k, ties, round_table_vector, 1);
+    const struct round_kind kind = {bucket->nearest, bucket->dithered, bucket->offset != 0};
+    return round_all(bucket, x, noise, n, k, ties, kind, round_table_vector, 1);
 }
 
 /* ---- back ----------------------------------------------------------------------------------- */

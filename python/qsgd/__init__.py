@@ -1,0 +1,74 @@
+"""qsgd: gradients as small self-describing frames, unbiased and bit-exact everywhere.
+
+>>> import numpy as np, qsgd
+>>> codec = qsgd.Codec(s=7, seed=1)
+>>> frame = codec.encode(np.linspace(-1, 1, 1000, dtype=np.float32))
+>>> qsgd.decode(frame).shape
+(1000,)
+
+A `Codec` says how to quantise and code; frames decode without one. Everything works on NumPy arrays
+and torch CPU tensors without copying. torch, matplotlib and the rest load only when used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qsgd._core import __version__
+from qsgd.codec import Codec
+from qsgd.errors import QsgdError
+from qsgd.frames import (
+    FrameInfo,
+    backend,
+    backends,
+    decode,
+    decode_add,
+    decode_indices,
+    decode_range,
+    decode_sum,
+    elias_decode,
+    elias_encode,
+    encode,
+    inspect,
+    set_backend,
+    split,
+)
+
+if TYPE_CHECKING:
+    from qsgd.files import load, save
+
+__all__ = [
+    "Codec",
+    "FrameInfo",
+    "QsgdError",
+    "__version__",
+    "backend",
+    "backends",
+    "decode",
+    "decode_add",
+    "decode_indices",
+    "decode_range",
+    "decode_sum",
+    "elias_decode",
+    "elias_encode",
+    "encode",
+    "inspect",
+    "load",
+    "save",
+    "set_backend",
+    "split",
+]
+
+# Modules and functions that load when first used, so that `import qsgd` stays quick.
+_LAZY_FUNCTIONS = {"load": "qsgd.files", "save": "qsgd.files"}
+_LAZY_MODULES = ("testing", "torch")
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _LAZY_FUNCTIONS:
+        return getattr(importlib.import_module(_LAZY_FUNCTIONS[name]), name)
+    if name in _LAZY_MODULES:
+        return importlib.import_module(f"qsgd.{name}")
+    raise AttributeError(f"module 'qsgd' has no attribute {name!r}")

@@ -1,0 +1,120 @@
+"""The compiled module: positional arguments without defaults. See codec.py and frames.py."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__version__: str
+
+class Params:
+    nonce: int
+    seed: int
+    def __init__(
+        self,
+        *,
+        norm: int,
+        levels: int,
+        s: int,
+        step: float,
+        zero: bool,
+        bucket: int,
+        rounding: int,
+        code: int,
+        classes: int,
+        rotation: bool,
+        clip: float,
+        scale: int,
+        nonfinite: int,
+        checksum: bool,
+        chunk_log2: int,
+        table: list[float],
+        seed: int,
+    ) -> None: ...
+    def encode(
+        self,
+        x: Any,
+        nonce: int | None,
+        tag: Any,
+        residual: Any,
+        scales: Any,
+        threads: int | None,
+        /,
+    ) -> bytes: ...
+    def encode_into(
+        self,
+        x: Any,
+        out: Any,
+        nonce: int | None,
+        tag: Any,
+        residual: Any,
+        scales: Any,
+        threads: int | None,
+        /,
+    ) -> int: ...
+    def bound(self, n: int, dtype: Any, ndim: int, tag_bytes: int, /) -> int: ...
+    def bucket_count(self, n: int, /) -> int: ...
+    def chunk_count(self, n: int, /) -> int: ...
+    def quantize(
+        self, x: Any, nonce: int | None, scales: Any, threads: int | None, /
+    ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float32], npt.NDArray[np.uint8]]: ...
+    def dequantize(
+        self, idx: Any, scales: Any, nonce: int | None, alphas: Any, dtype: Any, /
+    ) -> npt.NDArray[Any]: ...
+    def encode_indices(
+        self,
+        idx: Any,
+        scales: Any,
+        nonce: int | None,
+        alphas: Any,
+        dtype: Any,
+        tag: Any,
+        like: Any,
+        threads: int | None,
+        /,
+    ) -> bytes: ...
+
+def decode(
+    frame: Any,
+    out: Any,
+    dtype: Any,
+    max_elements: int | None,
+    atomic: bool,
+    threads: int | None,
+    /,
+) -> Any: ...
+def decode_range(
+    frame: Any,
+    start: int,
+    stop: int,
+    out: Any,
+    dtype: Any,
+    atomic: bool,
+    threads: int | None,
+    /,
+) -> Any: ...
+def decode_add(
+    frame: Any, acc: Any, alpha: float, atomic: bool, threads: int | None, /
+) -> None: ...
+def decode_sum(
+    frames: list[Any],
+    out: Any,
+    alphas: Any,
+    max_elements: int | None,
+    atomic: bool,
+    threads: int | None,
+    /,
+) -> Any: ...
+def decode_indices(
+    frame: Any, max_elements: int | None, threads: int | None, /
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float32], npt.NDArray[np.uint8]]: ...
+def frame_info(frame: Any, /) -> dict[str, Any]: ...
+def frame_size(buffer: Any, start: int, /) -> int: ...
+def elias_encode(values: Any, code: int, /) -> tuple[bytes, int]: ...
+def elias_decode(
+    buffer: Any, count: int, code: int, nbits: int | None, /
+) -> npt.NDArray[np.uint64]: ...
+def backends() -> list[tuple[str, bool]]: ...
+def backend() -> str: ...
+def set_backend(name: str, /) -> None: ...
+def default_threads() -> int: ...

@@ -1,0 +1,105 @@
+"""Turns command-line options into a codec: one option per argument of `qsgd.Codec`."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from qsgd.codec import Codec
+
+CODES = (
+    "auto", "rans", "huffman", "rice-sparse", "elias-gamma", "elias-delta", "elias-omega",
+    "elias-gamma-sparse", "elias-delta-sparse", "elias-omega-sparse", "fixed", "raw",
+)  # fmt: skip
+# Named constructors and the options that they cannot do without.
+SCHEMES: dict[str, tuple[str, ...]] = {
+    "qsgd": ("s",),
+    "qsgd-max": ("s",),
+    "nuqsgd": ("s",),
+    "alq": ("levels",),
+    "amq": ("p", "s"),
+    "terngrad": (),
+    "sign": (),
+    "gradient-descent": (),
+}
+
+
+class UsageError(Exception):
+    """Options that make no sense; the text is for the user."""
+
+
+def _levels(text: str) -> str | tuple[float, ...]:
+    """ "uniform", "exponential", or a table such as "0.1,0.4,1"."""
+    if text in ("uniform", "exponential"):
+        return text
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither uniform, exponential, nor numbers with commas between"
+        ) from None
+
+
+def add_codec_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options; those that the user does not give leave no trace in the namespace."""
+    group = parser.add_argument_group(
+        "codec options", "Arguments of qsgd.Codec, with its defaults where not given."
+    )
+
+    def add(*names: str, **settings: Any) -> None:
+        # Long lists of choices read better in the help text than in place of a value.
+        if "choices" in settings:
+            settings["help"] = f"{settings['help']}: {', '.join(settings['choices'])}"
+            settings["metavar"] = names[0].lstrip("-").upper()
+        group.add_argument(*names, default=argparse.SUPPRESS, **settings)
+
+    add("--scheme", choices=SCHEMES, help="start from a named scheme")
+    add("--norm", choices=("max", "l2", "rms", "mean"), help="the scale of a bucket (max)")
+    add(
+        "--levels",
+        type=_levels,
+        metavar="LEVELS",
+        help="uniform, exponential, or a table as 0.1,0.4,1 (uniform)",
+    )
+    add("--s", type=int, metavar="N", help="positive levels, 1 to 32767 (7)")
+    add("--p", type=float, metavar="P", help="ratio of the levels of --scheme amq")
+    add("--step", type=float, metavar="X", help="open-ended levels: gap in units of the rms scale")
+    add("--no-zero", dest="zero", action="store_false", help="zero is not a level")
+    add("--bucket", type=int, metavar="N", help="elements per scale, 0 for the whole tensor (512)")
+    roundings = ("stochastic", "dithered", "nearest", "topk")
+    add("--rounding", choices=roundings, help="how elements go to levels (stochastic)")
+    add("--code", choices=CODES, help="how level indices become bits (rans)")
+    add("--classes", choices=("auto", "on", "off"), help="tables by local energy, for rans (auto)")
+    add("--clip", type=float, metavar="X", help="clip at this many root mean squares (off)")
+    add("--scale", choices=("bfloat16", "float32"), help="how scales are stored (bfloat16)")
+    add("--seed", type=int, metavar="N", help="key of the noise (drawn from the system)")
+    add("--nonfinite", choices=("raise", "propagate"), help="what NaN and Inf do (raise)")
+    add("--no-checksum", dest="checksum", action="store_false", help="check the header alone")
+    add("--chunk", type=int, metavar="N", help="elements coded together, a power of two (65536)")
+    add("--threads", type=int, metavar="N", help="most threads (the cores, at most 8)")
+
+
+def codec_from(args: argparse.Namespace) -> Codec:
+    """Builds the codec that the options describe.
+
+    Raises
+    ------
+    UsageError
+        If a named scheme lacks an option, or `--p` has no scheme to go to.
+    QsgdError
+        If the codec's arguments are illegal, alone or together.
+    """
+    names = [*inspect.signature(Codec).parameters, "p"]
+    options = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    scheme: str | None = getattr(args, "scheme", None)
+    if "p" in options and scheme != "amq":
+        raise UsageError("--p goes with --scheme amq only")
+    if scheme is None:
+        return Codec(**options)
+    for name in SCHEMES[scheme]:
+        if name not in options:
+            raise UsageError(f"--scheme {scheme} needs --{name}")
+    build: Callable[..., Codec] = getattr(Codec, scheme.replace("-", "_"))
+    return build(**options)

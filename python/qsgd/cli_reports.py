@@ -1,0 +1,85 @@
+"""The commands that measure: bench and demo. Both print a table, and draw it on request."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qsgd import bench, demo
+from qsgd.cli_codec import UsageError
+from qsgd.cli_files import progress
+from qsgd.files import FLOATS, dtype_name
+from qsgd.tensorfiles import FileError, read_tensors
+
+
+def run_bench(args: argparse.Namespace) -> None:
+    """qsgd bench."""
+    if args.plot is not None:
+        from qsgd import plots
+
+        plots.check_plot(args.plot)
+    known = bench.available()
+    names = known if args.backend is None else args.backend
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no backend {name!r} here; there are {', '.join(known)}")
+    outcome: tuple[float, list[bench.Result]] | None = None
+    for step in bench.measure(args.mib, args.repeats, args.threads, names):
+        if isinstance(step, tuple):
+            outcome = step
+        elif sys.stderr.isatty():
+            print(f"\rmeasuring {100 * step:3.0f} %", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print("\r               \r", end="", file=sys.stderr, flush=True)
+    assert outcome is not None  # measure always ends with it
+    copy_speed, results = outcome
+    for line in bench.table(copy_speed, results, args.mib, args.repeats):
+        print(line)
+    if args.plot is not None:
+        plots.draw_bench(copy_speed, results, args.plot)
+
+
+def run_demo(args: argparse.Namespace) -> None:
+    """qsgd demo [FILE]."""
+    if args.plot is not None:
+        from qsgd import plots
+
+        plots.check_plot(args.plot)
+    tensors = demo.bundled_gradients() if args.input is None else _own_tensors(args.input)
+    rows: list[demo.Row] = []
+
+    def measured() -> Iterator[demo.Row]:
+        for scheme in progress(demo.SCHEMES, "measuring", len(demo.SCHEMES)):
+            rows.append(demo.measure(scheme, tensors))
+            yield rows[-1]
+
+    for line in demo.table(measured(), tensors):
+        print(line)
+    if args.plot is not None:
+        data = "bundled gradients" if args.input is None else args.input
+        plots.draw_demo(rows, args.plot, f"Size and error of qsgd's schemes on {data}")
+
+
+def _own_tensors(path: str) -> Mapping[str, npt.NDArray[np.float32]]:
+    """Float tensors of a file, flat and float32, without those that are empty or all zero."""
+    result = {}
+    for name, tensor in read_tensors(path).items():
+        if dtype_name(tensor) in FLOATS:
+            flat = _float32(tensor).ravel()
+            if flat.any():
+                result[name] = flat
+    if not result:
+        raise FileError(f"{path}: there is no float tensor with a non-zero element in it")
+    return result
+
+
+def _float32(tensor: Any) -> npt.NDArray[np.float32]:
+    """A NumPy or torch tensor as a float32 array; values past the range become Inf."""
+    array = tensor if isinstance(tensor, np.ndarray) else tensor.float().numpy()
+    with np.errstate(over="ignore"):
+        return np.asarray(array, dtype=np.float32)

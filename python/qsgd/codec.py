@@ -1,0 +1,456 @@
+"""`Codec`: what a user chooses once, and encoding with it.
+
+tensor -> norm -> levels -> rounding -> code -> frame runs in the compiled module; here arguments
+are checked, defaults are filled in, and the seed lives. Decoding needs no codec: see frames.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import secrets
+from collections.abc import Iterable
+from typing import Any, Literal, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from qsgd import _core
+from qsgd import _options as opt
+from qsgd._options import Alphas, Array, Indices, Scales, Tensor
+from qsgd.errors import QsgdError
+
+__all__ = ["Codec"]
+
+_forks = 0  # counts the forks that led to this process
+
+
+def _count_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Codec:
+    """A way to quantise and code tensors. Immutable, safe to share between threads.
+
+    Parameters
+    ----------
+    norm : {"max", "l2", "rms", "mean"}
+        The scale of a bucket: largest magnitude; Euclidean norm (the paper's); root mean square
+        (for open levels); mean magnitude (for sign).
+    levels : {"uniform", "exponential", "open"} or sequence of float
+        Uniform 0, 1/s .. 1; exponential 0, 2^-(s-1) .. 1/2, 1; open: k * step, |k| <= 32767 (what
+        `step` selects by itself). A sequence is a table in units of the scale: increasing
+        magnitudes in (0, 1] that end at 1 and are mirrored (1 to 127), or, if it starts at -1, all
+        levels from -1 to 1 (2 to 255).
+    s : int
+        Positive levels, 1 to 32767 (exponential: 1 to 127). Tables and open levels set it.
+    step : float, optional
+        Gap of open levels in units of the scale, 2^-20 to 2^20. Needs ``norm="rms"``.
+    zero : bool
+        Whether 0 is a level.
+    bucket : int
+        Elements per scale, 0 (the whole tensor) to 2^47.
+    rounding : {"stochastic", "dithered", "nearest", "topk"}
+        Stochastic is unbiased; dithered writes the same indices, and the decoder then removes part
+        of the noise, still unbiased; nearest is biased; topk sends the fewest largest elements
+        whose magnitudes sum to the l2 norm.
+    code : str
+        How indices become bits: "rans", "huffman", "elias-gamma", "elias-delta", "elias-omega",
+        each Elias also with "-sparse", "rice-sparse", "fixed", "raw" (lossless, any dtype), or
+        "auto" (the shortest).
+    classes : {"auto", "on", "off"} or bool
+        Several probability tables by local energy, for rans. True is "on", False is "off".
+    rotation : bool
+        Reserved: this version refuses True.
+    clip : float, optional
+        Clip at this many root mean squares of the bucket (TernGrad); ``norm="max"`` only.
+    scale : {"bfloat16", "float32"}
+        How scales are stored; bfloat16 rounds up.
+    seed : int, optional
+        Key of the noise, unsigned 64-bit. None: drawn from the operating system, again after a fork
+        and after unpickling. Workers that share a seed must mix their rank into the nonce.
+    nonfinite : {"raise", "propagate"}
+        NaN or Inf: an error that names the element, or the bucket decodes to NaN.
+    checksum : bool
+        Protect the whole frame with CRC-32C; False: the header alone.
+    threads : int, optional
+        Most threads for a call, 1 to 256. None: the cores that the process may use, at most 8.
+        Tensors of fewer than 4 chunks use the calling thread alone. Never changes a byte.
+    chunk : int
+        Elements coded together, a power of two from 1024 to 2^25.
+
+    Raises
+    ------
+    QsgdError
+        At construction, for a value outside its range or values that make no sense together;
+        ``parameter`` names it.
+
+    Notes
+    -----
+    Two codecs are equal if they were given equal options; the drawn seed and the counter are not
+    compared. Tables, `step` and `clip` are held as float32.
+
+    References
+    ----------
+    Alistarh et al., QSGD, NeurIPS 2017; FORMAT.md sections 3 to 9.
+    """
+
+    norm: str = "max"
+    levels: str | tuple[float, ...] = "uniform"
+    s: int = 7
+    step: float | None = None
+    zero: bool = True
+    bucket: int = 512
+    rounding: str = "stochastic"
+    code: str = "rans"
+    classes: str | bool = "auto"
+    rotation: bool = False
+    clip: float | None = None
+    scale: str = "bfloat16"
+    seed: int | None = None
+    nonfinite: str = "raise"
+    checksum: bool = True
+    threads: int | None = None
+    chunk: int = 65536
+    _params: _core.Params = dataclasses.field(init=False, repr=False, compare=False)
+    _born: int = dataclasses.field(init=False, repr=False, compare=False)  # value of _forks
+
+    def __post_init__(self) -> None:
+        levels, s = opt.level_set(self.levels, self.s, self.step)
+        self._set("levels", levels)
+        self._set("s", s)
+        if isinstance(self.classes, (bool, np.bool_)):
+            self._set("classes", "on" if self.classes else "off")
+        if self.step is not None:
+            self._set("step", opt.float32("step", self.step, "None or a number"))
+        if self.clip is not None:
+            self._set("clip", opt.float32("clip", self.clip, "None or a number") or None)
+        for name in ("zero", "rotation", "checksum"):
+            self._set(name, opt.flag(name, getattr(self, name)))
+        bucket_range = "an integer from 0 (the whole tensor) to 2**47"
+        self._set("bucket", opt.integer("bucket", self.bucket, 0, 1 << 47, bucket_range))
+        if self.seed is not None:
+            seed_range = "None or an integer from 0 to 2**64 - 1"
+            self._set("seed", opt.integer("seed", self.seed, 0, (1 << 64) - 1, seed_range))
+        if self.threads is not None:
+            thread_range = "None or an integer from 1 to 256"
+            self._set("threads", opt.integer("threads", self.threads, 1, 256, thread_range))
+        chunk_range = "a power of two from 1024 to 2**25"
+        self._set("chunk", opt.integer("chunk", self.chunk, 1 << 10, 1 << 25, chunk_range))
+        if self.chunk & (self.chunk - 1):
+            raise opt.refuse("chunk", self.chunk, chunk_range)
+        self._set("_born", _forks)
+        self._set("_params", self._make_params())
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _make_params(self) -> _core.Params:
+        kind = self.levels if isinstance(self.levels, str) else "table"
+        if not isinstance(self.levels, str) and self.levels[0] < 0:
+            kind = "signed"
+        try:
+            return _core.Params(
+                norm=opt.choice("norm", self.norm, opt.NORMS),
+                levels=opt.LEVELS[kind],
+                s=self.s,
+                step=self.step or 0.0,
+                zero=self.zero,
+                bucket=self.bucket,
+                rounding=opt.choice("rounding", self.rounding, opt.ROUNDINGS),
+                code=opt.choice("code", self.code, opt.CODES),
+                classes=opt.choice("classes", self.classes, opt.CLASSES),
+                rotation=self.rotation,
+                clip=self.clip or 0.0,
+                scale=opt.choice("scale", self.scale, opt.SCALES),
+                nonfinite=opt.choice("nonfinite", self.nonfinite, opt.NONFINITE),
+                checksum=self.checksum,
+                chunk_log2=self.chunk.bit_length() - 1,
+                table=[] if isinstance(self.levels, str) else list(self.levels),
+                seed=secrets.randbits(64) if self.seed is None else self.seed,
+            )
+        except QsgdError as error:
+            if error.parameter is None or "got" in error.reason:
+                raise
+            # The C library knows the range, Python the value.
+            value = getattr(self, error.parameter, None)
+            error.args = (f"{error.args[0]}, got {error.parameter}={value!r}",)
+            raise
+
+    def _ready(self) -> _core.Params:
+        """The parameters, with a new seed if a forked child would repeat its parent's noise."""
+        if self._born != _forks:
+            self._set("_born", _forks)
+            if self.seed is None:
+                self._params.seed = secrets.randbits(64)
+        return self._params
+
+    # ---- Named schemes ----------------------------------------------------------------------
+
+    @classmethod
+    def qsgd(cls, s: int, **options: Any) -> Codec:
+        """QSGD as analysed: l2 norm, `s` uniform levels (Alistarh et al. 2017, section 3)."""
+        return cls(**{"norm": "l2", "s": s, **options})
+
+    @classmethod
+    def qsgd_max(cls, s: int, **options: Any) -> Codec:
+        """QSGD as used in practice: scaled by the largest magnitude (2017, section 4)."""
+        return cls(**{"norm": "max", "s": s, **options})
+
+    @classmethod
+    def nuqsgd(cls, s: int, **options: Any) -> Codec:
+        """NUQSGD: levels 0, 2^-s, .., 1/2, 1 and the l2 norm; our ``s`` is the paper's plus 1.
+
+        Ramezani-Kebrya et al., JMLR 2021, section 3.
+        """
+        paper_s = opt.integer("s", s, 0, 126, "an integer from 0 to 126")
+        return cls(**{"norm": "l2", "levels": "exponential", "s": paper_s + 1, **options})
+
+    @classmethod
+    def alq(cls, levels: Iterable[float], **options: Any) -> Codec:
+        """ALQ: a fitted level table and the l2 norm (Faghri et al., NeurIPS 2020)."""
+        return cls(**{"norm": "l2", "levels": levels, **options})
+
+    @classmethod
+    def amq(cls, p: float, s: int, **options: Any) -> Codec:
+        """AMQ: levels p^(s-1), .., p, 1, with 0 (the paper's set: ``zero=False``), and the l2 norm.
+
+        Faghri et al., NeurIPS 2020. `p` lies between 0 and 1, both excluded.
+        """
+        count = opt.integer("s", s, 1, 127, "an integer from 1 to 127")
+        ratio = opt.float32("p", p, "a number between 0 and 1")
+        if not 0 < ratio < 1:
+            raise opt.refuse("p", p, "a number between 0 and 1")
+        table = tuple(ratio**power for power in range(count - 1, -1, -1))
+        return cls(**{"norm": "l2", "levels": table, **options})
+
+    @classmethod
+    def terngrad(cls, clip: float | None = None, **options: Any) -> Codec:
+        """TernGrad: -1, 0, 1 times the largest magnitude of the tensor (Wen et al., NIPS 2017).
+
+        The paper clips at 2.5 standard deviations; here `clip` counts root mean squares about zero.
+        """
+        return cls(**{"norm": "max", "s": 1, "bucket": 0, "clip": clip, **options})
+
+    @classmethod
+    def sign(cls, **options: Any) -> Codec:
+        """Sign times mean magnitude, biased: for error feedback (Karimireddy et al., ICML 2019)."""
+        return cls(
+            **{"norm": "mean", "s": 1, "zero": False, "rounding": "nearest", "bucket": 0, **options}
+        )
+
+    @classmethod
+    def gradient_descent(cls, **options: Any) -> Codec:
+        """The deterministic quantiser for full gradients (Alistarh et al. 2017, appendix F).
+
+        At most about sqrt(n) elements of the whole tensor are sent, as sign times the l2 norm.
+        """
+        scheme = {"norm": "l2", "s": 1, "bucket": 0, "rounding": "topk", "code": "rice-sparse"}
+        return cls(**{**scheme, **options})
+
+    # ---- Options and state ------------------------------------------------------------------
+
+    @property
+    def key(self) -> int:
+        """The seed in use: the one given, or the one drawn for this process."""
+        return self._ready().seed
+
+    @property
+    def nonce(self) -> int:
+        """The nonce that the next encode without one takes."""
+        return self._params.nonce
+
+    def replace(self, **changes: Any) -> Codec:
+        """A codec with some options changed; its counter starts at 0.
+
+        New `levels` or a new `step` replace the old level set as a whole.
+        """
+        options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+        if "levels" in changes or "step" in changes:
+            was_set = options["levels"] == "open" or not isinstance(options["levels"], str)
+            becomes_set = not isinstance(changes.get("levels", ""), str) or "step" in changes
+            options |= {"levels": "uniform", "step": None}
+            if was_set or becomes_set:
+                del options["s"]
+        return type(self)(**{**options, **changes})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+        return (_rebuild, (type(self), options, self._params.nonce))
+
+    def bound(self, n: int, dtype: str = "float32", ndim: int = 8, tag: bytes = b"") -> int:
+        """Bytes that suffice for a frame of `n` elements, whatever their values.
+
+        Parameters
+        ----------
+        n : int
+            Elements.
+        dtype : str
+            Of the tensor; it matters where the frame may be raw (``code`` "raw" or "auto").
+        ndim : int
+            Dimensions of the tensor, 0 to 8; the default covers any.
+        tag : bytes
+            The tag that the frame will carry.
+        """
+        if isinstance(ndim, bool) or ndim not in range(9):
+            raise opt.refuse("ndim", ndim, "an integer from 0 to 8")
+        return self._params.bound(n, dtype, ndim, len(tag))
+
+    # ---- Encode -----------------------------------------------------------------------------
+
+    def encode(
+        self,
+        x: Tensor,
+        nonce: int | None = None,
+        tag: bytes = b"",
+        residual: Tensor | None = None,
+        *,
+        scales: Tensor | None = None,
+    ) -> bytes:
+        """Encodes a tensor into one frame.
+
+        Parameters
+        ----------
+        x : tensor of float32, float64, float16 or bfloat16, up to 8 dimensions
+            A NumPy array, torch CPU tensor, or any object with DLPack or the buffer protocol.
+            C-contiguous memory is used in place, at any alignment; other strides are copied once.
+            With ``code="raw"`` also integers, bool and complex numbers.
+        nonce : int, optional
+            Unsigned 64-bit; (seed, nonce) names the noise and must not repeat. None takes the
+            codec's counter: 0, then one more per call. A nonce given does not move the counter.
+        tag : bytes
+            Up to 16384 bytes kept in the header, covered by its checksum.
+        residual : (x.size,) float32, optional
+            Error feedback: x + residual is encoded, and residual becomes what the decoder lacks.
+            Needs float32 `x`. Unspecified after an error.
+        scales : float32, one per bucket, optional
+            Scales to use in place of the norm, finite and not negative; larger magnitudes than the
+            last level are clamped.
+
+        Returns
+        -------
+        bytes
+            The frame: the same for the same (tensor, options, seed, nonce) on every machine.
+
+        Raises
+        ------
+        QsgdError
+            For unusable arguments, and for NaN or Inf under ``nonfinite="raise"`` (``element`` is
+            the first).
+        """
+        return self._ready().encode(x, nonce, tag, residual, scales, self.threads)
+
+    def encode_into(
+        self,
+        x: Tensor,
+        out: Tensor,
+        nonce: int | None = None,
+        tag: bytes = b"",
+        residual: Tensor | None = None,
+        *,
+        scales: Tensor | None = None,
+    ) -> int:
+        """Encodes into a buffer; returns the bytes of the frame at its start.
+
+        `out` is writable, contiguous, of at least ``bound(x.size)`` bytes (for raw and auto:
+        ``bound(x.size, dtype)``), and does not overlap `x`. All of it may be overwritten. Otherwise
+        as `encode`.
+        """
+        return self._ready().encode_into(x, out, nonce, tag, residual, scales, self.threads)
+
+    @overload
+    def quantize(
+        self,
+        x: Tensor,
+        nonce: int | None = ...,
+        alphas: Literal[False] = ...,
+        *,
+        scales: Tensor | None = ...,
+    ) -> tuple[Indices, Scales]: ...
+
+    @overload
+    def quantize(
+        self,
+        x: Tensor,
+        nonce: int | None = ...,
+        *,
+        alphas: Literal[True],
+        scales: Tensor | None = ...,
+    ) -> tuple[Indices, Scales, Alphas]: ...
+
+    def quantize(
+        self,
+        x: Tensor,
+        nonce: int | None = None,
+        alphas: bool = False,
+        *,
+        scales: Tensor | None = None,
+    ) -> tuple[Array, ...]:
+        """Quantises without coding.
+
+        Parameters are those of `encode`, and so are the indices.
+
+        Returns
+        -------
+        idx : int16, in x's shape
+            Signed level indices.
+        scales : (buckets,) float32
+            As a frame would store them.
+        alphas : (chunks,) uint8, only with ``alphas=True``
+            Damping of the dither in 1/128; zeros unless ``rounding="dithered"``.
+        """
+        idx, found, damping = self._ready().quantize(x, nonce, scales, self.threads)
+        return (idx, found, damping) if alphas else (idx, found)
+
+    def dequantize(
+        self,
+        idx: Tensor,
+        scales: Tensor,
+        nonce: int | None = None,
+        alphas: Tensor | None = None,
+        dtype: npt.DTypeLike = "float32",
+    ) -> Array:
+        """The values of indices, as a decoder computes them, in idx's shape.
+
+        `alphas` (with the `nonce` of the quantisation, which is then needed) subtracts the dither.
+        Raises QsgdError for indices and scales that this codec could not have made.
+        """
+        if alphas is not None and nonce is None and self.rounding == "dithered":
+            raise opt.refuse("nonce", nonce, "given where dither is to be subtracted")
+        return self._ready().dequantize(idx, scales, nonce, alphas, dtype)
+
+    def encode_indices(
+        self,
+        idx: Tensor,
+        scales: Tensor,
+        nonce: int | None = None,
+        alphas: Tensor | None = None,
+        *,
+        dtype: npt.DTypeLike = "float32",
+        tag: bytes = b"",
+        like: Tensor | None = None,
+    ) -> bytes:
+        """Codes int16 indices and float32 scales into a frame: the second half of `encode`.
+
+        With ``rounding="dithered"``, `nonce` and `alphas` are needed. `dtype` and `tag` go into the
+        header. `like` is a frame whose header, modes and tables replace codec, nonce, dtype and
+        tag: a frame's own indices, scales and alphas (`qsgd.decode_indices`) then give that frame
+        again, byte for byte.
+        """
+        if nonce is None and like is None and self.rounding == "dithered":
+            raise opt.refuse("nonce", nonce, "given where the frame is dithered")
+        return self._ready().encode_indices(
+            idx, scales, nonce, alphas, dtype, tag, like, self.threads
+        )
+
+
+def _rebuild(cls: type[Codec], options: dict[str, Any], nonce: int) -> Codec:
+    codec = cls(**options)
+    codec._params.nonce = nonce
+    return codec

@@ -1,0 +1,195 @@
+"""Reads and writes .qsgd files: a sequence of frames, each tagged with the tensor's name in UTF-8.
+
+The last step of the path tensor -> norm -> levels -> rounding -> code -> frame -> file. A file may
+be cut or joined at frame borders like any other stream of frames.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy.typing as npt
+
+from qsgd._atomic import atomic_writer
+from qsgd.codec import Codec
+from qsgd.errors import QsgdError
+from qsgd.frames import FrameInfo, decode, inspect, split
+from qsgd.tensorfiles import FileError
+
+MAX_ELEMENTS = 2**31  # of all tensors of a file together: 8 GiB of float32
+FLOATS = frozenset({"float32", "float64", "float16", "bfloat16"})
+
+
+class Entry(NamedTuple):
+    """One frame of a file: the tensor's name, what the header says, and the frame's bytes."""
+
+    name: str
+    info: FrameInfo
+    frame: memoryview
+
+
+def dtype_name(tensor: Any) -> str:
+    """Name of a NumPy or torch tensor's element type, such as "float32" or "bfloat16"."""
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def lossless(codec: Codec) -> Codec:
+    """The codec for tensors that must not be rounded: raw, with `codec`'s checksum and threads."""
+    return Codec(code="raw", checksum=codec.checksum, threads=codec.threads)
+
+
+def save(
+    path: str | os.PathLike[str],
+    tensors: Mapping[str, Any],
+    codec: Codec | None = None,
+    *,
+    raw_below: int = 0,
+) -> int:
+    """Writes tensors to a .qsgd file, all or nothing.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Written under a temporary name in the same folder, flushed, then renamed.
+    tensors : mapping of str to NumPy array, torch tensor, or what `Codec.encode` takes
+        Names become the frames' tags. Tensors that are not float32, float64, float16 or bfloat16
+        are stored exactly, as raw frames.
+    codec : Codec, optional
+        Default: `Codec()`. Its counter gives every tensor a nonce of its own.
+    raw_below : int
+        Float tensors with fewer elements than this are stored exactly, too.
+
+    Returns
+    -------
+    int
+        Bytes written.
+
+    Raises
+    ------
+    QsgdError
+        If a tensor cannot be encoded; the message starts with its name.
+    OSError
+        If writing fails. Whatever was at `path` before is untouched after any error.
+
+    Examples
+    --------
+    >>> save("model.qsgd", {"weight": np.ones((3, 4), np.float32)}, Codec(s=15))
+    """
+    codec = Codec() if codec is None else codec
+    with atomic_writer(path) as file:
+        return sum(file.write(frame) for _, frame in encode_all(tensors, codec, raw_below))
+
+
+def encode_all(
+    tensors: Mapping[str, Any], codec: Codec, raw_below: int = 0
+) -> Iterator[tuple[str, bytes]]:
+    """Yields (name, frame) for every tensor, as `save` writes them."""
+    raw = lossless(codec)
+    for name, tensor in tensors.items():
+        exact = dtype_name(tensor) not in FLOATS or math.prod(tensor.shape) < raw_below
+        try:
+            yield name, (raw if exact else codec).encode(tensor, tag=name.encode())
+        except UnicodeEncodeError:
+            raise FileError(f"{name!r}: the name is not valid Unicode") from None
+        except QsgdError as error:
+            error.args = (f"{name}: {error}", *error.args[1:])
+            raise
+
+
+def entries(buffer: bytes | memoryview) -> list[Entry]:
+    """Cuts the content of a .qsgd file into its frames and reads their headers.
+
+    Parameters
+    ----------
+    buffer : bytes or memoryview
+        The whole content.
+
+    Returns
+    -------
+    list of Entry
+        In the file's order; the frames are views of `buffer`. Payloads are not checked.
+
+    Raises
+    ------
+    QsgdError
+        If a header is damaged or the last frame is cut short.
+    FileError
+        If a tag is not UTF-8, or two frames have the same one.
+    """
+    result: dict[str, Entry] = {}
+    for frame in split(buffer):
+        info = inspect(frame)
+        try:
+            name = info.tag.decode()
+        except UnicodeDecodeError:
+            raise FileError(f"frame {len(result)}: the tag is not UTF-8, so no name") from None
+        if name in result:
+            raise FileError(f"two frames are named {name!r}")
+        result[name] = Entry(name, info, memoryview(frame))
+    return list(result.values())
+
+
+def check_limit(found: list[Entry], max_elements: int | None) -> None:
+    """Refuses a file whose headers ask for more elements in total than `max_elements`."""
+    total = sum(entry.info.elements for entry in found)
+    if max_elements is not None and total > max_elements:
+        raise FileError(
+            f"the headers ask for {total} elements, more than the limit of {max_elements}; "
+            "raise max_elements if you trust the file"
+        )
+
+
+def load(
+    path: str | os.PathLike[str],
+    dtype: npt.DTypeLike | None = None,
+    max_elements: int | None = MAX_ELEMENTS,
+) -> dict[str, npt.NDArray[Any]]:
+    """Reads a .qsgd file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        As `save` wrote it, or any concatenation of frames with distinct UTF-8 tags.
+    dtype : dtype, optional
+        Float type for all float tensors. Default: each frame's own (bfloat16 gives float32).
+    max_elements : int or None
+        Most elements of all tensors together, checked before memory is taken; None: no limit.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Shapes as saved, C-contiguous, in the file's order.
+
+    Raises
+    ------
+    QsgdError
+        If a frame is damaged; the message starts with the tensor's name.
+    FileError
+        If names are not distinct UTF-8, or the limit is passed.
+    OSError
+        If the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        found = entries(file.read())
+    check_limit(found, max_elements)
+    return {entry.name: decode_entry(entry, dtype) for entry in found}
+
+
+def decode_entry(entry: Entry, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
+    """Decodes one frame of a file; `dtype` applies to float tensors only.
+
+    Raises
+    ------
+    QsgdError
+        If the frame is damaged; the message starts with the tensor's name.
+    """
+    wanted = dtype if entry.info.dtype in FLOATS else None
+    try:
+        array: npt.NDArray[Any] = decode(entry.frame, dtype=wanted, max_elements=None)
+    except QsgdError as error:
+        error.args = (f"{entry.name}: {error}", *error.args[1:])
+        raise
+    return array

@@ -1,0 +1,85 @@
+"""`qsgd.torch`: frames to and from torch tensors in CPU memory, bfloat16 included.
+
+torch is imported when this module is, never by `qsgd` itself. CUDA tensors and the hooks for
+DistributedDataParallel and FSDP are not part of this version.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qsgd import _core, frames
+from qsgd.codec import Codec
+from qsgd.errors import QsgdError
+
+try:
+    import torch
+except ImportError as error:
+    raise ImportError("qsgd.torch needs the package 'torch': pip install torch") from error
+
+__all__ = ["decode", "decode_add", "encode"]
+
+
+def _require_cpu(device: torch.device | str) -> None:
+    if torch.device(device).type != "cpu":
+        reason = f"must be 'cpu' in this version, got {str(device)!r}"
+        raise QsgdError(f"device {reason}", status=-12, name="QSGD_ERR_UNSUPPORTED",
+                        parameter="device", reason=reason)  # fmt: skip
+
+
+def encode(
+    tensor: torch.Tensor,
+    *,
+    nonce: int | None = None,
+    tag: bytes = b"",
+    residual: torch.Tensor | None = None,
+    **options: Any,
+) -> bytes:
+    """Encodes a CPU tensor, as `qsgd.encode`; one that requires gradients is taken detached."""
+    return Codec(**options).encode(tensor, nonce, tag, residual)
+
+
+def decode(
+    frame: Any,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    max_elements: int | None = frames.MAX_ELEMENTS,
+    threads: int | None = None,
+) -> torch.Tensor:
+    """Decodes a frame to a new torch tensor.
+
+    Parameters
+    ----------
+    frame : bytes-like
+    device : torch.device or str
+        "cpu"; others raise QsgdError in this version.
+    dtype : torch.dtype, optional
+        A float dtype; by default the frame's, so that bfloat16 frames give torch.bfloat16.
+    max_elements, threads
+        As in `qsgd.decode`.
+
+    Raises
+    ------
+    QsgdError
+        For a bad frame or an unusable argument.
+    """
+    _require_cpu(device)
+    info = _core.frame_info(frame)
+    if max_elements is not None and info["elements"] > max_elements:
+        frames.decode(frame, max_elements=max_elements)  # raises the error that says so
+    wanted = getattr(torch, info["dtype"]) if dtype is None else dtype
+    out = torch.empty(info["shape"], dtype=wanted)
+    frames.decode(frame, out, max_elements=max_elements, threads=threads)
+    return out
+
+
+def decode_add(
+    frame: Any,
+    acc: torch.Tensor,
+    alpha: float = 1.0,
+    atomic: bool = False,
+    threads: int | None = None,
+) -> None:
+    """Adds alpha times the decoded tensor to the float32 CPU tensor `acc`, as `qsgd.decode_add`."""
+    _require_cpu(acc.device)
+    frames.decode_add(frame, acc, alpha, atomic, threads)
