@@ -52,11 +52,10 @@ BODY uint16_t *rans_encode_vector(vu entry, vu rcp, unsigned prob_bits, vu *stat
     vu spill = vu_xor(keep, vu_set1(UINT32_MAX));
     words = vu_push_words(words, x, spill);
     x = vu_select(keep, x, vu_srl(x, 16));
-    vu q = vu_mulhi(x, rcp);
-    vu rest = vu_sub(x, vu_mullo(q, f));
-    q = vu_add(q, vu_andnot(vu_gt31(f, rest), vu_set1(1)));
-    vu rest_of_range = vu_sub(vu_set1(1U << prob_bits), f);
-    *state = vu_add(vu_add(x, start), vu_mullo(q, rest_of_range));
+    vu q = vu_mulhi(x, rcp), rest = vu_sub(x, vu_mullo(q, f));
+    vu short_by_one = vu_andnot(vu_gt31(f, rest), vu_sub(vu_set1(1U << prob_bits), f));
+    vu base = vu_add(vu_add(vu_sll(q, (int)prob_bits), rest), start);
+    *state = vu_add(base, short_by_one);
     return words;
 }
 

@@ -19,8 +19,27 @@ BODY vu token_vector(vu k, const bool direct) {
     return vu_select(vu_gt31(vu_set1(8), magnitude), whole, escaped);
 }
 
+#ifdef W_HALVES
+BODY vh token_zigzag_halves(vh k) {
+    vh minus = vh_sub(vh_set1(0), k);
+    return vh_xor(vh_add(minus, minus), vh_sign(minus));
+}
+
+BODY vh token_unzigzag_halves(vh t) {
+    vh magnitude = vh_srl(vh_add(t, vh_set1(1)), 1);
+    vh even = vh_sub(vh_and(t, vh_set1(1)), vh_set1(1));
+    return vh_sub(vh_xor(magnitude, even), even);
+}
+#endif
+
 BODY void tokens_all(const int16_t *k, size_t n, uint8_t *tokens, const bool direct) {
     size_t i = 0;
+#ifdef W_HALVES
+    for (; direct && i + 2 * W_HALVES <= n; i += 2 * W_HALVES) {
+        vh_store_u8(tokens + i, token_zigzag_halves(vh_load(k + i)),
+                    token_zigzag_halves(vh_load(k + i + W_HALVES)));
+    }
+#endif
     for (; i + W <= n; i += W) vu_store_u8(tokens + i, token_vector(vu_load_i16(k + i), direct));
     if (i == n) return;
     int16_t ks[W] = {0};
@@ -47,6 +66,11 @@ BODY vu token_unzigzag(vu t) {
 
 static void kernel_whole_tokens(const uint8_t *tokens, size_t n, int16_t *k) {
     size_t i = 0;
+#ifdef W_HALVES
+    for (; i + W_HALVES <= n; i += W_HALVES) {
+        vh_store(k + i, token_unzigzag_halves(vh_load_u8(tokens + i)));
+    }
+#endif
     for (; i + W <= n; i += W) vu_store_i16(k + i, token_unzigzag(vu_load_u8(tokens + i)));
     if (i == n) return;
     uint8_t ts[W] = {0};
@@ -71,23 +95,22 @@ static void histogram_any(const uint8_t *tokens, size_t n, uint32_t counts[64]) 
 }
 
 #ifdef W_BYTES
-/* Tokens below 16 by comparison, eight of them at a time in registers. False if others occur. */
+/* Tokens below 16 by comparison, four of them at a time in registers. False if others occur. */
 static bool histogram_small(const uint8_t *tokens, size_t n, uint32_t counts[64]) {
     const size_t block = 255 * W_BYTES; /* lanes count to 255 */
     uint64_t seen = 0;
     memset(counts, 0, 64 * sizeof *counts);
     for (size_t first = 0; first < n; first += block) {
         size_t end = n - first < block ? n : first + block;
-        for (int half = 0; half < 16; half += 8) {
-            vb count[8];
-            for (int t = 0; t < 8; t++) count[t] = vb_set1(0);
+        for (int t = 0; t < 16; t += 4) {
+            vb count[4] = {vb_set1(0), vb_set1(0), vb_set1(0), vb_set1(0)};
             for (size_t i = first; i + W_BYTES <= end; i += W_BYTES) {
                 vb bytes = vb_load(tokens + i);
-                for (int t = 0; t < 8; t++) {
-                    count[t] = vb_count_eq(count[t], bytes, vb_set1((uint8_t)(half + t)));
+                for (int j = 0; j < 4; j++) {
+                    count[j] = vb_count_eq(count[j], bytes, vb_set1((uint8_t)(t + j)));
                 }
             }
-            for (int t = 0; t < 8; t++) counts[half + t] += (uint32_t)vb_sum(count[t]);
+            for (int j = 0; j < 4; j++) counts[t + j] += (uint32_t)vb_sum(count[j]);
         }
         for (size_t i = end - (end - first) % W_BYTES; i < end; i++) counts[tokens[i] & 63]++;
     }

@@ -121,6 +121,29 @@ static inline uint64_t vb_sum(vb a) {
     return (uint64_t)_mm_cvtsi128_si64(t) + (uint64_t)_mm_extract_epi64(t, 1);
 }
 
+#define W_HALVES 16 /* vh: that many 16-bit lanes */
+
+typedef __m256i vh;
+static inline vh vh_load(const int16_t *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+static inline void vh_store(int16_t *p, vh a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
+static inline vh vh_load_u8(const uint8_t *p) {
+    return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+/* 2 W_HALVES lanes, each 0..255, to bytes. */
+static inline void vh_store_u8(uint8_t *p, vh a, vh b) {
+    __m256i bytes = _mm256_permute4x64_epi64(_mm256_packus_epi16(a, b), 0xD8);
+    _mm256_storeu_si256((__m256i *)(void *)p, bytes);
+}
+static inline vh vh_set1(int16_t a) { return _mm256_set1_epi16(a); }
+static inline vh vh_add(vh a, vh b) { return _mm256_add_epi16(a, b); }
+static inline vh vh_sub(vh a, vh b) { return _mm256_sub_epi16(a, b); }
+static inline vh vh_and(vh a, vh b) { return _mm256_and_si256(a, b); }
+static inline vh vh_xor(vh a, vh b) { return _mm256_xor_si256(a, b); }
+static inline vh vh_srl(vh a, int n) { return _mm256_srli_epi16(a, n); }
+static inline vh vh_sign(vh a) { return _mm256_srai_epi16(a, 15); }
+
 /* table[i] for i < 16, from a table of 16 held in registers. */
 typedef struct {
     __m256i low, high;
