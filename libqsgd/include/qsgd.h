@@ -253,7 +253,8 @@ QSGD_API qsgd_status qsgd_encode_options_init(struct qsgd_encode_options *option
 QSGD_API uint64_t qsgd_encode_bound(const struct qsgd_params *params,
                                     const struct qsgd_encode_options *options, uint64_t n);
 
-/* Bytes of scratch that qsgd_encode needs; 0 as above. options->workers counts too. */
+/* Bytes of scratch that qsgd_encode needs; 0 as above. options->workers and whether there is a
+ * residual count too. */
 QSGD_API uint64_t qsgd_encode_workspace(const struct qsgd_params *params,
                                         const struct qsgd_encode_options *options, uint64_t n);
 
@@ -412,7 +413,8 @@ QSGD_API qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t 
 /* Codes given indices and scales (and alphas, if DITHERED) into a frame. The scales must be exact
  * in params->scale. If `like` is not NULL it is a frame whose header, modes and tables are taken
  * over in place of params and options: then a frame's own indices, scales and alphas give back that
- * frame, byte for byte (FORMAT.md section 10). Bound: qsgd_encode_bound, or the size of `like`. */
+ * frame, byte for byte (FORMAT.md section 10). dst: qsgd_encode_bound, or the size of `like`.
+ * Workspace: qsgd_encode_workspace, or qsgd_decode_workspace of `like`. */
 QSGD_API qsgd_status qsgd_encode_indices(
     const struct qsgd_params *params, const struct qsgd_encode_options *options, const void *like,
     uint64_t like_bytes, const int16_t *indices, const float *scales, const uint8_t *alphas,

@@ -206,6 +206,7 @@ static qsgd_status prepare(const struct qsgd_params *params,
                            struct qsgd_error *error) {
     qsgd_status status = params_check(params, error);
     if (status == QSGD_OK) status = params_encode_call(options, n, call, error);
+    if (status == QSGD_OK) status = params_check_dtype(params, &call->options, error);
     if (status != QSGD_OK) return status;
     quantiser_init(q, params, n, call->options.nonce, params->code == QSGD_CODE_RAW);
     return QSGD_OK;
@@ -267,7 +268,7 @@ qsgd_status qsgd_encode(const struct qsgd_params *params, const struct qsgd_enco
     struct encode_job job;
     qsgd_status status = prepare(params, options, n, &call, &job.f.q, error);
     if (status == QSGD_OK) {
-        status = params_check_source(params, &call.options, job.f.q.layout.buckets, error);
+        status = params_check_scales(params, &call.options, job.f.q.layout.buckets, error);
     }
     if (status == QSGD_OK && frame_bytes == NULL) {
         status = error_parameter(error, QSGD_ERR_NULL, "frame_bytes", "frame_bytes is NULL");

@@ -55,8 +55,7 @@ uint64_t frame_write_header(uint8_t *dst, const struct qsgd_params *params,
     dst[16] = (uint8_t)o->dtype;
     dst[17] = (uint8_t)params->code;
     dst[18] = (uint8_t)(raw ? 0 : params->norm | params->rounding << 4);
-    dst[19] =
-        (uint8_t)(raw ? 0 : params->levels | (params->zero ? 0 : 8) | params->scale << 4);
+    dst[19] = (uint8_t)(raw ? 0 : params->levels | (params->zero ? 0 : 8) | params->scale << 4);
     dst[20] = (uint8_t)(o->ndim | (params->chunk_log2 - 10) << 4);
     dst[21] = 1;
     uint8_t *p = dst + 22;

@@ -248,11 +248,9 @@ qsgd_status params_encode_call(const struct qsgd_encode_options *options, uint64
     return QSGD_OK;
 }
 
-qsgd_status params_check_source(const struct qsgd_params *params,
-                                const struct qsgd_encode_options *o, uint64_t buckets,
-                                struct qsgd_error *error) {
-    const int raw = params->code == QSGD_CODE_RAW;
-    if (!raw && !tensor_is_float(o->dtype)) {
+qsgd_status params_check_dtype(const struct qsgd_params *params,
+                               const struct qsgd_encode_options *o, struct qsgd_error *error) {
+    if (params->code != QSGD_CODE_RAW && !tensor_is_float(o->dtype)) {
         return error_parameter(error, QSGD_ERR_DTYPE, "dtype",
                                "only float32, float64, float16 and bfloat16 can be quantised: code "
                                "raw takes the others");
@@ -260,8 +258,16 @@ qsgd_status params_check_source(const struct qsgd_params *params,
     if (o->residual != NULL && o->dtype != QSGD_FLOAT32) {
         return error_parameter(error, QSGD_ERR_DTYPE, "residual", "a residual needs float32 input");
     }
+    return QSGD_OK;
+}
+
+qsgd_status params_check_scales(const struct qsgd_params *params,
+                                const struct qsgd_encode_options *o, uint64_t buckets,
+                                struct qsgd_error *error) {
     if (o->scales == NULL) return QSGD_OK;
-    if (raw) return COMBINATION("scales", "raw frames have no scales");
+    if (params->code == QSGD_CODE_RAW) {
+        return COMBINATION("scales", "raw frames have no scales");
+    }
     if (params->rounding == QSGD_ROUND_TOPK) {
         return COMBINATION("scales", "topk computes its own scales");
     }

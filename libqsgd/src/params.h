@@ -26,8 +26,12 @@ qsgd_status params_encode_call(const struct qsgd_encode_options *options, uint64
 /* Elements of a shape; 0 if a dimension or the product passes 2^47, unless a dimension is 0. */
 int shape_product(const uint64_t *shape, uint32_t ndim, uint64_t *product);
 
-/* What dtype, residual and scales ask of the parameters. */
-qsgd_status params_check_source(const struct qsgd_params *params,
+/* Element type and residual go with the parameters. */
+qsgd_status params_check_dtype(const struct qsgd_params *params,
+                               const struct qsgd_encode_options *options, struct qsgd_error *error);
+
+/* The caller's scales, if there are any, go with the parameters. */
+qsgd_status params_check_scales(const struct qsgd_params *params,
                                 const struct qsgd_encode_options *options, uint64_t buckets,
                                 struct qsgd_error *error);
 

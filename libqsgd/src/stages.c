@@ -57,10 +57,11 @@ qsgd_status qsgd_quantize(const struct qsgd_params *params,
     qsgd_status status = params_check(params, error);
     if (status == QSGD_OK) status = forward_not_raw(params, error);
     if (status == QSGD_OK) status = params_encode_call(options, n, &call, error);
+    if (status == QSGD_OK) status = params_check_dtype(params, &call.options, error);
     if (status != QSGD_OK) return status;
     const struct qsgd_encode_options *o = &call.options;
     quantiser_init(&job.f.q, params, n, o->nonce, false);
-    status = params_check_source(params, o, job.f.q.layout.buckets, error);
+    status = params_check_scales(params, o, job.f.q.layout.buckets, error);
     if (status != QSGD_OK) return status;
     if (n > 0 && (src == NULL || indices == NULL || scales == NULL)) {
         return error_parameter(error, QSGD_ERR_NULL, src == NULL ? "src" : "indices",
