@@ -106,7 +106,8 @@ qsgd_status chunk_read(const struct code_chunk *chunk, const struct chunk_form *
 
 const char *chunk_reason(qsgd_status status) {
     switch (status) {
-    case QSGD_ERR_CHUNK: return "a chunk's mode is unknown, not the code's, or missing";
+    case QSGD_ERR_CHUNK:
+        return "a chunk's mode is unknown or not the code's, or its length is wrong";
     case QSGD_ERR_CODE_TABLE: return "a chunk's table is malformed or cut short";
     case QSGD_ERR_STREAM: return "a chunk's symbols are malformed, run out, or name no level";
     case QSGD_ERR_PADDING: return "a chunk has bits or bytes left over that are not zero padding";

@@ -267,6 +267,7 @@ qsgd_status qsgd_encode(const struct qsgd_params *params, const struct qsgd_enco
     struct encode_call call;
     struct encode_job job;
     qsgd_status status = prepare(params, options, n, &call, &job.f.q, error);
+    if (status == QSGD_OK) status = params_check_tag(&call.options, error);
     if (status == QSGD_OK) {
         status = params_check_scales(params, &call.options, job.f.q.layout.buckets, error);
     }

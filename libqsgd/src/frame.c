@@ -311,6 +311,9 @@ qsgd_status frame_parse_header(struct frame *f, const uint8_t *bytes, uint64_t s
     if (info->header_bytes < 26) {
         return AT(QSGD_ERR_HEADER, 6, "a header has at least 26 bytes");
     }
+    if (info->frame_bytes < info->header_bytes) { /* more bytes would never help */
+        return AT(QSGD_ERR_HEADER, 8, "the frame's size is less than its header's");
+    }
     if (size < info->header_bytes) {
         return AT(QSGD_ERR_NEED_MORE, size, "the header is cut short");
     }

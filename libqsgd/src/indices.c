@@ -105,6 +105,7 @@ static qsgd_status encode_indices_new(const struct qsgd_params *params,
                                  "auto chooses from the tensor: name a code");
     }
     if (status == QSGD_OK) status = params_encode_call(options, n, &call, error);
+    if (status == QSGD_OK) status = params_check_tag(&call.options, error);
     if (status == QSGD_OK && !tensor_is_float(call.options.dtype)) {
         status = error_parameter(error, QSGD_ERR_DTYPE, "dtype", "indices stand for float types");
     }

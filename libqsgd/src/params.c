@@ -221,9 +221,6 @@ qsgd_status params_encode_call(const struct qsgd_encode_options *options, uint64
     if (o->tag_bytes > QSGD_MAX_TAG) {
         return PARAM("tag_bytes", "a tag has at most 16384 bytes");
     }
-    if (o->tag_bytes > 0 && o->tag == NULL) {
-        return error_parameter(error, QSGD_ERR_NULL, "tag", "tag is NULL but tag_bytes is not 0");
-    }
     if (o->ndim == UINT32_MAX) {
         o->ndim = 1;
         call->shape[0] = n;
@@ -259,6 +256,11 @@ qsgd_status params_check_dtype(const struct qsgd_params *params,
         return error_parameter(error, QSGD_ERR_DTYPE, "residual", "a residual needs float32 input");
     }
     return QSGD_OK;
+}
+
+qsgd_status params_check_tag(const struct qsgd_encode_options *o, struct qsgd_error *error) {
+    if (o->tag_bytes == 0 || o->tag != NULL) return QSGD_OK;
+    return error_parameter(error, QSGD_ERR_NULL, "tag", "tag is NULL but tag_bytes is not 0");
 }
 
 qsgd_status params_check_scales(const struct qsgd_params *params,

@@ -30,6 +30,9 @@ int shape_product(const uint64_t *shape, uint32_t ndim, uint64_t *product);
 qsgd_status params_check_dtype(const struct qsgd_params *params,
                                const struct qsgd_encode_options *options, struct qsgd_error *error);
 
+/* The tag is there; size queries count its bytes alone. */
+qsgd_status params_check_tag(const struct qsgd_encode_options *options, struct qsgd_error *error);
+
 /* The caller's scales, if there are any, go with the parameters. */
 qsgd_status params_check_scales(const struct qsgd_params *params,
                                 const struct qsgd_encode_options *options, uint64_t buckets,

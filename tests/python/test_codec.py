@@ -189,6 +189,15 @@ def test_encode_into_writes_the_same_frame_within_the_bound() -> None:
     assert out[:n] == codec.encode(X, nonce=4)
 
 
+def test_bound_counts_the_tag() -> None:
+    codec = Codec(seed=1)
+    tag = b"layer.weight" * 100
+    out = bytearray(codec.bound(X.size, tag=tag))
+    assert len(out) >= codec.bound(X.size) + len(tag)
+    n = codec.encode_into(X, out, nonce=4, tag=tag)
+    assert out[:n] == codec.encode(X, nonce=4, tag=tag)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_threads_do_not_change_bytes_or_values(threads: int) -> None:
     x = np.resize(X, 300_001).astype(np.float32)
