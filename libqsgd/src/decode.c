@@ -102,16 +102,21 @@ static qsgd_status check_length(const struct decode_call *call, uint64_t n) {
                            "the output's number of elements is not the frame's");
 }
 
-static qsgd_status decode_to(struct decode_call *call, const void *frame, uint64_t size, uint64_t n,
+/* Points the sink at all n elements of dst, after every check that needs no payload. */
+static qsgd_status open_sink(struct decode_call *call, const void *frame, uint64_t size, uint64_t n,
                              void *dst, void *workspace, uint64_t workspace_bytes) {
     qsgd_status status = check_length(call, n);
+    if (status != QSGD_OK) return status;
     call->from = 0;
     call->to = n;
     call->sink.data = dst;
     call->sink.origin = 0;
-    if (status == QSGD_OK) {
-        status = check_sink(call, frame, size, dst, workspace, workspace_bytes);
-    }
+    return check_sink(call, frame, size, dst, workspace, workspace_bytes);
+}
+
+static qsgd_status decode_to(struct decode_call *call, const void *frame, uint64_t size, uint64_t n,
+                             void *dst, void *workspace, uint64_t workspace_bytes) {
+    qsgd_status status = open_sink(call, frame, size, n, dst, workspace, workspace_bytes);
     if (status == QSGD_OK) status = decode_verify(call);
     if (status == QSGD_OK) status = decode_run(call, task_write);
     return status;
@@ -142,16 +147,14 @@ qsgd_status qsgd_decode_add(const void *frame, uint64_t size,
 
 /* All frames are checked before the first write; with one deep flag, they are atomic together. */
 static qsgd_status verify_one(const void *frame, uint64_t size,
-                              const struct qsgd_decode_options *options, const float *out,
-                              uint64_t n, void *workspace, uint64_t workspace_bytes,
-                              struct qsgd_error *error) {
+                              const struct qsgd_decode_options *options, float *out, uint64_t n,
+                              void *workspace, uint64_t workspace_bytes, struct qsgd_error *error) {
     struct decode_call call;
     qsgd_status status =
         decode_open(&call, frame, size, options, workspace, workspace_bytes, error);
-    if (status == QSGD_OK) status = check_length(&call, n);
-    if (status == QSGD_OK && work_overlap(out, 4 * n, frame, size)) {
-        status = error_parameter(error, QSGD_ERR_OVERLAP, "out", "a frame and out overlap");
-    }
+    if (status != QSGD_OK) return status;
+    call.sink = (struct sink){.dtype = QSGD_FLOAT32, .add = true};
+    status = open_sink(&call, frame, size, n, out, workspace, workspace_bytes);
     if (status == QSGD_OK) status = decode_verify(&call);
     return status;
 }

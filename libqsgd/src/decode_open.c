@@ -100,6 +100,10 @@ qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t si
                                "the workspace must be 64-byte aligned and hold "
                                "qsgd_decode_workspace bytes");
     }
+    if (work_overlap(frame, size, workspace, workspace_bytes)) { /* before it is written */
+        return error_parameter(error, QSGD_ERR_OVERLAP, "workspace",
+                               "frame, dst and workspace must not overlap");
+    }
     arena = (struct arena){workspace, 0};
     carve(call, &arena);
     call->first = 0;

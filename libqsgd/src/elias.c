@@ -4,23 +4,8 @@
  * written and read in parts. */
 #include "elias.h"
 
-/* Fills *error, if given, and returns status. */
-static qsgd_status fail(struct qsgd_error *error, qsgd_status status, const char *parameter,
-                        const char *reason) {
-    if (error != NULL) {
-        error->status = status;
-        error->offset = error->element = error->bucket = UINT64_MAX;
-        error->parameter = parameter;
-        error->reason = reason;
-    }
-    return status;
-}
-
-static bool overlap(const void *a, uint64_t a_bytes, const void *b, uint64_t b_bytes) {
-    uintptr_t from = (uintptr_t)a, other = (uintptr_t)b;
-    if (a_bytes == 0 || b_bytes == 0) return false;
-    return from < other ? other - from < a_bytes : from - other < b_bytes;
-}
+#include "error.h"
+#include "work.h"
 
 static bool error_usable(const struct qsgd_error *error) {
     return error == NULL || error->struct_size == sizeof *error;
@@ -31,8 +16,8 @@ static bool kind_known(int32_t elias) {
 }
 
 static qsgd_status bad_kind(struct qsgd_error *error) {
-    return fail(error, QSGD_ERR_PARAM, "elias",
-                "elias must be QSGD_ELIAS_GAMMA, QSGD_ELIAS_DELTA or QSGD_ELIAS_OMEGA");
+    return error_parameter(error, QSGD_ERR_PARAM, "elias",
+                           "elias must be QSGD_ELIAS_GAMMA, QSGD_ELIAS_DELTA or QSGD_ELIAS_OMEGA");
 }
 
 /* ---- encode --------------------------------------------------------------------------------- */
@@ -84,14 +69,15 @@ qsgd_status qsgd_elias_encode(int32_t elias, const uint64_t *values, uint64_t co
                               uint64_t dst_bytes, uint64_t *bits, struct qsgd_error *error) {
     if (!error_usable(error)) return QSGD_ERR_STRUCT_SIZE;
     if (!kind_known(elias)) return bad_kind(error);
-    if (bits == NULL) return fail(error, QSGD_ERR_NULL, "bits", "bits must not be NULL");
+    if (bits == NULL) return error_parameter(error, QSGD_ERR_NULL, "bits", "bits must not be NULL");
     if (values == NULL && count > 0) {
-        return fail(error, QSGD_ERR_NULL, "values", "values must not be NULL if count is not 0");
+        return error_parameter(error, QSGD_ERR_NULL, "values",
+                               "values must not be NULL if count is not 0");
     }
     uint64_t total = 0;
     for (uint64_t i = 0; i < count; i++) {
         if (values[i] == 0) {
-            fail(error, QSGD_ERR_INDEX, "values", "Elias codes have no codeword for 0");
+            error_parameter(error, QSGD_ERR_INDEX, "values", "Elias codes have no codeword for 0");
             if (error != NULL) error->element = i;
             return QSGD_ERR_INDEX;
         }
@@ -100,11 +86,13 @@ qsgd_status qsgd_elias_encode(int32_t elias, const uint64_t *values, uint64_t co
     if (dst != NULL) {
         uint64_t bytes = (total + 7) / 8;
         if (dst_bytes < bytes) {
-            return fail(error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
-                        "dst must hold the bits, rounded up to bytes; ask with dst NULL");
+            return error_parameter(
+                error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
+                "dst must hold the bits, rounded up to bytes; ask with dst NULL");
         }
-        if (overlap(values, count * sizeof *values, dst, bytes)) {
-            return fail(error, QSGD_ERR_OVERLAP, "dst", "values and dst must not overlap");
+        if (work_overlap(values, count * sizeof *values, dst, bytes)) {
+            return error_parameter(error, QSGD_ERR_OVERLAP, "dst",
+                                   "values and dst must not overlap");
         }
         struct msb_writer w;
         msb_write_init(&w, dst, (uint8_t *)dst + bytes);
@@ -167,16 +155,19 @@ qsgd_status qsgd_elias_decode(int32_t elias, const void *src, uint64_t bits, uin
     uint64_t bytes = bits / 8 + (bits % 8 != 0 ? 1 : 0);
     if (!error_usable(error)) return QSGD_ERR_STRUCT_SIZE;
     if (!kind_known(elias)) return bad_kind(error);
-    if (used == NULL) return fail(error, QSGD_ERR_NULL, "used", "used must not be NULL");
+    if (used == NULL) return error_parameter(error, QSGD_ERR_NULL, "used", "used must not be NULL");
     if (src == NULL && bits > 0) {
-        return fail(error, QSGD_ERR_NULL, "src", "src must not be NULL if bits is not 0");
+        return error_parameter(error, QSGD_ERR_NULL, "src",
+                               "src must not be NULL if bits is not 0");
     }
     if (values == NULL && count > 0) {
-        return fail(error, QSGD_ERR_NULL, "values", "values must not be NULL if count is not 0");
+        return error_parameter(error, QSGD_ERR_NULL, "values",
+                               "values must not be NULL if count is not 0");
     }
     bool wraps = count > UINT64_MAX / sizeof *values;
-    if (wraps || overlap(src, bytes, values, count * sizeof *values)) {
-        return fail(error, QSGD_ERR_OVERLAP, "values", "src and values must not overlap");
+    if (wraps || work_overlap(src, bytes, values, count * sizeof *values)) {
+        return error_parameter(error, QSGD_ERR_OVERLAP, "values",
+                               "src and values must not overlap");
     }
     static const uint8_t nothing = 0;
     const uint8_t *first = src != NULL ? src : &nothing;
@@ -187,9 +178,8 @@ qsgd_status qsgd_elias_decode(int32_t elias, const void *src, uint64_t bits, uin
         values[i] = read_codeword(elias, &r);
         uint64_t next = r.overrun ? UINT64_MAX : position(&r, first);
         if (values[i] == 0 || next > bits) {
-            fail(error, QSGD_ERR_STREAM, NULL,
-                 "the bits run out within a codeword, or its value passes 2^64 - 1");
-            if (error != NULL) error->offset = at / 8;
+            error_offset(error, QSGD_ERR_STREAM, at / 8,
+                         "the bits run out within a codeword, or its value passes 2^64 - 1");
             if (error != NULL) error->element = i;
             return QSGD_ERR_STREAM;
         }

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "fpenv.h"
 #include "tensor.h"
 
 static size_t aligned(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
@@ -72,12 +73,14 @@ void quantiser_init(struct quantiser *q, const struct qsgd_params *params, uint6
                                 {(uint32_t)nonce, (uint32_t)(nonce >> 32)}};
     q->kernels = kernels_current();
     if (raw) return;
+    fpenv env = fpenv_enter(); /* gaps and reciprocals are rounded */
     levels_build(&q->levels, params);
     if (params->levels == QSGD_LEVELS_SIGNED) {
         build_signed(q);
     } else if (levels_is_table(&q->levels)) {
         build_mirrored(q);
     }
+    fpenv_leave(env);
 }
 
 const float *source_read(const struct source *source, uint64_t first, uint64_t len, float *to) {
@@ -344,11 +347,15 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
 uint64_t quantise_first_nonfinite(const struct quantiser *q, const struct source *source,
                                   uint64_t bucket) {
     uint64_t first = bucket * q->layout.bucket;
-    uint64_t end = first + layout_bucket_len(&q->layout, bucket);
+    uint64_t end = first + layout_bucket_len(&q->layout, bucket), found = first;
+    fpenv env = fpenv_enter(); /* a residual is added, or float64 rounded */
     for (uint64_t i = first; i < end; i++) {
         float x;
         memcpy(&x, source_read(source, i, 1, &x), sizeof x);
-        if ((scale_bits(x) & 0x7FFFFFFF) >= SCALE_INF_BITS) return i;
+        if ((scale_bits(x) & 0x7FFFFFFF) < SCALE_INF_BITS) continue;
+        found = i;
+        break;
     }
-    return first;
+    fpenv_leave(env);
+    return found;
 }

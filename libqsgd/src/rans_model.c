@@ -59,6 +59,7 @@ static void count_bins(const struct code_chunk *chunk, const int16_t *k, const u
 static unsigned compact_bins(const uint8_t *bins, size_t groups, struct cluster *c) {
     bool used[BINS] = {false};
     unsigned classes = 0;
+    memset(c->of_bin, 0, sizeof c->of_bin); /* merge moves those of bins that do not occur, too */
     for (size_t g = 0; g < groups; g++) used[bins[g]] = true;
     for (unsigned b = 0; b < BINS; b++) {
         if (!used[b]) continue;

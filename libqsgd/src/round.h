@@ -163,6 +163,23 @@ BODY vf value_vector(const struct value_bucket *bucket, vu k, vu noise) {
     return vf_mul(h, vf_set1(bucket->unit));
 }
 
+/* The same for one element: a frame of tiny buckets never fills a vector, and moving two bytes in
+ * and out of one costs more than the arithmetic. */
+BODY float value_one(const struct value_bucket *bucket, int32_t k, uint32_t noise) {
+    float c = 0.0F;
+    if (bucket->damping != 0) {
+        c = (float)((int32_t)(2 * noise - 65535) * bucket->damping) * 0x1p-24F;
+    }
+    if (bucket->table != NULL) {
+        float v = bucket->table[k] * bucket->unit;
+        return bucket->damping == 0 ? v : v + c * bucket->dither_unit;
+    }
+    float h = (float)k;
+    if (bucket->half != 0) h = k < 0 ? h + 0.5F : h - 0.5F;
+    if (bucket->damping != 0) h = h + c;
+    return h * bucket->unit;
+}
+
 BODY void values_all(const struct value_bucket *bucket, const int16_t *k, const uint16_t *noise,
                      size_t n, const bool add, float alpha, float *out) {
     const vu none = vu_set1(0);
@@ -173,18 +190,14 @@ BODY void values_all(const struct value_bucket *bucket, const int16_t *k, const 
         if (add) v = vf_add(vf_load(out + i), vf_mul(v, vf_set1(alpha)));
         vf_store(out + i, v);
     }
-    if (i == n) return;
-    int16_t ks[W] = {0};
-    uint16_t ns[W] = {0};
-    float vs[W];
-    memcpy(ks, k + i, (n - i) * sizeof *k);
-    if (bucket->damping != 0) memcpy(ns, noise + i, (n - i) * sizeof *noise);
-    vf_store(vs, value_vector(bucket, vu_load_i16(ks), vu_load_u16(ns)));
-    for (size_t l = 0; l < n - i; l++) {
-        float v = vs[l], old;
-        memcpy(&old, out + i + l, sizeof old);
-        if (add) v = old + v * alpha;
-        memcpy(out + i + l, &v, sizeof v);
+    for (; i < n; i++) {
+        float v = value_one(bucket, k[i], bucket->damping != 0 ? noise[i] : 0);
+        if (add) {
+            float old;
+            memcpy(&old, out + i, sizeof old);
+            v = old + v * alpha;
+        }
+        memcpy(out + i, &v, sizeof v);
     }
 }
 

@@ -83,7 +83,8 @@ static void walk(const struct quantiser *q, uint64_t from, uint64_t to,
                  const struct scale_array *scales, uint8_t alpha, uint16_t *noise, run_function run,
                  void *context) {
     const struct layout *l = &q->layout;
-    uint64_t block = 0, block_end = 0, bucket = UINT64_MAX;
+    uint64_t block = 0, block_end = 0;
+    uint64_t bucket = from / l->bucket, bucket_end = 0; /* bucket: the next one */
     float scale = 0;
     for (uint64_t i = from; i < to;) {
         if (i >= block_end) {
@@ -92,11 +93,11 @@ static void walk(const struct quantiser *q, uint64_t from, uint64_t to,
             size_t tiles = (size_t)div_up(block_end - block, NOISE_TILE);
             if (alpha != 0) q->kernels->noise(&q->key, block, tiles * NOISE_TILE, noise);
         }
-        if (i / l->bucket != bucket) {
-            bucket = i / l->bucket;
-            scale = scale_get(scales, bucket);
+        if (i >= bucket_end) {
+            scale = scale_get(scales, bucket++);
+            bucket_end = bucket * l->bucket;
         }
-        uint64_t stop = min_u64(block_end, (bucket + 1) * l->bucket);
+        uint64_t stop = min_u64(block_end, bucket_end);
         run(context, q, scale, noise + (i - block), i, (size_t)(stop - i));
         i = stop;
     }

@@ -302,7 +302,8 @@ def elias_decode(
     """Decodes `count` integers from the first `nbits` bits of `buffer` (None: from all).
 
     Returns a (count,) uint64 array. Raises QsgdError if the bits run out or a value passes
-    2^64 - 1; ``offset`` is the byte where that codeword starts.
+    2^64 - 1 (``offset`` is the byte where that codeword starts), and at once if `count` is more
+    than the number of bits.
     """
     return _core.elias_decode(buffer, count, opt.choice("code", code, opt.ELIAS), nbits)
 

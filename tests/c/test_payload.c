@@ -8,7 +8,7 @@
 
 struct payload {
     int32_t code;
-    uint32_t s;    /* uniform levels; 0: open ones */
+    uint32_t s; /* uniform levels; 0: open ones */
     const char *hex;
     qsgd_status status;
     uint64_t offset; /* from the payload's first byte, or DEEP; 0 for OK */
@@ -90,14 +90,14 @@ static const struct payload payloads[] = {
     {QSGD_CODE_RICE_SPARSE, 7, "0005", QSGD_ERR_PADDING, DEEP},
     {QSGD_CODE_RICE_SPARSE, 7, "000400", QSGD_ERR_PADDING, DEEP},
     {QSGD_CODE_RICE_SPARSE, 7, "0000", QSGD_ERR_STREAM, DEEP},
-    {QSGD_CODE_RICE_SPARSE, 7, "000250", QSGD_OK, 0},             /* one: gap 1, +1 */
+    {QSGD_CODE_RICE_SPARSE, 7, "000250", QSGD_OK, 0},            /* one: gap 1, +1 */
     {QSGD_CODE_RICE_SPARSE, 7, "000380", QSGD_ERR_STREAM, DEEP}, /* count 5 */
     {QSGD_CODE_RICE_SPARSE, 7, "000205", QSGD_ERR_STREAM, DEEP}, /* gap 5 */
     {QSGD_CODE_RICE_SPARSE, 7, "000241", QSGD_ERR_STREAM, DEEP}, /* runs out in its magnitude */
     /* huffman: A - 1 and lengths (tokens 0 and 1 of one bit), lengths of segments, words */
     {QSGD_CODE_HUFFMAN, 7, "004104010150", QSGD_OK, 0},
-    {QSGD_CODE_HUFFMAN, 7, "007F", QSGD_ERR_CODE_TABLE, 1},         /* 64 tokens */
-    {QSGD_CODE_HUFFMAN, 7, "0041", QSGD_ERR_CODE_TABLE, 1},         /* cut short */
+    {QSGD_CODE_HUFFMAN, 7, "007F", QSGD_ERR_CODE_TABLE, 1}, /* 64 tokens */
+    {QSGD_CODE_HUFFMAN, 7, "0041", QSGD_ERR_CODE_TABLE, 1}, /* cut short */
     {QSGD_CODE_HUFFMAN, 7, "00", QSGD_ERR_CODE_TABLE, 1},
     {QSGD_CODE_HUFFMAN, 7, "004100010150", QSGD_ERR_CODE_TABLE, 1}, /* last length 0 */
     {QSGD_CODE_HUFFMAN, 7, "008108010150", QSGD_ERR_CODE_TABLE, 1}, /* incomplete: 2, 2 */
@@ -114,10 +114,10 @@ static const struct payload payloads[] = {
     {QSGD_CODE_HUFFMAN, 7, "0041040100", QSGD_ERR_STREAM, DEEP},
     {QSGD_CODE_HUFFMAN, 7, "00010401010000", QSGD_ERR_PADDING, 6}, /* token 1 alone, and a byte */
     {QSGD_CODE_HUFFMAN, 7, "000104010100", QSGD_OK, 0},
-    {QSGD_CODE_HUFFMAN, 7, "000104010180", QSGD_ERR_STREAM, DEEP}, /* the word it has not */
+    {QSGD_CODE_HUFFMAN, 7, "000104010180", QSGD_ERR_STREAM, DEEP},   /* the word it has not */
     {QSGD_CODE_HUFFMAN, 1, "00024000010100", QSGD_OK, 0},            /* token 2 alone: -1 */
     {QSGD_CODE_HUFFMAN, 1, "004300040101F0", QSGD_ERR_STREAM, DEEP}, /* token 3 names nothing */
-    {QSGD_CODE_HUFFMAN, 1, "00430004010100", QSGD_OK, 0},          /* but need not occur */
+    {QSGD_CODE_HUFFMAN, 1, "00430004010100", QSGD_OK, 0},            /* but need not occur */
     {QSGD_CODE_HUFFMAN, 16, "0041040101505A", QSGD_ERR_PADDING, DEEP},
     /* rans: one lane, P = 12, tokens 0 and 1 of 2048 each; four of token 0 make the state 2^20 */
     {QSGD_CODE_RANS, 7, "0018010000000000", QSGD_ERR_CODE_TABLE, 1}, /* f of the last is 0 */
@@ -138,8 +138,8 @@ static const struct payload payloads[] = {
     {QSGD_CODE_RANS, 7, "001801C00001001000", QSGD_ERR_STREAM, DEEP},  /* ends at 2^16 + 1 */
     {QSGD_CODE_RANS, 7, "001801C000000010000000", QSGD_ERR_PADDING, DEEP}, /* a word is left */
     {QSGD_CODE_RANS, 7, "001801C0000000100000", QSGD_ERR_PADDING, 5},
-    {QSGD_CODE_RANS, 7, "003801C0", QSGD_ERR_CODE_TABLE, 1},           /* two classes, a table */
-    {QSGD_CODE_RANS, 16, "001801C0000000001000", QSGD_OK, 0},          /* a count of words */
+    {QSGD_CODE_RANS, 7, "003801C0", QSGD_ERR_CODE_TABLE, 1},  /* two classes, a table */
+    {QSGD_CODE_RANS, 16, "001801C0000000001000", QSGD_OK, 0}, /* a count of words */
     {QSGD_CODE_RANS, 16, "001801C0000100001000", QSGD_ERR_STREAM, 5},
     {QSGD_CODE_RANS, 16, "001801C000800000001000", QSGD_ERR_CODE_TABLE, 5},
     {QSGD_CODE_RANS, 16, "001801C000", QSGD_ERR_CODE_TABLE, 5},
@@ -201,9 +201,9 @@ static void rans_classes_are_checked(void) {
         bytes[1] = 1U << 5 | 3U << 3;
         lsb_write_init(&w, bytes + 2, bytes + sizeof bytes);
         for (int table = 0; table < 2; table++) lsb_write(&w, 1 | 12U << 12, 19);
-        if (fault == 0) lsb_write(&w, 1, 1);          /* class 0: class 1 has no group */
-        if (fault == 1) lsb_write(&w, 2, 3);          /* class 1: class 0 has no group */
-        if (fault == 2) lsb_write(&w, 6, 3);          /* class -1 */
+        if (fault == 0) lsb_write(&w, 1, 1);           /* class 0: class 1 has no group */
+        if (fault == 1) lsb_write(&w, 2, 3);           /* class 1: class 0 has no group */
+        if (fault == 2) lsb_write(&w, 6, 3);           /* class -1 */
         if (fault == 3) lsb_write(&w, 4 | 0U << 3, 5); /* class 2 */
         uint8_t *end = lsb_write_end(&w);
         store_le32(end, 1U << 20);

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import isfinite, prod
 
 import numpy as np
+
 from reference_bits import Array, crc32c, read_varint, refuse, varint
 from reference_codes import CODES
 from reference_levels import Cuts, Params, cut

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+
 from reference_bits import Array
 from reference_levels import Cuts, Grid, Params, grid, range_factor
 

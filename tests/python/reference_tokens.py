@@ -9,6 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+
 from reference_bits import (
     Array,
     BitReader,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 import qsgd
 from qsgd import _atomic, cli, cli_codec, cli_files
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 import qsgd
 from qsgd import bench, cli, demo, plots
 from qsgd.tensorfiles import EndingError, MissingPackageError

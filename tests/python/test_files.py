@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import qsgd
 from qsgd import _atomic, files
 from qsgd.tensorfiles import FileError

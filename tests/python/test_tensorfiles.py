@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from qsgd import tensorfiles
 from qsgd._safetensors import SafetensorsError, read_safetensors
 from qsgd.tensorfiles import Decoded, EndingError, FileError, MissingPackageError

@@ -8,9 +8,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import qsgd
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
+
+import qsgd
 from qsgd import testing
 from qsgd.testing import codecs, damaged_frames, frames, tensors
 

@@ -1,0 +1,246 @@
+/* What the tests of whole frames share: reproducible tensors, one scheme per code and kind of
+ * level, frames in memory of exactly their size (so that the sanitizer sees every over-read), and
+ * the repair of checksums after deliberate damage (FORMAT.md sections 2 and 3). */
+#ifndef QSGD_TESTS_SUPPORT_H
+#define QSGD_TESTS_SUPPORT_H
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bits.h"
+#include "check.h"
+#include "crc32c.h"
+#include "qsgd.h"
+
+/* ---- noise and tensors ---------------------------------------------------------------------- */
+
+static inline uint64_t random_u64(uint64_t *state) { /* xorshift64*; state is not 0 */
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    return *state * 0x2545F4914F6CDD1DU;
+}
+
+static inline uint64_t random_below(uint64_t *state, uint64_t bound) {
+    return (random_u64(state) >> 16) % bound;
+}
+
+/* Roughly Gaussian, standard deviation 1. */
+static inline float random_float(uint64_t *state) {
+    float sum = 0;
+    for (int i = 0; i < 12; i++) sum += (float)(random_u64(state) >> 40) * 0x1p-24F;
+    return sum - 6.0F;
+}
+
+/* Runs of 256 of different magnitude, so that rANS finds classes; exact zeros among them. */
+static inline void fill_tensor(float *x, size_t n, uint64_t seed) {
+    uint64_t state = seed * 2 + 1;
+    for (size_t i = 0; i < n; i++) {
+        float size = i / 256 % 3 == 0 ? 1.0F : (i / 256 % 3 == 1 ? 0.05F : 0.3F);
+        x[i] = random_below(&state, 8) == 0 ? 0.0F : size * random_float(&state);
+    }
+}
+
+static inline void *aligned_bytes(uint64_t bytes) {
+    return aligned_alloc(64, (size_t)(bytes + 64) / 64 * 64);
+}
+
+/* Philox4x32 with 7 rounds, c in place (FORMAT.md section 6.1). */
+static inline void philox(uint32_t k0, uint32_t k1, uint32_t c[4]) {
+    for (int round = 0; round < 7; round++) {
+        uint64_t a = (uint64_t)c[0] * 0xD2511F53U, b = (uint64_t)c[2] * 0xCD9E8D57U;
+        uint32_t next[4] = {(uint32_t)(b >> 32) ^ c[1] ^ k0, (uint32_t)b,
+                            (uint32_t)(a >> 32) ^ c[3] ^ k1, (uint32_t)a};
+        memcpy(c, next, sizeof next);
+        k0 += 0x9E3779B9U;
+        k1 += 0xBB67AE85U;
+    }
+}
+
+/* ---- schemes -------------------------------------------------------------------------------- */
+
+static const float mirrored_table[3] = {0.125F, 0.4F, 1.0F};
+static const float signed_table[6] = {-1.0F, -0.5F, -0.1F, 0.0F, 0.25F, 1.0F};
+
+/* One codec: fields that differ from qsgd_params_init. */
+struct scheme {
+    int32_t code, levels;
+    uint32_t s;
+    int32_t zero, rounding, norm;
+};
+
+static const struct scheme schemes[] = {
+    {QSGD_CODE_RAW, 0, 7, 1, 0, 0},
+    {QSGD_CODE_FIXED, QSGD_LEVELS_UNIFORM, 7, 1, QSGD_ROUND_STOCHASTIC, QSGD_NORM_MAX},
+    {QSGD_CODE_FIXED, QSGD_LEVELS_UNIFORM, 1, 0, QSGD_ROUND_NEAREST, QSGD_NORM_MEAN},
+    {QSGD_CODE_FIXED, QSGD_LEVELS_OPEN, 7, 1, QSGD_ROUND_STOCHASTIC, QSGD_NORM_RMS},
+    {QSGD_CODE_FIXED, QSGD_LEVELS_SIGNED, 7, 1, QSGD_ROUND_DITHERED, QSGD_NORM_MAX},
+    {QSGD_CODE_ELIAS_GAMMA, QSGD_LEVELS_UNIFORM, 7, 1, QSGD_ROUND_STOCHASTIC, QSGD_NORM_L2},
+    {QSGD_CODE_ELIAS_GAMMA, QSGD_LEVELS_TABLE, 7, 0, QSGD_ROUND_DITHERED, QSGD_NORM_MAX},
+    {QSGD_CODE_ELIAS_DELTA, QSGD_LEVELS_UNIFORM, 200, 0, QSGD_ROUND_STOCHASTIC, QSGD_NORM_MAX},
+    {QSGD_CODE_ELIAS_OMEGA, QSGD_LEVELS_SIGNED, 7, 1, QSGD_ROUND_STOCHASTIC, QSGD_NORM_MAX},
+    {QSGD_CODE_ELIAS_GAMMA_SPARSE, QSGD_LEVELS_EXPONENTIAL, 4, 1, QSGD_ROUND_STOCHASTIC,
+     QSGD_NORM_L2},
+    {QSGD_CODE_ELIAS_DELTA_SPARSE, QSGD_LEVELS_UNIFORM, 40, 1, QSGD_ROUND_STOCHASTIC, QSGD_NORM_L2},
+    {QSGD_CODE_ELIAS_OMEGA_SPARSE, QSGD_LEVELS_TABLE, 7, 1, QSGD_ROUND_NEAREST, QSGD_NORM_L2},
+    {QSGD_CODE_RICE_SPARSE, QSGD_LEVELS_UNIFORM, 1, 1, QSGD_ROUND_TOPK, QSGD_NORM_L2},
+    {QSGD_CODE_RICE_SPARSE, QSGD_LEVELS_UNIFORM, 15, 1, QSGD_ROUND_STOCHASTIC, QSGD_NORM_L2},
+    {QSGD_CODE_HUFFMAN, QSGD_LEVELS_UNIFORM, 7, 1, QSGD_ROUND_STOCHASTIC, QSGD_NORM_MAX},
+    {QSGD_CODE_HUFFMAN, QSGD_LEVELS_UNIFORM, 900, 0, QSGD_ROUND_DITHERED, QSGD_NORM_MAX},
+    {QSGD_CODE_RANS, QSGD_LEVELS_UNIFORM, 7, 1, QSGD_ROUND_STOCHASTIC, QSGD_NORM_MAX},
+    {QSGD_CODE_RANS, QSGD_LEVELS_UNIFORM, 5, 0, QSGD_ROUND_DITHERED, QSGD_NORM_L2},
+    {QSGD_CODE_RANS, QSGD_LEVELS_EXPONENTIAL, 20, 0, QSGD_ROUND_STOCHASTIC, QSGD_NORM_MAX},
+    {QSGD_CODE_RANS, QSGD_LEVELS_OPEN, 7, 1, QSGD_ROUND_DITHERED, QSGD_NORM_RMS},
+    {QSGD_CODE_RANS, QSGD_LEVELS_SIGNED, 7, 1, QSGD_ROUND_NEAREST, QSGD_NORM_MAX},
+};
+#define SCHEMES (sizeof schemes / sizeof *schemes)
+
+/* Small buckets and chunks, several classes: every part of a frame occurs in a short tensor. */
+static inline struct qsgd_params scheme_params(const struct scheme *scheme) {
+    struct qsgd_params p;
+    qsgd_params_init(&p);
+    p.code = scheme->code;
+    p.levels = scheme->levels;
+    p.s = scheme->s;
+    p.zero = scheme->zero;
+    p.rounding = scheme->rounding;
+    p.norm = scheme->norm;
+    p.bucket = 100;
+    p.chunk_log2 = 10;
+    p.classes = QSGD_CLASSES_ON;
+    p.seed = 0x0123456789ABCDEF;
+    if (p.levels == QSGD_LEVELS_OPEN) p.step = 0.01F;
+    if (p.levels == QSGD_LEVELS_TABLE) {
+        p.table = mirrored_table;
+        p.table_len = 3;
+    } else if (p.levels == QSGD_LEVELS_SIGNED) {
+        p.table = signed_table;
+        p.table_len = 6;
+    }
+    return p;
+}
+
+/* ---- frames --------------------------------------------------------------------------------- */
+
+struct bytes {
+    uint8_t *p;
+    uint64_t n;
+};
+
+static inline struct bytes bytes_copy(const uint8_t *p, uint64_t n) {
+    struct bytes b = {malloc((size_t)n + (n == 0)), n};
+    if (n > 0) memcpy(b.p, p, (size_t)n);
+    return b;
+}
+
+/* A frame of n elements of x, in memory of exactly its size; the caller frees it. */
+static inline struct bytes encode_frame(const struct qsgd_params *params,
+                                        const struct qsgd_encode_options *options, const void *x,
+                                        uint64_t n) {
+    uint64_t bound = qsgd_encode_bound(params, options, n), bytes = 0;
+    uint64_t work_bytes = qsgd_encode_workspace(params, options, n);
+    void *work = aligned_bytes(work_bytes);
+    uint8_t *dst = malloc((size_t)bound);
+    struct qsgd_error error = {.struct_size = sizeof error};
+    qsgd_status status =
+        qsgd_encode(params, options, x, n, dst, bound, work, work_bytes, &bytes, &error);
+    CHECK(status == QSGD_OK);
+    struct bytes frame = bytes_copy(dst, status == QSGD_OK ? bytes : 0);
+    free(dst);
+    free(work);
+    return frame;
+}
+
+/* Decodes as the frame's dtype with a workspace of its own. */
+static inline qsgd_status decode_frame(const uint8_t *p, uint64_t size, uint32_t flags, void *dst,
+                                       uint64_t n, struct qsgd_error *error) {
+    struct qsgd_decode_options options;
+    uint64_t work_bytes = 0;
+    qsgd_decode_options_init(&options);
+    options.flags = flags;
+    qsgd_status status = qsgd_decode_workspace(p, size, &options, &work_bytes, error);
+    if (status != QSGD_OK) return status;
+    void *work = aligned_bytes(work_bytes);
+    status = qsgd_decode(p, size, &options, dst, n, work, work_bytes, error);
+    free(work);
+    return status;
+}
+
+static inline void repair_header(uint8_t *p, uint64_t size) {
+    if (size < 26) return;
+    uint64_t header = load_le16(p + 6);
+    if (header >= 26 && header <= size) {
+        store_le32(p + header - 4, crc32c(p, (size_t)header - 4));
+    }
+}
+
+/* Where the parts of a frame lie. */
+struct parts {
+    struct qsgd_frame_info info;
+    uint64_t index, entry, scales, item, payload;
+};
+
+static inline bool frame_parts(const uint8_t *p, uint64_t size, struct parts *parts) {
+    memset(parts, 0, sizeof *parts);
+    parts->info.struct_size = sizeof parts->info;
+    if (qsgd_frame_info(p, size, &parts->info, NULL) != QSGD_OK) return false;
+    bool checksum = parts->info.params.checksum != 0;
+    parts->entry = checksum ? 8 : 4;
+    parts->item = parts->info.params.scale == QSGD_SCALE_BFLOAT16 ? 2 : 4;
+    parts->index = parts->info.header_bytes;
+    parts->scales = parts->index + parts->info.chunks * parts->entry;
+    parts->payload = parts->scales + parts->info.buckets * parts->item + (checksum ? 4 : 0);
+    return parts->payload <= size;
+}
+
+/* Makes every checksum right that the damaged frame still has room for. */
+static inline void repair_frame(uint8_t *p, uint64_t size) {
+    struct parts parts;
+    repair_header(p, size);
+    if (!frame_parts(p, size, &parts) || parts.entry != 8) return;
+    uint64_t at = parts.payload;
+    for (uint64_t j = 0; j < parts.info.chunks; j++) {
+        uint8_t *entry = p + parts.index + 8 * j;
+        uint64_t bytes = load_le32(entry);
+        if (bytes > size - at) break;
+        store_le32(entry + 4, crc32c(p + at, (size_t)bytes));
+        at += bytes;
+    }
+    uint64_t covered = parts.payload - 4 - parts.index;
+    store_le32(p + parts.payload - 4, crc32c(p + parts.index, (size_t)covered));
+}
+
+/* Replaces `remove` bytes at `at`; the header's length does not change. */
+static inline void splice(struct bytes *b, uint64_t at, uint64_t remove, const void *insert,
+                          uint64_t count) {
+    uint8_t *p = malloc((size_t)(b->n - remove + count) + 1);
+    memcpy(p, b->p, (size_t)at);
+    if (count > 0) memcpy(p + at, insert, (size_t)count);
+    memcpy(p + at + count, b->p + at + remove, (size_t)(b->n - at - remove));
+    free(b->p);
+    b->p = realloc(p, (size_t)(b->n - remove + count) + (b->n - remove + count == 0));
+    b->n = b->n - remove + count;
+    if (b->n >= 16) store_le64(b->p + 8, b->n);
+}
+
+/* The same within the header, whose length follows. */
+static inline void splice_header(struct bytes *b, uint64_t at, uint64_t remove, const void *insert,
+                                 uint64_t count) {
+    splice(b, at, remove, insert, count);
+    store_le16(b->p + 6, (uint16_t)(load_le16(b->p + 6) + count - remove));
+    repair_frame(b->p, b->n);
+}
+
+/* Replaces the payload of the last chunk. */
+static inline void replace_payload(struct bytes *b, const void *payload, uint64_t count) {
+    struct parts parts;
+    if (!frame_parts(b->p, b->n, &parts)) return;
+    uint8_t *entry = b->p + parts.index + (parts.info.chunks - 1) * parts.entry;
+    uint64_t bytes = load_le32(entry);
+    store_le32(entry, (uint32_t)count);
+    splice(b, b->n - bytes, bytes, payload, count);
+    repair_frame(b->p, b->n);
+}
+
+#endif

@@ -1,0 +1,391 @@
+/* The public interface's arguments: what every function refuses, with which status and naming which
+ * parameter (qsgd.h), and that the size queries are exact. */
+#include "support.h"
+
+#define N 1300
+#define WORK_BYTES 1000000 /* more than any call here needs */
+
+static float x[N];
+
+/* Everything that the functions below need, valid until one thing is made wrong. */
+struct setup {
+    struct qsgd_params params;
+    struct qsgd_encode_options options;
+    struct qsgd_decode_options decode;
+    struct qsgd_error error;
+    uint64_t n, bound, work_bytes, frame_bytes, decode_work_bytes;
+    uint8_t *dst, *work, *frame;
+    float *values, *scales;
+    int16_t *indices;
+    uint8_t *alphas;
+};
+
+static struct setup setup_new(void) {
+    struct setup s;
+    memset(&s, 0, sizeof s);
+    s.params = scheme_params(&schemes[16]);
+    qsgd_encode_options_init(&s.options);
+    qsgd_decode_options_init(&s.decode);
+    s.error.struct_size = sizeof s.error;
+    s.n = N;
+    s.bound = qsgd_encode_bound(&s.params, &s.options, N);
+    s.work_bytes = qsgd_encode_workspace(&s.params, &s.options, N);
+    s.dst = malloc((size_t)s.bound);
+    s.work = aligned_bytes(WORK_BYTES);
+    s.values = malloc(sizeof x);
+    s.scales = malloc(sizeof x);
+    s.indices = malloc(N * sizeof(int16_t));
+    s.alphas = malloc(N);
+    struct bytes b = encode_frame(&s.params, NULL, x, N);
+    s.frame = b.p;
+    s.frame_bytes = b.n;
+    CHECK(qsgd_decode_workspace(b.p, b.n, NULL, &s.decode_work_bytes, NULL) == QSGD_OK);
+    CHECK(s.decode_work_bytes <= WORK_BYTES && s.work_bytes <= WORK_BYTES);
+    return s;
+}
+
+static void setup_free(struct setup *s) {
+    free(s->dst);
+    free(s->work);
+    free(s->values);
+    free(s->scales);
+    free(s->indices);
+    free(s->alphas);
+    free(s->frame);
+}
+
+static qsgd_status call_encode(struct setup *s, const void *src) {
+    uint64_t bytes;
+    return qsgd_encode(&s->params, &s->options, src, s->n, s->dst, s->bound, s->work, s->work_bytes,
+                       &bytes, &s->error);
+}
+
+static qsgd_status call_decode(struct setup *s, void *dst) {
+    return qsgd_decode(s->frame, s->frame_bytes, &s->decode, dst, s->n, s->work,
+                       s->decode_work_bytes, &s->error);
+}
+
+static bool names(const struct setup *s, qsgd_status status, const char *parameter) {
+    return s->error.status == status && s->error.parameter != NULL && s->error.reason != NULL &&
+           strcmp(s->error.parameter, parameter) == 0;
+}
+
+/* ---- parameters ---------------------------------------------------------------------------------
+ */
+
+enum { FIELD_INT, FIELD_FLOAT };
+
+#define INT(field, value) offsetof(struct qsgd_params, field), FIELD_INT, value, 0, #field
+#define FLOAT(field, value) offsetof(struct qsgd_params, field), FIELD_FLOAT, 0, value, #field
+
+static const struct {
+    size_t offset;
+    int kind;
+    int64_t integer;
+    float real;
+    const char *name;
+    qsgd_status status;
+} bad_params[] = {
+    {INT(norm, -1), QSGD_ERR_PARAM},
+    {INT(norm, 4), QSGD_ERR_PARAM},
+    {INT(levels, -1), QSGD_ERR_PARAM},
+    {INT(levels, 5), QSGD_ERR_PARAM},
+    {INT(s, 0), QSGD_ERR_PARAM},
+    {INT(s, 32768), QSGD_ERR_PARAM},
+    {INT(zero, 2), QSGD_ERR_PARAM},
+    {INT(zero, -1), QSGD_ERR_PARAM},
+    {INT(rounding, -1), QSGD_ERR_PARAM},
+    {INT(rounding, 4), QSGD_ERR_PARAM},
+    {INT(code, -1), QSGD_ERR_PARAM},
+    {INT(code, 11), QSGD_ERR_PARAM},
+    {INT(code, 254), QSGD_ERR_PARAM},
+    {INT(code, 256), QSGD_ERR_PARAM},
+    {INT(classes, -1), QSGD_ERR_PARAM},
+    {INT(classes, 3), QSGD_ERR_PARAM},
+    {INT(rotation, 1), QSGD_ERR_UNSUPPORTED},
+    {INT(scale, 2), QSGD_ERR_PARAM},
+    {INT(scale, -1), QSGD_ERR_PARAM},
+    {INT(nonfinite, 2), QSGD_ERR_PARAM},
+    {INT(checksum, 2), QSGD_ERR_PARAM},
+    {INT(chunk_log2, 9), QSGD_ERR_PARAM},
+    {INT(chunk_log2, 26), QSGD_ERR_PARAM},
+    {FLOAT(clip, -1.0F), QSGD_ERR_PARAM},
+    {FLOAT(step, 0.5F), QSGD_ERR_COMBINATION},
+};
+
+static void out_of_range_parameters_are_named(void) {
+    struct setup s = setup_new();
+    const struct qsgd_params good = s.params;
+    for (size_t i = 0; i < sizeof bad_params / sizeof *bad_params; i++) {
+        uint8_t *field = (uint8_t *)&s.params + bad_params[i].offset;
+        int32_t value = (int32_t)bad_params[i].integer;
+        s.params = good;
+        memcpy(field,
+               bad_params[i].kind == FIELD_INT ? (void *)&value : (void *)&bad_params[i].real, 4);
+        CHECK(call_encode(&s, x) == bad_params[i].status);
+        CHECK(names(&s, bad_params[i].status, bad_params[i].name));
+        CHECK(qsgd_params_check(&s.params, &s.error) == bad_params[i].status);
+        CHECK(qsgd_encode_bound(&s.params, NULL, N) == 0);
+        CHECK(qsgd_encode_workspace(&s.params, NULL, N) == 0);
+        CHECK(qsgd_bucket_count(&s.params, N) == 0 && qsgd_chunk_count(&s.params, N) == 0);
+    }
+    s.params = good;
+    s.params.bucket = QSGD_MAX_ELEMENTS + 1;
+    CHECK(call_encode(&s, x) == QSGD_ERR_PARAM && names(&s, QSGD_ERR_PARAM, "bucket"));
+    const uint32_t bits[] = {0x7FC00000, 0x7F800000};
+    for (int i = 0; i < 2; i++) {
+        s.params = good;
+        memcpy(&s.params.clip, &bits[i], 4);
+        CHECK(call_encode(&s, x) == QSGD_ERR_PARAM && names(&s, QSGD_ERR_PARAM, "clip"));
+    }
+    s.params = good;
+    s.params.struct_size--;
+    CHECK(call_encode(&s, x) == QSGD_ERR_STRUCT_SIZE);
+    setup_free(&s);
+}
+
+static void senseless_combinations_are_refused(void) {
+    static const struct {
+        struct scheme scheme;
+        const char *name;
+    } cases[] = {
+        {{QSGD_CODE_RANS, QSGD_LEVELS_UNIFORM, 7, 1, 0, QSGD_NORM_RMS}, "norm"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_OPEN, 7, 1, 0, QSGD_NORM_MAX}, "norm"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_OPEN, 7, 0, 0, QSGD_NORM_RMS}, "zero"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_SIGNED, 7, 0, 0, QSGD_NORM_MAX}, "zero"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_UNIFORM, 1, 1, QSGD_ROUND_NEAREST, QSGD_NORM_MEAN}, "norm"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_UNIFORM, 1, 0, QSGD_ROUND_STOCHASTIC, QSGD_NORM_MEAN},
+         "norm"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_UNIFORM, 7, 1, QSGD_ROUND_TOPK, QSGD_NORM_L2}, "rounding"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_UNIFORM, 1, 1, QSGD_ROUND_TOPK, QSGD_NORM_MAX}, "rounding"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_UNIFORM, 1, 1, QSGD_ROUND_DITHERED, 0}, "rounding"},
+        {{QSGD_CODE_RICE_SPARSE, QSGD_LEVELS_UNIFORM, 7, 1, QSGD_ROUND_DITHERED, 0}, "code"},
+        {{QSGD_CODE_ELIAS_OMEGA_SPARSE, QSGD_LEVELS_UNIFORM, 7, 0, 0, 0}, "code"},
+        {{QSGD_CODE_ELIAS_GAMMA_SPARSE, QSGD_LEVELS_SIGNED, 7, 1, 0, 0}, "code"},
+    };
+    struct qsgd_error error = {.struct_size = sizeof error};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct qsgd_params p = scheme_params(&cases[i].scheme);
+        CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_COMBINATION);
+        CHECK(strcmp(error.parameter, cases[i].name) == 0);
+    }
+    struct qsgd_params p = scheme_params(&schemes[5]);
+    p.clip = 2.0F; /* with l2 */
+    CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_COMBINATION);
+    CHECK(strcmp(error.parameter, "clip") == 0);
+    p = scheme_params(&(struct scheme){QSGD_CODE_RANS, QSGD_LEVELS_EXPONENTIAL, 128, 1, 0, 0});
+    CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_PARAM && strcmp(error.parameter, "s") == 0);
+    p = scheme_params(&(struct scheme){QSGD_CODE_RANS, QSGD_LEVELS_OPEN, 0, 1, 0, QSGD_NORM_RMS});
+    p.step = 0x1p-21F;
+    CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_PARAM && strcmp(error.parameter, "step") == 0);
+    p = scheme_params(&(struct scheme){QSGD_CODE_RANS, QSGD_LEVELS_TABLE, 0, 1, 0, 0});
+    for (uint32_t len = 0; len <= 128; len += 128) {
+        p.table_len = len;
+        CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_TABLE);
+        CHECK(strcmp(error.parameter, "table_len") == 0);
+    }
+    p.table_len = 2; /* ends at 0.4 */
+    CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_TABLE && strcmp(error.parameter, "table") == 0);
+    p.table = NULL;
+    CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_NULL && strcmp(error.parameter, "table") == 0);
+}
+
+static void bad_options_are_named(void) {
+    struct setup s = setup_new();
+    const struct qsgd_encode_options good = s.options;
+    const uint64_t huge[2] = {QSGD_MAX_ELEMENTS, 2}, other[2] = {N, 2};
+    s.options.workers = 0;
+    CHECK(call_encode(&s, x) == QSGD_ERR_PARAM && names(&s, QSGD_ERR_PARAM, "workers"));
+    s.options.workers = 257;
+    CHECK(call_encode(&s, x) == QSGD_ERR_PARAM && names(&s, QSGD_ERR_PARAM, "workers"));
+    s.options = good;
+    s.options.dtype = 15;
+    CHECK(call_encode(&s, x) == QSGD_ERR_DTYPE && names(&s, QSGD_ERR_DTYPE, "dtype"));
+    s.options.dtype = QSGD_INT32;
+    CHECK(call_encode(&s, x) == QSGD_ERR_DTYPE && names(&s, QSGD_ERR_DTYPE, "dtype"));
+    s.options = good;
+    s.options.ndim = 9;
+    CHECK(call_encode(&s, x) == QSGD_ERR_SHAPE && names(&s, QSGD_ERR_SHAPE, "ndim"));
+    s.options.ndim = 2;
+    CHECK(call_encode(&s, x) == QSGD_ERR_NULL && names(&s, QSGD_ERR_NULL, "shape"));
+    s.options.shape = huge;
+    CHECK(call_encode(&s, x) == QSGD_ERR_SHAPE && names(&s, QSGD_ERR_SHAPE, "shape"));
+    s.options.shape = other;
+    CHECK(call_encode(&s, x) == QSGD_ERR_SHAPE && names(&s, QSGD_ERR_SHAPE, "shape"));
+    s.options.ndim = 0; /* one element, not N */
+    CHECK(call_encode(&s, x) == QSGD_ERR_SHAPE && names(&s, QSGD_ERR_SHAPE, "shape"));
+    s.options = good;
+    s.options.tag_bytes = QSGD_MAX_TAG + 1;
+    s.options.tag = x;
+    CHECK(call_encode(&s, x) == QSGD_ERR_PARAM && names(&s, QSGD_ERR_PARAM, "tag_bytes"));
+    s.options.tag_bytes = 1;
+    s.options.tag = NULL;
+    CHECK(call_encode(&s, x) == QSGD_ERR_NULL && names(&s, QSGD_ERR_NULL, "tag"));
+    s.options = good;
+    s.options.residual = s.values;
+    s.options.dtype = QSGD_BFLOAT16;
+    CHECK(call_encode(&s, x) == QSGD_ERR_DTYPE && names(&s, QSGD_ERR_DTYPE, "residual"));
+    s.options = good;
+    s.options.struct_size++;
+    CHECK(call_encode(&s, x) == QSGD_ERR_STRUCT_SIZE);
+    CHECK(qsgd_encode_bound(&s.params, &s.options, N) == 0);
+    CHECK(qsgd_encode_workspace(&s.params, &good, QSGD_MAX_ELEMENTS + 1) == 0);
+    CHECK(qsgd_encode_bound(&s.params, &good, QSGD_MAX_ELEMENTS) > QSGD_MAX_ELEMENTS / 2);
+    setup_free(&s);
+}
+
+/* ---- buffers
+ * ------------------------------------------------------------------------------------- */
+
+static void one_byte_less_than_the_queries_is_refused(void) {
+    struct setup s = setup_new();
+    s.bound--;
+    CHECK(call_encode(&s, x) == QSGD_ERR_DST_TOO_SMALL);
+    s.bound++;
+    s.work_bytes--;
+    CHECK(call_encode(&s, x) == QSGD_ERR_WORKSPACE && names(&s, QSGD_ERR_WORKSPACE, "workspace"));
+    CHECK(qsgd_quantize(&s.params, NULL, x, N, s.indices, s.scales, s.alphas, s.work, s.work_bytes,
+                        NULL) == QSGD_ERR_WORKSPACE);
+    s.work_bytes++;
+    CHECK(call_encode(&s, x) == QSGD_OK);
+    uint8_t *aligned = s.work;
+    for (int shift = 1; shift < 64; shift += shift) {
+        s.work = aligned + shift;
+        CHECK(call_encode(&s, x) == QSGD_ERR_WORKSPACE);
+        CHECK(call_decode(&s, s.values) == QSGD_ERR_WORKSPACE);
+    }
+    s.work = aligned;
+    s.decode_work_bytes--;
+    CHECK(call_decode(&s, s.values) == QSGD_ERR_WORKSPACE);
+    s.decode_work_bytes++;
+    CHECK(call_decode(&s, s.values) == QSGD_OK);
+    for (uint64_t n = 0; n < 2 * N; n += n == N - 1 ? 2 : 1) {
+        s.n = n;
+        CHECK(call_decode(&s, s.values) == QSGD_ERR_LENGTH && names(&s, QSGD_ERR_LENGTH, "n"));
+    }
+    setup_free(&s);
+}
+
+static void null_pointers_are_named(void) {
+    struct setup s = setup_new();
+    struct qsgd_frame_info info = {.struct_size = sizeof info};
+    uint64_t bytes;
+    uint8_t *dst = s.dst, *work = s.work;
+    CHECK(qsgd_params_init(NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_encode_options_init(NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_decode_options_init(NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_params_check(NULL, NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_set_backend(NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_set_backend("none such") == QSGD_ERR_BACKEND);
+    CHECK(qsgd_encode_bound(NULL, NULL, N) == 0);
+    CHECK(call_encode(&s, NULL) == QSGD_ERR_NULL && names(&s, QSGD_ERR_NULL, "src"));
+    s.dst = NULL;
+    CHECK(call_encode(&s, x) == QSGD_ERR_NULL && names(&s, QSGD_ERR_NULL, "dst"));
+    s.dst = dst;
+    s.work = NULL;
+    CHECK(call_encode(&s, x) == QSGD_ERR_NULL && names(&s, QSGD_ERR_NULL, "workspace"));
+    CHECK(call_decode(&s, s.values) == QSGD_ERR_NULL && names(&s, QSGD_ERR_NULL, "workspace"));
+    s.work = work;
+    CHECK(qsgd_encode(&s.params, NULL, x, N, s.dst, s.bound, s.work, s.work_bytes, NULL, NULL) ==
+          QSGD_ERR_NULL);
+    CHECK(call_decode(&s, NULL) == QSGD_ERR_NULL && names(&s, QSGD_ERR_NULL, "dst"));
+    CHECK(qsgd_decode(NULL, 5, NULL, s.values, N, s.work, s.work_bytes, NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_frame_size(NULL, 5, &bytes, NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_frame_size(s.frame, 16, NULL, NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_frame_info(s.frame, s.frame_bytes, NULL, NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_frame_info(NULL, 5, &info, NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_decode_workspace(s.frame, s.frame_bytes, NULL, NULL, NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_decode_sum(NULL, NULL, 1, NULL, NULL, s.values, N, s.work, s.work_bytes, NULL,
+                          NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_decode_indices(s.frame, s.frame_bytes, NULL, NULL, s.scales, NULL, N, s.work,
+                              WORK_BYTES, NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_quantize(&s.params, NULL, x, N, s.indices, NULL, NULL, s.work, s.work_bytes, NULL) ==
+          QSGD_ERR_NULL);
+    CHECK(qsgd_dequantize(&s.params, 0, s.indices, s.scales, NULL, N, 0, NULL, s.work, s.work_bytes,
+                          NULL) == QSGD_ERR_NULL);
+    info.struct_size = 8;
+    CHECK(qsgd_frame_info(s.frame, s.frame_bytes, &info, NULL) == QSGD_ERR_STRUCT_SIZE);
+    s.decode.struct_size--;
+    CHECK(call_decode(&s, s.values) == QSGD_ERR_STRUCT_SIZE);
+    setup_free(&s);
+}
+
+static void overlaps_are_refused(void) {
+    struct setup s = setup_new();
+    uint64_t bytes;
+    uint8_t *both = aligned_bytes(s.bound + sizeof x + s.work_bytes + 64);
+    CHECK(qsgd_encode(&s.params, NULL, both + s.bound - 1, N, both, s.bound, s.work, s.work_bytes,
+                      &bytes, NULL) == QSGD_ERR_OVERLAP);
+    CHECK(qsgd_encode(&s.params, NULL, both, N, both + sizeof x - 1, s.bound, s.work, s.work_bytes,
+                      &bytes, NULL) == QSGD_ERR_OVERLAP);
+    CHECK(qsgd_encode(&s.params, NULL, x, N, both + s.work_bytes - 1, s.bound, both, s.work_bytes,
+                      &bytes, NULL) == QSGD_ERR_OVERLAP);
+    s.options.residual = s.values;
+    CHECK(qsgd_encode(&s.params, &s.options, s.values, N, s.dst, s.bound, s.work, WORK_BYTES,
+                      &bytes, NULL) == QSGD_ERR_OVERLAP);
+    memcpy(both, s.frame, (size_t)s.frame_bytes);
+    CHECK(qsgd_decode(both, s.frame_bytes, NULL, both + s.frame_bytes - 1, N, s.work, WORK_BYTES,
+                      NULL) == QSGD_ERR_OVERLAP);
+    CHECK(qsgd_decode(s.frame, s.frame_bytes, NULL, both + s.decode_work_bytes - 4, N, both,
+                      s.decode_work_bytes, NULL) == QSGD_ERR_OVERLAP);
+    CHECK(memcmp(both, s.frame, (size_t)s.frame_bytes) != 0); /* the workspace may be written */
+    uint8_t *tail = both + s.decode_work_bytes - 64; /* the frame's start is the scratch's end */
+    memcpy(tail, s.frame, (size_t)s.frame_bytes);
+    CHECK(qsgd_decode(tail, s.frame_bytes, NULL, s.values, N, both, s.decode_work_bytes, NULL) ==
+          QSGD_ERR_OVERLAP);
+    memcpy(both, s.frame, (size_t)s.frame_bytes); /* and the frame is the scratch */
+    CHECK(qsgd_decode(both, s.frame_bytes, NULL, s.values, N, both, s.decode_work_bytes, NULL) ==
+          QSGD_ERR_OVERLAP);
+    CHECK(memcmp(both, s.frame, (size_t)s.frame_bytes) == 0);
+    free(both);
+    setup_free(&s);
+}
+
+static void decode_options_are_checked(void) {
+    struct setup s = setup_new();
+    const struct qsgd_decode_options good = s.decode;
+    s.decode.workers = 0;
+    CHECK(call_decode(&s, s.values) == QSGD_ERR_PARAM && names(&s, QSGD_ERR_PARAM, "workers"));
+    s.decode = good;
+    s.decode.flags = 2;
+    CHECK(call_decode(&s, s.values) == QSGD_ERR_PARAM && names(&s, QSGD_ERR_PARAM, "flags"));
+    s.decode = good;
+    for (uint32_t dtype = QSGD_INT8; dtype < 17; dtype++) {
+        s.decode.dtype = dtype;
+        CHECK(call_decode(&s, s.values) == QSGD_ERR_DTYPE && names(&s, QSGD_ERR_DTYPE, "dtype"));
+    }
+    static const uint64_t ranges[][2] = {{1, 0}, {0, N + 1}, {N + 1, N + 1}, {UINT64_MAX, 0}};
+    for (int i = 0; i < 4; i++) {
+        CHECK(qsgd_decode_range(s.frame, s.frame_bytes, &good, ranges[i][0], ranges[i][1], s.values,
+                                s.work, WORK_BYTES, &s.error) == QSGD_ERR_RANGE);
+    }
+    setup_free(&s);
+}
+
+static void every_status_has_its_own_name(void) {
+    int named = 0;
+    for (qsgd_status a = -100; a <= 10; a++) {
+        const char *name = qsgd_status_name(a);
+        if (strcmp(name, "QSGD_ERR_UNKNOWN") == 0) continue;
+        named++;
+        for (qsgd_status b = -100; b < a; b++) CHECK(strcmp(name, qsgd_status_name(b)) != 0);
+    }
+    CHECK(named == 1 + 7 + 7 + 2 + 18);
+    CHECK(strcmp(qsgd_status_name(QSGD_OK), "QSGD_OK") == 0);
+    CHECK(strcmp(qsgd_status_name(QSGD_ERR_TRAILING), "QSGD_ERR_TRAILING") == 0);
+    CHECK(qsgd_version() ==
+          QSGD_VERSION_MAJOR * 10000 + QSGD_VERSION_MINOR * 100 + QSGD_VERSION_PATCH);
+}
+
+int main(void) {
+    fill_tensor(x, N, 5);
+    out_of_range_parameters_are_named();
+    senseless_combinations_are_refused();
+    bad_options_are_named();
+    one_byte_less_than_the_queries_is_refused();
+    null_pointers_are_named();
+    overlaps_are_refused();
+    decode_options_are_checked();
+    every_status_has_its_own_name();
+    return check_result();
+}

@@ -1,0 +1,335 @@
+/* Every kernel of every backend that this machine can run, against plain references (noise, norms,
+ * checksum) or against the scalar backend, bit for bit: lengths around every boundary, all
+ * alignments, hostile floats, and guard pages around every buffer. */
+#define _DEFAULT_SOURCE
+#include "guard.h"
+#include "kernels.h"
+#include "support.h"
+
+#define LONGEST 8192
+
+static const struct kernels *backends[8];
+static int backend_count;
+static struct guard guards[5];
+static uint64_t state = 20250713;
+
+static void find_backends(void) {
+    int32_t available;
+    for (uint32_t i = 0; qsgd_backends(i, &available) != NULL; i++) {
+        if (!available || backend_count == 8) continue;
+        CHECK(qsgd_set_backend(qsgd_backends(i, NULL)) == QSGD_OK);
+        backends[backend_count++] = kernels_current();
+    }
+    CHECK(qsgd_set_backend("auto") == QSGD_OK);
+    CHECK(strcmp(backends[backend_count - 1]->name, "scalar") == 0);
+}
+
+/* The scalar backend is the last one. */
+#define SCALAR (backends[backend_count - 1])
+
+/* 0 .. 70, then around powers of two, up to LONGEST. */
+static size_t next_length(size_t n) {
+    static const size_t more[] = {127, 128, 129,  130,  255,  256,  257,  258,     511,
+                                  512, 513, 1023, 4095, 4097, 8191, 8192, SIZE_MAX};
+    if (n < 70) return n + 1;
+    size_t i = 0;
+    while (more[i] <= n) i++;
+    return more[i];
+}
+#define FOR_LENGTHS(n) for (size_t n = 0; n <= LONGEST; n = next_length(n))
+
+/* Places of a buffer: at the end, 1 .. 33 bytes before it, at the start. Few of them if long. */
+static size_t next_gap(size_t gap, size_t n) {
+    if (gap == SIZE_MAX) return SIZE_MAX - 1;
+    if (gap >= 33) return SIZE_MAX;
+    return n <= 70 ? gap + 1 : gap + 11;
+}
+#define FOR_GAPS(gap, n) for (size_t gap = 0; gap != SIZE_MAX - 1; gap = next_gap(gap, n))
+
+static size_t even(size_t gap) { return gap == SIZE_MAX ? gap : gap & ~(size_t)1; }
+
+static float float_of(uint32_t bits) {
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
+static uint32_t bits_of(float f) {
+    uint32_t u;
+    memcpy(&u, &f, 4);
+    return u;
+}
+
+/* Finite, but else anything: subnormals, huge, zeros of both signs, powers of two, plain numbers.
+ */
+static float hostile(void) {
+    uint32_t r = (uint32_t)(random_u64(&state) >> 32), sign = r & 0x80000000;
+    switch (r % 8) {
+    case 0: return float_of(sign);
+    case 1: return float_of(sign | (r >> 4 & 0x7FFFFF));
+    case 2: return float_of(sign | 0x7F000000 | (r >> 4 & 0x7FFFFF));
+    case 3: return float_of(sign | (r >> 4 & 0xFF) % 255 << 23);
+    default: return random_float(&state);
+    }
+}
+
+static void store(void *p, size_t i, float f) { memcpy((uint8_t *)p + 4 * i, &f, 4); }
+
+/* ---- references -------------------------------------------------------------------------------
+ */
+
+static void noise_has_known_answers(void) {
+    uint32_t zero[4] = {0}, ones[4] = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
+    static const uint32_t of_zero[4] = {0x5f6fb709, 0x0d893f64, 0x4f121f81, 0x4f730a48};
+    static const uint32_t of_ones[4] = {0x5207ddc2, 0x45165e59, 0x4d8ee751, 0x8c52f662};
+    philox(0, 0, zero);
+    philox(UINT32_MAX, UINT32_MAX, ones);
+    CHECK(memcmp(zero, of_zero, 16) == 0);
+    CHECK(memcmp(ones, of_ones, 16) == 0);
+    static const uint64_t firsts[] = {
+        0, 256, 4096, (uint64_t)1 << 34, ((uint64_t)1 << 35) - 256, ((uint64_t)1 << 47) - 512};
+    for (int b = 0; b < backend_count; b++) {
+        for (size_t f = 0; f < sizeof firsts / sizeof *firsts; f++) {
+            struct noise_key key = {{(uint32_t)f * 77777777U, f == 0 ? 0 : UINT32_MAX},
+                                    {(uint32_t)f * 99U, f == 0 ? 0 : 5}};
+            for (size_t n = 256; n <= 1024; n += 768) {
+                uint16_t *out = guard_place(guards[0], 2 * n, f % 2 == 0 ? 0 : SIZE_MAX);
+                backends[b]->noise(&key, firsts[f], n, out);
+                for (uint64_t i = firsts[f]; i < firsts[f] + n; i++) {
+                    uint64_t counter = 32 * (i / 256) + i % 64 / 2;
+                    uint32_t c[4] = {(uint32_t)counter, (uint32_t)(counter >> 32), key.nonce[0],
+                                     key.nonce[1]};
+                    philox(key.key[0], key.key[1], c);
+                    CHECK(out[i - firsts[f]] == (uint16_t)(c[i % 256 / 64] >> (i % 2 * 16)));
+                }
+            }
+        }
+    }
+}
+
+static void checksums_are_crc32c(void) {
+    for (int b = 0; b < backend_count; b++) {
+        const uint8_t *text = (const uint8_t *)"123456789";
+        CHECK(~backends[b]->crc32c(UINT32_MAX, text, 9) == 0xE3069283U);
+        FOR_LENGTHS(n) {
+            FOR_GAPS(gap, n) {
+                uint8_t *p = guard_place(guards[0], n, gap);
+                for (size_t i = 0; i < n; i++) p[i] = (uint8_t)random_u64(&state);
+                uint32_t crc = 0x12345678;
+                for (size_t i = 0; i < n; i++) { /* bit by bit */
+                    crc ^= p[i];
+                    for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0x82F63B78U : 0);
+                }
+                CHECK(backends[b]->crc32c(0x12345678, p, n) == crc);
+                CHECK(crc32c_portable(0x12345678, p, n) == crc);
+            }
+        }
+    }
+}
+
+/* Lane by lane as FORMAT.md section 4.1 has it. */
+static double lane_sum(const uint8_t *p, size_t n, bool square) {
+    double lanes[32] = {0};
+    for (size_t i = 0; i < n; i++) {
+        float x;
+        memcpy(&x, p + 4 * i, 4);
+        double v = (double)float_of(bits_of(x) & 0x7FFFFFFF);
+        lanes[i % 32] = lanes[i % 32] + (square ? v * v : v);
+    }
+    for (int w = 16; w > 0; w /= 2) {
+        for (int l = 0; l < w; l++) lanes[l] = lanes[l] + lanes[l + w];
+    }
+    return lanes[0];
+}
+
+static void norms_equal_the_lane_sums_bit_for_bit(void) {
+    for (int b = 0; b < backend_count; b++) {
+        FOR_LENGTHS(n) {
+            FOR_GAPS(gap, n) {
+                void *x = guard_place(guards[0], 4 * n, gap);
+                uint32_t max = 0;
+                for (size_t i = 0; i < n; i++) {
+                    float f = hostile();
+                    store(x, i, f);
+                    if ((bits_of(f) & 0x7FFFFFFF) > max) max = bits_of(f) & 0x7FFFFFFF;
+                }
+                double squares = -1, magnitudes = -1;
+                double squares_ref = lane_sum(x, n, true), magnitudes_ref = lane_sum(x, n, false);
+                CHECK(backends[b]->max_bits(x, n) == max);
+                CHECK(backends[b]->sum_squares(x, n, &squares) == max);
+                CHECK(backends[b]->sum_magnitudes(x, n, &magnitudes) == max);
+                CHECK(memcmp(&squares, &squares_ref, 8) == 0);
+                CHECK(memcmp(&magnitudes, &magnitudes_ref, 8) == 0);
+            }
+        }
+        for (uint32_t at = 0; at < 100; at++) { /* NaN and Inf are seen wherever they lie */
+            uint8_t *x = guard_place(guards[0], 400, 0);
+            memset(x, 0, 400);
+            store(x, at, float_of(at % 2 == 0 ? 0xFF800000 : 0xFFC00001));
+            double sum;
+            CHECK(backends[b]->max_bits((void *)x, 100) >= 0x7F800000);
+            CHECK(backends[b]->sum_squares((void *)x, 100, &sum) >= 0x7F800000);
+            CHECK(backends[b]->sum_magnitudes((void *)x, 100, &sum) >= 0x7F800000);
+        }
+    }
+}
+
+/* ---- rounding and values ------------------------------------------------------------------------
+ */
+
+static struct round_table table_of(uint32_t count, bool zero) {
+    struct round_table t = {.count = count, .zero = zero};
+    for (uint32_t j = 0; j <= count; j++) {
+        t.level[j] = j == count ? 1.0F : (float)j * (float)j / (float)(count * count);
+    }
+    for (uint32_t j = 0; j < count; j++) t.rcp[j] = 1.0F / (t.level[j + 1] - t.level[j]);
+    if (!zero) t.rcp[0] = 1.0F / (2.0F * t.level[1]);
+    for (uint32_t j = 0; j < count; j++) t.weight[j] = 256 * (j + 1) / count + 1;
+    return t;
+}
+
+typedef uint64_t (*round_kernel)(const struct round_bucket *, const float *, const uint16_t *,
+                                 size_t, int16_t *, bool *);
+
+static void round_alike(const struct round_bucket *bucket, size_t n, size_t gap) {
+    const bool table = bucket->table != NULL;
+    void *x = guard_place(guards[0], 4 * n, gap);
+    uint16_t *noise = guard_place(guards[1], 2 * n, even(gap));
+    int16_t *k = guard_place(guards[2], 2 * n, even(gap));
+    static int16_t expected[LONGEST];
+    for (size_t i = 0; i < n; i++) {
+        store(x, i, hostile());
+        noise[i] = (uint16_t)random_u64(&state);
+    }
+    bool ties = false, ties_ref = false;
+    round_kernel ref = table ? SCALAR->round_table : SCALAR->round_uniform;
+    uint64_t sum_ref = ref(bucket, x, noise, n, expected, &ties_ref);
+    for (int b = 0; b < backend_count; b++) {
+        round_kernel one = table ? backends[b]->round_table : backends[b]->round_uniform;
+        memset(k, 0x5A, 2 * n);
+        uint64_t sum = one(bucket, x, noise, n, k, &ties);
+        CHECK(sum == sum_ref && ties == ties_ref);
+        CHECK(n == 0 || memcmp(k, expected, 2 * n) == 0);
+    }
+}
+
+static void rounding_is_alike_on_all_backends(void) {
+    static const uint32_t counts[] = {1, 7, 127, 32767};
+    FOR_LENGTHS(n) {
+        FOR_GAPS(gap, n) {
+            uint32_t pick = (uint32_t)random_below(&state, 1 << 16);
+            uint32_t count = counts[pick & 3];
+            bool zero = (pick & 4) != 0;
+            struct round_bucket bucket = {.offset = zero ? 0 : 0x8000,
+                                          .nearest = (pick & 24) == 24,
+                                          .dithered = (pick & 24) == 8};
+            float scale = (pick & 32) != 0 ? 4.0F : (pick & 64) != 0 ? 0x1p-60F : 0x1.8p60F;
+            bucket.inv16 = 1.0F / (scale / (float)count) * 65536.0F;
+            bucket.cap16 = ((float)count - (zero ? 0.0F : 0.5F)) * 65536.0F;
+            round_alike(&bucket, n, gap);
+            struct round_table table = table_of(count > 127 ? 3 : count, zero);
+            bucket.table = &table;
+            bucket.inv16 = 1.0F / scale;
+            round_alike(&bucket, n, gap);
+        }
+    }
+}
+
+static void values_are_alike_on_all_backends(void) {
+    static float levels[511], expected[LONGEST], start[LONGEST];
+    for (int i = 0; i < 511; i++) levels[i] = (float)(i - 255) / 255.0F;
+    FOR_LENGTHS(n) {
+        FOR_GAPS(gap, n) {
+            uint32_t pick = (uint32_t)random_below(&state, 1 << 16);
+            const bool table = (pick & 1) != 0;
+            struct value_bucket bucket = {.unit = hostile(),
+                                          .half = !table && (pick & 2) != 0 ? 0.5F : 0.0F,
+                                          .dither_unit = hostile(),
+                                          .damping = (pick & 4) != 0 ? (int32_t)(pick >> 8) : 0,
+                                          .table = table ? levels + 255 : NULL};
+            int16_t *k = guard_place(guards[0], 2 * n, even(gap));
+            uint16_t *noise = guard_place(guards[1], 2 * n, even(gap));
+            void *out = guard_place(guards[2], 4 * n, gap);
+            for (size_t i = 0; i < n; i++) {
+                int32_t range = table ? 255 : 32767;
+                k[i] = (int16_t)((int32_t)random_below(&state, 2 * (uint64_t)range + 1) - range);
+                if (bucket.half > 0 && k[i] == 0) k[i] = 1; /* 0 names no level */
+                noise[i] = (uint16_t)random_u64(&state);
+                start[i] = hostile();
+            }
+            const uint16_t *given = bucket.damping == 0 ? NULL : noise;
+            for (int add = 0; add < 2; add++) {
+                float alpha = hostile();
+                memcpy(expected, start, 4 * n);
+                if (add) SCALAR->values_add(&bucket, k, given, n, alpha, expected);
+                if (!add) SCALAR->values(&bucket, k, given, n, expected);
+                for (int b = 0; b < backend_count; b++) {
+                    if (n > 0) memcpy(out, start, 4 * n);
+                    if (add) backends[b]->values_add(&bucket, k, given, n, alpha, out);
+                    if (!add) backends[b]->values(&bucket, k, given, n, out);
+                    for (size_t i = 0; i < n; i++) { /* all NaN are alike: their bits may differ */
+                        float v;
+                        memcpy(&v, (uint8_t *)out + 4 * i, 4);
+                        CHECK(bits_of(v) == bits_of(expected[i]) ||
+                              (v != v && expected[i] != expected[i]));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* ---- tokens ------------------------------------------------------------------------------------
+ */
+
+static uint8_t token_of(int32_t k, bool direct) {
+    uint32_t magnitude = (uint32_t)(k < 0 ? -k : k);
+    if (direct || magnitude < 8) return (uint8_t)(k > 0 ? 2 * k - 1 : -2 * k);
+    unsigned e = floor_log2(magnitude);
+    return (uint8_t)(15 + 4 * (e - 3) + (magnitude >> (e - 2) & 3));
+}
+
+static void tokens_follow_the_format(void) {
+    static uint8_t expected[LONGEST];
+    FOR_LENGTHS(n) {
+        FOR_GAPS(gap, n) {
+            const bool direct = random_below(&state, 2) == 0;
+            const uint64_t range = direct ? 15 : (uint64_t)1 << (4 + random_below(&state, 12));
+            int16_t *k = guard_place(guards[0], 2 * n, even(gap));
+            int16_t *back = guard_place(guards[1], 2 * n, even(gap));
+            uint8_t *tokens = guard_place(guards[2], n, gap);
+            uint32_t counts[64] = {0}, got[64];
+            for (size_t i = 0; i < n; i++) {
+                int32_t v = (int32_t)random_below(&state, 2 * range + 1) - (int32_t)range;
+                k[i] = (int16_t)(v > 32767 ? 32767 : (v < -32767 ? -32767 : v));
+                expected[i] = token_of(k[i], direct);
+                counts[expected[i]]++;
+            }
+            for (int b = 0; b < backend_count; b++) {
+                memset(tokens, 0xFF, n);
+                backends[b]->tokens(k, n, direct, tokens);
+                CHECK(memcmp(tokens, expected, n) == 0);
+                memset(got, 0xFF, sizeof got);
+                backends[b]->histogram(tokens, n, got);
+                CHECK(memcmp(got, counts, sizeof got) == 0);
+                if (!direct) continue;
+                memset(back, 0x5A, 2 * n);
+                backends[b]->whole_tokens(tokens, n, back);
+                CHECK(memcmp(back, k, 2 * n) == 0);
+            }
+        }
+    }
+}
+
+int main(void) {
+    find_backends();
+    for (int i = 0; i < 5; i++) guards[i] = guard_new(4 * LONGEST + 64);
+    noise_has_known_answers();
+    checksums_are_crc32c();
+    norms_equal_the_lane_sums_bit_for_bit();
+    rounding_is_alike_on_all_backends();
+    values_are_alike_on_all_backends();
+    tokens_follow_the_format();
+    for (int i = 0; i < 5; i++) guard_free(guards[i]);
+    return check_result();
+}

@@ -1,0 +1,224 @@
+/* Values that come out: output types and their rounding, empty tensors and dimensions, error
+ * feedback, given scales, bounds that suffice, nearest rounding (qsgd.h, FORMAT.md sections 4 to
+ * 7). */
+#include "support.h"
+
+#define N 2000
+
+static float x[N];
+
+/* Infinity stands for the next power of two: what lies at or past half way rounds to it. */
+static float from_half(uint16_t h) {
+    int exponent = h >> 10 & 31, mantissa = h & 1023;
+    float v = (float)(exponent == 0 ? mantissa : 1024 + mantissa) * 0x1p-24F;
+    for (int e = 1; e < exponent; e++) v *= 2.0F;
+    return h >> 15 ? -v : v;
+}
+
+static float from_bfloat(uint16_t h) {
+    uint32_t bits = (uint32_t)h << 16;
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
+static double distance(float a, float b) {
+    double d = (double)a - (double)b;
+    return d < 0 ? -d : d;
+}
+
+/* h is nearest to v among its neighbours, and even where two are as near. */
+static bool nearest(uint16_t h, float v, float (*value)(uint16_t)) {
+    uint16_t magnitude = h & 0x7FFF, sign = h & 0x8000;
+    double own = distance(value(h), v);
+    for (int step = -1; step <= 1; step += 2) {
+        if (magnitude == 0 && step < 0) continue;
+        double other = distance(value((uint16_t)(sign | (magnitude + step))), v);
+        if (other < own || (other == own && (h & 1) != 0)) return false;
+    }
+    return true;
+}
+
+static struct bytes frame_of_scale(float factor, struct qsgd_params *p) {
+    static float scaled[N];
+    for (int i = 0; i < N; i++) scaled[i] = x[i] * factor;
+    return encode_frame(p, NULL, scaled, N);
+}
+
+static void outputs_round_to_nearest_even(void) {
+    static const float factors[] = {1.0F, 0x1p-14F, 0x1p-22F, 1000.0F};
+    for (size_t f = 0; f < 4; f++) {
+        struct qsgd_params p = scheme_params(&schemes[f % 2 == 0 ? 16 : 17]);
+        p.scale = QSGD_SCALE_FLOAT32;
+        struct bytes b = frame_of_scale(factors[f], &p);
+        struct qsgd_decode_options o;
+        static float v[N];
+        static double d[N];
+        static uint16_t h[N], g[N];
+        uint64_t work_bytes;
+        qsgd_decode_options_init(&o);
+        CHECK(qsgd_decode_workspace(b.p, b.n, &o, &work_bytes, NULL) == QSGD_OK);
+        void *work = aligned_bytes(work_bytes);
+        void *outputs[] = {v, d, h, g};
+        for (uint32_t t = 0; t < 4; t++) {
+            o.dtype = t;
+            CHECK(qsgd_decode(b.p, b.n, &o, outputs[t], N, work, work_bytes, NULL) == QSGD_OK);
+        }
+        for (int i = 0; i < N; i++) {
+            CHECK(d[i] == (double)v[i]);
+            CHECK(nearest(h[i], v[i], from_half));
+            CHECK(nearest(g[i], v[i], from_bfloat));
+        }
+        free(work);
+        free(b.p);
+    }
+}
+
+static void half_overflow_is_infinite(void) {
+    static const float values[4] = {65519.0F, 65520.0F, -1e30F, 65504.0F};
+    struct qsgd_params p;
+    struct qsgd_decode_options o;
+    uint64_t work_bytes;
+    uint16_t out[4];
+    qsgd_params_init(&p);
+    qsgd_decode_options_init(&o);
+    p.code = QSGD_CODE_RAW;
+    o.dtype = QSGD_FLOAT16;
+    struct bytes b = encode_frame(&p, NULL, values, 4);
+    CHECK(qsgd_decode_workspace(b.p, b.n, &o, &work_bytes, NULL) == QSGD_OK);
+    void *work = aligned_bytes(work_bytes);
+    CHECK(qsgd_decode(b.p, b.n, &o, out, 4, work, work_bytes, NULL) == QSGD_OK);
+    CHECK(out[0] == 0x7BFF && out[1] == 0x7C00 && out[2] == 0xFC00 && out[3] == 0x7BFF);
+    free(work);
+    free(b.p);
+}
+
+static void empty_tensors_and_dimensions_work(void) {
+    static const struct {
+        uint32_t ndim;
+        uint64_t shape[3], n;
+    } cases[] = {{1, {0}, 0}, {3, {5, 0, 7}, 0}, {2, {0, QSGD_MAX_ELEMENTS}, 0}, {0, {0}, 1}};
+    for (size_t i = 0; i < SCHEMES; i++) {
+        for (size_t c = 0; c < 4; c++) {
+            struct qsgd_params p = scheme_params(&schemes[i]);
+            struct qsgd_encode_options o;
+            struct parts parts;
+            float value[1] = {99.0F};
+            qsgd_encode_options_init(&o);
+            o.ndim = cases[c].ndim;
+            o.shape = cases[c].shape;
+            struct bytes b = encode_frame(&p, &o, cases[c].n == 0 ? NULL : x, cases[c].n);
+            CHECK(frame_parts(b.p, b.n, &parts));
+            CHECK(parts.info.elements == cases[c].n && parts.info.ndim == cases[c].ndim);
+            CHECK(parts.info.chunks == cases[c].n);
+            CHECK(decode_frame(b.p, b.n, 0, cases[c].n == 0 ? NULL : value, cases[c].n, NULL) ==
+                  QSGD_OK);
+            CHECK((value[0] == 99.0F) == (cases[c].n == 0));
+            free(b.p);
+        }
+    }
+}
+
+static void residual_is_what_the_decoder_lacks(void) {
+    for (size_t i = 0; i < SCHEMES; i++) {
+        struct qsgd_params p = scheme_params(&schemes[i]);
+        struct qsgd_encode_options o;
+        static float residual[N], sum[N], values[N];
+        qsgd_encode_options_init(&o);
+        for (int j = 0; j < N; j++) {
+            residual[j] = x[(j * 13) % N] * 0.25F;
+            sum[j] = x[j] + residual[j];
+        }
+        struct bytes expected = encode_frame(&p, &o, sum, N);
+        o.residual = residual;
+        struct bytes b = encode_frame(&p, &o, x, N);
+        CHECK(b.n == expected.n && memcmp(b.p, expected.p, (size_t)b.n) == 0);
+        CHECK(decode_frame(b.p, b.n, 0, values, N, NULL) == QSGD_OK);
+        for (int j = 0; j < N; j++) CHECK(residual[j] == sum[j] - values[j]);
+        free(b.p);
+        free(expected.p);
+    }
+}
+
+static void given_scales_replace_the_norm(void) {
+    struct qsgd_params p = scheme_params(&schemes[1]);
+    struct qsgd_encode_options o;
+    struct qsgd_error error = {.struct_size = sizeof error};
+    static float scales[N / 100], values[N];
+    struct parts parts;
+    qsgd_encode_options_init(&o);
+    for (int b = 0; b < N / 100; b++) scales[b] = b == 3 ? -0.0F : 0.01F * (float)(b + 1);
+    o.scales = scales;
+    struct bytes b = encode_frame(&p, &o, x, N);
+    CHECK(frame_parts(b.p, b.n, &parts));
+    CHECK(decode_frame(b.p, b.n, 0, values, N, NULL) == QSGD_OK);
+    for (int i = 0; i < N; i++) { /* clamped to the last level; bfloat16 scales are rounded up */
+        uint32_t bits = (uint32_t)load_le16(b.p + parts.scales + 2 * (i / 100)) << 16;
+        float scale;
+        memcpy(&scale, &bits, 4);
+        CHECK(scale >= scales[i / 100] && scale <= scales[i / 100] * (1 + 0x1p-7F));
+        CHECK(values[i] <= scale * 1.000001F && values[i] >= -scale * 1.000001F);
+        CHECK(i / 100 != 3 || (values[i] == 0 && bits == 0));
+        CHECK(distance(x[i], values[i]) <= (double)scale / 6.9 || x[i] > scale || x[i] < -scale ||
+              i / 100 == 3);
+    }
+    free(b.p);
+    static const uint32_t bad[] = {0xBF800000, 0x7F800000, 0x7FC00000};
+    uint8_t dst[1], work[1];
+    uint64_t bytes;
+    for (int i = 0; i < 3; i++) {
+        memcpy(&scales[5], &bad[i], 4);
+        CHECK(qsgd_encode(&p, &o, x, N, dst, 1, work, 1, &bytes, &error) == QSGD_ERR_PARAM);
+        CHECK(strcmp(error.parameter, "scales") == 0 && error.bucket == 5);
+    }
+    scales[5] = 1;
+    p = scheme_params(&schemes[12]); /* top-k */
+    CHECK(qsgd_encode(&p, &o, x, N, dst, 1, work, 1, &bytes, &error) == QSGD_ERR_COMBINATION);
+}
+
+/* Noise of the widest range is what codes compress least. encode_frame gives dst exactly the
+ * bound's bytes, so that the sanitizer sees a write past it. */
+static void bounds_suffice_for_any_tensor(void) {
+    uint64_t state = 99;
+    static float noise[1500];
+    for (size_t i = 0; i < SCHEMES; i++) {
+        for (uint64_t n = 0; n < 1500; n += n < 40 ? 1 : 97) {
+            struct qsgd_params p = scheme_params(&schemes[i]);
+            p.bucket = n % 3 == 0 ? 0 : 1 + n;
+            if (n % 5 == 0) p.code = QSGD_CODE_AUTO;
+            for (uint64_t j = 0; j < n; j++) {
+                noise[j] = (float)(int64_t)(random_u64(&state) >> 2) * 0x1p-62F - 0.5F;
+            }
+            struct bytes b = encode_frame(&p, NULL, noise, n);
+            CHECK(b.n <= qsgd_encode_bound(&p, NULL, n));
+            free(b.p);
+        }
+    }
+}
+
+/* |x - value| is at most half a gap under nearest, and the values are the levels. */
+static void nearest_is_nearest(void) {
+    struct qsgd_params p = scheme_params(&schemes[1]);
+    static float values[N];
+    p.rounding = QSGD_ROUND_NEAREST;
+    p.bucket = 0;
+    p.scale = QSGD_SCALE_FLOAT32;
+    float most = 0;
+    for (int i = 0; i < N; i++) most = x[i] > most ? x[i] : (-x[i] > most ? -x[i] : most);
+    struct bytes b = encode_frame(&p, NULL, x, N);
+    CHECK(decode_frame(b.p, b.n, 0, values, N, NULL) == QSGD_OK);
+    for (int i = 0; i < N; i++) CHECK(distance(x[i], values[i]) <= (double)most / 14 * 1.000001);
+    free(b.p);
+}
+
+int main(void) {
+    fill_tensor(x, N, 21);
+    outputs_round_to_nearest_even();
+    half_overflow_is_infinite();
+    empty_tensors_and_dimensions_work();
+    residual_is_what_the_decoder_lacks();
+    given_scales_replace_the_norm();
+    bounds_suffice_for_any_tensor();
+    nearest_is_nearest();
+    return check_result();
+}

@@ -1,0 +1,231 @@
+"""Malformed frames, one per rule of FORMAT.md that they break, and the status that each must give.
+
+tests/golden/regenerate.py stores them; test_golden.py hands them to the C library and to the
+reference. All checksums are right unless they are the malformation. Payloads: golden_bad_codes.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+import reference
+from golden_bad_codes import BAD_PAYLOADS, RIGHT_PAYLOADS
+from reference_bits import crc32c, varint
+from reference_frame import MAGIC, header, parse
+from reference_levels import Params
+
+X = ((np.arange(40) * 7919 % 41) - 20).astype(np.float32) / np.float32(16)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """A frame in pieces; `build` puts them together with right lengths and checksums.
+
+    `head` holds the header from offset 16 to its CRC. None: what is right.
+    """
+
+    head: bytes
+    scales: bytes
+    payloads: tuple[bytes, ...]
+    checksum: bool = True
+    magic: bytes = MAGIC
+    version: int = 0
+    flags: int | None = None
+    header_bytes: int | None = None
+    frame_bytes: int | None = None
+    lengths: tuple[int, ...] | None = None
+    header_crc: int = 0  # xor-ed into the checksum
+    index_crc: int = 0
+    chunk_crc: int = 0
+
+    def build(self) -> bytes:
+        index = b""
+        for payload, length in zip(self.payloads, self.sizes(), strict=True):
+            index += struct.pack("<I", length)
+            if self.checksum:
+                index += struct.pack("<I", crc32c(payload) ^ self.chunk_crc)
+        index += self.scales
+        if self.checksum:
+            index += struct.pack("<I", crc32c(index) ^ self.index_crc)
+        header_bytes = 16 + len(self.head) + 4
+        size = header_bytes + len(index) + sum(map(len, self.payloads))
+        flags = int(self.checksum) if self.flags is None else self.flags
+        header_bytes = header_bytes if self.header_bytes is None else self.header_bytes
+        size = size if self.frame_bytes is None else self.frame_bytes
+        front = self.magic + struct.pack("<BBHQ", self.version, flags, header_bytes, size)
+        front += self.head
+        crc = crc32c(front) ^ self.header_crc
+        return front + struct.pack("<I", crc) + index + b"".join(self.payloads)
+
+    def sizes(self) -> tuple[int, ...]:
+        return tuple(map(len, self.payloads)) if self.lengths is None else self.lengths
+
+    def at(self, offset: int, value: int) -> Parts:
+        """With another byte at `offset` of the frame, inside the header."""
+        head = bytearray(self.head)
+        head[offset - 16] = value
+        return replace(self, head=bytes(head))
+
+
+def parts(x: np.ndarray[Any, Any] = X, tag: bytes = b"", **options: Any) -> Parts:
+    """A right frame of `x` in pieces."""
+    defaults: dict[str, Any] = {"bucket": 16, "chunk_log2": 10, "seed": 3}
+    p = Params(**(defaults | options))
+    frame = reference.encode(x, p, tag=tag)
+    f = parse(frame)
+    payloads = tuple(frame[c.offset : c.offset + c.size] for c in f.chunks)
+    begin = f.header_bytes + (8 if p.checksum else 4) * len(f.chunks)
+    end = f.chunks[0].offset - (4 if p.checksum else 0)
+    return Parts(frame[16 : f.header_bytes - 4], frame[begin:end], payloads, p.checksum)
+
+
+PLAIN = parts(code="fixed")
+DITHERED = parts(code="fixed", rounding="dithered")
+TABLED = parts(code="fixed", levels="table", table=(0.25, 0.5, 1.0))
+SIGNED = parts(code="fixed", levels="signed", table=(-1.0, 0.125, 1.0))
+RAW = parts(code="raw")
+
+
+def head(extensions: bytes = b"", shape: tuple[int, ...] = (40,), **options: Any) -> Parts:
+    """PLAIN with another header, by parameters that need not be legal."""
+    defaults: dict[str, Any] = {"bucket": 16, "chunk_log2": 10, "code": "fixed"}
+    p = Params(**(defaults | options))
+    return replace(PLAIN, head=header(p, "float32", shape, 0, b"") + extensions)
+
+
+def table(*entries: float) -> Parts:
+    return head(levels="table", table=entries)
+
+
+def field(kind: int, body: bytes) -> bytes:
+    return bytes([kind]) + varint(len(body)) + body
+
+
+def scaled(bits: int) -> Parts:
+    """PLAIN with a first scale of these bits (bfloat16)."""
+    return replace(PLAIN, scales=struct.pack("<H", bits) + PLAIN.scales[2:])
+
+
+def replaced(base: Parts, old: bytes, new: bytes) -> Parts:
+    assert base.head.count(old) == 1
+    return replace(base, head=base.head.replace(old, new))
+
+
+WHOLE = PLAIN.build()
+NOISE_KEY = field(129, bytes(16))
+LEVELS_FIELD = field(130, struct.pack("<ff", 0.5, 1.0))
+S = 23  # offset of the varint s, behind the one byte of bucket = 16
+SHAPE = 24
+
+BAD_PREFIXES: list[tuple[str, str, bytes | Parts]] = [
+    ("no-bytes", "NEED_MORE", b""),
+    ("prefix-cut", "NEED_MORE", WHOLE[:15]),
+    ("header-cut", "NEED_MORE", WHOLE[:20]),
+    ("payload-cut", "NEED_MORE", WHOLE[:-1]),
+    ("trailing-byte", "TRAILING", WHOLE + b"\0"),
+    ("magic", "MAGIC", replace(PLAIN, magic=b"\x8fQSH")),
+    ("version-1", "VERSION", replace(PLAIN, version=1)),
+    ("flag-reserved", "FLAGS", replace(PLAIN, flags=3)),
+    ("header-bytes-below-least", "HEADER", replace(PLAIN, header_bytes=25)),
+    ("header-bytes-past-frame", "HEADER", replace(PLAIN, header_bytes=len(WHOLE) + 1)),
+    ("frame-bytes-below-header", "HEADER", replace(PLAIN, frame_bytes=20)),
+    ("frame-bytes-2^63", "HEADER", replace(PLAIN, frame_bytes=1 << 63)),
+    ("header-crc", "HEADER_CRC", replace(PLAIN, header_crc=1)),
+]
+BAD_HEADERS = [
+    ("dtype-15", "HEADER", PLAIN.at(16, 15)),
+    ("dtype-int8-quantised", "HEADER", PLAIN.at(16, 4)),
+    ("code-11", "HEADER", PLAIN.at(17, 11)),
+    ("code-auto", "HEADER", PLAIN.at(17, 255)),
+    ("norm-4", "HEADER", PLAIN.at(18, 4)),
+    ("rounding-4", "HEADER", PLAIN.at(18, 0x40)),
+    ("levels-5", "HEADER", PLAIN.at(19, 0x15)),
+    ("scale-kind-2", "HEADER", PLAIN.at(19, 0x20)),
+    ("levels-byte-reserved-bit", "HEADER", PLAIN.at(19, 0x50)),
+    ("raw-with-norm", "HEADER", RAW.at(18, 1)),
+    ("raw-with-levels", "HEADER", RAW.at(19, 4)),
+    ("nine-dimensions", "HEADER", head(shape=(40,) + (1,) * 8)),
+    ("summands-2", "HEADER", PLAIN.at(21, 2)),
+    ("bucket-past-2^47", "HEADER", head(bucket=(1 << 47) + 1)),
+    ("s-0", "HEADER", PLAIN.at(S, 0)),
+    ("s-32768", "HEADER", head(s=32768)),
+    ("exponential-s-128", "HEADER", head(levels="exponential", s=128)),
+    ("varint-not-shortest", "HEADER", replaced(PLAIN, b"\x07\x28", b"\x87\x00\x28")),
+    ("varint-of-ten-bytes", "HEADER", replaced(PLAIN, b"\x07\x28", b"\x07" + b"\x80" * 9 + b"\1")),
+    ("varint-cut-by-header-end", "HEADER", PLAIN.at(SHAPE, 0x80)),
+    ("dimension-past-2^47", "HEADER", head(shape=(0, (1 << 47) + 1))),
+    ("elements-past-2^47", "HEADER", head(shape=(1 << 24, 1 << 24))),
+    ("elements-wrap-2^64", "HEADER", head(shape=(1 << 47, 1 << 17))),
+    ("rms-with-uniform", "HEADER", PLAIN.at(18, 2)),
+    ("open-with-max", "HEADER", head(levels="open", step=0.5)),
+    ("open-without-zero", "HEADER", head(norm="rms", levels="open", step=0.5).at(19, 0x1C)),
+    ("step-0", "HEADER", head(norm="rms", levels="open", step=0.0)),
+    ("step-nan", "HEADER", head(norm="rms", levels="open", step=float("nan"))),
+    ("step-past-2^20", "HEADER", head(norm="rms", levels="open", step=2.0**20 + 1)),
+    ("mean-with-zero-level", "HEADER", head(norm="mean", s=1, rounding="nearest")),
+    ("topk-with-max", "HEADER", head(s=1, rounding="topk")),
+    ("dithered-s-1", "HEADER", head(s=1, rounding="dithered")),
+    ("dithered-sparse", "HEADER", head(rounding="dithered", code="rice-sparse")),
+    ("sparse-without-zero-level", "HEADER", head(zero=False, code="rice-sparse")),
+    ("field-type-0", "HEADER", head(field(0, b"a"))),
+    ("field-types-descend", "HEADER", head(field(7, b"a") + field(5, b"a"))),
+    ("field-type-twice", "HEADER", head(field(7, b"a") * 2)),
+    ("field-unknown-critical", "FIELD", head(field(200, b"a"))),
+    ("field-past-header-end", "HEADER", head(b"\x07\x09abc")),
+    ("field-without-length", "HEADER", head(b"\x07")),
+    ("tag-empty", "HEADER", head(field(1, b""))),
+    ("noise-key-missing", "HEADER", replaced(DITHERED, DITHERED.head[-18:], b"")),
+    ("noise-key-not-dithered", "HEADER", head(NOISE_KEY)),
+    ("noise-key-short", "HEADER", replaced(DITHERED, DITHERED.head[-18:], field(129, bytes(15)))),
+    ("table-missing", "HEADER", replaced(TABLED, TABLED.head[-14:], b"")),
+    ("table-with-uniform", "HEADER", head(LEVELS_FIELD)),
+    ("table-of-13-bytes", "HEADER", replaced(TABLED, TABLED.head[-14:], field(130, bytes(13)))),
+    ("table-empty", "HEADER", table()),
+    ("table-not-increasing", "HEADER", table(0.5, 0.5, 1.0)),
+    ("table-with-zero-entry", "HEADER", table(0.0, 0.5, 1.0)),
+    ("table-not-ending-at-1", "HEADER", table(0.25, 0.5, 0.75)),
+    ("table-with-nan", "HEADER", table(0.25, float("nan"), 1.0)),
+    ("table-of-128-entries", "HEADER", table(*(j / 128 for j in range(1, 129)))),
+    ("signed-table-not-from-minus-1", "HEADER", head(levels="signed", table=(-0.5, 0.0, 1.0))),
+    ("signed-table-of-1-entry", "HEADER", head(levels="signed", table=(1.0,))),
+    ("signed-table-without-zero-bit", "HEADER", SIGNED.at(19, SIGNED.head[3] | 8)),
+]
+BAD_INDEXES = [
+    ("index-crc", "INDEX_CRC", replace(PLAIN, index_crc=1 << 31)),
+    ("chunk-length-too-large", "CHUNK_INDEX", replace(PLAIN, lengths=(1000,))),
+    ("chunk-length-2^32-1", "CHUNK_INDEX", replace(PLAIN, lengths=(0xFFFFFFFF,))),
+    ("index-past-frame-end", "HEADER", head(shape=(1 << 40,))),
+    ("scale-negative", "SCALE", scaled(0xBF80)),
+    ("scale-minus-zero", "SCALE", scaled(0x8000)),
+    ("scale-inf", "SCALE", scaled(0x7F80)),
+    ("scale-other-nan", "SCALE", scaled(0x7FC1)),
+    ("chunk-crc", "CHUNK_CRC", replace(PLAIN, chunk_crc=1)),
+]
+
+
+def payload_frame(payload: bytes, x: np.ndarray[Any, Any], options: dict[str, Any]) -> Parts:
+    """A right frame of `x` with another payload in its only chunk."""
+    return replace(parts(x, **options), payloads=(payload,))
+
+
+def bad_frames() -> list[tuple[str, str, bytes]]:
+    """(name, status without QSGD_ERR_, frame) of every malformation."""
+    found = []
+    for name, status, made in [*BAD_PREFIXES, *BAD_HEADERS, *BAD_INDEXES]:
+        found.append((name, status, made if isinstance(made, bytes) else made.build()))
+    for name, status, payload, x, options in BAD_PAYLOADS:
+        found.append((name, status, payload_frame(payload, x, options).build()))
+    return found
+
+
+def right_frames() -> list[tuple[str, bytes]]:
+    """(name, frame) of frames in the same style that are right: controls of `Parts` and streams."""
+    found = [("plain", PLAIN), ("dithered", DITHERED), ("table", TABLED), ("raw", RAW)]
+    found += [("signed", SIGNED), ("unknown-optional-field", head(field(7, b"a")))]
+    found += [(name, payload_frame(p, x, options)) for name, _, p, x, options in RIGHT_PAYLOADS]
+    return [(name, made.build()) for name, made in found]

@@ -1,0 +1,189 @@
+"""Malformed payloads of golden_bad.py: one per rule of FORMAT.md section 8 that they break.
+
+Each comes with a tensor and parameters whose one chunk it replaces. Streams are written field by
+field with the reference's `pack`, so that only the named rule is broken.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from reference_bits import Array, pack, varint
+from reference_tokens import Fields, pack_fields, rans_push, starts_of
+
+BadPayload = tuple[str, str, bytes, Array, dict[str, Any]]
+
+CODED, FIXED, CONSTANT = b"\0", b"\1", b"\2"
+X = ((np.arange(40) * 7919 % 41) - 20).astype(np.float32) / np.float32(16)  # as golden_bad.X
+LONG = np.arange(300, dtype=np.float32)
+TINY = np.array([1, -1, 0, 1], np.float32)
+BOOLS = np.array([True, False, True])
+
+
+def bits(text: str) -> bytes:
+    """An MSB-first stream, padded; spaces are for reading."""
+    digits = text.replace(" ", "")
+    return pack(np.array([int(d) for d in digits]), 1, True)
+
+
+def bad(name: str, status: str, payload: bytes, x: Array = TINY, **options: Any) -> BadPayload:
+    return name, status, payload, x, {"bucket": 0, "s": 1} | options
+
+
+# A right table for tokens 0, 1, 2 at P = 12: mode 0 with 2048, then 1024 (e = 11, m = 0) twice.
+TABLE: Fields = [(2, 6), (0, 6), (11, 4), (0, 3), (11, 4), (0, 3)]
+FREQUENCIES = [2048, 1024, 1024]
+# The same with tokens 3 and 15 (|k| = 8 or 9, two extra bits) in place of 1 and 2.
+TABLE_15: Fields = [
+    *[(15, 6), (0, 6), (0, 4), (0, 4), (11, 4), (0, 3)], *[(0, 4)] * 11, *[(11, 4), (0, 3)]
+]  # fmt: skip
+FREQUENCIES_15 = [2048, 0, 0, 1024, *[0] * 11, 1024]
+
+
+def rans(
+    name: str,
+    status: str,
+    fields: Fields,
+    states: Sequence[int] = (1 << 16,),
+    words: Sequence[int] = (),
+    head: int = 3 << 3,
+    tail: bytes = b"",
+    **options: Any,
+) -> BadPayload:
+    """A rANS payload of P = 12, one lane and one class, unless `head` says otherwise."""
+    body = bytes([head]) + pack_fields(fields)
+    if options.get("s", 1) > 15:
+        body += varint(len(words))
+    body += struct.pack(f"<{len(states)}I", *states) + struct.pack(f"<{len(words)}H", *words)
+    return bad(name, status, CODED + body + tail, **options)
+
+
+def pushed(tokens: list[int], frequencies: list[int]) -> tuple[list[int], list[int]]:
+    """States and words of a right stream of one lane."""
+    table = (frequencies, starts_of(frequencies))
+    return rans_push(tokens, [0] * len(tokens), [table], 1, 12)
+
+
+def huffman(name: str, status: str, lengths: list[int], stream: str, x: Array = TINY) -> BadPayload:
+    """A Huffman payload of one segment."""
+    block = pack_fields([(len(lengths) - 1, 6)] + [(n, 4) for n in lengths])
+    coded = bits(stream)
+    body = block + bytes([1, len(coded)]) + coded
+    return bad(name, status, CODED + body, x, code="huffman")
+
+
+TOKENS = [1, 2, 0, 1]
+(STATE,), WORDS = pushed(TOKENS * 10, FREQUENCIES)
+(LONG_STATE,), LONG_WORDS = pushed([0, 1, 0] * 100, FREQUENCIES)
+
+# Right payloads in the same style: what the bad ones differ from.
+RIGHT_PAYLOADS: list[BadPayload] = [
+    bad("fixed", "OK", FIXED + bytes([0b01001001]), code="fixed"),
+    bad("elias-gamma", "OK", CODED + b"\1\2" + bits("0100 0101 1 0100"), code="elias-gamma"),
+    bad("elias-gamma-sparse", "OK", CODED + bits("010 1 0 1"), code="elias-gamma-sparse"),
+    bad("rice-sparse", "OK", CODED + bits("00000 0100 1 0"), code="rice-sparse"),
+    huffman("huffman", "OK", [1, 1], "0 1 0 1"),
+    rans("rans", "OK", TABLE, [STATE], WORDS, x=X),
+    rans("rans-two-classes", "OK",
+         [*TABLE, *TABLE, (1, 1), (0, 1), (1, 1), (0, 1), (0, 1), (1, 1), (1, 1)],
+         [LONG_STATE], LONG_WORDS, head=3 << 3 | 1 << 5, x=LONG),
+    rans("rans-long", "OK", TABLE, [LONG_STATE], LONG_WORDS, x=LONG),
+    rans("rans-extra-bits", "OK", TABLE_15, *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3",
+         s=100),
+]  # fmt: skip
+
+BAD_PAYLOADS: list[BadPayload] = [
+    # Modes.
+    bad("mode-3", "CHUNK", b"\3" + bytes(4), code="rans"),
+    bad("mode-coded-for-fixed", "CHUNK", CODED + bytes(1), code="fixed"),
+    bad("mode-constant-for-elias", "CHUNK", CONSTANT + bytes(1), code="elias-gamma"),
+    bad("payload-empty", "CHUNK", b"", code="rans"),
+    bad("constant-no-level", "STREAM", CONSTANT + varint(3), code="rans"),
+    bad("constant-varint-not-shortest", "STREAM", CONSTANT + b"\x81\x00", code="rans"),
+    bad("constant-and-more", "PADDING", CONSTANT + varint(1) + b"\0", code="rans"),
+    # Fixed and raw.
+    bad("fixed-no-level", "STREAM", FIXED + bytes([0b11]), code="fixed"),
+    bad("fixed-padding", "PADDING", FIXED + bytes([0, 0x80]), X[:5], code="fixed"),
+    bad("fixed-too-short", "STREAM", FIXED, code="fixed"),
+    bad("fixed-open-width-17", "CODE_TABLE", FIXED + b"\x11" + bytes(9), code="fixed", norm="rms",
+        levels="open", step=0.5),
+    bad("fixed-open-width-not-least", "STREAM", FIXED + b"\x02" + b"\x55", code="fixed",
+        norm="rms", levels="open", step=0.5),
+    bad("raw-too-short", "CHUNK", bytes(15), code="raw"),
+    bad("raw-bool-2", "STREAM", b"\0\1\2", BOOLS, code="raw"),
+    # Elias, dense: segment widths and lengths, then codewords.
+    bad("elias-segment-width-0", "CODE_TABLE", CODED + b"\0" + bytes(1), code="elias-gamma"),
+    bad("elias-segment-width-not-least", "CODE_TABLE", CODED + b"\2\2\0" + bits("0100 0101 1 0100"),
+        code="elias-gamma"),
+    bad("elias-segment-too-long", "STREAM", CODED + b"\1\3" + bits("0100 0101 1 0100"),
+        code="elias-gamma"),
+    bad("elias-bytes-left-over", "PADDING", CODED + b"\1\2" + bits("0100 0101 1 0100") + b"\0",
+        code="elias-gamma"),
+    bad("elias-padding", "PADDING", CODED + b"\1\2" + bits("0100 0101 1 0100 001"),
+        code="elias-gamma"),
+    bad("elias-stream-ends", "STREAM", CODED + b"\1\1" + bits("0100 0101"), code="elias-gamma"),
+    bad("elias-no-level", "STREAM", CODED + b"\1\2" + bits("0110 0101 1 0100"),
+        code="elias-gamma"),
+    bad("elias-omega-too-long", "STREAM", CODED + b"\1\4" + b"\xff" * 4, code="elias-omega"),
+    bad("elias-delta-of-2^70", "STREAM", CODED + b"\1\6" + bits("0000001 000111" + "0" * 35),
+        code="elias-delta"),
+    # Elias and Rice, sparse.
+    bad("sparse-count-past-segment", "STREAM", CODED + bits("00110 1 0 1 1 0 1 1 0 1 1 0 1 1 0 1"),
+        code="elias-gamma-sparse"),
+    bad("sparse-gap-past-segment", "STREAM", CODED + bits("010 00101 0 1"),
+        code="elias-gamma-sparse"),
+    bad("sparse-no-level", "STREAM", CODED + bits("010 1 0 010"), code="elias-gamma-sparse"),
+    bad("sparse-padding", "PADDING", CODED + bits("010 1 0 1 01"), code="elias-gamma-sparse"),
+    bad("sparse-bytes-left-over", "PADDING", CODED + bits("010 1 0 1") + b"\0",
+        code="elias-gamma-sparse"),
+    bad("rice-rho-25", "CODE_TABLE", CODED + bits("11001 1"), code="rice-sparse"),
+    bad("rice-gap-past-chunk", "STREAM", CODED + bits("00000 0100 00001 0"), code="rice-sparse"),
+    bad("rice-stream-ends", "STREAM", CODED + bits("00000 0101 1 0"), code="rice-sparse"),
+    bad("rice-padding", "PADDING", CODED + bits("00000 0100 1 0 1"), code="rice-sparse"),
+    # Huffman.
+    huffman("huffman-incomplete", "CODE_TABLE", [1, 2], "0 0 0 0"),
+    huffman("huffman-over-full", "CODE_TABLE", [1, 1, 1], "0 0 0 0"),
+    huffman("huffman-length-13", "CODE_TABLE", [1, 13], "0 0 0 0"),
+    huffman("huffman-last-length-0", "CODE_TABLE", [1, 1, 0], "0 0 0 0"),
+    huffman("huffman-lone-token-of-length-2", "CODE_TABLE", [0, 2], "0 0 0 0"),
+    huffman("huffman-no-level", "STREAM", [2, 2, 2, 2], "11 00 01 10"),
+    huffman("huffman-padding", "PADDING", [1, 1], "0 1 0 1 0001"),
+    huffman("huffman-stream-ends", "STREAM", [1, 1], "0 1 0 1", X),
+    bad("huffman-block-padding", "PADDING",
+        CODED + pack_fields([(1, 6), (1, 4), (1, 4), (1, 1)]) + b"\1\1\0", code="huffman"),
+    bad("huffman-block-cut", "CODE_TABLE", CODED + b"\x3e\x11", code="huffman"),
+    # rANS.
+    rans("rans-lanes-64", "CODE_TABLE", TABLE, (1 << 16,) * 64, head=6 | 3 << 3),
+    rans("rans-mode-token-past-table", "CODE_TABLE", [(2, 6), (3, 6), (1, 4), (1, 4), (1, 4)]),
+    rans("rans-frequencies-past-2^P", "CODE_TABLE",
+         [(2, 6), (0, 6), (12, 4), (0, 3), (12, 4), (0, 3)]),
+    rans("rans-last-frequency-0", "CODE_TABLE", [(2, 6), (0, 6), (11, 4), (0, 3), (0, 4)]),
+    rans("rans-exponent-13", "CODE_TABLE", [(1, 6), (0, 6), (13, 4), (0, 3)]),
+    rans("rans-table-padding", "PADDING", [*TABLE, (1, 1)], [STATE], WORDS, x=X),
+    rans("rans-state-below-2^16", "STREAM", TABLE, [(1 << 16) - 1]),
+    rans("rans-final-state", "STREAM", TABLE, [STATE + 1], WORDS, x=X),
+    rans("rans-words-left-over", "PADDING", TABLE, [STATE], [*WORDS, 0], x=X),
+    rans("rans-words-run-out", "STREAM", TABLE, [STATE], WORDS[:-1], x=X),
+    rans("rans-half-a-word", "PADDING", TABLE, [STATE], WORDS, tail=b"\0", x=X),
+    rans("rans-no-level", "STREAM", [(3, 6), (0, 6), (0, 4), (0, 4), (12, 4), (0, 3)],
+         *pushed([0, 3, 0, 3], [2048, 0, 0, 2048])),
+    rans("rans-class-without-group", "CODE_TABLE", [*TABLE, *TABLE, (1, 1)], [STATE], WORDS,
+         head=3 << 3 | 1 << 5, x=X),
+    rans("rans-class-past-table", "CODE_TABLE",
+         [*TABLE, *TABLE, (1, 1), (0, 1), (1, 1), (0, 1), (0, 1), (1, 1), (0, 1)],
+         [LONG_STATE], LONG_WORDS, head=3 << 3 | 1 << 5, x=LONG),
+    bad("rans-table-cut", "CODE_TABLE", CODED + b"\x18\x02", code="rans"),
+    rans("rans-more-words-than-bytes", "STREAM", TABLE_15, tail=b"\0", s=100),
+    rans("rans-extra-bits-missing", "STREAM", TABLE_15, *pushed([15, 0, 3, 0], FREQUENCIES_15),
+         s=100),
+    rans("rans-extra-bits-padding", "PADDING", TABLE_15, *pushed([15, 0, 3, 0], FREQUENCIES_15),
+         tail=b"\7", s=100),
+    rans("rans-extra-bits-left-over", "PADDING", TABLE_15,
+         *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3\0", s=100),
+    rans("rans-token-0-without-zero-level", "STREAM", TABLE_15,
+         *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3", s=16, zero=False),
+]  # fmt: skip

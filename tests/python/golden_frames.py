@@ -1,0 +1,191 @@
+"""The golden frames: which tensors and parameters they are, and how to make them again.
+
+tests/golden/regenerate.py writes them with the reference encoder; test_golden.py holds the C
+library to the stored bytes. Inputs come from raw Philox integers and exact powers of two, so that
+they are the same everywhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from typing import Any
+
+import numpy as np
+
+import reference
+from cases import as_dtype
+from reference_bits import Array
+from reference_levels import Params
+
+INPUTS = {
+    "raw": "r = numpy.random.Philox(key=input_seed).random_raw(n), 64-bit integers r[i]",
+    "spread": "x[i] = ((r[i] mod 2^16) - 2^15) * 2^-(15 + (r[i] >> 16) mod 8)",
+    "local": "spread times 2^-(3 * ((r[64 * (i div 64)] >> 24) mod 4))",
+    "sparse": "spread where (r[i] >> 32) mod 16 = 0, else 0",
+    "blocks": "spread where (i div 16) is even, else 0",
+    "constant": "x[i] = -0.75",
+    "hostile": "spread, but x[1] = NaN, x[20] = Inf, x[40] = -0, x[60:64] = 2^-149, x[80] = 2^127",
+    "dtype": "float64: x[i] + ((r[i] >> 40) mod 2^16) * 2^-48; float16: rounded to nearest even; "
+    "bfloat16: the upper 16 bits; int32: r[i] mod 2^32 as two's complement",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Golden:
+    """A frame by what makes it: tensor, parameters, nonce, tag."""
+
+    name: str
+    params: Params
+    shape: tuple[int, ...]
+    kind: str = "spread"
+    dtype: str = "float32"
+    nonce: int = 0
+    tag: bytes = b""
+
+    @property
+    def seed(self) -> int:
+        """Key of the input, from the name."""
+        return int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:4], "little")
+
+    def tensor(self) -> Array:
+        """The input; bfloat16 as uint16 patterns."""
+        n = int(np.prod(self.shape))
+        r = np.random.Philox(key=self.seed).random_raw(max(n, 1))[:n]
+        if self.dtype == "int32":
+            return (r & np.uint64(0xFFFFFFFF)).astype(np.uint32).view(np.int32).reshape(self.shape)
+        x = elements(r, self.kind, n)
+        if self.dtype == "float64":
+            x = x + (r >> np.uint64(40) & np.uint64(0xFFFF)).astype(np.float64) * 2.0**-48
+        else:
+            x = as_dtype(x.astype(np.float32), self.dtype)
+        return x.reshape(self.shape)
+
+
+def elements(r: Array, kind: str, n: int) -> Array:
+    """Float64 elements that float32 holds exactly; see INPUTS."""
+    i = np.arange(n)
+    power = -15 - (r >> np.uint64(16) & np.uint64(7)).astype(np.int64)
+    x = ((r & np.uint64(0xFFFF)).astype(np.int64) - 32768) * np.ldexp(1.0, power)
+    if kind == "local":
+        x *= np.ldexp(1.0, -3 * (r[i // 64 * 64] >> np.uint64(24) & np.uint64(3)).astype(np.int64))
+    elif kind == "sparse":
+        x[(r >> np.uint64(32) & np.uint64(15)) != 0] = 0
+    elif kind == "blocks":
+        x[i // 16 % 2 == 1] = 0
+    elif kind == "constant":
+        x[:] = -0.75
+    elif kind == "hostile":
+        x[1], x[20], x[40], x[60:64], x[80] = np.nan, np.inf, -0.0, 2.0**-149, 2.0**127
+    return x
+
+
+def made(name: str, shape: tuple[int, ...], kind: str = "spread", **options: Any) -> Golden:
+    """A golden frame; options of `Golden` and of `Params` side by side."""
+    own = {key: options.pop(key) for key in ("dtype", "nonce", "tag") if key in options}
+    defaults: dict[str, Any] = {"seed": 0x0123456789ABCDEF, "chunk_log2": 10}
+    return Golden(name, Params(**(defaults | options)), shape, kind, **own)
+
+
+SPARSE: dict[str, Any] = {"norm": "l2", "s": 1, "bucket": 0}
+OPEN: dict[str, Any] = {"norm": "rms", "levels": "open", "bucket": 0}
+TABLE = (0.0625, 0.25, 0.5, 1.0)
+SIGNED = (-1.0, -0.25, -0.0625, 0.03125, 0.375, 1.0)
+KEY: dict[str, Any] = {"seed": (1 << 64) - 1, "nonce": 0xFEDCBA9876543210}
+
+GOLDEN = (
+    # Every code, with the default quantiser or, for sparse codes, the sparse regime.
+    made("raw", (3, 50), code="raw"),
+    made("fixed", (1300,), code="fixed"),
+    made("elias-gamma", (1300,), code="elias-gamma"),
+    made("elias-delta", (1300,), code="elias-delta"),
+    made("elias-omega", (1300,), code="elias-omega"),
+    made("elias-gamma-sparse", (3000,), code="elias-gamma-sparse", **SPARSE),
+    made("elias-delta-sparse", (3000,), code="elias-delta-sparse", **SPARSE),
+    made("elias-omega-sparse", (3000,), code="elias-omega-sparse", **SPARSE),
+    made("rice-sparse", (3000,), code="rice-sparse", **SPARSE),
+    made("rice-sparse-s4", (1500,), "sparse", code="rice-sparse", norm="l2", s=4, bucket=512),
+    made("huffman", (1300,), code="huffman"),
+    made("rans", (1300,), code="rans"),
+    made("auto", (600,), code="auto"),
+    # Quantisers.
+    made("qsgd-l2-s16", (700,), norm="l2", s=16),
+    made("max-s1", (900,), s=1),
+    made("max-s127-extra-bits", (700,), s=127, bucket=64),
+    made("max-s32767-omega", (900,), "sparse", s=32767, scale="float32", code="elias-omega"),
+    made("max-s8-no-zero", (700,), s=8, zero=False),
+    made("max-s100-no-zero-fixed", (500,), s=100, zero=False, code="fixed"),
+    made("exponential", (1000,), norm="l2", levels="exponential", s=4),
+    made("exponential-no-zero-huffman", (800,), levels="exponential", s=5, zero=False,
+         code="huffman"),
+    made("table", (800,), norm="l2", levels="table", table=TABLE),
+    made("table-no-zero-gamma", (800,), levels="table", table=TABLE, zero=False,
+         code="elias-gamma"),
+    made("signed", (900,), levels="signed", table=SIGNED),
+    made("signed-dithered", (700,), levels="signed", table=SIGNED, rounding="dithered", **KEY),
+    made("open", (900,), step=0.5, **OPEN),
+    made("open-fixed-escape", (260,), "blocks", step=2.0**-8, code="fixed", **OPEN),
+    made("open-classes", (2048,), "local", step=0.25, classes="on", chunk_log2=11, **OPEN),
+    made("open-classes-dithered", (2048,), "local", step=0.25, classes="on", chunk_log2=11,
+         rounding="dithered", **KEY, **OPEN),
+    made("dithered", (1000,), rounding="dithered", **KEY),
+    made("dithered-table-no-zero", (600,), levels="table", table=TABLE, zero=False,
+         rounding="dithered"),
+    made("nearest", (1000,), rounding="nearest"),
+    made("terngrad", (1100,), s=1, bucket=0, clip=2.5),
+    made("sign", (2000,), norm="mean", s=1, zero=False, rounding="nearest", bucket=0),
+    made("topk", (2000,), norm="l2", s=1, bucket=0, rounding="topk", code="rice-sparse"),
+    # Shapes, dtypes, buckets, scales, tags.
+    made("bucket-1", (120,), bucket=1, scale="float32"),
+    made("bucket-7-no-checksum", (700,), bucket=7, checksum=False),
+    made("bucket-larger-than-chunk", (2500,), bucket=2100, s=1),
+    made("lanes", (4096,), s=1, norm="max", bucket=0, chunk_log2=12),
+    made("zero-buckets", (200,), "blocks", bucket=16),
+    made("constant", (3000,), "constant"),
+    made("hostile-propagate", (300,), "hostile", bucket=16, nonfinite="propagate"),
+    made("empty", (4, 0, 3)),
+    made("scalar", (), tag=b"a scalar", nonce=1),
+    made("eight-dimensions-tag", (1, 2, 1, 3, 5, 1, 7, 1), tag=bytes(range(200))),
+    made("float64", (400,), dtype="float64", s=3),
+    made("float16", (400,), dtype="float16", s=3),
+    made("bfloat16", (400,), dtype="bfloat16", s=3),
+    made("raw-bfloat16", (2, 33), dtype="bfloat16", code="raw"),
+    made("raw-int32", (70,), dtype="int32", code="raw", checksum=False),
+)  # fmt: skip
+
+
+def sha256(x: Array) -> str:
+    """SHA-256 of an array's little-endian bytes."""
+    return hashlib.sha256(x.astype(x.dtype.newbyteorder("<")).tobytes()).hexdigest()
+
+
+def decoded(frame: bytes) -> Array:
+    """What the manifest's decoded_sha256 covers: float32 values, or the integers of a raw frame."""
+    if reference.parse(frame).dtype == "int32":
+        return reference.decode(frame)
+    return reference.decode_values(frame)
+
+
+def encoded(golden: Golden) -> bytes:
+    """The frame, by the reference."""
+    return reference.encode(
+        golden.tensor(), golden.params, golden.nonce, golden.tag, dtype=golden.dtype
+    )
+
+
+def entry(golden: Golden, frame: bytes) -> dict[str, Any]:
+    """A frame's part of the manifest."""
+    return {
+        "name": golden.name,
+        "bytes": len(frame),
+        "params": dataclasses.asdict(golden.params),
+        "nonce": golden.nonce,
+        "tag": golden.tag.hex(),
+        "shape": list(golden.shape),
+        "dtype": golden.dtype,
+        "input": golden.kind,
+        "input_seed": golden.seed,
+        "input_sha256": sha256(golden.tensor()),
+        "frame_sha256": hashlib.sha256(frame).hexdigest(),
+        "decoded_sha256": sha256(decoded(frame)),
+    }

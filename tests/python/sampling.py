@@ -1,0 +1,58 @@
+"""Draws of a codec and limits for what they show: shared by test_statistics.py and test_noise.py.
+
+tensor -> frame -> decoded tensor, many times over with counted nonces.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+import qsgd
+from reference_bits import Array
+
+# Chance of a false alarm per test, shared among its cells (Bonferroni).
+RATE = 1e-6
+
+
+def z_limit(cells: int, rate: float = RATE) -> float:
+    """Two-sided limit in standard deviations for `cells` normal figures at `rate` in all.
+
+    From the bound P(|Z| > z) <= sqrt(2 / pi) exp(-z^2 / 2) / z, so the true rate is lower still.
+    """
+    z = 1.0
+    while math.sqrt(2 / math.pi) * math.exp(-z * z / 2) / z * cells > rate:
+        z += 1e-3
+    return z
+
+
+def bernstein(variance: Array | float, gap: float, count: int, cells: int) -> Any:
+    """Limit for |mean| of `count` independent variables of mean 0 within [-gap, gap]; RATE in all.
+
+    Bernstein's inequality: no normal approximation, so it holds for rare events, too.
+    """
+    log = math.log(2 * cells / RATE)
+    return np.sqrt(2 * np.asarray(variance) * log / count) + gap * log / (3 * count)
+
+
+def gaussian(n: int, seed: int) -> Array:
+    return np.random.default_rng(seed).standard_normal(n).astype(np.float32)
+
+
+def draws(codec: qsgd.Codec, x: Array, count: int) -> Iterator[Array]:
+    """Decoded float64 tensors of nonces 0 .. count - 1."""
+    for nonce in range(count):
+        yield qsgd.decode(codec.encode(x, nonce)).astype(np.float64)
+
+
+def moments(codec: qsgd.Codec, x: Array, count: int) -> tuple[Array, Array]:
+    """Mean error and mean squared error per element over `count` nonces."""
+    first, second = np.zeros(x.size), np.zeros(x.size)
+    for y in draws(codec, x, count):
+        error = y - x
+        first += error
+        second += error * error
+    return first / count, second / count

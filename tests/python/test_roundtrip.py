@@ -1,0 +1,225 @@
+"""Any codec and any tensor: what comes back, within which error, by every way of decoding.
+
+Codecs and tensors are drawn by qsgd.testing's strategies: all schemes and codes, 0 to 8 dimensions,
+float16, float32 and float64 of any memory order, with hostile values; bfloat16 through torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+import qsgd
+from cases import as_dtype, as_torch
+from qsgd.testing import codecs, tensors
+from reference_bits import Array
+from reference_levels import F32, Params, grid
+
+SETTINGS = settings(
+    max_examples=400,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+FLOATS = st.floats(-4, 4, width=32)
+
+
+def bits_equal(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+
+def cell(codec: qsgd.Codec) -> float:
+    """Largest error of one rounding, in units of the scale."""
+    if codec.rounding == "topk" or codec.norm == "mean":
+        return 1.0
+    table = codec.levels if isinstance(codec.levels, tuple) else None
+    kind = str(codec.levels) if table is None else "signed" if table[0] < 0 else "table"
+    g = grid(Params(levels=kind, s=codec.s, zero=codec.zero, table=table, step=codec.step))
+    gap = float(g.gap)
+    largest = gap
+    if g.table.size:
+        edges = g.table.astype(np.float64)
+        first = edges[:1] if g.zero else 2 * edges[:1]
+        gaps = np.diff(edges) if g.kind == "signed" else np.concatenate([first, np.diff(edges)])
+        largest = float(gaps.max())
+    if codec.rounding == "nearest":
+        return largest / 2
+    # The dither that a decoder subtracts is at most 255 / 128 of half a gap.
+    return largest + (gap if codec.rounding == "dithered" else 0.0)
+
+
+def reach(codec: qsgd.Codec) -> float:
+    """Largest level, in units of the scale."""
+    return 32767.0 * float(codec.step or 0) if codec.levels == "open" else 1.0
+
+
+# ---- Values -------------------------------------------------------------------------------------
+
+
+@SETTINGS
+@given(codecs(nonfinite="propagate"), tensors(finite=False), st.integers(0, 2**64 - 1))
+def test_shape_dtype_and_error_bound(codec: qsgd.Codec, x: Array, nonce: int) -> None:
+    frame = codec.encode(x, nonce)
+    y = qsgd.decode(frame)
+    assert (y.shape, y.dtype) == (x.shape, x.dtype)
+    event(qsgd.inspect(frame).codec.code)
+    if qsgd.inspect(frame).codec.code == "raw":
+        assert bits_equal(y, x.copy(order="C"))
+        return
+    with np.errstate(over="ignore"):
+        wide = x.astype(F32).ravel().astype(np.float64)
+    values = qsgd.decode(frame, dtype="float64").ravel()
+    bucket = codec.bucket or max(x.size, 1)
+    number = np.arange(x.size) // bucket
+    scales = qsgd.decode_indices(frame)[1].astype(np.float64)[number]
+    dead = np.isnan(scales)
+    np.testing.assert_array_equal(np.isnan(values), dead)
+    hurt = np.unique(number[~np.isfinite(wide)])
+    assert dead[np.isin(number, hurt)].all()
+    assert not values[scales == 0].any()
+    assert not wide[scales == 0].any()
+    live = ~dead
+    beyond = np.maximum(np.abs(wide[live]) - reach(codec) * scales[live], 0)
+    if codec.norm == "mean":
+        beyond = np.abs(wide[live])
+    # Float32 arithmetic: a few roundings of the value, and the smallest subnormal.
+    slack = 2.0**-20 * (np.abs(wide[live]) + scales[live]) + 2.0**-148
+    assert (np.abs(values[live] - wide[live]) <= cell(codec) * scales[live] + beyond + slack).all()
+
+
+@SETTINGS
+@given(codecs(), tensors(finite=False))
+def test_non_finite_elements_raise_or_nothing_does(codec: qsgd.Codec, x: Array) -> None:
+    with np.errstate(over="ignore"):
+        finite = bool(np.isfinite(x.astype(F32)).all())
+    found: qsgd.QsgdError | None = None
+    try:
+        codec.encode(x)
+    except qsgd.QsgdError as error:
+        found = error
+    if found is None:
+        assert finite or codec.code == "raw"
+        return
+    assert found.name == "QSGD_ERR_NONFINITE"
+    assert found.element is not None
+    # The first such element, or one of a bucket whose norm passes float32.
+    if not finite:
+        with np.errstate(over="ignore"):
+            assert found.element <= np.flatnonzero(~np.isfinite(x.astype(F32).ravel()))[0]
+
+
+@settings(SETTINGS, max_examples=200)
+@given(codecs(nonfinite="propagate"), tensors(dtypes=["float32"], finite=False), st.integers(0, 9))
+def test_bfloat16_tensors_come_back_as_float32_and_as_torch(
+    codec: qsgd.Codec, x: Array, nonce: int
+) -> None:
+    torch = pytest.importorskip("torch")
+    patterns = as_dtype(x.copy(order="C"), "bfloat16").reshape(x.shape)
+    frame = codec.encode(as_torch(patterns), nonce)
+    assert qsgd.inspect(frame).dtype == "bfloat16"
+    y = qsgd.decode(frame)
+    assert (y.shape, y.dtype) == (x.shape, np.float32)
+    out = as_torch(np.zeros(x.shape, np.uint16))
+    assert qsgd.decode(frame, out=out) is out
+    wanted = torch.from_numpy(y).to(torch.bfloat16)
+    assert torch.equal(out.nan_to_num(3.0), wanted.nan_to_num(3.0))
+    assert torch.equal(out.isnan(), wanted.isnan())
+    if qsgd.inspect(frame).codec.code != "raw":  # the same elements as float32 round alike
+        same = codec.encode((patterns.astype(np.uint32) << np.uint32(16)).view(F32), nonce)
+        assert bits_equal(qsgd.decode(same), y) or codec.code == "auto"
+
+
+# ---- Every way of decoding ----------------------------------------------------------------------
+
+
+@SETTINGS
+@given(codecs(nonfinite="propagate"), tensors(finite=False), FLOATS)
+def test_decode_add_is_decode_times_alpha_plus_accumulator(
+    codec: qsgd.Codec, x: Array, alpha: float
+) -> None:
+    frame = codec.encode(x)
+    y = qsgd.decode(frame, dtype="float32")
+    acc = np.random.default_rng(x.size).standard_normal(x.shape).astype(F32)
+    with np.errstate(all="ignore"):
+        wanted = acc + F32(alpha) * y
+    for atomic in (False, True):
+        got = acc.copy()
+        qsgd.decode_add(frame, got, alpha, atomic=atomic)
+        np.testing.assert_array_equal(got, wanted)
+
+
+@settings(SETTINGS, max_examples=200)
+@given(tensors(), st.lists(st.tuples(codecs(), FLOATS), min_size=1, max_size=4), st.booleans())
+def test_decode_sum_adds_in_the_order_of_the_frames(
+    x: Array, workers: list[tuple[qsgd.Codec, float]], weighted: bool
+) -> None:
+    frames = [codec.encode(x, nonce) for nonce, (codec, _) in enumerate(workers)]
+    alphas = [alpha if weighted else 1.0 for _, alpha in workers]
+    wanted = np.zeros(x.shape, F32)
+    for frame, alpha in zip(frames, alphas, strict=True):
+        qsgd.decode_add(frame, wanted, alpha)
+    got = qsgd.decode_sum(frames, alphas=alphas if weighted else None)
+    assert got.shape == x.shape
+    np.testing.assert_array_equal(got, wanted)
+
+
+@SETTINGS
+@given(codecs(nonfinite="propagate"), tensors(finite=False), st.data())
+def test_decode_range_is_a_slice_of_decode(
+    codec: qsgd.Codec, x: Array, data: st.DataObject
+) -> None:
+    frame = codec.encode(x)
+    flat = qsgd.decode(frame).ravel()
+    start = data.draw(st.integers(0, x.size))
+    stop = data.draw(st.integers(start, x.size))
+    assert bits_equal(qsgd.decode_range(frame, start, stop), flat[start:stop])
+
+
+@SETTINGS
+@given(codecs(nonfinite="propagate"), tensors(finite=False), st.sampled_from([1, 2]))
+def test_backends_threads_and_atomic_give_the_same_bits(
+    codec: qsgd.Codec, x: Array, threads: int
+) -> None:
+    frame = codec.encode(x, 3)
+    y = qsgd.decode(frame)
+    try:
+        for backend in qsgd.backends():
+            qsgd.set_backend(backend)
+            assert codec.replace(threads=threads).encode(x, 3) == frame
+            assert bits_equal(qsgd.decode(frame, threads=threads), y)
+            assert bits_equal(qsgd.decode(frame, atomic=True), y)
+    finally:
+        qsgd.set_backend("auto")
+
+
+# ---- Canonical ----------------------------------------------------------------------------------
+
+
+@SETTINGS
+@given(codecs(nonfinite="propagate"), tensors(finite=False), st.binary(max_size=20))
+def test_a_frames_own_indices_give_its_bytes(codec: qsgd.Codec, x: Array, tag: bytes) -> None:
+    frame = codec.encode(x, 5, tag)
+    if qsgd.inspect(frame).codec.code == "raw":
+        return
+    idx, scales, alphas = qsgd.decode_indices(frame)
+    assert idx.shape == x.shape
+    assert qsgd.Codec(seed=1).encode_indices(idx, scales, alphas=alphas, like=frame) == frame
+    # Without `like` the encoder's own choices give the frame, too.
+    if codec.code != "auto":
+        options: dict[str, Any] = {"alphas": alphas, "dtype": x.dtype, "tag": tag}
+        assert codec.encode_indices(idx, scales, 5, **options) == frame
+
+
+@SETTINGS
+@given(codecs(nonfinite="propagate", code="fixed"), tensors(dtypes=["float32"], finite=False))
+def test_residual_is_what_the_decoder_lacks(codec: qsgd.Codec, x: Array) -> None:
+    residual = np.random.default_rng(x.size).standard_normal(x.shape).astype(F32)
+    with np.errstate(all="ignore"):
+        whole = x + residual
+        y = qsgd.decode(codec.encode(x, 1, residual=residual))
+        np.testing.assert_array_equal(residual, whole - y)
