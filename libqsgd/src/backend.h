@@ -36,6 +36,7 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .sum_squares = kernel_sum_squares,
     .sum_magnitudes = kernel_sum_magnitudes,
     .noise = kernel_noise,
+    .tie_noise = kernel_tie_noise,
     .round_uniform = kernel_round_uniform,
     .round_table = kernel_round_table,
     .values = kernel_values,

@@ -24,6 +24,7 @@ struct round_bucket {
     uint32_t offset; /* 2^15 where 0 is not a level, else 0 */
     bool nearest;
     bool dithered;                   /* the sum for the damping is wanted; else it is 0 */
+    const struct noise_key *key;     /* settles ties */
     const struct round_table *table; /* NULL for uniform and open levels */
 };
 
@@ -71,14 +72,16 @@ struct kernels {
     /* R(first) .. R(first + n - 1); first and n are multiples of NOISE_TILE. */
     void (*noise)(const struct noise_key *key, uint64_t first, size_t n, uint16_t *out);
 
-    /* Indices of n elements of one bucket, n <= 8192. Returns the sum of ((f (2^16 - f)) >> 14) G /
-     * 256 if bucket->dithered. *ties: true if an element needs V; then its k is that of Vn >= low.
-     */
-    uint64_t (*round_uniform)(const struct round_bucket *bucket, const float *x,
-                              const uint16_t *noise, size_t n, int16_t *k, bool *ties);
+    /* V(element), for ties. */
+    uint32_t (*tie_noise)(const struct noise_key *key, uint64_t element);
+
+    /* Indices of n elements of one bucket, the first of which is `element` of the tensor. Returns
+     * the sum of ((f (2^16 - f)) >> 14) G / 256 if bucket->dithered (n <= 2^24), else 0. */
+    uint64_t (*round_uniform)(const struct round_bucket *bucket, uint64_t element, const float *x,
+                              const uint16_t *noise, size_t n, int16_t *k);
     /* The same for mirrored tables; the sum is not divided by 256. */
-    uint64_t (*round_table)(const struct round_bucket *bucket, const float *x,
-                            const uint16_t *noise, size_t n, int16_t *k, bool *ties);
+    uint64_t (*round_table)(const struct round_bucket *bucket, uint64_t element, const float *x,
+                            const uint16_t *noise, size_t n, int16_t *k);
 
     /* out[i] = value, or out[i] += alpha * value. noise may be NULL if damping is 0. */
     void (*values)(const struct value_bucket *bucket, const int16_t *k, const uint16_t *noise,

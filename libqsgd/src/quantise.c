@@ -97,86 +97,6 @@ const float *source_read(const struct source *source, uint64_t first, uint64_t l
     return to;
 }
 
-/* ---- one element: the specification, and the settler of ties -------------------------------- */
-
-/* Where an element lies between levels: cell and fraction, 2^-32 of a gap (FORMAT.md section 6.2).
- */
-struct position {
-    uint32_t t;   /* T: cell << 16 | high half of the fraction */
-    uint32_t low; /* low half */
-};
-
-static struct position position_split(float u, uint32_t offset) {
-    uint32_t t = (uint32_t)u; /* 0 <= u < 2^31 */
-    return (struct position){t + offset, (uint32_t)((u - (float)t) * 65536.0F)};
-}
-
-static struct position position_mirrored(const struct round_bucket *b, float x) {
-    float magnitude = scale_from_bits(scale_bits(x) & 0x7FFFFFFF);
-    float y = magnitude * b->inv16;
-    if (b->table == NULL) return position_split(y < b->cap16 ? y : b->cap16, b->offset);
-    const struct round_table *table = b->table;
-    float r = y < 1.0F ? y : 1.0F;
-    uint32_t j = 0;
-    while (j < table->count && table->level[j + 1] <= r) j++;
-    float fraction = (r - table->level[j]) * table->rcp[j] * 65536.0F;
-    uint32_t cell = j << 16;
-    if (j == 0 && !table->zero) cell = 0x8000;
-    return position_split(fraction < 65536.0F ? fraction : 65536.0F, cell);
-}
-
-static struct position position_signed(const struct quantiser *q, float inv, float x) {
-    const float *level = q->levels.value;
-    float r = x * inv;
-    r = r < -1.0F ? -1.0F : r;
-    r = r > 1.0F ? 1.0F : r;
-    uint32_t j = 0, last = q->levels.count - 2;
-    while (j < last && level[j + 1] <= r) j++;
-    double w = ((double)r - (double)level[j]) * q->signed_rcp[j] * 0x1p32;
-    uint64_t units = w < 0x1p32 ? (uint64_t)w : (uint64_t)1 << 32;
-    return (struct position){(j << 16) + (uint32_t)(units >> 16), (uint32_t)(units & 0xFFFF)};
-}
-
-/* V(i): the second sixteen bits, from domain 1 of the noise. */
-static uint32_t tie_noise(const struct noise_key *key, uint64_t element) {
-    uint32_t c[4] = {(uint32_t)element, 1U << 28 | (uint32_t)(element >> 32), key->nonce[0],
-                     key->nonce[1]};
-    uint32_t k0 = key->key[0], k1 = key->key[1];
-    for (int round = 0; round < 7; round++) {
-        uint64_t p0 = (uint64_t)c[0] * 0xD2511F53U, p1 = (uint64_t)c[2] * 0xCD9E8D57U;
-        uint32_t c0 = (uint32_t)(p1 >> 32) ^ c[1] ^ k0, c2 = (uint32_t)(p0 >> 32) ^ c[3] ^ k1;
-        c[1] = (uint32_t)p1;
-        c[3] = (uint32_t)p0;
-        c[0] = c0;
-        c[2] = c2;
-        k0 += 0x9E3779B9U;
-        k1 += 0xBB67AE85U;
-    }
-    return c[0] & 0xFFFF;
-}
-
-static uint32_t round_position(const struct quantiser *q, struct position at, uint32_t noise,
-                               bool complement, uint64_t element) {
-    if (q->params.rounding == QSGD_ROUND_NEAREST) return (at.t + 0x8000) >> 16;
-    uint32_t flip = complement ? 0xFFFF : 0;
-    uint32_t n = noise ^ flip;
-    uint32_t m = (at.t + (n ^ 0xFFFF)) >> 16;
-    if ((at.t & 0xFFFF) == n && (tie_noise(&q->key, element) ^ flip) < at.low) m++;
-    return m;
-}
-
-static int16_t round_one(const struct quantiser *q, const struct round_bucket *b, float x,
-                         uint32_t noise, uint64_t element) {
-    bool negative = scale_bits(x) >> 31 != 0;
-    uint32_t m = round_position(q, position_mirrored(b, x), noise, negative, element);
-    int32_t k = (int32_t)m;
-    if (!q->levels.zero && m == 0) {
-        k = 1;
-        negative = !negative;
-    }
-    return (int16_t)(negative ? -k : k);
-}
-
 /* ---- one run of elements that share bucket and noise block ------------------------------------
  */
 
@@ -198,6 +118,7 @@ static void bucket_begin(const struct quantiser *q, struct bucket_state *b) {
     b->variance = b->elements = 0;
     b->round.nearest = q->params.rounding == QSGD_ROUND_NEAREST;
     b->round.dithered = q->params.rounding == QSGD_ROUND_DITHERED;
+    b->round.key = &q->key;
     b->round.offset = levels->zero ? 0 : 0x8000;
     b->round.table = NULL;
     if (levels_is_table(levels)) {
@@ -212,15 +133,38 @@ static void bucket_begin(const struct quantiser *q, struct bucket_state *b) {
     b->round.cap16 = cap * 65536.0F;
 }
 
+/* T << 16 | low of an element between signed levels: in binary64, so that cells about 0 keep their
+ * precision. One body for all backends. */
+static uint64_t position_signed(const struct quantiser *q, float inv, float x) {
+    const float *level = q->levels.value;
+    float r = x * inv;
+    r = r < -1.0F ? -1.0F : r;
+    r = r > 1.0F ? 1.0F : r;
+    uint32_t j = 0, last = q->levels.count - 2;
+    while (j < last && level[j + 1] <= r) j++;
+    double w = ((double)r - (double)level[j]) * q->signed_rcp[j] * 0x1p32;
+    return ((uint64_t)j << 32) + (w < 0x1p32 ? (uint64_t)w : (uint64_t)1 << 32);
+}
+
+/* m of section 6.2; nothing is complemented. */
+static uint32_t round_signed(const struct quantiser *q, uint64_t at, uint32_t noise,
+                             uint64_t element) {
+    const uint32_t t = (uint32_t)(at >> 16), low = (uint32_t)(at & 0xFFFF);
+    if (q->params.rounding == QSGD_ROUND_NEAREST) return (t + 0x8000) >> 16;
+    const bool tie = (t & 0xFFFF) == noise;
+    const bool up = tie && q->kernels->tie_noise(&q->key, element) < low;
+    return ((t + (noise ^ 0xFFFF)) >> 16) + (up ? 1 : 0);
+}
+
 static void run_signed(const struct quantiser *q, struct bucket_state *b, const float *x,
                        const uint16_t *noise, uint64_t element, size_t n, int16_t *k) {
     for (size_t i = 0; i < n; i++) {
         float xi;
         memcpy(&xi, x + i, sizeof xi);
-        struct position at = position_signed(q, b->round.inv16, xi);
-        uint32_t f = at.t & 0xFFFF;
-        b->variance += (uint64_t)(f * (0x10000 - f) >> 14) * q->signed_weight[at.t >> 16];
-        uint32_t m = round_position(q, at, noise[i], false, element + i);
+        const uint64_t at = position_signed(q, b->round.inv16, xi);
+        const uint32_t f = (uint32_t)(at >> 16) & 0xFFFF;
+        b->variance += (uint64_t)(f * (0x10000 - f) >> 14) * q->signed_weight[at >> 32];
+        const uint32_t m = round_signed(q, at, noise[i], element + i);
         k[i] = (int16_t)((int32_t)m + q->levels.kmin);
     }
 }
@@ -260,17 +204,10 @@ static void run_round(const struct quantiser *q, struct bucket_state *b, const f
         run_signed(q, b, x, noise, element, n, k);
         return;
     }
-    bool ties;
     if (b->round.table != NULL) {
-        b->variance += q->kernels->round_table(&b->round, x, noise, n, k, &ties);
+        b->variance += q->kernels->round_table(&b->round, element, x, noise, n, k);
     } else {
-        b->variance += 256 * q->kernels->round_uniform(&b->round, x, noise, n, k, &ties);
-    }
-    if (!ties) return;
-    for (size_t i = 0; i < n; i++) {
-        float xi;
-        memcpy(&xi, x + i, sizeof xi);
-        k[i] = round_one(q, &b->round, xi, noise[i], element + i);
+        b->variance += 256 * q->kernels->round_uniform(&b->round, element, x, noise, n, k);
     }
 }
 

@@ -1,5 +1,5 @@
 /* Kernel bodies of rounding and of its inverse: element to index, index to value (FORMAT.md
- * sections 6.2 and 7). Ties on 16 bits of noise are only noticed here; quantise.c settles them. */
+ * sections 6.2 and 7). */
 
 /* Sum over lanes of products below 2^17: callers keep n / W below 2^15. */
 BODY uint64_t round_reduce(vu sum) {
@@ -15,23 +15,54 @@ struct round_kind {
     bool nearest, dithered, crossed; /* crossed: 0 is not a level */
 };
 
-/* m = (T + (N ^ 0xFFFF)) >> 16, k = +-m; sets *tie where the low half of the sum is all ones. */
-BODY vu round_index(vu t, vu noise, vu sign, const struct round_kind kind, vu *tie) {
-    const vu low = vu_set1(0xFFFF);
-    if (kind.nearest) {
-        noise = vu_set1(0x8000);
-    } else {
-        noise = vu_xor(noise, vu_andnot(sign, low)); /* N ^ 0xFFFF, N complemented for x < 0 */
+/* Where elements lie between levels. */
+struct round_position {
+    vu t;      /* T: cell << 16 | high half of the fraction */
+    vf u;      /* its fraction's low half is frac(u) 2^16 */
+    vu weight; /* G of the cell; tables alone */
+};
+
+BODY struct round_position position_uniform(const struct round_bucket *bucket,
+                                            const struct round_kind kind, vf magnitude) {
+    struct round_position at;
+    at.u = vf_min(vf_mul(magnitude, vf_set1(bucket->inv16)), vf_set1(bucket->cap16));
+    at.t = vf_trunc(at.u);
+    at.weight = vu_set1(0);
+    if (kind.crossed) at.t = vu_add(at.t, vu_set1(0x8000));
+    return at;
+}
+
+/* The cell is the number of levels at or below r. */
+BODY struct round_position position_table(const struct round_bucket *bucket,
+                                          const struct round_kind kind, vf magnitude) {
+    const struct round_table *table = bucket->table;
+    struct round_position at;
+    vf r = vf_min(vf_mul(magnitude, vf_set1(bucket->inv16)), vf_set1(1.0F));
+    vu j = vu_set1(0);
+    for (uint32_t i = 1; i <= table->count; i++) {
+        j = vu_sub(j, vf_ge(r, vf_set1(table->level[i])));
     }
-    vu sum = vu_add(t, noise);
-    *tie = kind.nearest ? vu_set1(0) : vu_eq(vu_and(sum, low), low);
-    vu m = vu_srl(sum, 16);
-    if (kind.crossed) { /* m = 0 is the innermost level of the other sign */
-        vu crossed = vu_eq(m, vu_set1(0));
-        m = vu_or(m, vu_and(crossed, vu_set1(1)));
-        sign = vu_xor(sign, crossed);
+    vf q = vf_mul(vf_sub(r, vf_gather(table->level, j)), vf_gather(table->rcp, j));
+    at.u = vf_min(vf_mul(q, vf_set1(65536.0F)), vf_set1(65536.0F));
+    at.t = vu_add(vu_sll(j, 16), vf_trunc(at.u));
+    if (kind.crossed) { /* the central cell reaches from -l_1 to l_1 */
+        at.t = vu_add(at.t, vu_and(vu_eq(j, vu_set1(0)), vu_set1(0x8000)));
     }
-    return vu_sub(vu_xor(m, sign), sign);
+    at.weight = kind.dithered ? vu_gather(table->weight, vu_srl(at.t, 16)) : vu_set1(0);
+    return at;
+}
+
+typedef struct round_position (*position_of)(const struct round_bucket *, struct round_kind, vf);
+
+/* All ones in the lanes of `tie` where Vn < low. One element in 65536 gets here. */
+static __attribute__((noinline)) vu round_ties(const struct noise_key *key, uint64_t element, vf u,
+                                               vu sign, vu tie) {
+    uint32_t tied[W], v[W];
+    vu_store(tied, tie);
+    for (uint32_t l = 0; l < W; l++) v[l] = tied[l] ? kernel_tie_noise(key, element + l) : 0;
+    vu low = vf_trunc(vf_mul(vf_sub(u, vf_from_int(vf_trunc(u))), vf_set1(65536.0F)));
+    vu noise = vu_xor(vu_load(v), vu_and(sign, vu_set1(0xFFFF)));
+    return vu_and(tie, vu_gt31(low, noise));
 }
 
 /* (f (2^16 - f)) >> 14: p (1 - p) in units of 2^-18. */
@@ -40,103 +71,86 @@ BODY vu round_variance(vu t) {
     return vu_srl(vu_mullo(f, vu_sub(vu_set1(0x10000), f)), 14);
 }
 
-BODY vu round_uniform_vector(const struct round_bucket *bucket, const struct round_kind kind, vf x,
-                             vu noise, vu *variance, vu *tie) {
-    vu bits = vf_bits(x);
-    vf magnitude = vf_from_bits(vu_and(bits, vu_set1(0x7FFFFFFF)));
-    vf y = vf_min(vf_mul(magnitude, vf_set1(bucket->inv16)), vf_set1(bucket->cap16));
-    vu t = vf_trunc(y);
-    if (kind.crossed) t = vu_add(t, vu_set1(0x8000));
-    if (kind.dithered) *variance = vu_add(*variance, round_variance(t));
-    return round_index(t, noise, vu_sign(bits), kind, tie);
-}
-
-/* j = the number of levels at or below r, then the position within the cell. */
-BODY vu round_table_vector(const struct round_bucket *bucket, const struct round_kind kind, vf x,
-                           vu noise, vu *variance, vu *tie) {
-    const struct round_table *table = bucket->table;
-    vu bits = vf_bits(x);
-    vf magnitude = vf_from_bits(vu_and(bits, vu_set1(0x7FFFFFFF)));
-    vf r = vf_min(vf_mul(magnitude, vf_set1(bucket->inv16)), vf_set1(1.0F));
-    vu j = vu_set1(0);
-    for (uint32_t i = 1; i <= table->count; i++) {
-        j = vu_sub(j, vf_ge(r, vf_set1(table->level[i])));
-    }
-    vf q = vf_mul(vf_sub(r, vf_gather(table->level, j)), vf_gather(table->rcp, j));
-    vf u = vf_min(vf_mul(q, vf_set1(65536.0F)), vf_set1(65536.0F));
-    vu t = vu_add(vu_sll(j, 16), vf_trunc(u));
-    if (kind.crossed) { /* the central cell reaches from -l_1 to l_1 */
-        t = vu_add(t, vu_and(vu_eq(j, vu_set1(0)), vu_set1(0x8000)));
-    }
+/* m = (T + (N ^ 0xFFFF)) >> 16, one more where a tie goes up; k = +-m. */
+BODY vu round_vector(const struct round_bucket *bucket, const struct round_kind kind,
+                     position_of position, uint64_t element, vf x, vu noise, vu *variance) {
+    const vu low = vu_set1(0xFFFF);
+    vu bits = vf_bits(x), sign = vu_sign(bits);
+    const struct round_position at =
+        position(bucket, kind, vf_from_bits(vu_and(bits, vu_set1(0x7FFFFFFF))));
     if (kind.dithered) {
-        vu weight = vu_gather(table->weight, vu_srl(t, 16)); /* of the cell that T names */
-        *variance = vu_add(*variance, vu_mullo(round_variance(t), weight));
+        vu v = round_variance(at.t);
+        *variance = vu_add(*variance, bucket->table != NULL ? vu_mullo(v, at.weight) : v);
     }
-    return round_index(t, noise, vu_sign(bits), kind, tie);
+    vu m;
+    if (kind.nearest) {
+        m = vu_srl(vu_add(at.t, vu_set1(0x8000)), 16);
+    } else { /* N ^ 0xFFFF, with N complemented for negative x */
+        vu sum = vu_add(at.t, vu_xor(noise, vu_andnot(sign, low)));
+        vu tie = vu_eq(vu_and(sum, low), low);
+        m = vu_srl(sum, 16);
+        if (vu_any(tie)) m = vu_sub(m, round_ties(bucket->key, element, at.u, sign, tie));
+    }
+    if (kind.crossed) { /* m = 0 is the innermost level of the other sign */
+        vu crossed = vu_eq(m, vu_set1(0));
+        m = vu_or(m, vu_and(crossed, vu_set1(1)));
+        sign = vu_xor(sign, crossed);
+    }
+    return vu_sub(vu_xor(m, sign), sign);
 }
-
-typedef vu (*round_vector)(const struct round_bucket *, struct round_kind, vf, vu, vu *, vu *);
 
 /* `flush`: vectors after which 32-bit sums might overflow. */
-BODY uint64_t round_all(const struct round_bucket *bucket, const float *x, const uint16_t *noise,
-                        size_t n, int16_t *k, bool *ties, const struct round_kind kind,
-                        round_vector one, const size_t flush) {
-    vu variance = vu_set1(0), any = vu_set1(0), tie;
+BODY uint64_t round_all(const struct round_bucket *bucket, uint64_t element, const float *x,
+                        const uint16_t *noise, size_t n, int16_t *k, const struct round_kind kind,
+                        position_of position, const size_t flush) {
+    vu variance = vu_set1(0);
     uint64_t total = 0;
     size_t i = 0;
     while (i + W <= n) {
         size_t stop = (n - i) / W < flush ? n : i + flush * W;
         for (; i + W <= stop; i += W) {
-            vu index = one(bucket, kind, vf_load(x + i), vu_load_u16(noise + i), &variance, &tie);
+            vu index = round_vector(bucket, kind, position, element + i, vf_load(x + i),
+                                    vu_load_u16(noise + i), &variance);
             vu_store_i16(k + i, index);
-            any = vu_or(any, tie);
         }
         if (!kind.dithered) continue;
         total += round_reduce(variance);
         variance = vu_set1(0);
     }
-    if (i < n) {
-        float xs[W] = {0};
-        uint16_t ns[W] = {0};
-        int16_t ks[W];
-        memcpy(xs, x + i, (n - i) * sizeof *x);
-        memcpy(ns, noise + i, (n - i) * sizeof *noise);
-        vu unused = vu_set1(0);
-        vu_store_i16(ks, one(bucket, kind, vf_load(xs), vu_load_u16(ns), &unused, &tie));
-        uint32_t lanes[W], tie_lanes[W];
-        vu_store(lanes, unused);
-        vu_store(tie_lanes, tie);
-        for (size_t l = 0; l < n - i; l++) { /* padding lanes must not count */
-            k[i + l] = ks[l];
-            total += lanes[l];
-            any = vu_or(any, vu_set1(tie_lanes[l]));
-        }
-    }
-    *ties = vu_any(any);
+    if (i == n) return total;
+    float xs[W] = {0};
+    uint16_t ns[W] = {0};
+    int16_t ks[W];
+    uint32_t lanes[W];
+    memcpy(xs, x + i, (n - i) * sizeof *x);
+    memcpy(ns, noise + i, (n - i) * sizeof *noise);
+    vu_store_i16(ks, round_vector(bucket, kind, position, element + i, vf_load(xs), vu_load_u16(ns),
+                                  &variance));
+    vu_store(lanes, variance);
+    memcpy(k + i, ks, (n - i) * sizeof *k);
+    for (size_t l = 0; l < n - i; l++) total += lanes[l]; /* padding lanes must not count */
     return total;
 }
 
-static uint64_t kernel_round_uniform(const struct round_bucket *bucket, const float *x,
-                                     const uint16_t *noise, size_t n, int16_t *k, bool *ties) {
-    const bool crossed = bucket->offset != 0;
+static uint64_t kernel_round_uniform(const struct round_bucket *bucket, uint64_t element,
+                                     const float *x, const uint16_t *noise, size_t n, int16_t *k) {
+    const struct round_kind kind = {bucket->nearest, bucket->dithered, bucket->offset != 0};
+    const struct round_kind plain = {0}, dithered = {.dithered = true};
     const size_t flush = 32768;
-    if (!bucket->nearest && !crossed) { /* the two common cases get loops of their own */
-        if (!bucket->dithered) {
-            return round_all(bucket, x, noise, n, k, ties, (struct round_kind){0},
-                             round_uniform_vector, flush);
-        }
-        return round_all(bucket, x, noise, n, k, ties, (struct round_kind){.dithered = true},
-                         round_uniform_vector, flush);
+    if (kind.nearest || kind.crossed) {
+        return round_all(bucket, element, x, noise, n, k, kind, position_uniform, flush);
     }
-    const struct round_kind kind = {bucket->nearest, bucket->dithered, crossed};
-    return round_all(bucket, x, noise, n, k, ties, kind, round_uniform_vector, flush);
+    if (kind.dithered) { /* the two common cases get loops of their own */
+        return round_all(bucket, element, x, noise, n, k, dithered, position_uniform, flush);
+    }
+    return round_all(bucket, element, x, noise, n, k, plain, position_uniform, flush);
 }
 
 /* variance <= 2^16, weight < 2^16: a lane holds one product; sums go out every vector. */
-static uint64_t kernel_round_table(const struct round_bucket *bucket, const float *x,
-                                   const uint16_t *noise, size_t n, int16_t *k, bool *ties) {
+static uint64_t kernel_round_table(const struct round_bucket *bucket, uint64_t element,
+                                   const float *x, const uint16_t *noise, size_t n, int16_t *k) {
     const struct round_kind kind = {bucket->nearest, bucket->dithered, bucket->offset != 0};
-    return round_all(bucket, x, noise, n, k, ties, kind, round_table_vector, 1);
+    return round_all(bucket, element, x, noise, n, k, kind, position_table, 1);
 }
 
 /* ---- back ----------------------------------------------------------------------------------- */

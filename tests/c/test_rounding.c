@@ -82,6 +82,46 @@ static double value_of(const struct quantiser *q, const struct bucket_state *b, 
     return (double)(out * (1.0F / b->range));
 }
 
+/* Where an element lies between levels, as FORMAT.md section 6.2 has it, one element at a time. */
+struct position {
+    uint32_t t, low;
+};
+
+static struct position position_split(float u, uint32_t offset) {
+    uint32_t t = (uint32_t)u;
+    return (struct position){t + offset, (uint32_t)((u - (float)t) * 65536.0F)};
+}
+
+static struct position position_mirrored(const struct quantiser *q, const struct bucket_state *b,
+                                         float x) {
+    const struct levels *l = &q->levels;
+    const float scale = b->scale * b->range, unit = l->gap * scale;
+    const float magnitude = scale_from_bits(scale_bits(x) & 0x7FFFFFFF);
+    if (!levels_is_table(l)) {
+        const float inv = 1.0F / unit, cap = (float)l->largest - (l->zero ? 0.0F : 0.5F);
+        const float y = magnitude * inv;
+        return position_split((y < cap ? y : cap) * 65536.0F, l->zero ? 0 : 0x8000);
+    }
+    const float inv = 1.0F / scale, y = magnitude * inv, r = y < 1.0F ? y : 1.0F;
+    if (!l->zero && r < l->value[1]) {
+        const float q0 = 1.0F / (2.0F * l->value[1]);
+        return position_split(r * q0 * 65536.0F, 0x8000);
+    }
+    uint32_t j = 0;
+    while (j < l->count && l->value[j + 1] <= r) j++;
+    if (j == l->count) return (struct position){j << 16, 0};
+    const float gap = l->value[j + 1] - l->value[j], below = r - l->value[j];
+    const float rcp = 1.0F / gap, u = below * rcp * 65536.0F;
+    return position_split(u < 65536.0F ? u : 65536.0F, j << 16);
+}
+
+static struct position position_of_element(const struct quantiser *q, const struct bucket_state *b,
+                                           float x) {
+    if (q->levels.kind != QSGD_LEVELS_SIGNED) return position_mirrored(q, b, x);
+    const uint64_t at = position_signed(q, b->round.inv16, x);
+    return (struct position){(uint32_t)(at >> 16), (uint32_t)(at & 0xFFFF)};
+}
+
 static double absolute(double v) { return v < 0 ? -v : v; }
 
 static void report(const struct quantiser *q, const char *what, double x, double off, int32_t a) {
@@ -122,8 +162,7 @@ static void check_element(const struct quantiser *q, float scale, float x, doubl
     float xs[BLOCK];
     uint16_t noise[BLOCK];
     bucket_begin(q, &b);
-    const struct position at = is_signed ? position_signed(q, b.round.inv16, x * b.range)
-                                         : position_mirrored(&b.round, x * b.range);
+    const struct position at = position_of_element(q, &b, x * b.range);
     const uint32_t cell = at.t >> 16, tie = (at.t & 0xFFFF) ^ (negative ? 0xFFFF : 0);
     const int16_t below = index_of(q, cell, negative), above = index_of(q, cell + 1, negative);
     for (int i = 0; i < BLOCK; i++) xs[i] = x;
