@@ -237,6 +237,37 @@ static void rounding_is_alike_on_all_backends(void) {
     }
 }
 
+/* unit' = 1, so T is known: every other element gets the noise that ties with it, and V decides. */
+static void ties_are_settled_alike_on_all_backends(void) {
+    static float x[256];
+    static uint16_t noise[256];
+    static int16_t expected[256], k[256];
+    const struct noise_key key = {{1, 2}, {3, 4}};
+    const struct round_bucket bucket = {.key = &key, .inv16 = 65536.0F, .cap16 = 7 * 65536.0F};
+    int by_v = 0;
+    for (size_t n = 1; n <= 256; n++) {
+        const uint64_t element = random_u64(&state) >> 17;
+        for (size_t i = 0; i < n; i++) {
+            x[i] = (float)(random_below(&state, 1 << 24) + 1) * 0x1p-22F; /* 2^-22 .. 4 */
+            uint32_t t = (uint32_t)(x[i] * 65536.0F);
+            const bool negative = random_below(&state, 2) != 0;
+            noise[i] = (uint16_t)(i % 2 == 0 ? t ^ (negative ? 0xFFFF : 0) : random_u64(&state));
+            if (negative) x[i] = -x[i];
+        }
+        SCALAR->round_uniform(&bucket, element, x, noise, n, expected);
+        for (size_t i = 0; i < n; i += 2) { /* |k| is T >> 16, or one more if V says so */
+            const uint32_t t = (uint32_t)((x[i] < 0 ? -x[i] : x[i]) * 65536.0F);
+            by_v += (uint32_t)(expected[i] < 0 ? -expected[i] : expected[i]) != t >> 16;
+        }
+        for (int b = 0; b < backend_count; b++) {
+            memset(k, 0x5A, sizeof k);
+            backends[b]->round_uniform(&bucket, element, x, noise, n, k);
+            CHECK(memcmp(k, expected, n * sizeof *k) == 0);
+        }
+    }
+    CHECK(by_v > 1000);
+}
+
 static void values_are_alike_on_all_backends(void) {
     static float levels[511], expected[LONGEST], start[LONGEST];
     for (int i = 0; i < 511; i++) levels[i] = (float)(i - 255) / 255.0F;
@@ -330,6 +361,7 @@ int main(void) {
     checksums_are_crc32c();
     norms_equal_the_lane_sums_bit_for_bit();
     rounding_is_alike_on_all_backends();
+    ties_are_settled_alike_on_all_backends();
     values_are_alike_on_all_backends();
     tokens_follow_the_format();
     for (int i = 0; i < 5; i++) guard_free(guards[i]);
