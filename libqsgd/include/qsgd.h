@@ -341,7 +341,9 @@ struct qsgd_decode_options {
 
 QSGD_API qsgd_status qsgd_decode_options_init(struct qsgd_decode_options *options);
 
-/* Bytes of scratch for any decode function, from the frame's header and options->workers. */
+/* Bytes of scratch for any decode function, from the frame's header and options->workers: about 8
+ * bytes per element of the longest chunk and worker, so a hostile frame of one long chunk may ask
+ * for some 250 MB; options->max_elements bounds that too. */
 QSGD_API qsgd_status qsgd_decode_workspace(const void *frame, uint64_t size,
                                            const struct qsgd_decode_options *options,
                                            uint64_t *workspace_bytes, struct qsgd_error *error);
