@@ -10,7 +10,9 @@
  *     which never changes a byte or a float of any result.
  *   - The caller provides every buffer; sizes come from the queries beside each function.
  *   - Functions may run on any number of threads at once if their writable buffers are distinct.
- *   - Buffers may have any alignment unless stated. Input and output must not overlap.
+ *   - Buffers may have any alignment unless stated. Input and output must not overlap, and nobody
+ *     else may change a frame or an output during a call (src may change: the result is then some
+ *     mixture, and nothing is written out of bounds).
  *   - A status other than QSGD_OK is an error; `struct qsgd_error`, where given, says where.
  *   - Frames are untrusted: any bytes may be decoded. See qsgd_decode for what is promised.
  *

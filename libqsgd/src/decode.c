@@ -70,8 +70,7 @@ static void task_write(void *context, uint64_t task, uint32_t worker) {
 /* ---- the public calls ------------------------------------------------------------------------ */
 
 /* The sink's type must be one that the frame converts to. */
-static qsgd_status check_sink(struct decode_call *call, const void *frame, uint64_t size, void *dst,
-                              void *workspace, uint64_t workspace_bytes) {
+static qsgd_status check_sink(const struct decode_call *call, const void *dst) {
     const uint32_t source = call->frame.info.dtype, out = call->sink.dtype;
     const bool convertible = tensor_is_float(source) && out <= QSGD_BFLOAT16;
     if (!(convertible || (frame_is_raw(&call->frame) && source == out && !call->sink.add))) {
@@ -82,9 +81,7 @@ static qsgd_status check_sink(struct decode_call *call, const void *frame, uint6
     if (dst == NULL && n > 0) {
         return error_parameter(call->error, QSGD_ERR_NULL, "dst", "dst is NULL");
     }
-    if (work_overlap(dst, bytes, frame, size) ||
-        work_overlap(dst, bytes, workspace, workspace_bytes) ||
-        work_overlap(frame, size, workspace, workspace_bytes)) {
+    if (decode_overlaps(call, dst, bytes)) {
         return error_parameter(call->error, QSGD_ERR_OVERLAP, "dst",
                                "frame, dst and workspace must not overlap");
     }
@@ -102,23 +99,17 @@ static qsgd_status check_length(const struct decode_call *call, uint64_t n) {
                            "the output's number of elements is not the frame's");
 }
 
-/* Points the sink at all n elements of dst, after every check that needs no payload. */
-static qsgd_status open_sink(struct decode_call *call, const void *frame, uint64_t size, uint64_t n,
-                             void *dst, void *workspace, uint64_t workspace_bytes) {
+/* Opens a frame to go whole into call->sink, and verifies it; nothing is written to dst. */
+static qsgd_status verify_for(struct decode_call *call, uint64_t n, void *dst) {
     qsgd_status status = check_length(call, n);
     if (status != QSGD_OK) return status;
     call->from = 0;
     call->to = n;
     call->sink.data = dst;
     call->sink.origin = 0;
-    return check_sink(call, frame, size, dst, workspace, workspace_bytes);
-}
-
-static qsgd_status decode_to(struct decode_call *call, const void *frame, uint64_t size, uint64_t n,
-                             void *dst, void *workspace, uint64_t workspace_bytes) {
-    qsgd_status status = open_sink(call, frame, size, n, dst, workspace, workspace_bytes);
+    status = check_sink(call, dst);
+    if (status == QSGD_OK) status = decode_begin(call);
     if (status == QSGD_OK) status = decode_verify(call);
-    if (status == QSGD_OK) status = decode_run(call, task_write);
     return status;
 }
 
@@ -130,7 +121,8 @@ qsgd_status qsgd_decode(const void *frame, uint64_t size, const struct qsgd_deco
         decode_open(&call, frame, size, options, workspace, workspace_bytes, error);
     if (status != QSGD_OK) return status;
     call.sink = (struct sink){.dtype = output_dtype(&call)};
-    return decode_to(&call, frame, size, n, dst, workspace, workspace_bytes);
+    status = verify_for(&call, n, dst);
+    return status == QSGD_OK ? decode_run(&call, task_write) : status;
 }
 
 qsgd_status qsgd_decode_add(const void *frame, uint64_t size,
@@ -142,7 +134,8 @@ qsgd_status qsgd_decode_add(const void *frame, uint64_t size,
         decode_open(&call, frame, size, options, workspace, workspace_bytes, error);
     if (status != QSGD_OK) return status;
     call.sink = (struct sink){.dtype = QSGD_FLOAT32, .add = true, .alpha = alpha};
-    return decode_to(&call, frame, size, n, acc, workspace, workspace_bytes);
+    status = verify_for(&call, n, acc);
+    return status == QSGD_OK ? decode_run(&call, task_write) : status;
 }
 
 /* All frames are checked before the first write; with one deep flag, they are atomic together. */
@@ -154,9 +147,7 @@ static qsgd_status verify_one(const void *frame, uint64_t size,
         decode_open(&call, frame, size, options, workspace, workspace_bytes, error);
     if (status != QSGD_OK) return status;
     call.sink = (struct sink){.dtype = QSGD_FLOAT32, .add = true};
-    status = open_sink(&call, frame, size, n, out, workspace, workspace_bytes);
-    if (status == QSGD_OK) status = decode_verify(&call);
-    return status;
+    return verify_for(&call, n, out);
 }
 
 qsgd_status qsgd_decode_sum(const void *const *frames, const uint64_t *sizes, uint32_t count,
@@ -200,7 +191,8 @@ qsgd_status qsgd_decode_range(const void *frame, uint64_t size,
     call.from = start;
     call.to = stop;
     call.sink = (struct sink){.data = dst, .origin = start, .dtype = output_dtype(&call)};
-    status = check_sink(&call, frame, size, dst, workspace, workspace_bytes);
+    status = check_sink(&call, dst);
+    if (status == QSGD_OK) status = decode_begin(&call);
     if (status != QSGD_OK || start == stop) return status;
     call.first = layout_chunk_of(&call.q.layout, start);
     call.last = layout_chunk_of(&call.q.layout, stop - 1) + 1;
@@ -209,8 +201,7 @@ qsgd_status qsgd_decode_range(const void *frame, uint64_t size,
     return status;
 }
 
-/* ---- look at a frame --------------------------------------------------------------------------
- */
+/* ---- look at a frame ------------------------------------------------------------------------ */
 
 qsgd_status qsgd_frame_size(const void *bytes, uint64_t size, uint64_t *frame_bytes,
                             struct qsgd_error *error) {

@@ -10,6 +10,9 @@ struct decode_call {
     struct qsgd_decode_options options;
     struct frame frame;
     struct quantiser q;
+    uint64_t size; /* of the bytes given */
+    void *workspace;
+    uint64_t workspace_bytes;
     struct worker *workers;
     uint64_t *offsets;    /* of payloads; the last entry is the frame's end */
     uint64_t first, last; /* chunks [first, last) are decoded */
@@ -19,10 +22,17 @@ struct decode_call {
     struct qsgd_error *error;
 };
 
-/* Options, header, limits and body of the frame; carves the workspace. */
+/* Checks options, header, limits and workspace, and writes nothing: the caller's output is checked
+ * between this and decode_begin. */
 qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t size,
                         const struct qsgd_decode_options *options, void *workspace,
                         uint64_t workspace_bytes, struct qsgd_error *error);
+
+/* Carves the workspace; checks index, scales and their checksum. */
+qsgd_status decode_begin(struct decode_call *call);
+
+/* True if an output shares a byte with the frame or the workspace. */
+bool decode_overlaps(const struct decode_call *call, const void *out, uint64_t bytes);
 
 /* The payload of chunk `index`. */
 const uint8_t *decode_payload(const struct decode_call *call, uint64_t index, size_t *bytes);

@@ -100,16 +100,28 @@ qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t si
                                "the workspace must be 64-byte aligned and hold "
                                "qsgd_decode_workspace bytes");
     }
-    if (work_overlap(frame, size, workspace, workspace_bytes)) { /* before it is written */
+    if (work_overlap(frame, size, workspace, workspace_bytes)) {
         return error_parameter(error, QSGD_ERR_OVERLAP, "workspace",
                                "frame, dst and workspace must not overlap");
     }
-    arena = (struct arena){workspace, 0};
+    call->workspace = workspace;
+    call->workspace_bytes = workspace_bytes;
+    call->size = size;
+    return QSGD_OK;
+}
+
+qsgd_status decode_begin(struct decode_call *call) {
+    struct arena arena = {call->workspace, 0};
     carve(call, &arena);
     call->first = 0;
     call->last = call->frame.layout.chunks;
     call->deep = (call->options.flags & QSGD_DECODE_ATOMIC) || !call->frame.info.params.checksum;
-    return frame_check_body(&call->frame, size, call->offsets, error);
+    return frame_check_body(&call->frame, call->size, call->offsets, call->error);
+}
+
+bool decode_overlaps(const struct decode_call *call, const void *out, uint64_t bytes) {
+    return work_overlap(out, bytes, call->frame.bytes, call->size) ||
+           work_overlap(out, bytes, call->workspace, call->workspace_bytes);
 }
 
 qsgd_status qsgd_decode_workspace(const void *frame, uint64_t size,

@@ -80,7 +80,11 @@ static qsgd_status encode_indices_like(const void *like, uint64_t like_bytes, st
         return error_parameter(error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
                                "dst must hold at least the size of `like`");
     }
+    if (work_overlap(dst, dst_bytes, workspace, workspace_bytes)) {
+        return error_parameter(error, QSGD_ERR_OVERLAP, "dst", "dst and workspace overlap");
+    }
     status = forward_check_given(&call.q, r->indices, scales, error);
+    if (status == QSGD_OK) status = decode_begin(&call);
     if (status != QSGD_OK) return status;
     r->q = &call.q;
     r->like = &call;
@@ -194,6 +198,14 @@ qsgd_status qsgd_decode_indices(const void *frame, uint64_t size,
     if (n > 0 && (indices == NULL || scales == NULL)) {
         return error_parameter(error, QSGD_ERR_NULL, "indices", "an output is NULL");
     }
+    if (decode_overlaps(&sink.call, indices, 2 * n) ||
+        decode_overlaps(&sink.call, scales, 4 * sink.call.q.layout.buckets) ||
+        decode_overlaps(&sink.call, alphas, alphas == NULL ? 0 : sink.call.q.layout.chunks)) {
+        return error_parameter(error, QSGD_ERR_OVERLAP, "indices",
+                               "outputs, frame and workspace must not overlap");
+    }
+    status = decode_begin(&sink.call);
+    if (status != QSGD_OK) return status;
     sink.call.deep = true;
     status = decode_verify(&sink.call);
     if (status == QSGD_OK) status = decode_run(&sink.call, task_indices);
