@@ -318,7 +318,10 @@ def test_a_write_that_fails_midway_keeps_the_old_file(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["a.npy", "out.qsgd"]
 
 
+# A runner that is itself in the background may ignore SIGINT, and its children would, too.
 SLOW = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys, time
 from qsgd import cli, files
 def slow(tensors, codec, raw_below):
