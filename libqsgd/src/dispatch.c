@@ -7,20 +7,29 @@
 #include "kernels.h"
 #include "qsgd.h"
 
-#if defined(QSGD_HAVE_AVX2)
+#if defined(QSGD_HAVE_X86)
 #include <cpuid.h>
 
-/* Leaf 1 ECX: OSXSAVE 27, AVX 28, POPCNT 23. Leaf 7 EBX: AVX2 5. XCR0: SSE 1, AVX 2. */
-static int has_avx2(void) {
+/* Leaf 1 ECX: OSXSAVE 27, AVX 28, POPCNT 23. `state`: bits of XCR0 that the operating system must
+ * save; `features`: bits of leaf 7 EBX. */
+static int has_features(unsigned state, unsigned features) {
     unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
     const unsigned need = 1U << 27 | 1U << 28 | 1U << 23;
     if ((c & need) != need) return 0;
     unsigned xcr0, high;
     __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
-    if ((xcr0 & 6) != 6) return 0;
+    if ((xcr0 & state) != state) return 0;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
-    return (b >> 5 & 1) != 0;
+    return (b & features) == features;
+}
+
+/* XCR0: SSE 1, AVX 2. EBX: AVX2 5. */
+static int has_avx2(void) { return has_features(6, 1U << 5); }
+
+/* And opmask 5, ZMM_Hi256 6, Hi16_ZMM 7; F 16, DQ 17, BW 30, VL 31. */
+static int has_avx512(void) {
+    return has_features(0xE6, 1U << 5 | 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31);
 }
 #endif
 
@@ -30,7 +39,8 @@ static const struct {
     const struct kernels *kernels;
     int (*available)(void);
 } backends[] = {
-#if defined(QSGD_HAVE_AVX2)
+#if defined(QSGD_HAVE_X86)
+    {&kernels_avx512, has_avx512},
     {&kernels_avx2, has_avx2},
 #endif
     {&kernels_scalar, always},

@@ -97,7 +97,7 @@ struct kernels {
     void (*histogram)(const uint8_t *tokens, size_t n, uint32_t counts[64]);
 
     /* Codes tokens from the last to the first; words grow down from `end`. Returns the first word.
-     * states[1 << lanes_log2] receives the final states. At least 8 entries before the first word
+     * states[1 << lanes_log2] receives the final states. Up to 16 entries before the first word
      * may be overwritten. */
     uint16_t *(*rans_encode)(const struct rans_job *job, const struct rans_symbol_table *tables,
                              const uint8_t *tokens, uint16_t *end, uint32_t *states);
@@ -109,8 +109,8 @@ struct kernels {
 };
 
 extern const struct kernels kernels_scalar;
-#if defined(QSGD_HAVE_AVX2)
-extern const struct kernels kernels_avx2;
+#if defined(QSGD_HAVE_X86)
+extern const struct kernels kernels_avx2, kernels_avx512;
 #endif
 
 /* The backend in use (one relaxed atomic load after the first call). */

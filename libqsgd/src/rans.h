@@ -48,14 +48,14 @@ BODY uint16_t *rans_encode_vector(vu entry, vu rcp, unsigned prob_bits, vu *stat
     vu x = *state;
     vu f = vu_and(entry, vu_set1(0xFFFF)), start = vu_srl(entry, 16);
     /* both below 2^16, so the signed comparison of the vocabulary is enough */
-    vu keep = vu_gt31(f, vu_srl(x, (int)(32 - prob_bits)));
-    vu spill = vu_xor(keep, vu_set1(UINT32_MAX));
-    words = vu_push_words(words, x, spill);
+    vm keep = vu_gt31(f, vu_srl(x, (int)(32 - prob_bits)));
+    words = vu_push_words(words, x, vm_not(keep));
     x = vu_select(keep, x, vu_srl(x, 16));
     vu q = vu_mulhi(x, rcp), rest = vu_sub(x, vu_mullo(q, f));
-    vu short_by_one = vu_andnot(vu_gt31(f, rest), vu_sub(vu_set1(1U << prob_bits), f));
+    vm short_by_one = vm_not(vu_gt31(f, rest));
+    vu more = vu_where(short_by_one, vu_sub(vu_set1(1U << prob_bits), f));
     vu base = vu_add(vu_add(vu_sll(q, (int)prob_bits), rest), start);
-    *state = vu_add(base, short_by_one);
+    *state = vu_add(base, more);
     return words;
 }
 
@@ -65,39 +65,38 @@ BODY vu rans_decode_vector(const uint32_t *decode, unsigned prob_bits, vu *state
     vu entry = vu_gather(decode, vu_and(x, vu_set1((1U << prob_bits) - 1)));
     vu f = vu_add(vu_and(vu_srl(entry, 8), vu_set1(0xFFF)), vu_set1(1));
     x = vu_add(vu_mullo(vu_srl(x, (int)prob_bits), f), vu_srl(entry, 20));
-    vu low = vu_eq(vu_srl(x, 16), vu_set1(0));
+    vm low = vu_eq(vu_srl(x, 16), vu_set1(0));
     *state = vu_pull_words(words, x, low);
     return vu_and(entry, vu_set1(0xFF));
 }
 #endif
 
 #ifdef W_RENORM
-/* Rows of `vectors` * W lanes, from the last to the first. Tables of 16 tokens stay in registers,
- * and are loaded again where the class may change. */
+/* Rows of `vectors` * W lanes, from the last to the first. Tables of W_TABLE tokens stay in
+ * registers, and are loaded again where the class may change. */
 BODY uint16_t *rans_encode_rows(const struct rans_job *job, const struct rans_symbol_table *tables,
                                 const uint8_t *tokens, size_t rows, uint16_t *words,
                                 uint32_t *states, const int vectors, const bool small) {
     vu state[32 / W];
     const size_t lanes = (size_t)vectors * W, per_group = 128 / lanes;
     const struct rans_symbol_table *table = tables;
-    vu16_table entries = vu16_table_load(table->freq_start), rcps = vu16_table_load(table->rcp);
+    vt entries = vt_load(table->freq_start), rcps = vt_load(table->rcp);
     for (int v = 0; v < vectors; v++) state[v] = vu_load(states + v * W);
     for (size_t row = rows; row > 0;) {
         size_t stop = job->classes == NULL ? 0 : (row - 1) / per_group * per_group;
         if (job->classes != NULL) {
             table = tables + job->classes[stop / per_group];
             if (small) {
-                entries = vu16_table_load(table->freq_start);
-                rcps = vu16_table_load(table->rcp);
+                entries = vt_load(table->freq_start);
+                rcps = vt_load(table->rcp);
             }
         }
         for (; row > stop; row--) {
             const uint8_t *p = tokens + (row - 1) * lanes;
             for (int v = vectors - 1; v >= 0; v--) {
                 vu token = vu_load_u8(p + v * W);
-                vu entry =
-                    small ? vu16_table_at(entries, token) : vu_gather(table->freq_start, token);
-                vu rcp = small ? vu16_table_at(rcps, token) : vu_gather(table->rcp, token);
+                vu entry = small ? vt_at(entries, token) : vu_gather(table->freq_start, token);
+                vu rcp = small ? vt_at(rcps, token) : vu_gather(table->rcp, token);
                 words = rans_encode_vector(entry, rcp, job->prob_bits, &state[v], words);
             }
         }
@@ -145,7 +144,7 @@ static uint16_t *kernel_rans_encode(const struct rans_job *job,
         words = rans_encode_lane(table, tokens[i], job->prob_bits, &states[i & (lanes - 1)], words);
     }
 #ifdef W_RENORM
-    if (lanes == 32 && job->tokens <= 16) {
+    if (lanes == 32 && job->tokens <= W_TABLE) {
         return rans_encode_rows(job, tables, tokens, rows, words, states, 32 / W, true);
     }
     if (lanes == 32) {

@@ -40,13 +40,13 @@ BODY struct round_position position_table(const struct round_bucket *bucket,
     vf r = vf_min(vf_mul(magnitude, vf_set1(bucket->inv16)), vf_set1(1.0F));
     vu j = vu_set1(0);
     for (uint32_t i = 1; i <= table->count; i++) {
-        j = vu_sub(j, vf_ge(r, vf_set1(table->level[i])));
+        j = vu_inc(vf_ge(r, vf_set1(table->level[i])), j);
     }
     vf q = vf_mul(vf_sub(r, vf_gather(table->level, j)), vf_gather(table->rcp, j));
     at.u = vf_min(vf_mul(q, vf_set1(65536.0F)), vf_set1(65536.0F));
     at.t = vu_add(vu_sll(j, 16), vf_trunc(at.u));
     if (kind.crossed) { /* the central cell reaches from -l_1 to l_1 */
-        at.t = vu_add(at.t, vu_and(vu_eq(j, vu_set1(0)), vu_set1(0x8000)));
+        at.t = vu_add(at.t, vu_where(vu_eq(j, vu_set1(0)), vu_set1(0x8000)));
     }
     at.weight = kind.dithered ? vu_gather(table->weight, vu_srl(at.t, 16)) : vu_set1(0);
     return at;
@@ -54,15 +54,16 @@ BODY struct round_position position_table(const struct round_bucket *bucket,
 
 typedef struct round_position (*position_of)(const struct round_bucket *, struct round_kind, vf);
 
-/* All ones in the lanes of `tie` where Vn < low. One element in 65536 gets here. */
-static __attribute__((noinline)) vu round_ties(const struct noise_key *key, uint64_t element, vf u,
-                                               vu sign, vu tie) {
-    uint32_t tied[W], v[W];
-    vu_store(tied, tie);
-    for (uint32_t l = 0; l < W; l++) v[l] = tied[l] ? kernel_tie_noise(key, element + l) : 0;
+/* The lanes of `tie` where Vn < low. One element in 65536 gets here. */
+static __attribute__((noinline)) vm round_ties(const struct noise_key *key, uint64_t element, vf u,
+                                               vu sign, vm tie) {
+    uint32_t v[W];
+    for (uint32_t l = 0; l < W; l++) {
+        v[l] = vm_bits(tie) >> l & 1 ? kernel_tie_noise(key, element + l) : 0;
+    }
     vu low = vf_trunc(vf_mul(vf_sub(u, vf_from_int(vf_trunc(u))), vf_set1(65536.0F)));
     vu noise = vu_xor(vu_load(v), vu_and(sign, vu_set1(0xFFFF)));
-    return vu_and(tie, vu_gt31(low, noise));
+    return vm_and(tie, vu_gt31(low, noise));
 }
 
 /* (f (2^16 - f)) >> 14: p (1 - p) in units of 2^-18. */
@@ -87,14 +88,14 @@ BODY vu round_vector(const struct round_bucket *bucket, const struct round_kind 
         m = vu_srl(vu_add(at.t, vu_set1(0x8000)), 16);
     } else { /* N ^ 0xFFFF, with N complemented for negative x */
         vu sum = vu_add(at.t, vu_xor(noise, vu_andnot(sign, low)));
-        vu tie = vu_eq(vu_and(sum, low), low);
+        vm tie = vu_eq(vu_and(sum, low), low);
         m = vu_srl(sum, 16);
-        if (vu_any(tie)) m = vu_sub(m, round_ties(bucket->key, element, at.u, sign, tie));
+        if (vm_any(tie)) m = vu_inc(round_ties(bucket->key, element, at.u, sign, tie), m);
     }
     if (kind.crossed) { /* m = 0 is the innermost level of the other sign */
-        vu crossed = vu_eq(m, vu_set1(0));
-        m = vu_or(m, vu_and(crossed, vu_set1(1)));
-        sign = vu_xor(sign, crossed);
+        vm crossed = vu_eq(m, vu_set1(0));
+        m = vu_inc(crossed, m);
+        sign = vu_xor(sign, vu_ones(crossed));
     }
     return vu_sub(vu_xor(m, sign), sign);
 }

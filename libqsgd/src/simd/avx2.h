@@ -13,6 +13,7 @@ typedef __m256i vu;
 typedef struct {
     __m256d lo, hi;
 } vd;
+typedef __m256i vm; /* all ones where true */
 
 static inline vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
@@ -21,7 +22,7 @@ static inline vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 static inline vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 static inline vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 static inline vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); } /* MINPS: a < b ? a : b */
-static inline vu vf_ge(vf a, vf b) { return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_GE_OQ)); }
+static inline vm vf_ge(vf a, vf b) { return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_GE_OQ)); }
 static inline vu vf_bits(vf a) { return _mm256_castps_si256(a); }
 static inline vf vf_from_bits(vu a) { return _mm256_castsi256_ps(a); }
 static inline vf vf_gather(const float *table, vu i) { return _mm256_i32gather_ps(table, i, 4); }
@@ -41,10 +42,18 @@ static inline vu vu_sll(vu a, int n) { return _mm256_slli_epi32(a, n); }
 static inline vu vu_sign(vu a) { return _mm256_srai_epi32(a, 31); }
 static inline vu vu_mullo(vu a, vu b) { return _mm256_mullo_epi32(a, b); }
 static inline vu vu_max31(vu a, vu b) { return _mm256_max_epi32(a, b); }
-static inline vu vu_eq(vu a, vu b) { return _mm256_cmpeq_epi32(a, b); }
-static inline vu vu_gt31(vu a, vu b) { return _mm256_cmpgt_epi32(a, b); }
-static inline vu vu_select(vu mask, vu a, vu b) { return _mm256_blendv_epi8(b, a, mask); }
-static inline bool vu_any(vu mask) { return !_mm256_testz_si256(mask, mask); }
+static inline vm vu_eq(vu a, vu b) { return _mm256_cmpeq_epi32(a, b); }
+static inline vm vu_gt31(vu a, vu b) { return _mm256_cmpgt_epi32(a, b); }
+static inline vm vm_and(vm a, vm b) { return _mm256_and_si256(a, b); }
+static inline vm vm_not(vm a) { return _mm256_xor_si256(a, _mm256_set1_epi32(-1)); }
+static inline bool vm_any(vm mask) { return !_mm256_testz_si256(mask, mask); }
+static inline unsigned vm_bits(vm mask) {
+    return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(mask));
+}
+static inline vu vu_select(vm mask, vu a, vu b) { return _mm256_blendv_epi8(b, a, mask); }
+static inline vu vu_where(vm mask, vu a) { return _mm256_and_si256(mask, a); }
+static inline vu vu_ones(vm mask) { return mask; }
+static inline vu vu_inc(vm mask, vu a) { return _mm256_sub_epi32(a, mask); }
 static inline vu vu_gather(const uint32_t *table, vu i) {
     return _mm256_i32gather_epi32((const int *)table, i, 4);
 }
@@ -144,14 +153,13 @@ static inline vh vh_xor(vh a, vh b) { return _mm256_xor_si256(a, b); }
 static inline vh vh_srl(vh a, int n) { return _mm256_srli_epi16(a, n); }
 static inline vh vh_sign(vh a) { return _mm256_srai_epi16(a, 15); }
 
-/* table[i] for i < 16, from a table of 16 held in registers. */
+#define W_TABLE 16 /* vt: a table of that many numbers, held in registers */
+
 typedef struct {
     __m256i low, high;
-} vu16_table;
-static inline vu16_table vu16_table_load(const uint32_t *p) {
-    return (vu16_table){vu_load(p), vu_load(p + 8)};
-}
-static inline vu vu16_table_at(vu16_table t, vu i) {
+} vt;
+static inline vt vt_load(const uint32_t *p) { return (vt){vu_load(p), vu_load(p + 8)}; }
+static inline vu vt_at(vt t, vu i) {
     __m256i low = _mm256_permutevar8x32_epi32(t.low, i);
     __m256i high = _mm256_permutevar8x32_epi32(t.high, i);
     __m256i upper = _mm256_slli_epi32(i, 28); /* bit 3 to the sign, which blendv looks at */
@@ -169,7 +177,7 @@ static inline uint64_t vu_crc64(uint64_t crc, const uint8_t *p) {
 
 /* ---- rANS renormalisation: lanes that need a word exchange one with memory ------------------ */
 
-#define W_RENORM 1 /* vu_push_words, vu_pull_words and vu16_table exist */
+#define W_RENORM 1 /* vu_push_words, vu_pull_words and vt exist */
 
 /* Byte shuffles of eight 16-bit words, by the set of lanes that exchange one.
  * pull: lane l reads the (number of set lanes below l)-th word. */
@@ -177,27 +185,24 @@ extern const uint8_t avx2_pull[256][16];
 /* push: the words of the set lanes, in order, at the top. */
 extern const uint8_t avx2_push[256][16];
 
-static inline unsigned avx2_mask(vu mask) {
-    return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(mask));
-}
 static inline __m128i avx2_row(const uint8_t *row) {
     return _mm_load_si128((const __m128i *)(const void *)row);
 }
 /* Writes the low halves of the lanes in `mask` below p, in lane order; returns the new p.
  * 8 entries below p may be overwritten. */
-static inline uint16_t *vu_push_words(uint16_t *p, vu a, vu mask) {
+static inline uint16_t *vu_push_words(uint16_t *p, vu a, vm mask) {
     const __m256i low_words =
         _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1, 0, 1, 4, 5, 8, 9,
                          12, 13, -1, -1, -1, -1, -1, -1, -1, -1);
-    unsigned m = avx2_mask(mask);
+    unsigned m = vm_bits(mask);
     __m256i halves = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(a, low_words), 0xD8);
     __m128i top = _mm_shuffle_epi8(_mm256_castsi256_si128(halves), avx2_row(avx2_push[m]));
     _mm_storeu_si128((__m128i *)(void *)(p - 8), top);
     return p - _mm_popcnt_u32(m);
 }
 /* Lanes in `mask` become a << 16 | next word; *p moves on. 16 bytes at *p are read. */
-static inline vu vu_pull_words(const uint8_t **p, vu a, vu mask) {
-    unsigned m = avx2_mask(mask);
+static inline vu vu_pull_words(const uint8_t **p, vu a, vm mask) {
+    unsigned m = vm_bits(mask);
     __m128i words = _mm_loadu_si128((const __m128i *)(const void *)*p);
     __m256i placed = _mm256_cvtepu16_epi32(_mm_shuffle_epi8(words, avx2_row(avx2_pull[m])));
     *p += 2 * _mm_popcnt_u32(m);

@@ -12,6 +12,7 @@
 typedef float vf;
 typedef uint32_t vu;
 typedef double vd; /* W doubles */
+typedef bool vm;   /* a truth value per lane */
 
 /* Floats of the caller may have any alignment. */
 static inline vf vf_load(const float *p) {
@@ -25,7 +26,7 @@ static inline vf vf_add(vf a, vf b) { return a + b; }
 static inline vf vf_sub(vf a, vf b) { return a - b; }
 static inline vf vf_mul(vf a, vf b) { return a * b; }
 static inline vf vf_min(vf a, vf b) { return a < b ? a : b; }
-static inline vu vf_ge(vf a, vf b) { return a >= b ? UINT32_MAX : 0; } /* all ones if true */
+static inline vm vf_ge(vf a, vf b) { return a >= b; }
 static inline vu vf_bits(vf a) {
     uint32_t u;
     memcpy(&u, &a, 4);
@@ -53,10 +54,16 @@ static inline vu vu_sll(vu a, int n) { return a << n; }
 static inline vu vu_sign(vu a) { return 0U - (a >> 31); } /* all ones if the top bit is set */
 static inline vu vu_mullo(vu a, vu b) { return a * b; }
 static inline vu vu_max31(vu a, vu b) { return a > b ? a : b; } /* both below 2^31 */
-static inline vu vu_eq(vu a, vu b) { return a == b ? UINT32_MAX : 0; }
-static inline vu vu_gt31(vu a, vu b) { return a > b ? UINT32_MAX : 0; } /* both below 2^31 */
-static inline vu vu_select(vu mask, vu a, vu b) { return mask ? a : b; }
-static inline bool vu_any(vu mask) { return mask != 0; }
+static inline vm vu_eq(vu a, vu b) { return a == b; }
+static inline vm vu_gt31(vu a, vu b) { return a > b; } /* both below 2^31 */
+static inline vm vm_and(vm a, vm b) { return a && b; }
+static inline vm vm_not(vm a) { return !a; }
+static inline bool vm_any(vm mask) { return mask; }
+static inline unsigned vm_bits(vm mask) { return mask; } /* bit l is lane l */
+static inline vu vu_select(vm mask, vu a, vu b) { return mask ? a : b; }
+static inline vu vu_where(vm mask, vu a) { return mask ? a : 0; }
+static inline vu vu_ones(vm mask) { return mask ? UINT32_MAX : 0; }
+static inline vu vu_inc(vm mask, vu a) { return a + mask; } /* one more where true */
 static inline vu vu_gather(const uint32_t *table, vu i) { return table[i]; }
 static inline void vu_mulhilo(vu a, uint32_t b, vu *hi, vu *lo) {
     uint64_t p = (uint64_t)a * b;
