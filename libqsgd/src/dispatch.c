@@ -43,6 +43,9 @@ static const struct {
     {&kernels_avx512, has_avx512},
     {&kernels_avx2, has_avx2},
 #endif
+#if defined(QSGD_HAVE_NEON) /* part of every 64-bit Arm */
+    {&kernels_neon, always},
+#endif
     {&kernels_scalar, always},
 };
 

@@ -113,6 +113,10 @@ extern const struct kernels kernels_scalar;
 extern const struct kernels kernels_avx2, kernels_avx512;
 #endif
 
+#if defined(QSGD_HAVE_NEON)
+extern const struct kernels kernels_neon;
+#endif
+
 /* The backend in use (one relaxed atomic load after the first call). */
 const struct kernels *kernels_current(void);
 

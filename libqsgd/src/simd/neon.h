@@ -1,0 +1,184 @@
+/* Vocabulary of four lanes: NEON of 64-bit little-endian Arm. Meanings: simd/scalar.h. No fused
+ * multiply-add, no estimates; minimum by comparison, as FMIN differs on NaN. */
+#ifndef QSGD_SIMD_NEON_H
+#define QSGD_SIMD_NEON_H
+
+#include <arm_neon.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#define W 4
+
+typedef float32x4_t vf;
+typedef uint32x4_t vu;
+typedef struct {
+    float64x2_t lo, hi;
+} vd;
+typedef uint32x4_t vm; /* all ones where true */
+
+static inline vf vf_load(const float *p) { return vld1q_f32(p); }
+static inline void vf_store(float *p, vf a) { vst1q_f32(p, a); }
+static inline vf vf_set1(float a) { return vdupq_n_f32(a); }
+static inline vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
+static inline vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }
+static inline vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
+static inline vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+static inline vm vf_ge(vf a, vf b) { return vcgeq_f32(a, b); }
+static inline vu vf_bits(vf a) { return vreinterpretq_u32_f32(a); }
+static inline vf vf_from_bits(vu a) { return vreinterpretq_f32_u32(a); }
+static inline vf vf_from_int(vu a) { return vcvtq_f32_s32(vreinterpretq_s32_u32(a)); }
+static inline vu vf_trunc(vf a) { return vreinterpretq_u32_s32(vcvtq_s32_f32(a)); }
+
+static inline vu vu_set1(uint32_t a) { return vdupq_n_u32(a); }
+static inline vu vu_iota(void) {
+    static const uint32_t lanes[4] = {0, 1, 2, 3};
+    return vld1q_u32(lanes);
+}
+static inline vu vu_add(vu a, vu b) { return vaddq_u32(a, b); }
+static inline vu vu_sub(vu a, vu b) { return vsubq_u32(a, b); }
+static inline vu vu_and(vu a, vu b) { return vandq_u32(a, b); }
+static inline vu vu_andnot(vu a, vu b) { return vbicq_u32(b, a); }
+static inline vu vu_or(vu a, vu b) { return vorrq_u32(a, b); }
+static inline vu vu_xor(vu a, vu b) { return veorq_u32(a, b); }
+static inline vu vu_srl(vu a, int n) { return vshlq_u32(a, vdupq_n_s32(-n)); }
+static inline vu vu_sll(vu a, int n) { return vshlq_u32(a, vdupq_n_s32(n)); }
+static inline vu vu_sign(vu a) {
+    return vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_u32(a), 31));
+}
+static inline vu vu_mullo(vu a, vu b) { return vmulq_u32(a, b); }
+static inline vu vu_max31(vu a, vu b) { return vmaxq_u32(a, b); }
+static inline vm vu_eq(vu a, vu b) { return vceqq_u32(a, b); }
+static inline vm vu_gt31(vu a, vu b) { return vcgtq_u32(a, b); }
+static inline vm vm_and(vm a, vm b) { return vandq_u32(a, b); }
+static inline vm vm_not(vm a) { return vmvnq_u32(a); }
+static inline bool vm_any(vm mask) { return vmaxvq_u32(mask) != 0; }
+static inline unsigned vm_bits(vm mask) {
+    static const uint32_t bits[4] = {1, 2, 4, 8};
+    return vaddvq_u32(vandq_u32(mask, vld1q_u32(bits)));
+}
+static inline vu vu_select(vm mask, vu a, vu b) { return vbslq_u32(mask, a, b); }
+static inline vu vu_where(vm mask, vu a) { return vandq_u32(mask, a); }
+static inline vu vu_ones(vm mask) { return mask; }
+static inline vu vu_inc(vm mask, vu a) { return vsubq_u32(a, mask); }
+static inline void vu_store(uint32_t *p, vu a) { vst1q_u32(p, a); }
+static inline vu vu_load(const uint32_t *p) { return vld1q_u32(p); }
+static inline vu vu_gather(const uint32_t *table, vu i) {
+    uint32_t at[4], out[4];
+    vst1q_u32(at, i);
+    for (int l = 0; l < 4; l++) out[l] = table[at[l]];
+    return vld1q_u32(out);
+}
+static inline vf vf_gather(const float *table, vu i) {
+    uint32_t at[4];
+    float out[4];
+    vst1q_u32(at, i);
+    for (int l = 0; l < 4; l++) out[l] = table[(int32_t)at[l]];
+    return vld1q_f32(out);
+}
+static inline void vu_mulhilo(vu a, uint32_t b, vu *hi, vu *lo) {
+    uint32x4_t low = vreinterpretq_u32_u64(vmull_n_u32(vget_low_u32(a), b));
+    uint32x4_t high = vreinterpretq_u32_u64(vmull_high_n_u32(a, b));
+    *hi = vuzp2q_u32(low, high);
+    *lo = vuzp1q_u32(low, high);
+}
+static inline vu vu_mulhi(vu a, vu b) {
+    uint32x4_t low = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a), vget_low_u32(b)));
+    uint32x4_t high = vreinterpretq_u32_u64(vmull_high_u32(a, b));
+    return vuzp2q_u32(low, high);
+}
+static inline vu vu_load_u8(const uint8_t *p) {
+    uint32_t four;
+    memcpy(&four, p, 4);
+    return vmovl_u16(vget_low_u16(vmovl_u8(vcreate_u8(four))));
+}
+static inline void vu_store_u8(uint8_t *p, vu a) {
+    uint16x4_t halves = vmovn_u32(a);
+    uint8x8_t bytes = vmovn_u16(vcombine_u16(halves, halves));
+    uint32_t four = vget_lane_u32(vreinterpret_u32_u8(bytes), 0);
+    memcpy(p, &four, 4);
+}
+static inline vu vu_load_u16(const uint16_t *p) { return vmovl_u16(vld1_u16(p)); }
+static inline vu vu_load_i16(const int16_t *p) {
+    return vreinterpretq_u32_s32(vmovl_s16(vld1_s16(p)));
+}
+static inline void vu_store_i16(int16_t *p, vu a) {
+    vst1_s16(p, vreinterpret_s16_u16(vmovn_u32(a)));
+}
+static inline void vu_store_halves(uint16_t *p, vu a) { vst1q_u16(p, vreinterpretq_u16_u32(a)); }
+
+static inline vd vd_zero(void) { return (vd){vdupq_n_f64(0), vdupq_n_f64(0)}; }
+static inline vd vd_add(vd a, vd b) { return (vd){vaddq_f64(a.lo, b.lo), vaddq_f64(a.hi, b.hi)}; }
+static inline vd vd_mul(vd a, vd b) { return (vd){vmulq_f64(a.lo, b.lo), vmulq_f64(a.hi, b.hi)}; }
+static inline vd vd_from_vf(vf a) {
+    return (vd){vcvt_f64_f32(vget_low_f32(a)), vcvt_high_f64_f32(a)};
+}
+static inline void vd_store(double *p, vd a) {
+    vst1q_f64(p, a.lo);
+    vst1q_f64(p + 2, a.hi);
+}
+
+#define W_BYTES 16
+
+typedef uint8x16_t vb;
+static inline vb vb_load(const uint8_t *p) { return vld1q_u8(p); }
+static inline vb vb_set1(uint8_t a) { return vdupq_n_u8(a); }
+static inline vb vb_count_eq(vb count, vb a, vb b) { return vsubq_u8(count, vceqq_u8(a, b)); }
+static inline uint64_t vb_sum(vb a) { return vaddlvq_u8(a); }
+
+#define W_HALVES 8
+
+typedef int16x8_t vh;
+static inline vh vh_load(const int16_t *p) { return vld1q_s16(p); }
+static inline void vh_store(int16_t *p, vh a) { vst1q_s16(p, a); }
+static inline vh vh_load_u8(const uint8_t *p) {
+    return vreinterpretq_s16_u16(vmovl_u8(vld1_u8(p)));
+}
+static inline void vh_store_u8(uint8_t *p, vh a, vh b) {
+    uint8x8_t low = vmovn_u16(vreinterpretq_u16_s16(a)), high = vmovn_u16(vreinterpretq_u16_s16(b));
+    vst1q_u8(p, vcombine_u8(low, high));
+}
+static inline vh vh_set1(int16_t a) { return vdupq_n_s16(a); }
+static inline vh vh_add(vh a, vh b) { return vaddq_s16(a, b); }
+static inline vh vh_sub(vh a, vh b) { return vsubq_s16(a, b); }
+static inline vh vh_and(vh a, vh b) { return vandq_s16(a, b); }
+static inline vh vh_xor(vh a, vh b) { return veorq_s16(a, b); }
+static inline vh vh_srl(vh a, int n) {
+    return vreinterpretq_s16_u16(vshlq_u16(vreinterpretq_u16_s16(a), vdupq_n_s16((int16_t)-n)));
+}
+static inline vh vh_sign(vh a) { return vshrq_n_s16(a, 15); }
+
+#define W_TABLE 16
+
+typedef uint8x16x4_t vt;
+static inline vt vt_load(const uint32_t *p) {
+    return vld1q_u8_x4((const uint8_t *)(const void *)p);
+}
+static inline vu vt_at(vt t, vu i) { /* the four bytes of entry i */
+    uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), i, 0x04040404);
+    return vreinterpretq_u32_u8(vqtbl4q_u8(t, vreinterpretq_u8_u32(bytes)));
+}
+
+#define W_RENORM 1
+
+/* Byte shuffles of four words by the set of lanes that exchange one, as simd/avx2.h. */
+extern const uint8_t neon_pull[16][8], neon_push[16][8];
+
+/* 4 entries below p may be overwritten. */
+static inline uint16_t *vu_push_words(uint16_t *p, vu a, vm mask) {
+    unsigned m = vm_bits(mask);
+    uint8x8_t words = vreinterpret_u8_u16(vmovn_u32(a));
+    uint8x8_t top = vtbl1_u8(words, vld1_u8(neon_push[m]));
+    vst1_u16(p - 4, vreinterpret_u16_u8(top));
+    return p - __builtin_popcount(m);
+}
+/* 8 bytes at *p are read. */
+static inline vu vu_pull_words(const uint8_t **p, vu a, vm mask) {
+    unsigned m = vm_bits(mask);
+    uint8x8_t words = vtbl1_u8(vld1_u8(*p), vld1_u8(neon_pull[m]));
+    uint32x4_t placed = vmovl_u16(vreinterpret_u16_u8(words));
+    *p += 2 * __builtin_popcount(m);
+    return vbslq_u32(mask, vorrq_u32(vshlq_n_u32(a, 16), placed), a);
+}
+
+#endif
