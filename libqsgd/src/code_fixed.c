@@ -10,9 +10,13 @@
 /* Bits that hold `largest`. */
 static unsigned bits_of(uint32_t largest) { return largest == 0 ? 0 : floor_log2(largest) + 1; }
 
+/* Of open levels, whose rank is the zigzag. */
 static uint32_t largest_rank(const struct code_chunk *chunk, const int16_t *k) {
-    uint32_t all = 0; /* has the highest bit of the largest rank, which is all that counts */
-    for (size_t i = 0; i < chunk->len; i++) all |= levels_rank(chunk->levels, k[i]);
+    uint16_t all = 0; /* has the highest bit of the largest zigzag, which is all that counts */
+    for (size_t i = 0; i < chunk->len; i++) {
+        int16_t minus = (int16_t)-k[i];
+        all |= (uint16_t)((uint16_t)minus * 2) ^ (uint16_t)(minus < 0 ? 0xFFFF : 0);
+    }
     return all;
 }
 

@@ -16,9 +16,8 @@ static struct rans_job job_of(const struct code_chunk *chunk, const struct code_
 }
 
 static void rans_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
-    uint32_t counts[CODE_TOKENS];
-    tokens_from_indices(chunk, k, chunk->scratch->tokens, counts);
-    rans_model_choose(chunk, k, chunk->scratch->tokens, counts, plan);
+    tokens_from_indices(chunk, k, chunk->scratch->tokens, NULL);
+    rans_model_choose(chunk, k, chunk->scratch->tokens, plan);
 }
 
 /* False if a token has no frequency: only with tables from another frame. */

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "kernels.h"
+
 #define BINS 48 /* 1 + 2 floor(log2 sum) + 1, sums below 2^22 */
 
 /* log2(v) in units of 2^-16, within 0.5 % of a bit: a parabola between powers of two. */
@@ -37,21 +39,30 @@ struct cluster {
 };
 
 static unsigned energy_bin(const int16_t *k, size_t n) {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < n; i++) sum += (uint64_t)(k[i] < 0 ? -k[i] : k[i]);
-    if (sum == 0) return 0;
+    uint32_t total = 0; /* below 2^22 */
+    for (size_t i = 0; i < n; i++) {
+        const int32_t v = k[i];
+        total += (uint32_t)(v < 0 ? -v : v);
+    }
+    if (total == 0) return 0;
+    const uint64_t sum = total;
     unsigned e = floor_log2(sum);
     return 1 + 2 * e + (sum * sum >= (uint64_t)1 << (2 * e + 1) ? 1 : 0);
 }
 
+/* Histograms by bin, and of all together in counts. */
 static void count_bins(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
-                       struct cluster *c, uint8_t *bins) {
+                       struct cluster *c, uint8_t *bins, uint32_t counts[CODE_TOKENS]) {
     memset(c->counts, 0, sizeof c->counts);
     for (size_t first = 0, g = 0; first < chunk->len; first += CODE_GROUP, g++) {
         size_t n = chunk->len - first < CODE_GROUP ? chunk->len - first : CODE_GROUP;
         bins[g] = (uint8_t)energy_bin(k + first, n);
-        uint32_t *counts = c->counts[bins[g]];
-        for (size_t i = 0; i < n; i++) counts[tokens[first + i]]++;
+        uint32_t *bin = c->counts[bins[g]];
+        for (size_t i = 0; i < n; i++) bin[tokens[first + i]]++;
+    }
+    memset(counts, 0, CODE_TOKENS * sizeof *counts);
+    for (unsigned b = 0; b < BINS; b++) {
+        for (unsigned t = 0; t < CODE_TOKENS; t++) counts[t] += c->counts[b][t];
     }
 }
 
@@ -120,12 +131,14 @@ static uint64_t class_bits(const uint8_t *classes, size_t groups) {
     return bits;
 }
 
-/* Several classes, if they make the chunk shorter. Returns their number; counts of each in c. */
+/* Several classes, if they make the chunk shorter. Returns their number; counts of each in c, of
+ * all in counts. */
 static unsigned choose_classes(const struct code_chunk *chunk, const int16_t *k,
-                               const uint8_t *tokens, const uint32_t *counts, struct cluster *c) {
+                               const uint8_t *tokens, uint32_t counts[CODE_TOKENS],
+                               struct cluster *c) {
     uint8_t *bins = chunk->scratch->classes;
     const size_t groups = rans_groups(chunk->len);
-    count_bins(chunk, k, tokens, c, bins);
+    count_bins(chunk, k, tokens, c, bins, counts);
     unsigned classes = merge_all(c, compact_bins(bins, groups, c));
     if (classes == 1) return 1;
     for (size_t g = 0; g < groups; g++) bins[g] = c->of_bin[bins[g]];
@@ -166,9 +179,15 @@ static void set_frequencies(struct code_plan *plan, unsigned class, const uint32
 }
 
 void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
-                       const uint32_t counts[CODE_TOKENS], struct code_plan *plan) {
+                       struct code_plan *plan) {
     struct cluster *c = chunk->scratch->classify;
-    plan->classes = chunk->classes ? choose_classes(chunk, k, tokens, counts, c) : 1;
+    uint32_t counts[CODE_TOKENS];
+    plan->classes = 1;
+    if (chunk->classes) {
+        plan->classes = choose_classes(chunk, k, tokens, counts, c);
+    } else {
+        chunk->kernels->histogram(tokens, chunk->len, counts);
+    }
     plan->prob_bits = plan->classes == 1 ? 12 : 11;
     for (unsigned i = 0; i < plan->classes; i++) {
         set_frequencies(plan, i, plan->classes == 1 ? counts : c->counts[i]);

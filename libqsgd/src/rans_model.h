@@ -10,7 +10,7 @@ static inline size_t rans_groups(size_t len) { return (len + CODE_GROUP - 1) / C
 
 /* Chooses classes (chunk->scratch->classes), lanes, P and frequencies for k and its tokens. */
 void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
-                       const uint32_t counts[CODE_TOKENS], struct code_plan *plan);
+                       struct code_plan *plan);
 
 /* Writes byte h and the padded block of tables and classes; returns its end, NULL if over `end`. */
 uint8_t *rans_model_write(const struct code_chunk *chunk, const struct code_plan *plan, uint8_t *p,

@@ -101,6 +101,11 @@ static bool histogram_small(const uint8_t *tokens, size_t n, uint32_t counts[64]
     uint64_t seen = 0;
     memset(counts, 0, 64 * sizeof *counts);
     for (size_t first = 0; first < n; first += block) {
+        if (first == block) { /* an early end if others occur */
+            for (int t = 0; t < 16; t++) seen += counts[t];
+            if (seen != block) return false;
+            seen = 0;
+        }
         size_t end = n - first < block ? n : first + block;
         for (int t = 0; t < 16; t += 4) {
             vb count[4] = {vb_set1(0), vb_set1(0), vb_set1(0), vb_set1(0)};

@@ -14,12 +14,24 @@ void tokens_from_indices(const struct code_chunk *chunk, const int16_t *k, uint8
     if (counts != NULL) chunk->kernels->histogram(tokens, chunk->len, counts);
 }
 
+/* True if one of eight tokens, each below 64, is FIRST_CLASS or above. */
+static bool any_escaped(const uint8_t *tokens) {
+    uint64_t eight;
+    memcpy(&eight, tokens, sizeof eight);
+    return ((eight + (128 - FIRST_CLASS) * 0x0101010101010101U) & 0x8080808080808080U) != 0;
+}
+
 uint8_t *tokens_write_extra(const struct code_chunk *chunk, const int16_t *k, uint8_t *dst,
                             uint8_t *end) {
     if (tokens_direct(chunk->levels)) return dst;
+    const uint8_t *tokens = chunk->scratch->tokens;
     struct lsb_writer w;
     lsb_write_init(&w, dst, end);
     for (size_t i = 0; i < chunk->len; i++) {
+        if (i % 8 == 0 && chunk->len - i >= 8 && !any_escaped(tokens + i)) {
+            i += 7;
+            continue;
+        }
         uint32_t negative = k[i] < 0 ? 1 : 0;
         uint32_t m = (uint32_t)(negative ? -k[i] : k[i]);
         if (m < 8) continue;

@@ -12,7 +12,8 @@ static inline bool tokens_direct(const struct levels *levels) { return levels->l
 void tokens_from_indices(const struct code_chunk *chunk, const int16_t *k, uint8_t *tokens,
                          uint32_t counts[CODE_TOKENS]);
 
-/* Writes the extra bits of k[len] from dst on. Returns the byte after them, NULL if over `end`. */
+/* Writes the extra bits of k[len], whose tokens are in the scratch, from dst on. Returns the byte
+ * after them, NULL if over `end`. */
 uint8_t *tokens_write_extra(const struct code_chunk *chunk, const int16_t *k, uint8_t *dst,
                             uint8_t *end);
 
