@@ -98,7 +98,9 @@ enum {
     QSGD_ERR_TRAILING = -57     /* bytes follow the frame */
 };
 
-/* Details of an error. Fields that do not apply hold UINT64_MAX, or NULL for `parameter`. */
+/* Details of an error: `struct qsgd_error e = {.struct_size = sizeof e};`. They are filled on
+ * errors alone, and only if struct_size is right. Fields that do not apply hold UINT64_MAX, or NULL
+ * for `parameter`. */
 struct qsgd_error {
     uint32_t struct_size;  /* sizeof(struct qsgd_error), set by the caller */
     qsgd_status status;    /* the status that the function returned */
@@ -211,7 +213,7 @@ struct qsgd_params {
     uint32_t chunk_log2; /* log2 of the elements of a chunk, 10..25; default 16 */
     uint32_t table_len;  /* entries of `table`: TABLE 1..127, SIGNED 2..255 */
     const float *table;  /* TABLE, SIGNED; else NULL. Read during calls only */
-    uint64_t seed;       /* key of the noise; default 0 */
+    uint64_t seed;       /* key of the noise; default 0: choose one, see `nonce` below */
 };
 
 /* Fills *params with the defaults above. Returns QSGD_OK or QSGD_ERR_NULL. */
@@ -237,8 +239,9 @@ struct qsgd_encode_options {
     uint32_t ndim;         /* 0..8 dimensions in `shape`; default UINT32_MAX: one, of n elements */
     uint32_t workers;      /* most concurrent tasks of the runner, 1..256; default 1 */
     const uint64_t *shape; /* its product must be n (ndim 0: n is 1) */
-    uint64_t nonce;        /* with the seed it names the noise: never the same twice; default 0 */
-    const void *tag;       /* tag_bytes bytes, at most 16384, kept in the header; may be NULL */
+    uint64_t nonce;  /* with the seed it names the noise, so never the same twice: count tensors
+                        and mix in the worker's rank; default 0 (as with options NULL) */
+    const void *tag; /* tag_bytes bytes, at most 16384, kept in the header; may be NULL */
     uint64_t tag_bytes;
     const float *scales; /* one per bucket, finite and >= 0, used in place of the norm; or NULL.
                             Magnitudes past the last level are clamped to it */

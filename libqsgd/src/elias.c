@@ -7,10 +7,6 @@
 #include "error.h"
 #include "work.h"
 
-static bool error_usable(const struct qsgd_error *error) {
-    return error == NULL || error->struct_size == sizeof *error;
-}
-
 static bool kind_known(int32_t elias) {
     return elias == QSGD_ELIAS_GAMMA || elias == QSGD_ELIAS_DELTA || elias == QSGD_ELIAS_OMEGA;
 }
@@ -67,7 +63,6 @@ static void write_codeword(int32_t elias, struct msb_writer *w, uint64_t v) {
 
 qsgd_status qsgd_elias_encode(int32_t elias, const uint64_t *values, uint64_t count, void *dst,
                               uint64_t dst_bytes, uint64_t *bits, struct qsgd_error *error) {
-    if (!error_usable(error)) return QSGD_ERR_STRUCT_SIZE;
     if (!kind_known(elias)) return bad_kind(error);
     if (bits == NULL) return error_parameter(error, QSGD_ERR_NULL, "bits", "bits must not be NULL");
     if (values == NULL && count > 0) {
@@ -78,7 +73,7 @@ qsgd_status qsgd_elias_encode(int32_t elias, const uint64_t *values, uint64_t co
     for (uint64_t i = 0; i < count; i++) {
         if (values[i] == 0) {
             error_parameter(error, QSGD_ERR_INDEX, "values", "Elias codes have no codeword for 0");
-            if (error != NULL) error->element = i;
+            error_at_element(error, i);
             return QSGD_ERR_INDEX;
         }
         total += codeword_length(elias, values[i]);
@@ -153,7 +148,6 @@ static uint64_t position(const struct bit_reader *r, const uint8_t *first) {
 qsgd_status qsgd_elias_decode(int32_t elias, const void *src, uint64_t bits, uint64_t count,
                               uint64_t *values, uint64_t *used, struct qsgd_error *error) {
     uint64_t bytes = bits / 8 + (bits % 8 != 0 ? 1 : 0);
-    if (!error_usable(error)) return QSGD_ERR_STRUCT_SIZE;
     if (!kind_known(elias)) return bad_kind(error);
     if (used == NULL) return error_parameter(error, QSGD_ERR_NULL, "used", "used must not be NULL");
     if (src == NULL && bits > 0) {
@@ -180,7 +174,7 @@ qsgd_status qsgd_elias_decode(int32_t elias, const void *src, uint64_t bits, uin
         if (values[i] == 0 || next > bits) {
             error_offset(error, QSGD_ERR_STREAM, at / 8,
                          "the bits run out within a codeword, or its value passes 2^64 - 1");
-            if (error != NULL) error->element = i;
+            error_at_element(error, i);
             return QSGD_ERR_STREAM;
         }
         at = next;

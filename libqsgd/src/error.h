@@ -38,4 +38,9 @@ static inline qsgd_status error_element(struct qsgd_error *e, qsgd_status status
     return status;
 }
 
+/* Adds the element to an error that is set. */
+static inline void error_at_element(struct qsgd_error *e, uint64_t element) {
+    if (e != NULL && e->struct_size >= sizeof *e) e->element = element;
+}
+
 #endif

@@ -36,9 +36,11 @@ from qsgd.frames import (
 
 if TYPE_CHECKING:
     from qsgd.files import load, save
+    from qsgd.tensorfiles import FileError
 
 __all__ = [
     "Codec",
+    "FileError",
     "FrameInfo",
     "QsgdError",
     "__version__",
@@ -59,16 +61,16 @@ __all__ = [
     "split",
 ]
 
-# Modules and functions that load when first used, so that `import qsgd` stays quick.
-_LAZY_FUNCTIONS = {"load": "qsgd.files", "save": "qsgd.files"}
+# Modules and names that load when first used, so that `import qsgd` stays quick.
+_LAZY_NAMES = dict.fromkeys(("FileError", "load", "save"), "qsgd.files")
 _LAZY_MODULES = ("testing", "torch")
 
 
 def __getattr__(name: str) -> Any:
     import importlib
 
-    if name in _LAZY_FUNCTIONS:
-        return getattr(importlib.import_module(_LAZY_FUNCTIONS[name]), name)
+    if name in _LAZY_NAMES:
+        return getattr(importlib.import_module(_LAZY_NAMES[name]), name)
     if name in _LAZY_MODULES:
         return importlib.import_module(f"qsgd.{name}")
     raise AttributeError(f"module 'qsgd' has no attribute {name!r}")

@@ -88,7 +88,7 @@ def _add_file_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     encode.add_argument("output", metavar="OUT", help="the .qsgd file to write")
     encode.add_argument(
         "--raw-below",
-        type=_count,
+        type=lambda text: 0 if text == "0" else _count(text),
         default=0,
         metavar="N",
         help="store float tensors of fewer than N elements exactly (0); integers always are",

@@ -36,7 +36,12 @@ if hasattr(os, "register_at_fork"):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Codec:
-    """A way to quantise and code tensors. Immutable, safe to share between threads.
+    """A way to quantise and code tensors. Safe to share between threads.
+
+    Options never change; only the counter moves, which gives each encode a nonce of its own.
+    (seed, nonce) names the noise: a codec built again with the same seed, also by `replace`, starts
+    its counter at 0 and repeats it, unless nonces are given. The defaults suit most gradients; for
+    the fewest bits at a given error try ``norm="rms", step=0.5, bucket=0, rounding="dithered"``.
 
     Parameters
     ----------
@@ -45,9 +50,9 @@ class Codec:
         (for open levels); mean magnitude (for sign).
     levels : {"uniform", "exponential", "open"} or sequence of float
         Uniform 0, 1/s .. 1; exponential 0, 2^-(s-1) .. 1/2, 1; open: k * step, |k| <= 32767 (what
-        `step` selects by itself). A sequence is a table in units of the scale: increasing
-        magnitudes in (0, 1] that end at 1 and are mirrored (1 to 127), or, if it starts at -1, all
-        levels from -1 to 1 (2 to 255).
+        `step` selects by itself, with ``norm="rms"``). A sequence is a table in units of the scale:
+        increasing magnitudes in (0, 1] that end at 1 and are mirrored (1 to 127), or, if it starts
+        at -1, all levels from -1 to 1 (2 to 255).
     s : int
         Positive levels, 1 to 32767 (exponential: 1 to 127). Tables and open levels set it.
     step : float, optional
@@ -266,12 +271,16 @@ class Codec:
         """The nonce that the next encode without one takes."""
         return self._params.nonce
 
+    def options(self) -> dict[str, Any]:
+        """The constructor's arguments, fully expanded: plain values, for logs and JSON."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+
     def replace(self, **changes: Any) -> Codec:
-        """A codec with some options changed; its counter starts at 0.
+        """A codec with some options changed. Its counter starts at 0: change a given seed, too.
 
         New `levels` or a new `step` replace the old level set as a whole.
         """
-        options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+        options = self.options()
         if "levels" in changes or "step" in changes:
             was_set = options["levels"] == "open" or not isinstance(options["levels"], str)
             becomes_set = not isinstance(changes.get("levels", ""), str) or "step" in changes
@@ -281,8 +290,7 @@ class Codec:
         return type(self)(**{**options, **changes})
 
     def __reduce__(self) -> tuple[Any, ...]:
-        options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
-        return (_rebuild, (type(self), options, self._params.nonce))
+        return (_rebuild, (type(self), self.options(), self._params.nonce))
 
     def bound(self, n: int, dtype: str = "float32", ndim: int = 8, tag: bytes = b"") -> int:
         """Bytes that suffice for a frame of `n` elements, whatever their values.

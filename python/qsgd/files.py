@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 from qsgd._atomic import atomic_writer
@@ -34,6 +35,17 @@ class Entry(NamedTuple):
 def dtype_name(tensor: Any) -> str:
     """Name of a NumPy or torch tensor's element type, such as "float32" or "bfloat16"."""
     return str(tensor.dtype).removeprefix("torch.")
+
+
+def _with_dtype(name: str, tensor: Any) -> Any:
+    """The tensor, or a view of a buffer such as array.array as a NumPy array."""
+    if hasattr(tensor, "dtype"):
+        return tensor
+    try:
+        return np.asarray(memoryview(tensor))
+    except TypeError:
+        kind = type(tensor).__name__
+        raise FileError(f"{name}: must be a NumPy array or torch tensor, got {kind}") from None
 
 
 def lossless(codec: Codec) -> Codec:
@@ -88,7 +100,12 @@ def encode_all(
 ) -> Iterator[tuple[str, bytes]]:
     """Yields (name, frame) for every tensor, as `save` writes them."""
     raw = lossless(codec)
-    for name, tensor in tensors.items():
+    if not isinstance(tensors, Mapping) or not tensors:
+        raise FileError("tensors must be a mapping of names to at least one tensor")
+    for name, given in tensors.items():
+        if not isinstance(name, str):
+            raise FileError(f"{name!r}: a name must be a string")
+        tensor = _with_dtype(name, given)
         exact = dtype_name(tensor) not in FLOATS or math.prod(tensor.shape) < raw_below
         try:
             yield name, (raw if exact else codec).encode(tensor, tag=name.encode())
@@ -117,9 +134,11 @@ def entries(buffer: bytes | memoryview) -> list[Entry]:
     QsgdError
         If a header is damaged or the last frame is cut short.
     FileError
-        If a tag is not UTF-8, or two frames have the same one.
+        If there is no frame, a tag is not UTF-8, or two frames have the same one.
     """
     result: dict[str, Entry] = {}
+    if len(buffer) == 0:
+        raise FileError("the file is empty: a .qsgd file holds at least one frame")
     for frame in split(buffer):
         info = inspect(frame)
         try:

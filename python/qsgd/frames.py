@@ -5,6 +5,7 @@ themselves. Also the Elias codes of plain integers, and the choice of the backen
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from qsgd import _core
 from qsgd import _options as opt
 from qsgd._options import Alphas, Array, Indices, Scales, Tensor
 from qsgd.codec import Codec
+from qsgd.errors import QsgdError
 
 __all__ = [
     "FrameInfo",
@@ -171,14 +173,16 @@ def decode(
     Returns
     -------
     numpy.ndarray, or `out`
-        In the frame's shape and dtype.
+        A new array has the frame's shape, and its dtype unless `dtype` says otherwise (bfloat16
+        frames give float32: NumPy has no bfloat16; `qsgd.torch.decode` gives torch's). `out` keeps
+        its own. A torch `out` counts as modified in place, as autograd wants to know.
 
     Raises
     ------
     QsgdError
         For a bad frame (``offset`` says where in bytes) or an unusable argument.
     """
-    return _core.decode(frame, out, dtype, max_elements, atomic, threads)
+    return _written(_core.decode(frame, out, dtype, max_elements, atomic, threads))
 
 
 def decode_add(
@@ -194,6 +198,7 @@ def decode_add(
     of elements. Errors and `atomic` as in `decode`.
     """
     _core.decode_add(frame, acc, _alpha(alpha), atomic, threads)
+    _written(acc)
 
 
 def decode_sum(
@@ -212,7 +217,34 @@ def decode_sum(
     if isinstance(frames, (bytes, bytearray, memoryview)):
         raise opt.refuse("frames", type(frames).__name__, "a sequence of frames")
     weights = None if alphas is None else np.array([_alpha(value) for value in alphas], np.float32)
-    return _core.decode_sum(list(frames), out, weights, max_elements, atomic, threads)
+    listed = list(frames)
+    try:
+        result = _core.decode_sum(listed, out, weights, max_elements, atomic, threads)
+    except QsgdError as error:
+        _name_bad_frame(error, listed)
+        raise
+    return _written(result)
+
+
+def _name_bad_frame(error: QsgdError, frames: list[Tensor]) -> None:
+    """Puts the number of the first frame without a right header or size before the message."""
+    if str(error).startswith("frame ") or error.parameter in ("alphas", "out", "threads"):
+        return
+    for number, frame in enumerate(frames):
+        try:
+            right = _core.frame_info(frame)["nbytes"] == memoryview(frame).nbytes
+        except (QsgdError, TypeError):
+            right = False
+        if not right:
+            error.args = (f"frame {number}: {error}", *error.args[1:])
+            return
+
+
+def _written(tensor: Any) -> Any:
+    """Tells torch's autograd that a tensor's memory was written, as its own functions do."""
+    if type(tensor).__module__.partition(".")[0] == "torch":
+        sys.modules["torch"].autograd.graph.increment_version(tensor)
+    return tensor
 
 
 def _alpha(value: Any) -> float:
@@ -238,7 +270,7 @@ def decode_range(
     Only the chunks that hold them are read. 0 <= start <= stop <= elements. Returns a
     one-dimensional array, or `out` of stop - start elements; `dtype` and errors as in `decode`.
     """
-    return _core.decode_range(frame, start, stop, out, dtype, atomic, threads)
+    return _written(_core.decode_range(frame, start, stop, out, dtype, atomic, threads))
 
 
 def decode_indices(

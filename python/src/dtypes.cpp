@@ -80,10 +80,12 @@ uint32_t dtype_number(py::handle object) {
     uint32_t result = kUnknownDtype;
     if (py::isinstance<py::str>(object)) {
         result = find_dtype(object.cast<std::string>());
-    } else if (std::string_view(Py_TYPE(object.ptr())->tp_name) == "torch.dtype") {
+    }
+    if (result != kUnknownDtype) return result;
+    if (std::string_view(Py_TYPE(object.ptr())->tp_name) == "torch.dtype") {
         result = find_dtype(py::str(object).cast<std::string>().substr(6));
     } else {
-        try {
+        try { // also NumPy's other spellings, as "f4" or "<f4"
             result = numpy_dtype(py::dtype::from_args(py::reinterpret_borrow<py::object>(object)));
         } catch (py::error_already_set &) {
             result = kUnknownDtype;

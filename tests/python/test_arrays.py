@@ -346,3 +346,12 @@ def test_buffers_stay_exported_only_during_the_call() -> None:
     out = bytearray(CODEC.bound(X.size))
     CODEC.encode_into(X, out)
     out.clear()
+
+
+def test_decoding_into_a_torch_tensor_counts_as_modifying_it() -> None:
+    frame = Codec(seed=1).encode(np.ones(8, np.float32))
+    out = torch.zeros(8)
+    before = out._version
+    qsgd.decode(frame, out=out)
+    qsgd.decode_add(frame, out)
+    assert out._version == before + 2

@@ -342,3 +342,21 @@ def test_import_needs_no_torch() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_options_build_the_codec_again() -> None:
+    codec = Codec(norm="rms", step=0.5, bucket=0, rounding="dithered", seed=3)
+    assert Codec(**codec.options()) == codec
+    assert codec.options()["step"] == 0.5
+
+
+def test_decode_sum_names_the_bad_frame() -> None:
+    frame = Codec(seed=1).encode(X)
+    for bad in (frame[:-1], b"no frame at all, but long enough"):
+        with pytest.raises(qsgd.QsgdError, match="frame 1: "):
+            qsgd.decode_sum([frame, bad])
+
+
+@pytest.mark.parametrize("name", ["f8", "<f8", "double", "float64"])
+def test_numpy_spellings_of_a_dtype_are_taken(name: str) -> None:
+    assert qsgd.decode(Codec(seed=1).encode(X), dtype=name).dtype == np.float64

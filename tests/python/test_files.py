@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import errno
 import os
 import stat
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import qsgd
-from qsgd import _atomic, files
+from qsgd import Codec, _atomic, files
 from qsgd.tensorfiles import FileError
 
 RNG = np.random.default_rng(5)
@@ -207,3 +208,20 @@ def test_a_full_device_is_an_error_and_the_device_stays() -> None:
 def test_save_and_load_are_public() -> None:
     assert qsgd.save is files.save
     assert qsgd.load is files.load
+
+
+def test_buffers_without_a_dtype_are_saved_and_others_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.qsgd"
+    qsgd.save(path, {"a": array.array("f", [1.0, -2.0])}, Codec(code="raw"))
+    assert qsgd.load(path)["a"].tolist() == [1.0, -2.0]
+    for tensors in ({"a": [1, 2]}, {1: np.ones(2)}, {}, np.ones(2)):
+        with pytest.raises(qsgd.FileError):
+            qsgd.save(path, tensors)  # type: ignore[arg-type]
+    assert qsgd.load(path)["a"].tolist() == [1.0, -2.0]
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "empty.qsgd"
+    path.touch()
+    with pytest.raises(qsgd.FileError, match="empty"):
+        qsgd.load(path)
