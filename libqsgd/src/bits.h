@@ -27,6 +27,10 @@ static inline uint64_t load_be64(const uint8_t *p) {
     return v;
 }
 
+static inline void store_be64(uint8_t *p, uint64_t v) {
+    for (int i = 0; i < 8; i++) p[i] = (uint8_t)(v >> (56 - 8 * i));
+}
+
 static inline void store_le16(uint8_t *p, uint16_t v) {
     p[0] = (uint8_t)v;
     p[1] = (uint8_t)(v >> 8);
@@ -155,6 +159,12 @@ static inline void msb_write_init(struct msb_writer *w, uint8_t *p, uint8_t *end
 static inline void msb_write(struct msb_writer *w, uint64_t value, unsigned count) {
     w->acc = w->acc << count | value;
     w->held += count;
+    if (w->end - w->p >= 8 && w->held > 0) { /* bits of acc above `held` were stored before */
+        store_be64(w->p, w->acc << (64 - w->held));
+        w->p += w->held >> 3;
+        w->held &= 7;
+        return;
+    }
     while (w->held >= 8) {
         w->held -= 8;
         if (w->p == w->end) {

@@ -113,11 +113,75 @@ static qsgd_status dense_parse(const struct code_chunk *chunk, const uint8_t *p,
     return plan->tail == plan->end ? QSGD_OK : QSGD_ERR_PADDING;
 }
 
-/* Reads up to len indices; returns how many, fewer where one is no level. */
-INLINE size_t dense_read_segment(int32_t elias, const struct levels *levels, struct bit_reader *r,
-                                 int16_t *k, size_t len) {
+/* What the next bits say: up to eight whole codewords at once. count 0: the first is longer. */
+struct dense_run {
+    uint64_t k; /* indices as bytes, the first lowest */
+    uint8_t count, bits, unused[6];
+};
+
+#define RUN_BITS 11          /* looked at; all tables of 0 to RUN_BITS bits fill 64 KiB */
+#define RUN_LEAST_CHUNK 4096 /* shorter chunks do not repay the tables */
+
+/* Runs of the codewords that lie within `bits` bits. */
+static inline struct dense_run *runs_of(struct dense_run *runs, unsigned bits) {
+    return runs + ((1U << bits) - 1);
+}
+
+/* One codeword of `length` bits, then what follows it. Seven bits hold seven codewords at most, so
+ * that eight are never passed. */
+static struct dense_run run_prepend(struct dense_run *runs, int32_t k, unsigned length,
+                                    uint32_t rest, unsigned rest_bits) {
+    struct dense_run after = runs_of(runs, rest_bits)[rest];
+    if (after.count == 8) after = runs_of(runs, 7)[rest >> (rest_bits - 7)];
+    return (struct dense_run){.k = after.k << 8 | (uint8_t)k,
+                              .count = (uint8_t)(after.count + 1),
+                              .bits = (uint8_t)(after.bits + length)};
+}
+
+INLINE void dense_runs_build(int32_t elias, const struct levels *levels, struct dense_run *runs) {
+    const int32_t low = levels->kmin < -127 ? -127 : levels->kmin;
+    const int32_t high = levels->kmax > 127 ? 127 : levels->kmax;
+    memset(runs, 0, (2U << RUN_BITS) * sizeof *runs);
+    for (unsigned bits = 1; bits <= RUN_BITS; bits++) {
+        for (int32_t k = low; k <= high; k++) {
+            if (k == 0 && !levels->zero) continue;
+            struct dense_word word = dense_codeword(elias, levels->zero, k);
+            if (word.length > bits) continue;
+            const unsigned rest_bits = bits - word.length;
+            struct dense_run *first = runs_of(runs, bits) + ((size_t)word.bits << rest_bits);
+            for (uint32_t rest = 0; rest < 1U << rest_bits; rest++) {
+                first[rest] = run_prepend(runs, k, word.length, rest, rest_bits);
+            }
+        }
+    }
+}
+
+/* Whole runs while eight indices fit; returns how many indices. */
+static size_t dense_read_runs(const struct dense_run *all, struct bit_reader *r, int16_t *k,
+                              size_t len) {
+    const struct dense_run *runs = all + ((1U << RUN_BITS) - 1);
+    size_t i = 0;
+    while (len - i >= 8) {
+        if (r->held < RUN_BITS) msb_refill(r);
+        const struct dense_run run = runs[r->acc >> (64 - RUN_BITS)];
+        if (run.count == 0) break;
+        for (int j = 0; j < 8; j++) k[i + (size_t)j] = (int8_t)(run.k >> (8 * j));
+        msb_take(r, run.bits);
+        i += run.count;
+    }
+    return i;
+}
+
+/* Reads up to len indices; returns how many, fewer where one is no level. runs may be NULL. */
+INLINE size_t dense_read_segment(int32_t elias, const struct levels *levels,
+                                 const struct dense_run *runs, struct bit_reader *r, int16_t *k,
+                                 size_t len) {
     uint64_t shift = levels->zero ? 1 : 0;
     for (size_t i = 0; i < len; i++) {
+        if (runs != NULL) {
+            i += dense_read_runs(runs, r, k + i, len - i);
+            if (i == len) break;
+        }
         if (r->held < DENSE_BITS) msb_refill(r);
         uint64_t v = elias_take(elias, r, DENSE_LOG2_MAX);
         if (v == 0) return i;
@@ -136,13 +200,18 @@ static void fill(const struct levels *levels, int16_t *k, size_t from, size_t le
 INLINE qsgd_status dense_read(int32_t elias, const struct code_chunk *chunk,
                               const struct code_plan *plan, int16_t *k) {
     const uint8_t *p = plan->body;
+    struct dense_run *runs = NULL;
+    if (chunk->len >= RUN_LEAST_CHUNK) {
+        runs = (void *)chunk->scratch->decode;
+        dense_runs_build(elias, chunk->levels, runs);
+    }
     for (size_t s = 0; s < code_segments(chunk); s++) {
         size_t from = s * chunk->segment;
         size_t len = segments_elements(chunk, s);
         struct bit_reader r;
         bit_read_init(&r, p, p + segments_length(plan, s));
         p = r.end;
-        size_t got = dense_read_segment(elias, chunk->levels, &r, k + from, len);
+        size_t got = dense_read_segment(elias, chunk->levels, runs, &r, k + from, len);
         if (got == len && msb_read_end(&r)) continue;
         fill(chunk->levels, k, from + got, chunk->len);
         return got < len || r.overrun ? QSGD_ERR_STREAM : QSGD_ERR_PADDING;

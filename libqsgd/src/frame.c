@@ -125,7 +125,8 @@ static qsgd_status parse_prefix(const uint8_t *p, uint64_t size, uint64_t *heade
                                 uint64_t *frame_bytes, struct qsgd_error *error) {
     uint64_t have = size < 4 ? size : 4;
     if (have > 0 && memcmp(p, magic, (size_t)have) != 0) {
-        return AT(QSGD_ERR_MAGIC, 0, "not a QSGD frame, which would start with the bytes 8F 51 53 47");
+        return AT(QSGD_ERR_MAGIC, 0,
+                  "not a QSGD frame, which would start with the bytes 8F 51 53 47");
     }
     if (size > 4 && p[4] != 0) {
         return AT(QSGD_ERR_VERSION, 4, "the frame's version is later than this library's (0)");

@@ -8,7 +8,7 @@
 #include "kernels.h"
 #include "levels.h"
 
-#define LONGEST 700 /* elements of the largest chunk here */
+#define LONGEST 5000 /* elements of the largest chunk here */
 
 /* ---- what the tests share ------------------------------------------------------------------- */
 
@@ -305,6 +305,24 @@ static void test_every_code_round_trips_every_level_set_and_segment_size(void) {
     }
 }
 
+/* From 4096 elements on dense Elias decodes runs of codewords by table. */
+static void test_long_chunks_round_trip(void) {
+    static const size_t lengths[] = {4096, 4999};
+    static int16_t k[LONGEST];
+    for (size_t set = 0; set < LEVEL_SETS; set++) {
+        struct levels levels;
+        build_levels(&levels, level_sets[set].kind, level_sets[set].count, level_sets[set].zero);
+        for (size_t i = 0; i < CODES; i++) {
+            if (!legal(all_codes[i], &levels)) continue;
+            for (size_t l = 0; l < 2; l++) {
+                struct code_chunk chunk = make_chunk(&levels, all_codes[i], lengths[l], 512);
+                random_indices(&levels, (int)(1 + (set + l) % 2), k, lengths[l]);
+                check_round_trip(&chunk, k);
+            }
+        }
+    }
+}
+
 static void test_rice_and_elias_carry_gaps_as_long_as_the_largest_chunk(void) {
     size_t len = (size_t)1 << 25, cap = 1 << 16;
     int16_t *k = calloc(len, sizeof *k), *back = malloc(len * sizeof *back);
@@ -456,6 +474,7 @@ int main(void) {
     test_small_payloads_are_those_worked_out_by_hand();
     test_huffman_weights_are_halved_until_lengths_stay_within_12_bits();
     test_every_code_round_trips_every_level_set_and_segment_size();
+    test_long_chunks_round_trip();
     test_rice_and_elias_carry_gaps_as_long_as_the_largest_chunk();
     test_payloads_that_section_10_forbids_are_refused_with_their_status();
     test_random_bytes_never_decode_to_anything_but_levels();
