@@ -3,7 +3,10 @@
  * of threads gives the same bits. Stage: tensor -> norm -> scale. */
 #include "quantise.h"
 
-enum sum_kind sum_kind_of(const struct qsgd_params *params) {
+/* Which sum a norm needs beside the largest magnitude. */
+enum sum_kind { SUM_NONE, SUM_SQUARES, SUM_MAGNITUDES };
+
+static enum sum_kind sum_kind_of(const struct qsgd_params *params) {
     if (params->norm == QSGD_NORM_MEAN) return SUM_MAGNITUDES;
     return params->norm == QSGD_NORM_MAX && !(params->clip > 0) ? SUM_NONE : SUM_SQUARES;
 }
@@ -21,35 +24,36 @@ static struct bucket_sums block_sums(const struct quantiser *q, const float *x, 
     return sums;
 }
 
-/* Adds partial sum `m` to its lane; folds at the end: FORMAT.md section 4.1. */
-struct lanes32 {
+/* A bucket's sums from those of its blocks, in order: block m adds to lane m mod 32, and the lanes
+ * are folded at the end (FORMAT.md section 4.1). */
+struct block_lanes {
     double lane[32];
+    uint64_t blocks;
+    uint32_t max_bits;
 };
 
-static double lanes_fold(struct lanes32 *l) {
+static void lanes_add(struct block_lanes *l, const struct bucket_sums *block) {
+    l->lane[l->blocks++ % 32] += block->sum;
+    l->max_bits = block->max_bits > l->max_bits ? block->max_bits : l->max_bits;
+}
+
+static struct bucket_sums lanes_fold(struct block_lanes *l) {
     for (int half = 16; half > 0; half /= 2) {
         for (int i = 0; i < half; i++) l->lane[i] += l->lane[i + half];
     }
-    return l->lane[0];
+    return (struct bucket_sums){l->max_bits, l->lane[0]};
 }
 
-double sums_combine(const struct bucket_sums *partials, uint64_t count) {
-    struct lanes32 lanes = {{0}};
-    for (uint64_t m = 0; m < count; m++) lanes.lane[m % 32] += partials[m].sum;
-    return lanes_fold(&lanes);
-}
-
-struct bucket_sums bucket_sums_of(const struct quantiser *q, const float *x, uint64_t len) {
+/* Sums of a whole bucket of at most a chunk. */
+static struct bucket_sums short_bucket_sums(const struct quantiser *q, const float *x,
+                                            uint64_t len) {
     if (len <= NORM_BLOCK) return block_sums(q, x, (size_t)len);
-    struct lanes32 lanes = {{0}};
-    struct bucket_sums total = {0, 0};
-    for (uint64_t i = 0, m = 0; i < len; i += NORM_BLOCK, m++) {
-        struct bucket_sums part = block_sums(q, x + i, (size_t)min_u64(NORM_BLOCK, len - i));
-        lanes.lane[m % 32] += part.sum;
-        total.max_bits = part.max_bits > total.max_bits ? part.max_bits : total.max_bits;
+    struct block_lanes lanes = {.blocks = 0};
+    for (uint64_t i = 0; i < len; i += NORM_BLOCK) {
+        struct bucket_sums block = block_sums(q, x + i, (size_t)min_u64(NORM_BLOCK, len - i));
+        lanes_add(&lanes, &block);
     }
-    total.sum = lanes_fold(&lanes);
-    return total;
+    return lanes_fold(&lanes);
 }
 
 /* The stored scale of a bucket from its sums: the caller's, or by norm. */
@@ -65,7 +69,7 @@ static float bucket_scale(const struct quantiser *q, const struct source *source
 
 float scale_of_short_bucket(const struct quantiser *q, const struct source *source, uint64_t bucket,
                             const float *x, double *sum_of_squares) {
-    struct bucket_sums sums = bucket_sums_of(q, x, layout_bucket_len(&q->layout, bucket));
+    struct bucket_sums sums = short_bucket_sums(q, x, layout_bucket_len(&q->layout, bucket));
     *sum_of_squares = sums.sum;
     return bucket_scale(q, source, bucket, &sums);
 }
@@ -95,10 +99,9 @@ void quantise_big_scales(const struct quantiser *q, const struct source *source,
     const struct layout *l = &q->layout;
     for (uint64_t bucket = 0; bucket < l->buckets; bucket++) {
         uint64_t blocks = div_up(layout_bucket_len(l, bucket), NORM_BLOCK);
-        struct bucket_sums total = {0, sums_combine(partials, blocks)};
-        for (uint64_t i = 0; i < blocks; i++) {
-            if (partials[i].max_bits > total.max_bits) total.max_bits = partials[i].max_bits;
-        }
+        struct block_lanes lanes = {.blocks = 0};
+        for (uint64_t i = 0; i < blocks; i++) lanes_add(&lanes, &partials[i]);
+        const struct bucket_sums total = lanes_fold(&lanes);
         float scale = bucket_scale(q, source, bucket, &total);
         scale_set(scales, bucket, scale);
         if (cuts != NULL && !scale_is_idle(scale)) {

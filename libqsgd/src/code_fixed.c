@@ -34,8 +34,7 @@ static size_t stream_bytes(size_t len, unsigned width) {
     return (size_t)(((uint64_t)len * width + 7) / 8);
 }
 
-/* ---- ranks that fit in bytes: eight at a time in one register ---------------------------------
- */
+/* ---- ranks that fit in bytes: eight at a time in one register -------------------------------- */
 
 /* True if ranks are the zigzag of the index, below 256: then kernels map indices to ranks. */
 static bool ranks_are_bytes(const struct levels *levels, unsigned width) {

@@ -9,7 +9,6 @@
 #include "scales.h"
 
 #define FRAME_PREFIX_BYTES 16
-#define FRAME_MAX_HEADER 65535
 
 /* A parsed header, and where the parts lie. */
 struct frame {

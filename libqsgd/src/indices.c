@@ -154,8 +154,7 @@ qsgd_status qsgd_encode_indices(const struct qsgd_params *params,
                               workspace_bytes, frame_bytes, error);
 }
 
-/* ---- decode to indices --------------------------------------------------------------------------
- */
+/* ---- decode to indices ----------------------------------------------------------------------- */
 
 struct index_sink {
     struct decode_call call; /* first: decode_run passes its address */

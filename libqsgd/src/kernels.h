@@ -19,9 +19,9 @@ struct noise_key {
 
 /* One bucket's rounding (FORMAT.md section 6.2), after range reduction. */
 struct round_bucket {
-    float inv16;     /* uniform: 2^16 / unit'; tables: 1 / scale' */
-    float cap16;     /* uniform: cap * 2^16 */
-    uint32_t offset; /* 2^15 where 0 is not a level, else 0 */
+    float inv16;  /* uniform: 2^16 / unit'; tables: 1 / scale' */
+    float cap16;  /* uniform: cap * 2^16 */
+    bool crossed; /* 0 is not a level: the innermost cell lies about it */
     bool nearest;
     bool dithered;                   /* the sum for the damping is wanted; else it is 0 */
     const struct noise_key *key;     /* settles ties */

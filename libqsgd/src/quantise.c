@@ -7,32 +7,16 @@
 #include "fpenv.h"
 #include "tensor.h"
 
-static size_t aligned(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
-
-size_t quantise_scratch_bytes(const struct quantiser *q, bool converts) {
-    size_t longest = (size_t)layout_longest(&q->layout);
-    size_t elements = longest > NORM_BLOCK ? longest : NORM_BLOCK;
-    return (converts ? aligned(elements * sizeof(float)) : 0) +
-           aligned((QUANTISE_BLOCK + 2 * NOISE_TILE) * sizeof(uint16_t)) +
-           aligned(QUANTISE_BLOCK * sizeof(float)) + aligned(longest * sizeof(int16_t)) +
-           (q->params.rounding == QSGD_ROUND_TOPK
-                ? aligned((size_t)topk_heap_entries(&q->layout) * sizeof(struct topk_entry))
-                : 0);
-}
-
-void quantise_scratch_carve(struct quantise_scratch *s, uint8_t *memory, const struct quantiser *q,
-                            bool converts) {
-    size_t longest = (size_t)layout_longest(&q->layout);
-    size_t elements = longest > NORM_BLOCK ? longest : NORM_BLOCK;
-    s->elements = (float *)(void *)memory;
-    if (converts) memory += aligned(elements * sizeof(float));
-    s->noise = (uint16_t *)(void *)memory;
-    memory += aligned((QUANTISE_BLOCK + 2 * NOISE_TILE) * sizeof(uint16_t));
-    s->block = (float *)(void *)memory;
-    memory += aligned(QUANTISE_BLOCK * sizeof(float));
-    s->indices = (int16_t *)(void *)memory;
-    memory += aligned(longest * sizeof(int16_t));
-    s->heap = (struct topk_entry *)(void *)memory;
+void quantise_scratch_carve(struct quantise_scratch *s, struct arena *arena,
+                            const struct quantiser *q, bool converts) {
+    const uint64_t longest = layout_longest(&q->layout);
+    const uint64_t elements = longest > NORM_BLOCK ? longest : NORM_BLOCK;
+    const uint64_t heap = q->params.rounding == QSGD_ROUND_TOPK ? topk_heap_entries(&q->layout) : 0;
+    s->elements = arena_take(arena, converts ? elements * sizeof(float) : 0);
+    s->noise = arena_take(arena, (QUANTISE_BLOCK + 2 * NOISE_TILE) * sizeof(uint16_t));
+    s->block = arena_take(arena, QUANTISE_BLOCK * sizeof(float));
+    s->indices = arena_take(arena, longest * sizeof(int16_t));
+    s->heap = arena_take(arena, heap * sizeof(struct topk_entry));
 }
 
 /* Levels as the rounding kernels want them: cells, reciprocals, weights of the dither. */
@@ -97,8 +81,7 @@ const float *source_read(const struct source *source, uint64_t first, uint64_t l
     return to;
 }
 
-/* ---- one run of elements that share bucket and noise block ------------------------------------
- */
+/* ---- one run of elements that share bucket and noise block ----------------------------------- */
 
 /* What a bucket's elements need, kept while its runs pass. */
 struct bucket_state {
@@ -119,7 +102,7 @@ static void bucket_begin(const struct quantiser *q, struct bucket_state *b) {
     b->round.nearest = q->params.rounding == QSGD_ROUND_NEAREST;
     b->round.dithered = q->params.rounding == QSGD_ROUND_DITHERED;
     b->round.key = &q->key;
-    b->round.offset = levels->zero ? 0 : 0x8000;
+    b->round.crossed = !levels->zero;
     b->round.table = NULL;
     if (levels_is_table(levels)) {
         b->round.inv16 = 1.0F / scale;
@@ -211,8 +194,7 @@ static void run_round(const struct quantiser *q, struct bucket_state *b, const f
     }
 }
 
-/* ---- one chunk --------------------------------------------------------------------------------
- */
+/* ---- one chunk ------------------------------------------------------------------------------- */
 
 /* Terms of the damping (FORMAT.md section 6.3). */
 struct damping {

@@ -3,6 +3,7 @@
 #ifndef QSGD_QUANTISE_H
 #define QSGD_QUANTISE_H
 
+#include "arena.h"
 #include "kernels.h"
 #include "layout.h"
 #include "levels.h"
@@ -44,9 +45,9 @@ struct quantise_scratch {
     struct topk_entry *heap;
 };
 
-size_t quantise_scratch_bytes(const struct quantiser *q, bool converts);
-void quantise_scratch_carve(struct quantise_scratch *s, uint8_t *memory, const struct quantiser *q,
-                            bool converts);
+/* Takes the scratch from the arena, or only counts it. `converts`: elements are copied first. */
+void quantise_scratch_carve(struct quantise_scratch *s, struct arena *arena,
+                            const struct quantiser *q, bool converts);
 
 /* True if elements must be copied to float32 before use. */
 static inline bool source_converts(const struct source *source) {
@@ -116,16 +117,6 @@ uint64_t topk_heap_entries(const struct layout *layout);
 /* The cut of one bucket. */
 struct topk_cut topk_select(const struct quantiser *q, const struct source *source, uint64_t bucket,
                             double sum_of_squares, struct quantise_scratch *scratch);
-
-/* Norm sums of a whole bucket of at most a chunk, x as float32. */
-struct bucket_sums bucket_sums_of(const struct quantiser *q, const float *x, uint64_t len);
-
-/* Which sum a norm needs beside the largest magnitude. */
-enum sum_kind { SUM_NONE, SUM_SQUARES, SUM_MAGNITUDES };
-enum sum_kind sum_kind_of(const struct qsgd_params *params);
-
-/* Partial sums combined by the 32-lane rule. */
-double sums_combine(const struct bucket_sums *partials, uint64_t count);
 
 /* The stored scale of a bucket of at most a chunk; *sum_of_squares serves top-k. */
 float scale_of_short_bucket(const struct quantiser *q, const struct source *source, uint64_t bucket,

@@ -135,7 +135,7 @@ BODY uint64_t round_all(const struct round_bucket *bucket, uint64_t element, con
 
 static uint64_t kernel_round_uniform(const struct round_bucket *bucket, uint64_t element,
                                      const float *x, const uint16_t *noise, size_t n, int16_t *k) {
-    const struct round_kind kind = {bucket->nearest, bucket->dithered, bucket->offset != 0};
+    const struct round_kind kind = {bucket->nearest, bucket->dithered, bucket->crossed};
     const struct round_kind plain = {0}, dithered = {.dithered = true};
     const size_t flush = 32768;
     if (kind.nearest || kind.crossed) {
@@ -150,7 +150,7 @@ static uint64_t kernel_round_uniform(const struct round_bucket *bucket, uint64_t
 /* variance <= 2^16, weight < 2^16: a lane holds one product; sums go out every vector. */
 static uint64_t kernel_round_table(const struct round_bucket *bucket, uint64_t element,
                                    const float *x, const uint16_t *noise, size_t n, int16_t *k) {
-    const struct round_kind kind = {bucket->nearest, bucket->dithered, bucket->offset != 0};
+    const struct round_kind kind = {bucket->nearest, bucket->dithered, bucket->crossed};
     return round_all(bucket, element, x, noise, n, k, kind, position_table, 1);
 }
 

@@ -17,10 +17,11 @@ struct worker *workers_carve(struct arena *arena, const struct quantiser *q, uin
             all[i].error_task = UINT64_MAX;
             continue;
         }
-        void *quantise = arena_take(arena, quantise_scratch_bytes(q, converts));
+        struct quantise_scratch quantise;
+        quantise_scratch_carve(&quantise, arena, q, converts);
         void *codes = arena_take(arena, code_scratch_bytes(longest));
         if (all == NULL) continue;
-        quantise_scratch_carve(&all[i].quantise, quantise, q, converts);
+        all[i].quantise = quantise;
         code_scratch_carve(&all[i].codes, codes, longest);
         all[i].error_task = UINT64_MAX;
         all[i].error = QSGD_OK;

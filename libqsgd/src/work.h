@@ -3,6 +3,7 @@
 #ifndef QSGD_WORK_H
 #define QSGD_WORK_H
 
+#include "arena.h"
 #include "codes.h"
 #include "error.h"
 #include "fpenv.h"
@@ -19,18 +20,6 @@ struct worker {
     uint64_t error_where; /* bucket, or byte offset in the frame: as the operation says */
     uint64_t auto_bytes[QSGD_CODE_RANS + 1]; /* encode with code auto: bytes by code */
 };
-
-/* Carves memory in 64-byte aligned pieces, or only counts if memory is NULL. */
-struct arena {
-    uint8_t *memory;
-    uint64_t used;
-};
-
-static inline void *arena_take(struct arena *arena, uint64_t bytes) {
-    uint8_t *p = arena->memory == NULL ? NULL : arena->memory + arena->used;
-    arena->used += (bytes + 63) & ~(uint64_t)63;
-    return p;
-}
 
 /* Workers, with scratch for q's chunks. Memory may be NULL to count. */
 struct worker *workers_carve(struct arena *arena, const struct quantiser *q, uint32_t workers,

@@ -16,7 +16,6 @@ from qsgd import _core
 from qsgd import _options as opt
 from qsgd._options import Alphas, Array, Indices, Scales, Tensor
 from qsgd.codec import Codec
-from qsgd.errors import QsgdError
 
 __all__ = [
     "FrameInfo",
@@ -217,27 +216,7 @@ def decode_sum(
     if isinstance(frames, (bytes, bytearray, memoryview)):
         raise opt.refuse("frames", type(frames).__name__, "a sequence of frames")
     weights = None if alphas is None else np.array([_alpha(value) for value in alphas], np.float32)
-    listed = list(frames)
-    try:
-        result = _core.decode_sum(listed, out, weights, max_elements, atomic, threads)
-    except QsgdError as error:
-        _name_bad_frame(error, listed)
-        raise
-    return _written(result)
-
-
-def _name_bad_frame(error: QsgdError, frames: list[Tensor]) -> None:
-    """Puts the number of the first frame without a right header or size before the message."""
-    if str(error).startswith("frame ") or error.parameter in ("alphas", "out", "threads"):
-        return
-    for number, frame in enumerate(frames):
-        try:
-            right = _core.frame_info(frame)["nbytes"] == memoryview(frame).nbytes
-        except (QsgdError, TypeError):
-            right = False
-        if not right:
-            error.args = (f"frame {number}: {error}", *error.args[1:])
-            return
+    return _written(_core.decode_sum(list(frames), out, weights, max_elements, atomic, threads))
 
 
 def _written(tensor: Any) -> Any:

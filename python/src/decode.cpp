@@ -161,13 +161,27 @@ void decode_add(py::object frame_object, py::object acc_object, float alpha, boo
     check(status, detail);
 }
 
+// Frames of a sum; an error starts with the number of the frame at fault.
+std::vector<Frame> open_frames(const py::list &objects, uint64_t max_elements) {
+    std::vector<Frame> frames;
+    for (size_t number = 0; number < objects.size(); number++) {
+        try {
+            frames.emplace_back(objects[number], "frames");
+            frames.back().check_size(max_elements);
+        } catch (py::error_already_set &error) {
+            const std::string text = py::str(error.value());
+            error.value().attr("args") =
+                py::make_tuple("frame " + std::to_string(number) + ": " + text);
+            throw;
+        }
+    }
+    if (frames.empty()) raise(QSGD_ERR_PARAM, "must hold at least one frame", "frames");
+    return frames;
+}
+
 py::object decode_sum(py::list frame_objects, py::object out, py::object alphas_object,
                       py::object max_elements, bool atomic, py::object threads) {
-    std::vector<Frame> frames;
-    for (py::handle object : frame_objects) frames.emplace_back(object, "frames");
-    if (frames.empty()) raise(QSGD_ERR_PARAM, "must hold at least one frame", "frames");
-    const uint64_t limit = element_limit(max_elements);
-    for (const Frame &frame : frames) frame.check_size(limit);
+    const std::vector<Frame> frames = open_frames(frame_objects, element_limit(max_elements));
     const Frame &first = frames.front();
     const Tensor alphas = alphas_object.is_none() ? Tensor{}
                                                   : load_as(alphas_object, "alphas", Access::read,

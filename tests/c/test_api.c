@@ -70,8 +70,7 @@ static bool names(const struct setup *s, qsgd_status status, const char *paramet
            strcmp(s->error.parameter, parameter) == 0;
 }
 
-/* ---- parameters ---------------------------------------------------------------------------------
- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 enum { FIELD_INT, FIELD_FLOAT };
 

@@ -9,8 +9,7 @@
 
 static float x[N];
 
-/* ---- runners ------------------------------------------------------------------------------------
- */
+/* ---- runners --------------------------------------------------------------------------------- */
 
 static void run_backward(void *context, qsgd_task task, void *job, uint64_t count) {
     (void)context;

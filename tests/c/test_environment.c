@@ -114,8 +114,7 @@ static void fill_sources(void) {
     memset(plain + 900, 0, 100 * sizeof *plain);
 }
 
-/* ---- the caller's environments ------------------------------------------------------------------
- */
+/* ---- the caller's environments --------------------------------------------------------------- */
 
 static const int modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
 #define ENVIRONMENTS 7

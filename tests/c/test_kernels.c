@@ -75,8 +75,7 @@ static float hostile(void) {
 
 static void store(void *p, size_t i, float f) { memcpy((uint8_t *)p + 4 * i, &f, 4); }
 
-/* ---- references -------------------------------------------------------------------------------
- */
+/* ---- references ------------------------------------------------------------------------------ */
 
 static void noise_has_known_answers(void) {
     uint32_t zero[4] = {0}, ones[4] = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
@@ -174,8 +173,7 @@ static void norms_equal_the_lane_sums_bit_for_bit(void) {
     }
 }
 
-/* ---- rounding and values ------------------------------------------------------------------------
- */
+/* ---- rounding and values --------------------------------------------------------------------- */
 
 static struct round_table table_of(uint32_t count, bool zero) {
     struct round_table t = {.count = count, .zero = zero};
@@ -222,7 +220,7 @@ static void rounding_is_alike_on_all_backends(void) {
             bool zero = (pick & 4) != 0;
             const struct noise_key key = {{pick, 2}, {3, 4}};
             struct round_bucket bucket = {.key = &key,
-                                          .offset = zero ? 0 : 0x8000,
+                                          .crossed = !zero,
                                           .nearest = (pick & 24) == 24,
                                           .dithered = (pick & 24) == 8};
             float scale = (pick & 32) != 0 ? 4.0F : (pick & 64) != 0 ? 0x1p-60F : 0x1.8p60F;
@@ -312,8 +310,7 @@ static void values_are_alike_on_all_backends(void) {
     }
 }
 
-/* ---- tokens ------------------------------------------------------------------------------------
- */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
 static uint8_t token_of(int32_t k, bool direct) {
     uint32_t magnitude = (uint32_t)(k < 0 ? -k : k);
