@@ -2,6 +2,7 @@
  */
 #include <string.h>
 
+#include "bits.h"
 #include "crc32c.h"
 #include "kernels.h"
 
@@ -44,6 +45,7 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .tokens = kernel_tokens,
     .whole_tokens = kernel_whole_tokens,
     .histogram = kernel_histogram,
+    .rans_symbols = kernel_rans_symbols,
     .rans_encode = kernel_rans_encode,
     .rans_decode = kernel_rans_decode,
 };

@@ -8,11 +8,70 @@
 #include "rans_model.h"
 #include "tokens.h"
 
-static struct rans_job job_of(const struct code_chunk *chunk, const struct code_plan *plan) {
+#define RANS_LANES 64 /* at most */
+
+/* The last elements of a chunk travel in the states before the first push, which would otherwise be
+ * 16 bits of nothing per lane: `each` tokens of `width` bits in every lane, from element `body` on.
+ */
+struct rans_tail {
+    size_t body, each;
+    unsigned width;
+};
+
+static unsigned token_limit(const struct code_plan *plan) {
+    unsigned tokens = 0;
+    for (unsigned i = 0; i < plan->classes; i++) {
+        if (plan->table_tokens[i] > tokens) tokens = plan->table_tokens[i];
+    }
+    return tokens;
+}
+
+static struct rans_tail tail_of(const struct code_plan *plan, size_t len) {
+    const unsigned tokens = token_limit(plan);
+    struct rans_tail tail = {.width = tokens > 1 ? floor_log2(tokens - 1) + 1 : 1};
+    tail.each = 16 / tail.width;
+    if (tail.each > len >> plan->lanes_log2) tail.each = len >> plan->lanes_log2;
+    tail.body = len - (tail.each << plan->lanes_log2);
+    return tail;
+}
+
+static struct rans_job job_of(const struct code_chunk *chunk, const struct code_plan *plan,
+                              const struct rans_tail *tail) {
     return (struct rans_job){.classes = plan->classes > 1 ? chunk->scratch->classes : NULL,
-                             .len = chunk->len,
+                             .len = tail->body,
                              .lanes_log2 = plan->lanes_log2,
-                             .prob_bits = plan->prob_bits};
+                             .prob_bits = plan->prob_bits,
+                             .tokens = token_limit(plan),
+                             .tables = plan->classes,
+                             .freq = plan->freq};
+}
+
+static void tail_to_states(const struct rans_tail *tail, const uint8_t *tokens, size_t lanes,
+                           uint32_t *states) {
+    const uint8_t *p = tokens + tail->body;
+    for (size_t l = 0; l < lanes; l++) {
+        states[l] = RANS_LOW;
+        for (size_t j = 0; j < tail->each; j++) states[l] += (uint32_t)*p++ << (tail->width * j);
+    }
+}
+
+/* False if a state is none that an encoder starts from. */
+static bool tail_from_states(const struct code_chunk *chunk, const struct code_plan *plan,
+                             const struct rans_tail *tail, const uint32_t *states,
+                             uint8_t *tokens) {
+    const size_t lanes = (size_t)1 << plan->lanes_log2;
+    size_t i = tail->body;
+    for (size_t l = 0; l < lanes; l++) {
+        uint32_t rest = states[l] - RANS_LOW;
+        for (size_t j = 0; j < tail->each; j++, i++, rest >>= tail->width) {
+            const uint32_t t = rest & ((1U << tail->width) - 1);
+            const unsigned class = plan->classes > 1 ? chunk->scratch->classes[i / CODE_GROUP] : 0;
+            if (plan->freq[class][t] == 0) return false;
+            tokens[i] = (uint8_t)t;
+        }
+        if (rest != 0) return false;
+    }
+    return true;
 }
 
 static void rans_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
@@ -29,33 +88,35 @@ static bool tables_cover(const struct code_chunk *chunk, const struct code_plan 
     return true;
 }
 
-static void build_symbols(const struct code_plan *plan, struct rans_symbol_table *tables) {
-    for (unsigned i = 0; i < plan->classes; i++) {
-        uint32_t start = 0;
-        for (unsigned t = 0; t < CODE_TOKENS; t++) {
-            uint32_t f = plan->freq[i][t];
-            tables[i].freq_start[t] = f | start << 16;
-            tables[i].rcp[t] = f == 0 ? 0 : UINT32_MAX / f;
-            start += f;
-        }
+/* Words to little-endian bytes. */
+static void store_words(uint8_t *p, const uint16_t *words, size_t count) {
+    const uint16_t one = 1;
+    uint8_t first;
+    memcpy(&first, &one, 1);
+    if (first == 1) {
+        memcpy(p, words, 2 * count);
+        return;
     }
+    for (size_t i = 0; i < count; i++) store_le16(p + 2 * i, words[i]);
 }
 
 static size_t rans_write(const struct code_chunk *chunk, const int16_t *k,
                          const struct code_plan *plan, uint8_t *dst, size_t cap) {
     struct rans_symbol_table tables[CODE_CLASSES];
-    uint32_t states[32];
-    uint16_t *end = chunk->scratch->words + 2 * chunk->len + 64;
+    uint32_t states[RANS_LANES];
+    uint16_t *end = chunk->scratch->words + chunk->len + 64;
     const size_t lanes = (size_t)1 << plan->lanes_log2;
-    struct rans_job job = job_of(chunk, plan);
+    const struct rans_tail tail = tail_of(plan, chunk->len);
+    struct rans_job job = job_of(chunk, plan, &tail);
     if (plan->body != NULL) { /* a parsed plan: tokens are not there yet, tables may not fit */
         tokens_from_indices(chunk, k, chunk->scratch->tokens, NULL);
         if (!tables_cover(chunk, plan)) return SIZE_MAX;
     }
-    build_symbols(plan, tables);
     for (unsigned i = 0; i < plan->classes; i++) {
-        if (plan->table_tokens[i] > job.tokens) job.tokens = plan->table_tokens[i];
+        chunk->kernels->rans_symbols(plan->freq[i], plan->prob_bits, &tables[i]);
+        job.plus |= tables[i].plus;
     }
+    tail_to_states(&tail, chunk->scratch->tokens, lanes, states);
     const uint16_t *words =
         chunk->kernels->rans_encode(&job, tables, chunk->scratch->tokens, end, states);
     const size_t count = (size_t)(end - words);
@@ -68,7 +129,8 @@ static size_t rans_write(const struct code_chunk *chunk, const int16_t *k,
     memcpy(p, head, head_bytes);
     p += head_bytes;
     for (size_t l = 0; l < lanes; l++, p += 4) store_le32(p, states[l]);
-    for (size_t i = 0; i < count; i++, p += 2) store_le16(p, words[i]);
+    store_words(p, words, count);
+    p += 2 * count;
     p = tokens_write_extra(chunk, k, p, stop);
     return p == NULL ? SIZE_MAX : (size_t)(p - dst);
 }
@@ -101,38 +163,27 @@ static qsgd_status rans_parse(const struct code_chunk *chunk, const uint8_t *p, 
     return QSGD_OK;
 }
 
-/* Slots of every class: token | (f - 1) << 8 | (slot - c) << 20. */
-static void build_decode(const struct code_plan *plan, uint32_t *decode) {
-    for (unsigned i = 0; i < plan->classes; i++) {
-        for (uint32_t t = 0; t < CODE_TOKENS; t++) {
-            uint32_t f = plan->freq[i][t], entry = t | (f - 1) << 8;
-            for (uint32_t s = 0; s < f; s++) *decode++ = entry + (s << 20);
-        }
-    }
-}
-
 static qsgd_status rans_read(const struct code_chunk *chunk, const struct code_plan *plan,
                              int16_t *k) {
-    uint32_t states[32];
+    uint32_t states[RANS_LANES];
+    uint8_t *tokens = chunk->scratch->tokens;
     const size_t lanes = (size_t)1 << plan->lanes_log2;
-    const struct rans_job job = job_of(chunk, plan);
+    const struct rans_tail tail = tail_of(plan, chunk->len);
+    const struct rans_job job = job_of(chunk, plan, &tail);
     const uint8_t *p = plan->body;
-    build_decode(plan, chunk->scratch->decode);
     for (size_t l = 0; l < lanes; l++, p += 4) states[l] = load_le32(p);
-    p = chunk->kernels->rans_decode(&job, chunk->scratch->decode, states, p, plan->tail,
-                                    chunk->scratch->tokens);
+    p = chunk->kernels->rans_decode(&job, chunk->scratch->decode, states, p, plan->tail, tokens);
+    if (!tail_from_states(chunk, plan, &tail, states, tokens)) {
+        memset(tokens + tail.body, plan->table_mode[0], chunk->len - tail.body);
+        if (p == plan->tail) p = NULL;
+    }
     uint64_t used = 0;
     for (unsigned i = 0; i < plan->classes; i++) {
         for (unsigned t = 0; t < CODE_TOKENS; t++) used |= (uint64_t)(plan->freq[i][t] != 0) << t;
     }
-    qsgd_status status =
-        tokens_to_indices(chunk, chunk->scratch->tokens, used, plan->tail, plan->end, k);
+    qsgd_status status = tokens_to_indices(chunk, tokens, used, plan->tail, plan->end, k);
     if (p == NULL) return QSGD_ERR_STREAM;
-    if (p != plan->tail) return QSGD_ERR_PADDING;
-    for (size_t l = 0; l < lanes; l++) {
-        if (states[l] != 65536) return QSGD_ERR_STREAM;
-    }
-    return status;
+    return p == plan->tail ? status : QSGD_ERR_PADDING;
 }
 
 const struct qsgd_code code_rans = {

@@ -4,6 +4,8 @@
  * (FORMAT.md section 8). */
 #include "codes.h"
 
+#include "kernels.h"
+
 #define ALIGNMENT 64U
 #define CLASSIFY_BYTES ((size_t)64 << 10)
 
@@ -40,9 +42,9 @@ static struct layout scratch_layout(size_t len) {
     struct layout layout;
     size_t total = 0;
     layout.tokens = take(&total, len);
-    layout.words = take(&total, (2 * len + 64) * sizeof(uint16_t));
+    layout.words = take(&total, (len + 64) * sizeof(uint16_t));
     layout.classes = take(&total, len / CODE_GROUP + 1);
-    layout.decode = take(&total, ((size_t)CODE_CLASSES << 12) * sizeof(uint32_t));
+    layout.decode = take(&total, CODE_CLASSES * RANS_TABLE_BYTES);
     layout.classify = take(&total, CLASSIFY_BYTES);
     layout.total = total;
     return layout;

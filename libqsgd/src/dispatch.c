@@ -11,8 +11,8 @@
 #include <cpuid.h>
 
 /* Leaf 1 ECX: OSXSAVE 27, AVX 28, POPCNT 23. `state`: bits of XCR0 that the operating system must
- * save; `features`: bits of leaf 7 EBX. */
-static int has_features(unsigned state, unsigned features) {
+ * save; `features` and `more`: bits of leaf 7 EBX and ECX. */
+static int has_features(unsigned state, unsigned features, unsigned more) {
     unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
     const unsigned need = 1U << 27 | 1U << 28 | 1U << 23;
@@ -21,15 +21,16 @@ static int has_features(unsigned state, unsigned features) {
     __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
     if ((xcr0 & state) != state) return 0;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
-    return (b & features) == features;
+    return (b & features) == features && (c & more) == more;
 }
 
 /* XCR0: SSE 1, AVX 2. EBX: AVX2 5. */
-static int has_avx2(void) { return has_features(6, 1U << 5); }
+static int has_avx2(void) { return has_features(6, 1U << 5, 0); }
 
-/* And opmask 5, ZMM_Hi256 6, Hi16_ZMM 7; F 16, DQ 17, BW 30, VL 31. */
+/* And opmask 5, ZMM_Hi256 6, Hi16_ZMM 7; F 16, DQ 17, BW 30, VL 31; ECX: VBMI 1, VBMI2 6. */
 static int has_avx512(void) {
-    return has_features(0xE6, 1U << 5 | 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31);
+    return has_features(0xE6, 1U << 5 | 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31,
+                        1U << 1 | 1U << 6);
 }
 #endif
 

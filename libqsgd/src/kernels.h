@@ -46,17 +46,24 @@ struct value_bucket {
     const float *table; /* level of index k at table[k]; NULL for uniform and open levels */
 };
 
+/* Encoding: what rans.h needs of each token of a class. */
 struct rans_symbol_table {
-    uint32_t freq_start[64]; /* f | c << 16 */
-    uint32_t rcp[64];        /* floor((2^32 - 1) / f) */
+    uint32_t entry[64], rcp[64];
+    bool plus;
 };
 
 struct rans_job {
     const uint8_t *classes; /* table of each group of 128 elements; NULL: table 0 for all */
     size_t len;
     unsigned lanes_log2, prob_bits;
-    unsigned tokens; /* encode: every token is below this */
+    unsigned tokens;            /* every token is below this */
+    unsigned tables;            /* decode: number of tables */
+    const uint16_t (*freq)[64]; /* decode: their frequencies */
+    bool plus;                  /* encode: of any table */
 };
+
+#define RANS_LOW 65536U                    /* the least state */
+#define RANS_TABLE_BYTES ((size_t)4 << 12) /* memory of a class's table for decoding, at most */
 
 struct kernels {
     const char *name;
@@ -96,16 +103,17 @@ struct kernels {
     /* counts[t]: how many of n tokens (below 64) are t. */
     void (*histogram)(const uint8_t *tokens, size_t n, uint32_t counts[64]);
 
+    /* The encoding table of a class from its frequencies, which sum to 2^prob_bits. */
+    void (*rans_symbols)(const uint16_t *freq, unsigned prob_bits, struct rans_symbol_table *table);
     /* Codes tokens from the last to the first; words grow down from `end`. Returns the first word.
-     * states[1 << lanes_log2] receives the final states. Up to 16 entries before the first word
-     * may be overwritten. */
+     * states[1 << lanes_log2]: first states in, final ones out. Up to 32 entries before the first
+     * word may be overwritten. */
     uint16_t *(*rans_encode)(const struct rans_job *job, const struct rans_symbol_table *tables,
                              const uint8_t *tokens, uint16_t *end, uint32_t *states);
-    /* Decodes job->len tokens. decode: per class 1 << prob_bits entries, token | (f - 1) << 8 |
-     * (slot - c) << 20. Returns the word after the last used, or NULL if `end` was passed. */
-    const uint8_t *(*rans_decode)(const struct rans_job *job, const uint32_t *decode,
-                                  uint32_t *states, const uint8_t *words, const uint8_t *end,
-                                  uint8_t *tokens);
+    /* Decodes job->len tokens. tables: RANS_TABLE_BYTES for each, 64-byte aligned, to build them
+     * in. Returns the word after the last used, or NULL if `end` was passed. */
+    const uint8_t *(*rans_decode)(const struct rans_job *job, void *tables, uint32_t *states,
+                                  const uint8_t *words, const uint8_t *end, uint8_t *tokens);
 };
 
 extern const struct kernels kernels_scalar;

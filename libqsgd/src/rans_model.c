@@ -149,15 +149,16 @@ static unsigned choose_classes(const struct code_chunk *chunk, const int16_t *k,
 
 /* ---- frequencies ---------------------------------------------------------------------------- */
 
-/* f cut to its highest four bits. */
+/* f cut to its highest five bits. */
 static uint32_t cut_frequency(uint32_t f) {
     unsigned e = floor_log2(f);
-    return e > 3 ? f >> (e - 3) << (e - 3) : f;
+    return e > 4 ? f >> (e - 4) << (e - 4) : f;
 }
 
-static void set_frequencies(struct code_plan *plan, unsigned class, const uint32_t *counts) {
+/* False if nothing is left for the mode token: many rare tokens, few bits. */
+static bool set_frequencies(struct code_plan *plan, unsigned class, const uint32_t *counts) {
     uint64_t sum = 0;
-    uint32_t rest = 1U << plan->prob_bits;
+    int32_t rest = 1 << plan->prob_bits;
     unsigned mode = 0, tokens = 0;
     for (unsigned t = 0; t < CODE_TOKENS; t++) {
         sum += counts[t];
@@ -171,33 +172,69 @@ static void set_frequencies(struct code_plan *plan, unsigned class, const uint32
         uint32_t f = (uint32_t)(((uint64_t)counts[t] << plan->prob_bits) / sum);
         f = f == 0 ? 1 : cut_frequency(f);
         freq[t] = (uint16_t)f;
-        rest -= f;
+        rest -= (int32_t)f;
     }
+    if (rest < 1) return false;
     freq[mode] = (uint16_t)rest;
     plan->table_mode[class] = (uint8_t)mode;
     plan->table_tokens[class] = (uint8_t)tokens;
+    return true;
+}
+
+/* Bits of a class's elements under its frequencies, in units of 2^-16. */
+static uint64_t coded_cost(const struct code_plan *plan, unsigned class, const uint32_t *counts) {
+    uint64_t cost = 0;
+    for (unsigned t = 0; t < plan->table_tokens[class]; t++) {
+        if (counts[t] == 0) continue;
+        cost += counts[t] * (((uint64_t)plan->prob_bits << 16) - lg(plan->freq[class][t]));
+    }
+    return cost;
+}
+
+/* All classes' frequencies at P bits and what they cost; UINT64_MAX if they do not fit. */
+static uint64_t set_all(struct code_plan *plan, unsigned prob_bits,
+                        const uint32_t (*counts)[CODE_TOKENS]) {
+    uint64_t cost = 0;
+    plan->prob_bits = prob_bits;
+    for (unsigned c = 0; c < plan->classes; c++) {
+        if (!set_frequencies(plan, c, counts[c])) return UINT64_MAX;
+        cost += coded_cost(plan, c, counts[c]);
+    }
+    return cost;
+}
+
+/* The coarsest of 9, 10 and 12 bits that costs at most 1/256 more than 12 do: decoders look fewer
+ * slots up faster. 12 always fit: a mode token has 4096 / 63 slots at least, and at most 62 others
+ * are raised to one slot. */
+static void choose_frequencies(struct code_plan *plan, const uint32_t (*counts)[CODE_TOKENS]) {
+    const uint64_t finest = set_all(plan, 12, counts), most = finest + (finest >> 8);
+    if (set_all(plan, 9, counts) <= most || set_all(plan, 10, counts) <= most) return;
+    set_all(plan, 12, counts);
+}
+
+/* Lanes make coding fast and cost some 12 bits each. */
+static unsigned choose_lanes(size_t len, size_t rare) {
+    size_t v = len >> 8 < 4 ? len >> 8 : 4;
+    if (len >> 9 > v) v = len >> 9;
+    if (rare >> 6 < v) v = rare >> 6;
+    const unsigned log2 = v == 0 ? 0 : floor_log2(v);
+    return log2 > 6 ? 6 : log2;
 }
 
 void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
                        struct code_plan *plan) {
     struct cluster *c = chunk->scratch->classify;
-    uint32_t counts[CODE_TOKENS];
+    uint32_t counts[1][CODE_TOKENS];
     plan->classes = 1;
     if (chunk->classes) {
-        plan->classes = choose_classes(chunk, k, tokens, counts, c);
+        plan->classes = choose_classes(chunk, k, tokens, counts[0], c);
     } else {
-        chunk->kernels->histogram(tokens, chunk->len, counts);
+        chunk->kernels->histogram(tokens, chunk->len, counts[0]);
     }
-    plan->prob_bits = plan->classes == 1 ? 12 : 11;
-    for (unsigned i = 0; i < plan->classes; i++) {
-        set_frequencies(plan, i, plan->classes == 1 ? counts : c->counts[i]);
-    }
+    choose_frequencies(plan, plan->classes == 1 ? counts : c->counts);
     uint32_t most = 0;
-    for (unsigned t = 0; t < CODE_TOKENS; t++) most = counts[t] > most ? counts[t] : most;
-    size_t v = chunk->len >> 10, rare = (chunk->len - most) >> 6;
-    if (rare < v) v = rare;
-    plan->lanes_log2 = v == 0 ? 0 : floor_log2(v);
-    if (plan->lanes_log2 > 5) plan->lanes_log2 = 5;
+    for (unsigned t = 0; t < CODE_TOKENS; t++) most = counts[0][t] > most ? counts[0][t] : most;
+    plan->lanes_log2 = choose_lanes(chunk->len, chunk->len - most);
 }
 
 /* ---- bytes ---------------------------------------------------------------------------------- */
@@ -210,7 +247,7 @@ static void write_table(struct lsb_writer *w, const struct code_plan *plan, unsi
         uint32_t f = plan->freq[class][t];
         if (t == mode) continue;
         unsigned e = f == 0 ? 0 : floor_log2(f) + 1;
-        unsigned d = e > 4 ? 3 : (e > 1 ? e - 1 : 0);
+        unsigned d = e > 5 ? 4 : (e > 1 ? e - 1 : 0);
         lsb_write(w, e, 4);
         if (e > 1) lsb_write(w, (f - (1U << (e - 1))) >> (e - 1 - d), d);
     }
@@ -248,7 +285,7 @@ static bool parse_table(struct bit_reader *r, struct code_plan *plan, unsigned c
         unsigned e = (unsigned)lsb_read(r, 4);
         if (e > 12 || (e == 0 && t == tokens - 1)) return false;
         if (e == 0) continue;
-        unsigned d = e > 4 ? 3 : e - 1;
+        unsigned d = e > 5 ? 4 : e - 1;
         uint32_t f = (1U << (e - 1)) + ((uint32_t)lsb_read(r, d) << (e - 1 - d));
         if (f >= rest) return false; /* the mode token keeps 1 at least */
         freq[t] = (uint16_t)f;
@@ -284,7 +321,7 @@ qsgd_status rans_model_parse(const struct code_chunk *chunk, const uint8_t *p, c
     plan->lanes_log2 = *p & 7;
     plan->prob_bits = 9U + (*p >> 3 & 3);
     plan->classes = 1U + (*p >> 5);
-    if (plan->lanes_log2 > 5) return QSGD_ERR_CODE_TABLE;
+    if (plan->lanes_log2 > 6) return QSGD_ERR_CODE_TABLE;
     struct bit_reader r;
     bit_read_init(&r, p + 1, end);
     for (unsigned i = 0; i < plan->classes; i++) {

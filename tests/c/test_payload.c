@@ -119,10 +119,10 @@ static const struct payload payloads[] = {
     {QSGD_CODE_HUFFMAN, 1, "004300040101F0", QSGD_ERR_STREAM, DEEP}, /* token 3 names nothing */
     {QSGD_CODE_HUFFMAN, 1, "00430004010100", QSGD_OK, 0},            /* but need not occur */
     {QSGD_CODE_HUFFMAN, 16, "0041040101505A", QSGD_ERR_PADDING, DEEP},
-    /* rans: one lane, P = 12, tokens 0 and 1 of 2048 each; four of token 0 make the state 2^20 */
+    /* rans: one lane, P = 12, tokens 0 and 1 of 2048 each; all four lie in the rest state */
     {QSGD_CODE_RANS, 7, "0018010000000000", QSGD_ERR_CODE_TABLE, 1}, /* f of the last is 0 */
-    {QSGD_CODE_RANS, 7, "001801C00000001000", QSGD_OK, 0},
-    {QSGD_CODE_RANS, 7, "001E01C00000001000", QSGD_ERR_CODE_TABLE, 1}, /* 2^6 lanes */
+    {QSGD_CODE_RANS, 7, "001801C00000000100", QSGD_OK, 0},
+    {QSGD_CODE_RANS, 7, "001E01C00000001000", QSGD_ERR_STREAM, 5}, /* 2^6 lanes, one state */
     {QSGD_CODE_RANS, 7, "001F01C00000001000", QSGD_ERR_CODE_TABLE, 1},
     {QSGD_CODE_RANS, 7, "00", QSGD_ERR_CODE_TABLE, 1},
     {QSGD_CODE_RANS, 7, "0018", QSGD_ERR_CODE_TABLE, 1},
@@ -131,19 +131,19 @@ static const struct payload payloads[] = {
     {QSGD_CODE_RANS, 7, "00183F0000000010", QSGD_ERR_CODE_TABLE, 1},   /* 64 tokens */
     {QSGD_CODE_RANS, 7, "001801D00000001000", QSGD_ERR_CODE_TABLE, 1}, /* exponent 13 */
     {QSGD_CODE_RANS, 7, "001001C00000001000", QSGD_ERR_CODE_TABLE, 1}, /* P = 11: no rest */
-    {QSGD_CODE_RANS, 7, "001801C00800001000", QSGD_ERR_PADDING, 1},    /* bits after the table */
+    {QSGD_CODE_RANS, 7, "001801C01000000100", QSGD_ERR_PADDING, 1},    /* bits after the table */
     {QSGD_CODE_RANS, 7, "001801C000FFFF0000", QSGD_ERR_STREAM, 5},     /* a state below 2^16 */
     {QSGD_CODE_RANS, 7, "001801C000000010", QSGD_ERR_STREAM, 5},       /* the state cut short */
-    {QSGD_CODE_RANS, 7, "001801C00000000100", QSGD_ERR_STREAM, DEEP},  /* words run out */
-    {QSGD_CODE_RANS, 7, "001801C00001001000", QSGD_ERR_STREAM, DEEP},  /* ends at 2^16 + 1 */
-    {QSGD_CODE_RANS, 7, "001801C000000010000000", QSGD_ERR_PADDING, DEEP}, /* a word is left */
-    {QSGD_CODE_RANS, 7, "001801C0000000100000", QSGD_ERR_PADDING, 5},
+    {QSGD_CODE_RANS, 7, "001801C00010000100", QSGD_ERR_STREAM, DEEP},  /* five tokens in it */
+    {QSGD_CODE_RANS, 7, "001801C00001000100", QSGD_OK, 0},             /* token 1 comes first */
+    {QSGD_CODE_RANS, 7, "001801C000000001000000", QSGD_ERR_PADDING, DEEP}, /* a word is left */
+    {QSGD_CODE_RANS, 7, "001801C0000000010000", QSGD_ERR_PADDING, 5},
     {QSGD_CODE_RANS, 7, "003801C0", QSGD_ERR_CODE_TABLE, 1},  /* two classes, a table */
-    {QSGD_CODE_RANS, 16, "001801C0000000001000", QSGD_OK, 0}, /* a count of words */
+    {QSGD_CODE_RANS, 16, "001801C0000000000100", QSGD_OK, 0}, /* a count of words */
     {QSGD_CODE_RANS, 16, "001801C0000100001000", QSGD_ERR_STREAM, 5},
     {QSGD_CODE_RANS, 16, "001801C000800000001000", QSGD_ERR_CODE_TABLE, 5},
     {QSGD_CODE_RANS, 16, "001801C000", QSGD_ERR_CODE_TABLE, 5},
-    {QSGD_CODE_RANS, 16, "001801C000000000100000", QSGD_ERR_PADDING, DEEP},
+    {QSGD_CODE_RANS, 16, "001801C000000000010000", QSGD_ERR_PADDING, DEEP},
 };
 
 static uint64_t parse_hex(const char *hex, uint8_t *out) {

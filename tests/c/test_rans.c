@@ -13,27 +13,25 @@ static struct guard guards[3]; /* tokens, words, decoded tokens */
 
 static struct {
     struct rans_symbol_table symbols[CLASSES];
-    uint32_t decode[CLASSES << 12];
+    _Alignas(64) uint8_t tables[CLASSES * RANS_TABLE_BYTES];
+    uint8_t token_of[CLASSES][1 << 12];
     uint8_t classes[LONGEST / 128 + 1];
-    uint32_t freq[CLASSES][64], start[CLASSES][64];
+    uint16_t freq[CLASSES][64], start[CLASSES][64];
 } model;
 
 /* Random frequencies of A tokens that sum to 2^P, each at least 1. */
 static void build_class(unsigned class, unsigned tokens, unsigned prob_bits) {
     uint32_t rest = (1U << prob_bits) - tokens, start = 0;
-    uint32_t *slots = model.decode + ((size_t)class << prob_bits);
     memset(model.freq[class], 0, sizeof model.freq[class]);
     for (unsigned t = 0; t < tokens; t++) {
         uint32_t more = t + 1 == tokens ? rest : (uint32_t)random_below(&state, rest / 2 + 1);
-        model.freq[class][t] = 1 + more;
+        model.freq[class][t] = (uint16_t)(1 + more);
         rest -= more;
     }
     for (unsigned t = 0; t < 64; t++) {
         uint32_t f = model.freq[class][t];
-        model.start[class][t] = start;
-        model.symbols[class].freq_start[t] = f | start << 16;
-        model.symbols[class].rcp[t] = f == 0 ? 0 : UINT32_MAX / f;
-        for (uint32_t s = 0; s < f; s++) *slots++ = t | (f - 1) << 8 | s << 20;
+        model.start[class][t] = (uint16_t)start;
+        memset(model.token_of[class] + start, (int)t, f);
         start += f;
     }
 }
@@ -42,7 +40,6 @@ static void build_class(unsigned class, unsigned tokens, unsigned prob_bits) {
 static uint16_t *reference_encode(const struct rans_job *job, const uint8_t *tokens, uint16_t *end,
                                   uint32_t *states) {
     const size_t lanes = (size_t)1 << job->lanes_log2;
-    for (size_t l = 0; l < lanes; l++) states[l] = 65536;
     for (size_t i = job->len; i-- > 0;) {
         unsigned class = job->classes == NULL ? 0 : job->classes[i / 128];
         uint32_t f = model.freq[class][tokens[i]], *x = &states[i % lanes];
@@ -56,51 +53,55 @@ static uint16_t *reference_encode(const struct rans_job *job, const uint8_t *tok
 }
 
 static void check_decode(const struct kernels *kernels, const struct rans_job *job,
-                         const uint32_t *states, const uint16_t *words, size_t count,
-                         const uint8_t *tokens, size_t missing) {
+                         const uint32_t *states, const uint32_t *rest, const uint16_t *words,
+                         size_t count, const uint8_t *tokens, size_t missing) {
     const size_t lanes = (size_t)1 << job->lanes_log2;
     uint8_t *stream = guard_place(guards[1], 2 * (count - missing), 0);
     uint8_t *out = guard_place(guards[2], job->len, 0);
-    uint32_t final[32];
+    uint32_t final[64];
     for (size_t i = 0; i < count - missing; i++) store_le16(stream + 2 * i, words[i]);
     memcpy(final, states, 4 * lanes);
     memset(out, 0xFF, job->len);
     const uint8_t *end = stream + 2 * (count - missing);
-    const uint8_t *used = kernels->rans_decode(job, model.decode, final, stream, end, out);
+    const uint8_t *used = kernels->rans_decode(job, model.tables, final, stream, end, out);
     if (missing > 0) {
         CHECK(used == NULL);
         return;
     }
     CHECK(used == end);
     CHECK(memcmp(out, tokens, job->len) == 0);
-    for (size_t l = 0; l < lanes; l++) CHECK(final[l] == 65536);
+    for (size_t l = 0; l < lanes; l++) CHECK(final[l] == rest[l]);
 }
 
 static void check_job(const struct kernels *kernels, const struct rans_job *job,
                       const uint8_t *tokens) {
     static uint16_t expected[LONGEST + 8];
-    uint32_t states[32], got[32];
+    uint32_t rest[64], states[64], got[64];
     const size_t lanes = (size_t)1 << job->lanes_log2;
     uint16_t *top = expected + sizeof expected / sizeof *expected;
+    for (size_t l = 0; l < lanes; l++) {
+        rest[l] = states[l] = got[l] = RANS_LOW + (uint32_t)random_below(&state, RANS_LOW);
+    }
     const uint16_t *first = reference_encode(job, tokens, top, states);
     const size_t count = (size_t)(top - first);
-    /* at least 8 entries before the first word may be overwritten, and one word per token */
+    /* at least 32 entries before the first word may be overwritten, and one word per token */
     uint16_t *end = guard_place(guards[1], 0, 0);
     const uint16_t *words = kernels->rans_encode(job, model.symbols, tokens, end, got);
     CHECK((size_t)(end - words) == count);
     CHECK(memcmp(words, first, 2 * count) == 0);
     CHECK(memcmp(got, states, 4 * lanes) == 0);
-    check_decode(kernels, job, states, first, count, tokens, 0);
-    if (count > 0) check_decode(kernels, job, states, first, count, tokens, 1);
-    if (count > 20) check_decode(kernels, job, states, first, count, tokens, count - 20);
+    check_decode(kernels, job, states, rest, first, count, tokens, 0);
+    if (count > 0) check_decode(kernels, job, states, rest, first, count, tokens, 1);
+    if (count > 20) check_decode(kernels, job, states, rest, first, count, tokens, count - 20);
 }
 
 static void check_kernels(const struct kernels *kernels) {
     for (size_t n = 1; n <= LONGEST; n += n < 70 ? 1 : (n < 600 ? 61 : 2531)) {
-        for (unsigned lanes_log2 = 0; lanes_log2 <= 5; lanes_log2++) {
+        for (unsigned lanes_log2 = 0; lanes_log2 <= 6; lanes_log2++) {
             unsigned prob_bits = 9 + (unsigned)random_below(&state, 4);
             unsigned classes = 1 + (unsigned)random_below(&state, CLASSES);
-            unsigned most = random_below(&state, 2) == 0 ? 16 : 63, used = 0;
+            unsigned most = 16U << random_below(&state, 3), used = 0;
+            if (most == 64) most = 63;
             for (unsigned c = 0; c < classes; c++) {
                 unsigned tokens = 1 + (unsigned)random_below(&state, most);
                 build_class(c, tokens, prob_bits);
@@ -113,14 +114,52 @@ static void check_kernels(const struct kernels *kernels) {
                                    .len = n,
                                    .lanes_log2 = lanes_log2,
                                    .prob_bits = prob_bits,
-                                   .tokens = used};
+                                   .tokens = used,
+                                   .tables = classes,
+                                   .freq = (const uint16_t (*)[64])model.freq};
+            for (unsigned c = 0; c < classes; c++) {
+                kernels->rans_symbols(model.freq[c], prob_bits, &model.symbols[c]);
+                job.plus |= model.symbols[c].plus;
+            }
             uint8_t *tokens = guard_place(guards[0], n, lanes_log2 % 2 == 0 ? 0 : SIZE_MAX);
             for (size_t i = 0; i < n; i++) {
                 unsigned class = job.classes == NULL ? 0 : job.classes[i / 128];
                 uint32_t slot = (uint32_t)random_below(&state, (uint64_t)1 << prob_bits);
-                tokens[i] = (uint8_t)model.decode[((size_t)class << prob_bits) + slot];
+                tokens[i] = model.token_of[class][slot];
             }
             check_job(kernels, &job, tokens);
+        }
+    }
+}
+
+/* Every frequency at every precision: the pushed state is that of FORMAT.md's div and mod, at both
+ * ends of x's range and about it. */
+static void every_quotient_is_exact(const struct kernels *kernels) {
+    for (unsigned prob_bits = 9; prob_bits <= 12; prob_bits++) {
+        const uint32_t whole = 1U << prob_bits;
+        for (uint32_t f = 1; f <= whole; f++) {
+            uint16_t freq[64] = {(uint16_t)f, (uint16_t)(whole - f)};
+            const uint32_t end = f == whole ? UINT32_MAX : f << (32 - prob_bits);
+            const uint32_t q = end / f, xs[] = {RANS_LOW,        RANS_LOW + f - 1, end - 1,
+                                                end - f,         end - f - 1,      q / 2 * f - 1,
+                                                (q / 2 + 1) * f, q / 3 * f + f / 2};
+            struct rans_symbol_table table;
+            kernels->rans_symbols(freq, prob_bits, &table);
+            for (size_t i = 0; i < sizeof xs / sizeof *xs; i++) {
+                uint32_t x = xs[i];
+                if (x < RANS_LOW || x >= end) continue;
+                struct rans_job job = {.len = 64, .lanes_log2 = 6, .prob_bits = prob_bits};
+                job.tokens = 2;
+                job.plus = table.plus;
+                uint16_t words[128];
+                uint8_t tokens[64] = {0};
+                uint32_t states[64];
+                for (int l = 0; l < 64; l++) states[l] = x;
+                CHECK(kernels->rans_encode(&job, &table, tokens, words + 128, states) ==
+                      words + 128);
+                const uint32_t expected = (x / f << prob_bits) + x % f;
+                for (int l = 0; l < 64; l++) CHECK(states[l] == expected);
+            }
         }
     }
 }
@@ -132,6 +171,7 @@ int main(void) {
         if (!available) continue;
         CHECK(qsgd_set_backend(qsgd_backends(i, NULL)) == QSGD_OK);
         check_kernels(kernels_current());
+        every_quotient_is_exact(kernels_current());
     }
     for (int i = 0; i < 3; i++) guard_free(guards[i]);
     return check_result();

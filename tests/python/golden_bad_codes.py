@@ -35,11 +35,11 @@ def bad(name: str, status: str, payload: bytes, x: Array = TINY, **options: Any)
 
 
 # A right table for tokens 0, 1, 2 at P = 12: mode 0 with 2048, then 1024 (e = 11, m = 0) twice.
-TABLE: Fields = [(2, 6), (0, 6), (11, 4), (0, 3), (11, 4), (0, 3)]
+TABLE: Fields = [(2, 6), (0, 6), (11, 4), (0, 4), (11, 4), (0, 4)]
 FREQUENCIES = [2048, 1024, 1024]
 # The same with tokens 3 and 15 (|k| = 8 or 9, two extra bits) in place of 1 and 2.
 TABLE_15: Fields = [
-    *[(15, 6), (0, 6), (0, 4), (0, 4), (11, 4), (0, 3)], *[(0, 4)] * 11, *[(11, 4), (0, 3)]
+    *[(15, 6), (0, 6), (0, 4), (0, 4), (11, 4), (0, 4)], *[(0, 4)] * 11, *[(11, 4), (0, 4)]
 ]  # fmt: skip
 FREQUENCIES_15 = [2048, 0, 0, 1024, *[0] * 11, 1024]
 
@@ -157,19 +157,21 @@ BAD_PAYLOADS: list[BadPayload] = [
         CODED + pack_fields([(1, 6), (1, 4), (1, 4), (1, 1)]) + b"\1\1\0", code="huffman"),
     bad("huffman-block-cut", "CODE_TABLE", CODED + b"\x3e\x11", code="huffman"),
     # rANS.
-    rans("rans-lanes-64", "CODE_TABLE", TABLE, (1 << 16,) * 64, head=6 | 3 << 3),
+    rans("rans-lanes-128", "CODE_TABLE", TABLE, (1 << 16,) * 128, head=7 | 3 << 3),
     rans("rans-mode-token-past-table", "CODE_TABLE", [(2, 6), (3, 6), (1, 4), (1, 4), (1, 4)]),
     rans("rans-frequencies-past-2^P", "CODE_TABLE",
-         [(2, 6), (0, 6), (12, 4), (0, 3), (12, 4), (0, 3)]),
-    rans("rans-last-frequency-0", "CODE_TABLE", [(2, 6), (0, 6), (11, 4), (0, 3), (0, 4)]),
-    rans("rans-exponent-13", "CODE_TABLE", [(1, 6), (0, 6), (13, 4), (0, 3)]),
+         [(2, 6), (0, 6), (12, 4), (0, 4), (12, 4), (0, 4)]),
+    rans("rans-last-frequency-0", "CODE_TABLE", [(2, 6), (0, 6), (11, 4), (0, 4), (0, 4)]),
+    rans("rans-exponent-13", "CODE_TABLE", [(1, 6), (0, 6), (13, 4), (0, 4)]),
     rans("rans-table-padding", "PADDING", [*TABLE, (1, 1)], [STATE], WORDS, x=X),
     rans("rans-state-below-2^16", "STREAM", TABLE, [(1 << 16) - 1]),
-    rans("rans-final-state", "STREAM", TABLE, [STATE + 1], WORDS, x=X),
+    rans("rans-rest-state", "STREAM", TABLE, [(1 << 16) + (1 << 8)]),
+    rans("rans-rest-state-reached", "STREAM", TABLE, [STATE + 1], WORDS, x=X),
+    rans("rans-tail-token-unused", "STREAM", TABLE, [(1 << 16) + 3]),
     rans("rans-words-left-over", "PADDING", TABLE, [STATE], [*WORDS, 0], x=X),
     rans("rans-words-run-out", "STREAM", TABLE, [STATE], WORDS[:-1], x=X),
     rans("rans-half-a-word", "PADDING", TABLE, [STATE], WORDS, tail=b"\0", x=X),
-    rans("rans-no-level", "STREAM", [(3, 6), (0, 6), (0, 4), (0, 4), (12, 4), (0, 3)],
+    rans("rans-no-level", "STREAM", [(3, 6), (0, 6), (0, 4), (0, 4), (12, 4), (0, 4)],
          *pushed([0, 3, 0, 3], [2048, 0, 0, 2048])),
     rans("rans-class-without-group", "CODE_TABLE", [*TABLE, *TABLE, (1, 1)], [STATE], WORDS,
          head=3 << 3 | 1 << 5, x=X),
@@ -177,7 +179,7 @@ BAD_PAYLOADS: list[BadPayload] = [
          [*TABLE, *TABLE, (1, 1), (0, 1), (1, 1), (0, 1), (0, 1), (1, 1), (0, 1)],
          [LONG_STATE], LONG_WORDS, head=3 << 3 | 1 << 5, x=LONG),
     bad("rans-table-cut", "CODE_TABLE", CODED + b"\x18\x02", code="rans"),
-    rans("rans-more-words-than-bytes", "STREAM", TABLE_15, tail=b"\0", s=100),
+    rans("rans-more-words-than-bytes", "STREAM", TABLE_15, tail=b"\0", s=100, x=X),
     rans("rans-extra-bits-missing", "STREAM", TABLE_15, *pushed([15, 0, 3, 0], FREQUENCIES_15),
          s=100),
     rans("rans-extra-bits-padding", "PADDING", TABLE_15, *pushed([15, 0, 3, 0], FREQUENCIES_15),

@@ -195,16 +195,52 @@ def choose_classes(k: Array, tokens: Array, c: Coding) -> list[int]:
 
 
 def frequencies(h: list[int], p: int) -> tuple[int, list[int]]:
-    """Mode token and frequency per token, which sum to 2^p (step 3)."""
+    """Mode token and frequency per token, which sum to 2^p (step 2)."""
     whole, mode = sum(h), h.index(max(h))
     f = [0] * len(h)
     for t, count in enumerate(h):
         if count and t != mode:
             value = max(1, (count << p) // whole)
-            drop = max(0, value.bit_length() - 4)
+            drop = max(0, value.bit_length() - 5)
             f[t] = value >> drop << drop
     f[mode] = (1 << p) - sum(f)
     return mode, f
+
+
+def choose_bits(histograms: list[list[int]]) -> int:
+    """P (step 3)."""
+
+    def bits(p: int) -> int | None:
+        total = 0
+        for h in histograms:
+            f = frequencies(h, p)[1]
+            if min(v for v, count in zip(f, h, strict=True) if count) < 1:
+                return None
+            total += sum(count * ((p << 16) - lg(v)) for v, count in zip(f, h, strict=True) if count)
+        return total
+
+    finest = bits(12)
+    assert finest is not None
+    for p in (9, 10):
+        total = bits(p)
+        if total is not None and total <= finest + (finest >> 8):
+            return p
+    return 12
+
+
+def tail_shape(tokens: int, lanes: int, n: int) -> tuple[int, int]:
+    """Width of a tail's token and number of them per lane."""
+    width = max(1, (tokens - 1).bit_length())
+    return width, min(16 // width, n // lanes)
+
+
+def rest_states(tokens: list[int], width: int, each: int, lanes: int) -> list[int]:
+    """States that hold the tail, the last `each * lanes` tokens."""
+    tail = tokens[len(tokens) - each * lanes :]
+    return [
+        LOW + sum(t << width * j for j, t in enumerate(tail[lane * each : (lane + 1) * each]))
+        for lane in range(lanes)
+    ]
 
 
 def table_fields(mode: int, f: list[int]) -> Fields:
@@ -213,7 +249,7 @@ def table_fields(mode: int, f: list[int]) -> Fields:
     for t, value in enumerate(f):
         if t != mode:
             e = value.bit_length()
-            d = min(e - 1, 3) if e else 0
+            d = min(e - 1, 4) if e else 0
             fields.append((e, 4))
             fields.append(((value - (1 << (e - 1))) >> (e - 1 - d) if e else 0, d))
     return fields
@@ -238,15 +274,16 @@ def rans_encode(k: Array, c: Coding) -> bytes:
     tokens, extra = tokens_of(k, c.kmax)
     classes = choose_classes(k, tokens, c)
     number = max(classes) + 1
-    p = 12 if number == 1 else 11
-    most = int(np.bincount(tokens).max())
-    v = min(n >> 10, (n - most) >> 6)
-    lanes_log2 = min(5, v.bit_length() - 1) if v else 0
     class_of = np.repeat(classes, GROUP)[:n]
+    histograms = [np.bincount(tokens[class_of == i]).tolist() for i in range(number)]
+    p = choose_bits(histograms)
+    most = int(np.bincount(tokens).max())
+    v = min(max(min(n >> 8, 4), n >> 9), (n - most) >> 6)
+    lanes_log2 = min(6, v.bit_length() - 1) if v else 0
     fields: Fields = []
     tables = []
     for i in range(number):
-        mode, f = frequencies(np.bincount(tokens[class_of == i]).tolist(), p)
+        mode, f = frequencies(histograms[i], p)
         fields += table_fields(mode, f)
         tables.append((f, starts_of(f)))
     if number > 1:
@@ -266,10 +303,11 @@ def rans_push(
     lanes: int,
     p: int,
 ) -> tuple[list[int], list[int]]:
-    """States and words that the decoder starts from; the last element is pushed first."""
-    states, words = [LOW] * lanes, []
+    """States and words that the decoder starts from; the last element of the body goes first."""
+    width, each = tail_shape(max(len(f) for f, _ in tables), lanes, len(tokens))
+    states, words = rest_states(tokens, width, each, lanes), []
     shift = 32 - p
-    for i in range(len(tokens) - 1, -1, -1):
+    for i in range(len(tokens) - each * lanes - 1, -1, -1):
         f, starts = tables[class_of[i]]
         t = tokens[i]
         x, ft = states[i % lanes], f[t]
@@ -290,7 +328,7 @@ def read_table(r: BitReader, p: int) -> tuple[list[int], list[int], list[int]]:
             e = r.field(4)
             refuse(e > 12, "frequency out of range")
             if e:
-                d = min(e - 1, 3)
+                d = min(e - 1, 4)
                 f[t] = (1 << (e - 1)) + (r.field(d) << (e - 1 - d))
     f[mode] = (1 << p) - sum(f)
     refuse(f[mode] < 1 or f[-1] == 0, "frequencies do not make a table")
@@ -315,7 +353,7 @@ def rans_decode(data: bytes, n: int, c: Coding) -> Array:
     """Inverse of `rans_encode`."""
     refuse(not data, "payload ends early")
     lanes, p, number = 1 << (data[0] & 7), 9 + (data[0] >> 3 & 3), 1 + (data[0] >> 5)
-    refuse(lanes > 32, "number of lanes out of range")
+    refuse(lanes > 64, "number of lanes out of range")
     r = BitReader(data[1:], False)
     tables = [read_table(r, p) for _ in range(number)]
     classes = read_classes(r, (n + GROUP - 1) // GROUP, number)
@@ -333,7 +371,8 @@ def rans_decode(data: bytes, n: int, c: Coding) -> Array:
     per_element = [tables[i] for i in np.repeat(classes, GROUP)[:n].tolist()]
     tokens, used, mask = [], 0, (1 << p) - 1
     words += [0] * n  # an element takes at most one word, so running out shows in `used`
-    for i, (f, starts, slots) in enumerate(per_element):
+    width, each = tail_shape(max(len(f) for f, _, _ in tables), lanes, n)
+    for i, (f, starts, slots) in enumerate(per_element[: n - each * lanes]):
         x = states[i % lanes]
         slot = x & mask
         t = slots[slot]
@@ -344,5 +383,10 @@ def rans_decode(data: bytes, n: int, c: Coding) -> Array:
         states[i % lanes] = x
         tokens.append(t)
     refuse(used != (end - start) // 2, "words run out or are left over")
-    refuse(any(x != LOW for x in states), "final state is not 2^16")
+    rests = [x - LOW for x in states]
+    refuse(any(x >> width * each for x in rests), "final state is no rest state")
+    tail = [x >> width * j & ((1 << width) - 1) for x in rests for j in range(each)]
+    for t, (f, _, _) in zip(tail, per_element[n - each * lanes :], strict=True):
+        refuse(t >= len(f) or f[t] == 0, "token of the tail without frequency")
+    tokens += tail
     return tokens_to(np.array(tokens, dtype=np.int64), data[end:], c.kmax)

@@ -39,6 +39,7 @@ static inline vu vu_or(vu a, vu b) { return _mm256_or_si256(a, b); }
 static inline vu vu_xor(vu a, vu b) { return _mm256_xor_si256(a, b); }
 static inline vu vu_srl(vu a, int n) { return _mm256_srli_epi32(a, n); }
 static inline vu vu_sll(vu a, int n) { return _mm256_slli_epi32(a, n); }
+static inline vu vu_srlv(vu a, vu n) { return _mm256_srlv_epi32(a, n); }
 static inline vu vu_sign(vu a) { return _mm256_srai_epi32(a, 31); }
 static inline vu vu_mullo(vu a, vu b) { return _mm256_mullo_epi32(a, b); }
 static inline vu vu_max31(vu a, vu b) { return _mm256_max_epi32(a, b); }
@@ -158,10 +159,15 @@ static inline vh vh_sign(vh a) { return _mm256_srai_epi16(a, 15); }
 typedef struct {
     __m256i low, high;
 } vt;
-static inline vt vt_load(const uint32_t *p) { return (vt){vu_load(p), vu_load(p + 8)}; }
-static inline vu vt_at(vt t, vu i) {
-    __m256i low = _mm256_permutevar8x32_epi32(t.low, i);
-    __m256i high = _mm256_permutevar8x32_epi32(t.high, i);
+/* size: 16, 32 or 64, but not above W_TABLE. Bits of i from the size on are ignored. */
+static inline vt vt_load(const uint32_t *p, int size) {
+    (void)size;
+    return (vt){vu_load(p), vu_load(p + 8)};
+}
+static inline vu vt_at(const vt *t, vu i, int size) {
+    (void)size;
+    __m256i low = _mm256_permutevar8x32_epi32(t->low, i);
+    __m256i high = _mm256_permutevar8x32_epi32(t->high, i);
     __m256i upper = _mm256_slli_epi32(i, 28); /* bit 3 to the sign, which blendv looks at */
     return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high),
                                                 _mm256_castsi256_ps(upper)));

@@ -1,5 +1,5 @@
-/* Vocabulary of sixteen lanes: AVX-512 F, BW, DQ and VL. Meanings: simd/scalar.h. No fused
- * multiply-add, no estimates. */
+/* Vocabulary of sixteen lanes: AVX-512 F, BW, DQ, VL, VBMI and VBMI2, which came together with Ice
+ * Lake and Zen 4. Meanings: simd/scalar.h, simd/avx2.h. No fused multiply-add, no estimates. */
 #ifndef QSGD_SIMD_AVX512_H
 #define QSGD_SIMD_AVX512_H
 
@@ -42,6 +42,7 @@ static inline vu vu_or(vu a, vu b) { return _mm512_or_si512(a, b); }
 static inline vu vu_xor(vu a, vu b) { return _mm512_xor_si512(a, b); }
 static inline vu vu_srl(vu a, int n) { return _mm512_srli_epi32(a, (unsigned)n); }
 static inline vu vu_sll(vu a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
+static inline vu vu_srlv(vu a, vu n) { return _mm512_srlv_epi32(a, n); }
 static inline vu vu_sign(vu a) { return _mm512_srai_epi32(a, 31); }
 static inline vu vu_mullo(vu a, vu b) { return _mm512_mullo_epi32(a, b); }
 static inline vu vu_max31(vu a, vu b) { return _mm512_max_epi32(a, b); }
@@ -141,13 +142,77 @@ static inline vh vh_xor(vh a, vh b) { return _mm512_xor_si512(a, b); }
 #define vh_srl(a, n) _mm512_srli_epi16(a, n)
 static inline vh vh_sign(vh a) { return _mm512_srai_epi16(a, 15); }
 
-#define W_TABLE 32
+#define W_TABLE 64
 
 typedef struct {
-    __m512i low, high;
+    __m512i part[4];
 } vt;
-static inline vt vt_load(const uint32_t *p) { return (vt){vu_load(p), vu_load(p + 16)}; }
-static inline vu vt_at(vt t, vu i) { return _mm512_permutex2var_epi32(t.low, i, t.high); }
+static inline vt vt_load(const uint32_t *p, const int size) {
+    vt t;
+    for (int i = 0; i < 4; i++) t.part[i] = vu_load(p + (16 * i < size ? 16 * i : 0));
+    return t;
+}
+static inline vu vt_at(const vt *t, vu i, const int size) {
+    if (size == 16) return _mm512_permutexvar_epi32(i, t->part[0]);
+    vu low = _mm512_permutex2var_epi32(t->part[0], i, t->part[1]);
+    if (size == 32) return low;
+    vu high = _mm512_permutex2var_epi32(t->part[2], i, t->part[3]);
+    return _mm512_mask_blend_epi32(_mm512_test_epi32_mask(i, _mm512_set1_epi32(32)), low, high);
+}
+
+#define W_SLOTS 1
+
+typedef struct {
+    __m512i part[16];
+} vs;
+static inline vs vs_load(const uint8_t *p, const int bits) {
+    vs t;
+    for (int i = 0; i < 1 << (bits - 6); i++) t.part[i] = _mm512_loadu_si512(p + 64 * i);
+    return t;
+}
+static inline __m512i vs_pair(const vs *t, int pair, __m512i i) {
+    return _mm512_permutex2var_epi8(t->part[2 * pair], i, t->part[2 * pair + 1]);
+}
+/* Of 512 slots, by the low seven bits of every byte of i, and bits 7 and 8 as masks. */
+static inline __m512i vs_512(const vs *t, int pair, __m512i i, __mmask64 bit7, __mmask64 bit8) {
+    __m512i low = _mm512_mask_blend_epi8(bit7, vs_pair(t, pair, i), vs_pair(t, pair + 1, i));
+    __m512i high = _mm512_mask_blend_epi8(bit7, vs_pair(t, pair + 2, i), vs_pair(t, pair + 3, i));
+    return _mm512_mask_blend_epi8(bit8, low, high);
+}
+static inline vu vs_at(const vs *t, vu x, const int bits) {
+    const __mmask64 bit7 = _mm512_movepi8_mask(x);
+    const __mmask64 bit8 = _mm512_movepi8_mask(_mm512_srli_epi32(x, 1));
+    const __m512i low = vs_512(t, 0, x, bit7, bit8);
+    if (bits == 9) return low;
+    const __mmask64 bit9 = _mm512_movepi8_mask(_mm512_srli_epi32(x, 2));
+    return _mm512_mask_blend_epi8(bit9, low, vs_512(t, 4, x, bit7, bit8));
+}
+/* Lane l's bytes, from the lowest: of x[0], x[2], x[1], x[3]. All 64 look-ups take one go. */
+static inline void vs_at4(const vs *t, const vu x[4], const int bits, vu token[4], uint8_t *out) {
+    const __m512i even_words = _mm512_set1_epi32(0xFFFF), even_bytes = _mm512_set1_epi16(0xFF);
+    const __m512i order = _mm512_set_epi8(
+        63, 59, 55, 51, 47, 43, 39, 35, 31, 27, 23, 19, 15, 11, 7, 3, 61, 57, 53, 49, 45, 41, 37,
+        33, 29, 25, 21, 17, 13, 9, 5, 1, 62, 58, 54, 50, 46, 42, 38, 34, 30, 26, 22, 18, 14, 10, 6,
+        2, 60, 56, 52, 48, 44, 40, 36, 32, 28, 24, 20, 16, 12, 8, 4, 0);
+    /* 0xCA: first ? second : third, bit by bit */
+    __m512i a = _mm512_ternarylogic_epi32(even_words, x[0], _mm512_slli_epi32(x[1], 16), 0xCA);
+    __m512i b = _mm512_ternarylogic_epi32(even_words, x[2], _mm512_slli_epi32(x[3], 16), 0xCA);
+    __m512i i = _mm512_ternarylogic_epi32(even_bytes, a, _mm512_slli_epi32(b, 8), 0xCA);
+    const __mmask64 bit7 = _mm512_movepi8_mask(i);
+    const __mmask64 bit8 = _mm512_movepi8_mask(_mm512_ternarylogic_epi32(
+        even_bytes, _mm512_srli_epi32(a, 1), _mm512_slli_epi32(b, 7), 0xCA));
+    __m512i found = vs_512(t, 0, i, bit7, bit8);
+    if (bits == 10) {
+        const __mmask64 bit9 = _mm512_movepi8_mask(_mm512_ternarylogic_epi32(
+            even_bytes, _mm512_srli_epi32(a, 2), _mm512_slli_epi32(b, 6), 0xCA));
+        found = _mm512_mask_blend_epi8(bit9, found, vs_512(t, 4, i, bit7, bit8));
+    }
+    _mm512_storeu_si512(out, _mm512_permutexvar_epi8(order, found));
+    token[0] = found;
+    token[1] = _mm512_srli_epi32(found, 16);
+    token[2] = _mm512_srli_epi32(found, 8);
+    token[3] = _mm512_srli_epi32(found, 24);
+}
 
 #define W_CRC 1
 
@@ -159,15 +224,27 @@ static inline uint64_t vu_crc64(uint64_t crc, const uint8_t *p) {
 
 #define W_RENORM 1
 
-/* The words of set lanes go to the top of sixteen, which are stored whole: a masked store would
- * cost more than overwriting what is free anyway. */
-static inline uint16_t *vu_push_words(uint16_t *p, vu a, vm mask) {
-    unsigned count = (unsigned)_mm_popcnt_u32(mask);
-    __m512i packed = _mm512_maskz_compress_epi32(mask, a);
-    __m512i shift = _mm512_sub_epi32(vu_iota(), _mm512_set1_epi32((int)(16 - count)));
-    __m512i top = _mm512_permutexvar_epi32(shift, packed);
-    _mm256_storeu_si256((__m256i *)(void *)(p - 16), _mm512_cvtepi32_epi16(top));
+#define W_PUSH_TWO 1
+
+/* Row c is 32 words rotated up by 32 - c: the first c words, packed, go to the top. */
+extern const uint16_t avx512_rotate[64];
+
+/* The words of set lanes go to the top of 32, which are stored whole: a masked store would cost
+ * more than overwriting what is free anyway. */
+static inline uint16_t *vu_push_two(uint16_t *p, vu a, vm a_mask, vu b, vm b_mask) {
+    const __m512i even =
+        _mm512_set_epi16(62, 60, 58, 56, 54, 52, 50, 48, 46, 44, 42, 40, 38, 36, 34, 32, 30, 28, 26,
+                         24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    const __mmask32 mask = _mm512_kunpackw(b_mask, a_mask);
+    const unsigned count = (unsigned)_mm_popcnt_u32(mask);
+    __m512i words = _mm512_permutex2var_epi16(a, even, b);
+    words = _mm512_maskz_compress_epi16(mask, words);
+    words = _mm512_permutexvar_epi16(_mm512_loadu_si512(avx512_rotate + count), words);
+    _mm512_storeu_si512(p - 32, words);
     return p - count;
+}
+static inline uint16_t *vu_push_words(uint16_t *p, vu a, vm mask) {
+    return vu_push_two(p, a, mask, a, 0);
 }
 /* 32 bytes at *p are read. */
 static inline vu vu_pull_words(const uint8_t **p, vu a, vm mask) {

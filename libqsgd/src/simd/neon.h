@@ -43,6 +43,7 @@ static inline vu vu_or(vu a, vu b) { return vorrq_u32(a, b); }
 static inline vu vu_xor(vu a, vu b) { return veorq_u32(a, b); }
 static inline vu vu_srl(vu a, int n) { return vshlq_u32(a, vdupq_n_s32(-n)); }
 static inline vu vu_sll(vu a, int n) { return vshlq_u32(a, vdupq_n_s32(n)); }
+static inline vu vu_srlv(vu a, vu n) { return vshlq_u32(a, vnegq_s32(vreinterpretq_s32_u32(n))); }
 static inline vu vu_sign(vu a) {
     return vreinterpretq_u32_s32(vshrq_n_s32(vreinterpretq_s32_u32(a), 31));
 }
@@ -151,12 +152,14 @@ static inline vh vh_sign(vh a) { return vshrq_n_s16(a, 15); }
 #define W_TABLE 16
 
 typedef uint8x16x4_t vt;
-static inline vt vt_load(const uint32_t *p) {
+static inline vt vt_load(const uint32_t *p, int size) {
+    (void)size;
     return vld1q_u8_x4((const uint8_t *)(const void *)p);
 }
-static inline vu vt_at(vt t, vu i) { /* the four bytes of entry i */
+static inline vu vt_at(const vt *t, vu i, int size) { /* the four bytes of entry i */
+    (void)size;
     uint32x4_t bytes = vmlaq_n_u32(vdupq_n_u32(0x03020100), i, 0x04040404);
-    return vreinterpretq_u32_u8(vqtbl4q_u8(t, vreinterpretq_u8_u32(bytes)));
+    return vreinterpretq_u32_u8(vqtbl4q_u8(*t, vreinterpretq_u8_u32(bytes)));
 }
 
 #define W_RENORM 1

@@ -51,6 +51,7 @@ static inline vu vu_or(vu a, vu b) { return a | b; }
 static inline vu vu_xor(vu a, vu b) { return a ^ b; }
 static inline vu vu_srl(vu a, int n) { return a >> n; }
 static inline vu vu_sll(vu a, int n) { return a << n; }
+static inline vu vu_srlv(vu a, vu n) { return a >> n; }   /* n <= 31 */
 static inline vu vu_sign(vu a) { return 0U - (a >> 31); } /* all ones if the top bit is set */
 static inline vu vu_mullo(vu a, vu b) { return a * b; }
 static inline vu vu_max31(vu a, vu b) { return a > b ? a : b; } /* both below 2^31 */
