@@ -9,6 +9,7 @@
 /* Bodies are shared through constant arguments, which only inlining makes constant. */
 #define BODY static inline __attribute__((always_inline))
 
+#include "histogram.h"
 #include "noise.h"
 #include "norm.h"
 #include "rans.h"
@@ -45,6 +46,8 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .tokens = kernel_tokens,
     .whole_tokens = kernel_whole_tokens,
     .histogram = kernel_histogram,
+    .group_bins = kernel_group_bins,
+    .group_histograms = kernel_group_histograms,
     .rans_symbols = kernel_rans_symbols,
     .rans_encode = kernel_rans_encode,
     .rans_decode = kernel_rans_decode,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bits.h"
+#include "kernels.h"
 
 static uint64_t fixed_bytes(const struct levels *levels, uint64_t len, unsigned width) {
     return (levels->kind == QSGD_LEVELS_OPEN ? 1 : 0) + div_up(len * width, 8);
@@ -16,6 +17,18 @@ uint64_t chunk_bound(const struct levels *levels, uint64_t len) {
 
 static bool all_equal(const int16_t *k, size_t len) {
     return memcmp(k, k + 1, (len - 1) * sizeof *k) == 0;
+}
+
+static bool all_tokens_equal(const struct code_chunk *chunk) {
+    const uint8_t *tokens = chunk->scratch->tokens;
+    return memcmp(tokens, tokens + 1, chunk->len - 1) == 0;
+}
+
+/* The indices of direct tokens, in memory that codes of tokens no longer need. */
+static const int16_t *indices_of_tokens(const struct code_chunk *chunk) {
+    int16_t *k = (int16_t *)(void *)chunk->scratch->words;
+    chunk->kernels->whole_tokens(chunk->scratch->tokens, chunk->len, k);
+    return k;
 }
 
 static size_t write_head(bool dithered, uint8_t mode, uint8_t alpha, uint8_t *dst) {
@@ -35,7 +48,11 @@ size_t chunk_write(const struct code_chunk *chunk, bool dithered, const int16_t 
     struct code_plan fixed;
     code_fixed.plan(chunk, k, &fixed);
     const size_t limit = (size_t)fixed_bytes(chunk->levels, chunk->len, fixed.width);
-    if (code->may_be_constant && all_equal(k, chunk->len)) {
+    if (k == NULL && all_tokens_equal(chunk)) {
+        const int32_t same = levels_unzigzag(chunk->scratch->tokens[0]);
+        return write_constant(dithered, (int16_t)same, alpha, dst);
+    }
+    if (k != NULL && code->may_be_constant && all_equal(k, chunk->len)) {
         return write_constant(dithered, k[0], alpha, dst);
     }
     if (code != &code_fixed) {
@@ -45,6 +62,7 @@ size_t chunk_write(const struct code_chunk *chunk, bool dithered, const int16_t 
         size_t bytes = code->write(chunk, k, &plan, dst + head, limit);
         if (bytes != SIZE_MAX) return head + bytes;
     }
+    if (k == NULL) k = indices_of_tokens(chunk);
     size_t head = write_head(dithered, MODE_FIXED, alpha, dst);
     return head + code_fixed.write(chunk, k, &fixed, dst + head, limit);
 }

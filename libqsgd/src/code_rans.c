@@ -75,7 +75,7 @@ static bool tail_from_states(const struct code_chunk *chunk, const struct code_p
 }
 
 static void rans_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
-    tokens_from_indices(chunk, k, chunk->scratch->tokens, NULL);
+    if (k != NULL) tokens_from_indices(chunk, k, chunk->scratch->tokens, NULL);
     rans_model_choose(chunk, k, chunk->scratch->tokens, plan);
 }
 
@@ -189,6 +189,7 @@ static qsgd_status rans_read(const struct code_chunk *chunk, const struct code_p
 const struct qsgd_code code_rans = {
     .name = "rans",
     .may_be_constant = true,
+    .from_tokens = true,
     .plan = rans_plan,
     .write = rans_write,
     .parse = rans_parse,

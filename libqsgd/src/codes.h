@@ -65,6 +65,7 @@ struct qsgd_code {
     const char *name;
     bool sparse;          /* refuses `dithered`, and levels without 0 */
     bool may_be_constant; /* mode 2 is allowed */
+    bool from_tokens;     /* k may be NULL where tokens are direct: they are in the scratch */
     /* Chooses the plan for k[0 .. len - 1]. */
     void (*plan)(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan);
     /* Writes the payload after mode and alpha. Returns bytes, or SIZE_MAX if over `cap`, or if the

@@ -84,17 +84,20 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, struct w
         return QSGD_OK;
     }
     struct quantise_scratch *scratch = &worker->quantise;
-    int16_t *k = scratch->indices;
+    struct code_chunk chunk = work_code_chunk(&job->f.q, job->code, &span, worker);
+    const bool tokens = !job->survey && job->f.source.residual == NULL &&
+                        quantise_gives_tokens(&job->f.q) && code_find(job->code)->from_tokens;
+    int16_t *k = tokens ? NULL : scratch->indices;
     uint8_t alpha = 0;
     const float *x = source_read(&job->f.source, span.first, span.len, scratch->elements);
-    qsgd_status status = quantise_chunk(&job->f.q, &job->f.source, &span, x, &job->f.scales,
-                                        job->f.cuts, scratch, k, &alpha, bad_bucket);
+    qsgd_status status =
+        quantise_chunk(&job->f.q, &job->f.source, &span, x, &job->f.scales, job->f.cuts, scratch, k,
+                       worker->codes.tokens, &alpha, bad_bucket);
     if (status != QSGD_OK) return status;
     if (job->survey) {
         survey_codes(job, &span, worker, k, alpha, dst);
         return QSGD_OK;
     }
-    struct code_chunk chunk = work_code_chunk(&job->f.q, job->code, &span, worker);
     size_t bytes =
         chunk_write(&chunk, job->f.q.params.rounding == QSGD_ROUND_DITHERED, k, alpha, dst);
     finish_payload(job, index, dst, bytes);

@@ -65,6 +65,8 @@ struct rans_job {
 #define RANS_LOW 65536U                    /* the least state */
 #define RANS_TABLE_BYTES ((size_t)4 << 12) /* memory of a class's table for decoding, at most */
 
+#define GROUP_BINS 48 /* half octaves of sums below 2^23, and one for 0 */
+
 struct kernels {
     const char *name;
 
@@ -82,13 +84,14 @@ struct kernels {
     /* V(element), for ties. */
     uint32_t (*tie_noise)(const struct noise_key *key, uint64_t element);
 
-    /* Indices of n elements of one bucket, the first of which is `element` of the tensor. Returns
-     * the sum of ((f (2^16 - f)) >> 14) G / 256 if bucket->dithered (n <= 2^24), else 0. */
+    /* n elements of one bucket, the first of which is `element` of the tensor, to indices k, or to
+     * tokens if k is NULL (zigzag; for levels whose tokens are direct). Returns the sum of
+     * q (256 - q) G / 256, q = f >> 8, if bucket->dithered (n <= 2^24), else 0. */
     uint64_t (*round_uniform)(const struct round_bucket *bucket, uint64_t element, const float *x,
-                              const uint16_t *noise, size_t n, int16_t *k);
+                              const uint16_t *noise, size_t n, int16_t *k, uint8_t *tokens);
     /* The same for mirrored tables; the sum is not divided by 256. */
     uint64_t (*round_table)(const struct round_bucket *bucket, uint64_t element, const float *x,
-                            const uint16_t *noise, size_t n, int16_t *k);
+                            const uint16_t *noise, size_t n, int16_t *k, uint8_t *tokens);
 
     /* out[i] = value, or out[i] += alpha * value. noise may be NULL if damping is 0. */
     void (*values)(const struct value_bucket *bucket, const int16_t *k, const uint16_t *noise,
@@ -102,6 +105,13 @@ struct kernels {
     void (*whole_tokens)(const uint8_t *tokens, size_t n, int16_t *k);
     /* counts[t]: how many of n tokens (below 64) are t. */
     void (*histogram)(const uint8_t *tokens, size_t n, uint32_t counts[64]);
+
+    /* Of each group of 128 elements (the last may be shorter), a bin below GROUP_BINS by its sum of
+     * |k|: from the indices, or from direct tokens if k is NULL. */
+    void (*group_bins)(const int16_t *k, const uint8_t *tokens, size_t n, uint8_t *bins);
+    /* Histograms of the groups' tokens, added up by bin: GROUP_BINS of them. */
+    void (*group_histograms)(const uint8_t *tokens, size_t n, const uint8_t *bins,
+                             uint32_t (*counts)[64]);
 
     /* The encoding table of a class from its frequencies, which sum to 2^prob_bits. */
     void (*rans_symbols)(const uint16_t *freq, unsigned prob_bits, struct rans_symbol_table *table);

@@ -20,6 +20,8 @@ struct levels {
     float value[QSGD_MAX_TABLE + 2];
 };
 
+#define LEVELS_DIRECT 15 /* up to this largest index, tokens are whole indices (FORMAT.md 8.4) */
+
 static inline bool levels_is_table(const struct levels *levels) {
     return levels->kind != QSGD_LEVELS_UNIFORM && levels->kind != QSGD_LEVELS_OPEN;
 }

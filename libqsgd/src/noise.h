@@ -2,46 +2,78 @@
  * Seven rounds are the fewest that its authors report to pass BigCrush; ten cost 40 % more. */
 
 #define PHILOX_ROUNDS 7
+#define PHILOX_M0 0xD2511F53U
+#define PHILOX_M1 0xCD9E8D57U
+#define PHILOX_K0 0x9E3779B9U
+#define PHILOX_K1 0xBB67AE85U
 
-BODY void philox_round(vu c[4], uint32_t k0, uint32_t k1) {
-    vu hi0, lo0, hi1, lo1;
-    vu_mulhilo(c[0], 0xD2511F53U, &hi0, &lo0);
-    vu_mulhilo(c[2], 0xCD9E8D57U, &hi1, &lo1);
-    c[0] = vu_xor(vu_xor(hi1, c[1]), vu_set1(k0));
+/* One round of one counter: the specification. */
+BODY void philox_one(uint32_t c[4], uint32_t k0, uint32_t k1) {
+    const uint64_t p0 = (uint64_t)c[0] * PHILOX_M0, p1 = (uint64_t)c[2] * PHILOX_M1;
+    const uint32_t c1 = c[1], c3 = c[3];
+    c[0] = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+    c[1] = (uint32_t)p1;
+    c[2] = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+    c[3] = (uint32_t)p0;
+}
+
+BODY void philox_round(vp c[4], uint32_t k0, uint32_t k1) {
+    vp hi0, lo0, hi1, lo1;
+    vp_mulhilo(c[0], PHILOX_M0, &hi0, &lo0);
+    vp_mulhilo(c[2], PHILOX_M1, &hi1, &lo1);
+    c[0] = vp_xor3(hi1, c[1], vp_set1(k0));
     c[1] = lo1;
-    c[2] = vu_xor(vu_xor(hi0, c[3]), vu_set1(k1));
+    c[2] = vp_xor3(hi0, c[3], vp_set1(k1));
     c[3] = lo0;
 }
 
-BODY void philox(const struct noise_key *key, vu c[4]) {
+/* Counters block .. block + W - 1, whose high halves are the same. What does not differ between
+ * them is computed once: c[1] to c[3] in round 1, half of the products of round 2. */
+BODY void philox(const struct noise_key *key, uint64_t block, vp c[4]) {
     uint32_t k0 = key->key[0], k1 = key->key[1];
-    for (int r = 0; r < PHILOX_ROUNDS; r++) {
+    uint32_t one[4] = {0, (uint32_t)(block >> 32), key->nonce[0], key->nonce[1]};
+    vp hi, lo, hi1, lo1;
+    vp_mulhilo(vp_count((uint32_t)block), PHILOX_M0, &hi, &lo);
+    vp c2 = vp_xor3(hi, vp_set1(one[3]), vp_set1(k1)), c3 = lo;
+    philox_one(one, k0, k1);
+    k0 += PHILOX_K0;
+    k1 += PHILOX_K1;
+    vp_mulhilo(c2, PHILOX_M1, &hi1, &lo1);
+    c[0] = vp_xor3(hi1, vp_set1(one[1]), vp_set1(k0));
+    c[1] = lo1;
+    const uint64_t product = (uint64_t)one[0] * PHILOX_M0;
+    c[2] = vp_xor3(c3, vp_set1((uint32_t)(product >> 32)), vp_set1(k1));
+    c[3] = vp_set1((uint32_t)product);
+    for (int r = 2; r < PHILOX_ROUNDS; r++) {
+        k0 += PHILOX_K0;
+        k1 += PHILOX_K1;
         philox_round(c, k0, k1);
-        k0 += 0x9E3779B9U;
-        k1 += 0xBB67AE85U;
     }
 }
 
 /* A tile of 256 elements is 32 counters; word w of counter l holds elements 64 w + 2 l and + 1. */
 static void kernel_noise(const struct noise_key *key, uint64_t first, size_t n, uint16_t *out) {
     for (size_t i = 0; i < n; i += NOISE_TILE) {
-        uint64_t block = (first + i) / 8; /* domain 0: the top bits of counter word 1 are 0 */
-        vu high = vu_set1((uint32_t)(block >> 32));
+        const uint64_t block = (first + i) / 8; /* domain 0: the top bits of counter word 1 are 0 */
         for (uint32_t l = 0; l < 32; l += W) {
-            vu c[4] = {vu_add(vu_set1((uint32_t)block + l), vu_iota()), high,
-                       vu_set1(key->nonce[0]), vu_set1(key->nonce[1])};
-            philox(key, c);
-            for (uint32_t w = 0; w < 4; w++) vu_store_halves(out + i + 64 * w + 2 * l, c[w]);
+            vp c[4];
+            philox(key, block + l, c);
+            for (uint32_t w = 0; w < 4; w++) {
+                vu_store_halves(out + i + 64 * w + 2 * l, vp_join(c[w]));
+            }
         }
     }
 }
 
 /* V(element): the second sixteen bits, from domain 1. Rare, so one element at a time will do. */
 static uint32_t kernel_tie_noise(const struct noise_key *key, uint64_t element) {
-    vu c[4] = {vu_set1((uint32_t)element), vu_set1(1U << 28 | (uint32_t)(element >> 32)),
-               vu_set1(key->nonce[0]), vu_set1(key->nonce[1])};
-    uint32_t lanes[W];
-    philox(key, c);
-    vu_store(lanes, c[0]);
-    return lanes[0] & 0xFFFF;
+    uint32_t c[4] = {(uint32_t)element, 1U << 28 | (uint32_t)(element >> 32), key->nonce[0],
+                     key->nonce[1]};
+    uint32_t k0 = key->key[0], k1 = key->key[1];
+    for (int r = 0; r < PHILOX_ROUNDS; r++) {
+        philox_one(c, k0, k1);
+        k0 += PHILOX_K0;
+        k1 += PHILOX_K1;
+    }
+    return c[0] & 0xFFFF;
 }

@@ -146,7 +146,7 @@ static void run_signed(const struct quantiser *q, struct bucket_state *b, const 
         memcpy(&xi, x + i, sizeof xi);
         const uint64_t at = position_signed(q, b->round.inv16, xi);
         const uint32_t f = (uint32_t)(at >> 16) & 0xFFFF;
-        b->variance += (uint64_t)(f * (0x10000 - f) >> 14) * q->signed_weight[at >> 32];
+        b->variance += (uint64_t)((f >> 8) * (256 - (f >> 8))) * q->signed_weight[at >> 32];
         const uint32_t m = round_signed(q, at, noise[i], element + i);
         k[i] = (int16_t)((int32_t)m + q->levels.kmin);
     }
@@ -168,10 +168,11 @@ static void run_topk(const struct quantiser *q, const struct bucket_state *b, co
 /* n <= QUANTISE_BLOCK elements from `element` on; noise[i] belongs to element + i. */
 static void run_round(const struct quantiser *q, struct bucket_state *b, const float *x,
                       const uint16_t *noise, uint64_t element, size_t n,
-                      struct quantise_scratch *scratch, int16_t *k) {
+                      struct quantise_scratch *scratch, int16_t *k, uint8_t *tokens) {
     b->elements += n;
     if (scale_is_idle(b->scale)) {
-        for (size_t i = 0; i < n; i++) k[i] = (int16_t)q->levels.idle;
+        if (k == NULL) memset(tokens, (int)levels_zigzag(q->levels.idle), n);
+        for (size_t i = 0; k != NULL && i < n; i++) k[i] = (int16_t)q->levels.idle;
         return;
     }
     if (q->params.rounding == QSGD_ROUND_TOPK) {
@@ -188,9 +189,9 @@ static void run_round(const struct quantiser *q, struct bucket_state *b, const f
         return;
     }
     if (b->round.table != NULL) {
-        b->variance += q->kernels->round_table(&b->round, element, x, noise, n, k);
+        b->variance += q->kernels->round_table(&b->round, element, x, noise, n, k, tokens);
     } else {
-        b->variance += 256 * q->kernels->round_uniform(&b->round, element, x, noise, n, k);
+        b->variance += 256 * q->kernels->round_uniform(&b->round, element, x, noise, n, k, tokens);
     }
 }
 
@@ -210,15 +211,15 @@ static void damping_add(struct damping *d, const struct bucket_state *b) {
 
 static uint8_t damping_byte(const struct damping *d) {
     if (!(d->den > 0)) return 0;
-    double a = d->num * (3.0 * 0x1p-18) / d->den + 0.5;
+    double a = d->num * (3.0 * 0x1p-16) / d->den + 0.5;
     return a >= 255 ? 255 : (uint8_t)a;
 }
 
 qsgd_status quantise_chunk(const struct quantiser *q, const struct source *source,
                            const struct chunk_span *span, const float *x,
                            const struct scale_array *scales, const struct topk_cut *cuts,
-                           struct quantise_scratch *scratch, int16_t *k, uint8_t *alpha,
-                           uint64_t *bad_bucket) {
+                           struct quantise_scratch *scratch, int16_t *k, uint8_t *tokens,
+                           uint8_t *alpha, uint64_t *bad_bucket) {
     const struct layout *l = &q->layout;
     const bool noisy = q->params.rounding <= QSGD_ROUND_DITHERED;
     const uint64_t end = span->first + span->len;
@@ -255,7 +256,8 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
         }
         uint64_t stop = min_u64(block_end, min_u64(end, (b.bucket + 1) * l->bucket));
         run_round(q, &b, x + (i - span->first), scratch->noise + (i - block), i, (size_t)(stop - i),
-                  scratch, k + (i - span->first));
+                  scratch, k == NULL ? NULL : k + (i - span->first),
+                  k == NULL ? tokens + (i - span->first) : NULL);
         i = stop;
     }
     damping_add(&damping, &b);

@@ -73,14 +73,20 @@ void quantise_big_scales(const struct quantiser *q, const struct source *source,
                          const struct bucket_sums *partials, const struct scale_array *scales,
                          struct topk_cut *cuts, struct quantise_scratch *scratch);
 
-/* Quantises one chunk of x (its elements as float32). Scales of buckets within the chunk are
- * computed and stored; longer buckets' are read. Returns QSGD_OK, or QSGD_ERR_NONFINITE with
- * *bad_bucket if params.nonfinite is RAISE. */
+/* Quantises one chunk of x (its elements as float32) to indices k, or to tokens if k is NULL.
+ * Scales of buckets within the chunk are computed and stored; longer buckets' are read. Returns
+ * QSGD_OK, or QSGD_ERR_NONFINITE with *bad_bucket if params.nonfinite is RAISE. */
 qsgd_status quantise_chunk(const struct quantiser *q, const struct source *source,
                            const struct chunk_span *span, const float *x,
                            const struct scale_array *scales, const struct topk_cut *cuts,
-                           struct quantise_scratch *scratch, int16_t *k, uint8_t *alpha,
-                           uint64_t *bad_bucket);
+                           struct quantise_scratch *scratch, int16_t *k, uint8_t *tokens,
+                           uint8_t *alpha, uint64_t *bad_bucket);
+
+/* True if quantise_chunk can give tokens in place of indices. */
+static inline bool quantise_gives_tokens(const struct quantiser *q) {
+    return q->levels.largest <= LEVELS_DIRECT && q->levels.kind != QSGD_LEVELS_SIGNED &&
+           q->params.rounding != QSGD_ROUND_TOPK;
+}
 
 /* Where values go: stored as dtype, or multiplied by alpha and added to float32. */
 struct sink {

@@ -7,7 +7,7 @@
 
 #include "kernels.h"
 
-#define BINS 48 /* 1 + 2 floor(log2 sum) + 1, sums below 2^22 */
+#define BINS GROUP_BINS
 
 /* log2(v) in units of 2^-16, within 0.5 % of a bit: a parabola between powers of two. */
 static uint64_t lg(uint64_t v) {
@@ -38,28 +38,11 @@ struct cluster {
     uint8_t of_bin[BINS]; /* class of a bin */
 };
 
-static unsigned energy_bin(const int16_t *k, size_t n) {
-    uint32_t total = 0; /* below 2^22 */
-    for (size_t i = 0; i < n; i++) {
-        const int32_t v = k[i];
-        total += (uint32_t)(v < 0 ? -v : v);
-    }
-    if (total == 0) return 0;
-    const uint64_t sum = total;
-    unsigned e = floor_log2(sum);
-    return 1 + 2 * e + (sum * sum >= (uint64_t)1 << (2 * e + 1) ? 1 : 0);
-}
-
 /* Histograms by bin, and of all together in counts. */
 static void count_bins(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
                        struct cluster *c, uint8_t *bins, uint32_t counts[CODE_TOKENS]) {
-    memset(c->counts, 0, sizeof c->counts);
-    for (size_t first = 0, g = 0; first < chunk->len; first += CODE_GROUP, g++) {
-        size_t n = chunk->len - first < CODE_GROUP ? chunk->len - first : CODE_GROUP;
-        bins[g] = (uint8_t)energy_bin(k + first, n);
-        uint32_t *bin = c->counts[bins[g]];
-        for (size_t i = 0; i < n; i++) bin[tokens[first + i]]++;
-    }
+    chunk->kernels->group_bins(k, tokens, chunk->len, bins);
+    chunk->kernels->group_histograms(tokens, chunk->len, bins, c->counts);
     memset(counts, 0, CODE_TOKENS * sizeof *counts);
     for (unsigned b = 0; b < BINS; b++) {
         for (unsigned t = 0; t < CODE_TOKENS; t++) counts[t] += c->counts[b][t];

@@ -34,7 +34,7 @@ static void task_quantise(void *context, uint64_t index, uint32_t worker) {
     const float *x = source_read(&job->f.source, span.first, span.len, w->quantise.elements);
     qsgd_status status =
         quantise_chunk(&job->f.q, &job->f.source, &span, x, &job->f.scales, job->f.cuts,
-                       &w->quantise, w->quantise.indices, &alpha, &bad_bucket);
+                       &w->quantise, w->quantise.indices, NULL, &alpha, &bad_bucket);
     if (status != QSGD_OK) {
         worker_fail(w, index, status, bad_bucket);
     } else {

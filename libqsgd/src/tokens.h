@@ -6,7 +6,9 @@
 #include "codes.h"
 
 /* True if tokens are the indices themselves, without extra bits. */
-static inline bool tokens_direct(const struct levels *levels) { return levels->largest <= 15; }
+static inline bool tokens_direct(const struct levels *levels) {
+    return levels->largest <= LEVELS_DIRECT;
+}
 
 /* Fills tokens[len]; counts[CODE_TOKENS] (may be NULL) receives the histogram. */
 void tokens_from_indices(const struct code_chunk *chunk, const int16_t *k, uint8_t *tokens,

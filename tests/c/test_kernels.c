@@ -187,7 +187,7 @@ static struct round_table table_of(uint32_t count, bool zero) {
 }
 
 typedef uint64_t (*round_kernel)(const struct round_bucket *, uint64_t, const float *,
-                                 const uint16_t *, size_t, int16_t *);
+                                 const uint16_t *, size_t, int16_t *, uint8_t *);
 
 static void round_alike(const struct round_bucket *bucket, size_t n, size_t gap) {
     const bool table = bucket->table != NULL;
@@ -201,13 +201,20 @@ static void round_alike(const struct round_bucket *bucket, size_t n, size_t gap)
     }
     const uint64_t element = random_u64(&state) >> 17; /* ties depend on it */
     round_kernel ref = table ? SCALAR->round_table : SCALAR->round_uniform;
-    uint64_t sum_ref = ref(bucket, element, x, noise, n, expected);
+    uint64_t sum_ref = ref(bucket, element, x, noise, n, expected, NULL);
     for (int b = 0; b < backend_count; b++) {
         round_kernel one = table ? backends[b]->round_table : backends[b]->round_uniform;
         memset(k, 0x5A, 2 * n);
-        uint64_t sum = one(bucket, element, x, noise, n, k);
+        uint64_t sum = one(bucket, element, x, noise, n, k, NULL);
         CHECK(sum == sum_ref);
         CHECK(n == 0 || memcmp(k, expected, 2 * n) == 0);
+        uint8_t *tokens = guard_place(guards[2], n, gap); /* over k, which is not needed now */
+        memset(tokens, 0x5A, n);
+        CHECK(one(bucket, element, x, noise, n, NULL, tokens) == sum_ref);
+        for (size_t i = 0; i < n; i++) {
+            const int32_t e = expected[i];
+            if (e >= -15 && e <= 15) CHECK(tokens[i] == (e > 0 ? 2 * e - 1 : -2 * e));
+        }
     }
 }
 
@@ -252,14 +259,14 @@ static void ties_are_settled_alike_on_all_backends(void) {
             noise[i] = (uint16_t)(i % 2 == 0 ? t ^ (negative ? 0xFFFF : 0) : random_u64(&state));
             if (negative) x[i] = -x[i];
         }
-        SCALAR->round_uniform(&bucket, element, x, noise, n, expected);
+        SCALAR->round_uniform(&bucket, element, x, noise, n, expected, NULL);
         for (size_t i = 0; i < n; i += 2) { /* |k| is T >> 16, or one more if V says so */
             const uint32_t t = (uint32_t)((x[i] < 0 ? -x[i] : x[i]) * 65536.0F);
             by_v += (uint32_t)(expected[i] < 0 ? -expected[i] : expected[i]) != t >> 16;
         }
         for (int b = 0; b < backend_count; b++) {
             memset(k, 0x5A, sizeof k);
-            backends[b]->round_uniform(&bucket, element, x, noise, n, k);
+            backends[b]->round_uniform(&bucket, element, x, noise, n, k, NULL);
             CHECK(memcmp(k, expected, n * sizeof *k) == 0);
         }
     }
@@ -351,6 +358,50 @@ static void tokens_follow_the_format(void) {
     }
 }
 
+/* Long enough that every counter overflows into the next; the tokens of a few bins, all of them or
+ * small ones, with energies from nothing to the largest index. */
+static void groups_are_counted_by_energy(void) {
+    enum { MOST = 128 * 400 };
+    static uint8_t tokens[MOST], bins[MOST / 128], expected_bins[MOST / 128];
+    static int16_t k[MOST];
+    static uint32_t counts[GROUP_BINS][64], expected[GROUP_BINS][64];
+    for (size_t n = 1; n <= MOST; n = n < 300 ? n + 37 : n * 3 / 2 + 5) {
+        for (unsigned round = 0; round < 6; round++) {
+            memset(expected, 0, sizeof expected);
+            for (size_t i = 0; i < n; i++) {
+                const uint64_t most = round < 3 ? 15 : (uint64_t)1 << (i / 128 % 16);
+                const int32_t m = (int32_t)random_below(&state, most == 32768 ? most : most + 1);
+                k[i] = (int16_t)(random_below(&state, 2) != 0 ? m : -m);
+                tokens[i] = round < 3 ? (uint8_t)(k[i] > 0 ? 2 * m - 1 : 2 * m)
+                                      : (uint8_t)random_below(&state, round == 3 ? 16 : 64);
+            }
+            for (size_t first = 0; first < n; first += 128) {
+                uint64_t sum = 0;
+                unsigned e = 0;
+                for (size_t i = first; i < n && i < first + 128; i++) {
+                    sum += (uint64_t)(k[i] < 0 ? -k[i] : k[i]);
+                }
+                while (sum >> (e + 1) != 0) e++;
+                const unsigned half = sum * sum >= (uint64_t)2 << (2 * e);
+                expected_bins[first / 128] = (uint8_t)(sum == 0 ? 0 : 1 + 2 * e + half);
+            }
+            for (size_t i = 0; i < n; i++) expected[expected_bins[i / 128]][tokens[i]]++;
+            for (int b = 0; b < backend_count; b++) {
+                memset(bins, 0xFF, sizeof bins);
+                backends[b]->group_bins(k, tokens, n, bins);
+                CHECK(memcmp(bins, expected_bins, (n + 127) / 128) == 0);
+                if (round < 3) {
+                    memset(bins, 0xFF, sizeof bins);
+                    backends[b]->group_bins(NULL, tokens, n, bins);
+                    CHECK(memcmp(bins, expected_bins, (n + 127) / 128) == 0);
+                }
+                backends[b]->group_histograms(tokens, n, bins, counts);
+                CHECK(memcmp(counts, expected, sizeof counts) == 0);
+            }
+        }
+    }
+}
+
 int main(void) {
     find_backends();
     for (int i = 0; i < 5; i++) guards[i] = guard_new(4 * LONGEST + 64);
@@ -361,6 +412,7 @@ int main(void) {
     ties_are_settled_alike_on_all_backends();
     values_are_alike_on_all_backends();
     tokens_follow_the_format();
+    groups_are_counted_by_energy();
     for (int i = 0; i < 5; i++) guard_free(guards[i]);
     return check_result();
 }

@@ -169,7 +169,7 @@ static void check_element(const struct quantiser *q, float scale, float x, doubl
     uint64_t ups = 0;
     for (uint32_t first = 0; first < 65536; first += BLOCK) {
         for (uint32_t i = 0; i < BLOCK; i++) noise[i] = (uint16_t)(first + i);
-        run_round(q, &b, xs, noise, first, BLOCK, &scratch, indices + first);
+        run_round(q, &b, xs, noise, first, BLOCK, &scratch, indices + first, NULL);
         for (uint32_t r = first; r < first + BLOCK; r++) {
             CHECK(indices[r] == below || indices[r] == above);
             if (r != tie) ups += indices[r] == above && above != below ? 1 : 0;

@@ -235,7 +235,7 @@ def round_positions(e: Array, at: Position, p: Params, grd: Grid, nonce: int) ->
 def damping(at: Position, scales: Array, cuts: Cuts) -> Array:
     """Bytes a (uint8, one per chunk)."""
     f = at.t & 65535
-    part = ((f * (65536 - f)) >> 14) * at.g
+    part = (f >> 8) * (256 - (f >> 8)) * at.g
     alphas = []
     for chunk in range(cuts.chunks):
         start, stop = cuts.span(chunk)
@@ -248,7 +248,7 @@ def damping(at: Position, scales: Array, cuts: Cuts) -> Array:
                 num += w * float(int(part[start:end].sum()))
                 den += w * float(end - start)
             start = end
-        a = math.floor(num * (3 * 2.0**-18) / den + 0.5) if den else 0
+        a = math.floor(num * (3 * 2.0**-16) / den + 0.5) if den else 0
         alphas.append(min(255, a))
     return np.array(alphas, dtype=np.uint8)
 

@@ -216,7 +216,7 @@ def choose_bits(histograms: list[list[int]]) -> int:
             f = frequencies(h, p)[1]
             if min(v for v, count in zip(f, h, strict=True) if count) < 1:
                 return None
-            total += sum(count * ((p << 16) - lg(v)) for v, count in zip(f, h, strict=True) if count)
+            total += sum(c * ((p << 16) - lg(v)) for v, c in zip(f, h, strict=True) if c)
         return total
 
     finest = bits(12)

@@ -58,13 +58,6 @@ static inline vu vu_inc(vm mask, vu a) { return _mm256_sub_epi32(a, mask); }
 static inline vu vu_gather(const uint32_t *table, vu i) {
     return _mm256_i32gather_epi32((const int *)table, i, 4);
 }
-static inline void vu_mulhilo(vu a, uint32_t b, vu *hi, vu *lo) {
-    const __m256i m = _mm256_set1_epi32((int)b);
-    __m256i even = _mm256_mul_epu32(a, m);
-    __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), m);
-    *hi = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
-    *lo = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
-}
 static inline vu vu_mulhi(vu a, vu b) {
     __m256i even = _mm256_mul_epu32(a, b);
     __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));
@@ -98,6 +91,26 @@ static inline void vu_store_halves(uint16_t *p, vu a) {
     _mm256_storeu_si256((__m256i *)(void *)p, a);
 }
 
+/* Even and odd counters apart, each in the low half of 64 bits; high halves are junk. */
+typedef struct {
+    __m256i even, odd;
+} vp;
+static inline vp vp_set1(uint32_t a) { return (vp){vu_set1(a), vu_set1(a)}; }
+static inline vp vp_count(uint32_t a) {
+    return (vp){vu_add(vu_set1(a), _mm256_setr_epi32(0, 0, 2, 0, 4, 0, 6, 0)),
+                vu_add(vu_set1(a), _mm256_setr_epi32(1, 0, 3, 0, 5, 0, 7, 0))};
+}
+static inline void vp_mulhilo(vp a, uint32_t b, vp *hi, vp *lo) {
+    *lo = (vp){_mm256_mul_epu32(a.even, vu_set1(b)), _mm256_mul_epu32(a.odd, vu_set1(b))};
+    *hi = (vp){_mm256_srli_epi64(lo->even, 32), _mm256_srli_epi64(lo->odd, 32)};
+}
+static inline vp vp_xor3(vp a, vp b, vp c) {
+    return (vp){vu_xor(vu_xor(a.even, b.even), c.even), vu_xor(vu_xor(a.odd, b.odd), c.odd)};
+}
+static inline vu vp_join(vp a) {
+    return _mm256_blend_epi32(a.even, _mm256_slli_epi64(a.odd, 32), 0xAA);
+}
+
 static inline vd vd_zero(void) { return (vd){_mm256_setzero_pd(), _mm256_setzero_pd()}; }
 static inline vd vd_add(vd a, vd b) {
     return (vd){_mm256_add_pd(a.lo, b.lo), _mm256_add_pd(a.hi, b.hi)};
@@ -121,9 +134,32 @@ static inline vb vb_load(const uint8_t *p) {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 static inline vb vb_set1(uint8_t a) { return _mm256_set1_epi8((char)a); }
-/* count[lane] += 1 where a = b; at most 255 times. */
-static inline vb vb_count_eq(vb count, vb a, vb b) {
-    return _mm256_sub_epi8(count, _mm256_cmpeq_epi8(a, b));
+static inline vb vb_row(const uint8_t *p) { /* sixteen bytes, in every 128 bits */
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+/* Of a row, by the low four bits; 0 where i is above 127. */
+static inline vb vb_look_up(vb row, vb i) { return _mm256_shuffle_epi8(row, i); }
+static inline vb vb_add(vb a, vb b) { return _mm256_add_epi8(a, b); }
+static inline vb vb_sub(vb a, vb b) { return _mm256_sub_epi8(a, b); }
+static inline vb vb_add_saturated(vb a, vb b) { return _mm256_adds_epu8(a, b); }
+static inline vb vb_and(vb a, vb b) { return _mm256_and_si256(a, b); }
+static inline vb vb_or(vb a, vb b) { return _mm256_or_si256(a, b); }
+static inline vb vb_high_nibbles(vb a) {
+    return _mm256_and_si256(_mm256_srli_epi16(a, 4), vb_set1(15));
+}
+static inline vb vb_half_up(vb a) { /* (a + 1) / 2 */
+    return _mm256_avg_epu8(a, _mm256_setzero_si256());
+}
+/* mask: 2^n - 1 */
+static inline bool vb_any_above(vb a, uint8_t mask) {
+    return !_mm256_testc_si256(vb_set1(mask), a);
+}
+static inline uint8_t vb_or_lanes(vb a) {
+    __m128i x = _mm_or_si128(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    uint64_t y = (uint64_t)_mm_cvtsi128_si64(x) | (uint64_t)_mm_extract_epi64(x, 1);
+    y |= y >> 32;
+    y |= y >> 16;
+    return (uint8_t)(y | y >> 8);
 }
 static inline uint64_t vb_sum(vb a) {
     __m256i s = _mm256_sad_epu8(a, _mm256_setzero_si256());
@@ -146,13 +182,43 @@ static inline void vh_store_u8(uint8_t *p, vh a, vh b) {
     __m256i bytes = _mm256_permute4x64_epi64(_mm256_packus_epi16(a, b), 0xD8);
     _mm256_storeu_si256((__m256i *)(void *)p, bytes);
 }
+static inline vh vh_load_u16(const uint16_t *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+/* Pair order is what packing leaves: a's and b's quarters in turn. */
+static inline vh vh_pair(vh a) { return _mm256_permute4x64_epi64(a, 0xD8); }
+static inline vh vh_natural(vh a) { return _mm256_permute4x64_epi64(a, 0xD8); }
+static inline vh vh_high(vu a, vu b) {
+    return _mm256_packus_epi32(_mm256_srli_epi32(a, 16), _mm256_srli_epi32(b, 16));
+}
+static inline vh vh_low(vu a, vu b) {
+    const __m256i zero = _mm256_setzero_si256();
+    return _mm256_packus_epi32(_mm256_blend_epi16(a, zero, 0xAA),
+                               _mm256_blend_epi16(b, zero, 0xAA));
+}
+static inline vh vh_signs(vu a, vu b) { /* saturation keeps the sign */
+    return _mm256_srai_epi16(_mm256_packs_epi32(a, b), 15);
+}
 static inline vh vh_set1(int16_t a) { return _mm256_set1_epi16(a); }
 static inline vh vh_add(vh a, vh b) { return _mm256_add_epi16(a, b); }
 static inline vh vh_sub(vh a, vh b) { return _mm256_sub_epi16(a, b); }
+static inline vh vh_sub_or_zero(vh a, vh b) { return _mm256_subs_epu16(a, b); }
+static inline vh vh_mullo(vh a, vh b) { return _mm256_mullo_epi16(a, b); }
 static inline vh vh_and(vh a, vh b) { return _mm256_and_si256(a, b); }
 static inline vh vh_xor(vh a, vh b) { return _mm256_xor_si256(a, b); }
 static inline vh vh_srl(vh a, int n) { return _mm256_srli_epi16(a, n); }
 static inline vh vh_sign(vh a) { return _mm256_srai_epi16(a, 15); }
+
+typedef __m256i vq;                     /* all ones where true */
+static inline vq vh_above(vh a, vh b) { /* unsigned */
+    const __m256i top = _mm256_set1_epi16(INT16_MIN);
+    return _mm256_cmpgt_epi16(_mm256_xor_si256(a, top), _mm256_xor_si256(b, top));
+}
+static inline vq vh_eq(vh a, vh b) { return _mm256_cmpeq_epi16(a, b); }
+static inline bool vq_any(vq a) { return !_mm256_testz_si256(a, a); }
+static inline vh vh_inc(vq m, vh a) { return _mm256_sub_epi16(a, m); }
+static inline vh vh_ones(vq m) { return m; }
+static inline vu vh_pair_sums(vh a) { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
 
 #define W_TABLE 16 /* vt: a table of that many numbers, held in registers */
 

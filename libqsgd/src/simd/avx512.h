@@ -61,13 +61,6 @@ static inline vu vu_inc(vm mask, vu a) {
 static inline vu vu_gather(const uint32_t *table, vu i) {
     return _mm512_i32gather_epi32(i, (const int *)table, 4);
 }
-static inline void vu_mulhilo(vu a, uint32_t b, vu *hi, vu *lo) {
-    const __m512i m = _mm512_set1_epi32((int)b);
-    __m512i even = _mm512_mul_epu32(a, m);
-    __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), m);
-    *hi = _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
-    *lo = _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
-}
 static inline vu vu_mulhi(vu a, vu b) {
     __m512i even = _mm512_mul_epu32(a, b);
     __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32));
@@ -92,6 +85,26 @@ static inline void vu_store_i16(int16_t *p, vu a) {
 }
 static inline void vu_store_halves(uint16_t *p, vu a) { _mm512_storeu_si512(p, a); }
 
+typedef struct {
+    __m512i even, odd;
+} vp;
+static inline vp vp_set1(uint32_t a) { return (vp){vu_set1(a), vu_set1(a)}; }
+static inline vp vp_count(uint32_t a) {
+    const __m512i even = _mm512_setr_epi32(0, 0, 2, 0, 4, 0, 6, 0, 8, 0, 10, 0, 12, 0, 14, 0);
+    return (vp){vu_add(vu_set1(a), even), vu_add(vu_set1(a + 1), even)};
+}
+static inline void vp_mulhilo(vp a, uint32_t b, vp *hi, vp *lo) {
+    *lo = (vp){_mm512_mul_epu32(a.even, vu_set1(b)), _mm512_mul_epu32(a.odd, vu_set1(b))};
+    *hi = (vp){_mm512_srli_epi64(lo->even, 32), _mm512_srli_epi64(lo->odd, 32)};
+}
+static inline vp vp_xor3(vp a, vp b, vp c) { /* 0x96: the parity of three */
+    return (vp){_mm512_ternarylogic_epi32(a.even, b.even, c.even, 0x96),
+                _mm512_ternarylogic_epi32(a.odd, b.odd, c.odd, 0x96)};
+}
+static inline vu vp_join(vp a) {
+    return _mm512_mask_blend_epi32(0xAAAA, a.even, _mm512_slli_epi64(a.odd, 32));
+}
+
 static inline vd vd_zero(void) { return (vd){_mm512_setzero_pd(), _mm512_setzero_pd()}; }
 static inline vd vd_add(vd a, vd b) {
     return (vd){_mm512_add_pd(a.lo, b.lo), _mm512_add_pd(a.hi, b.hi)};
@@ -113,9 +126,27 @@ static inline void vd_store(double *p, vd a) {
 typedef __m512i vb;
 static inline vb vb_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
 static inline vb vb_set1(uint8_t a) { return _mm512_set1_epi8((char)a); }
-static inline vb vb_count_eq(vb count, vb a, vb b) {
-    __mmask64 equal = _mm512_cmpeq_epi8_mask(a, b);
-    return _mm512_mask_sub_epi8(count, equal, count, _mm512_set1_epi8(-1));
+static inline vb vb_row(const uint8_t *p) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+static inline vb vb_look_up(vb row, vb i) { return _mm512_shuffle_epi8(row, i); }
+static inline vb vb_add(vb a, vb b) { return _mm512_add_epi8(a, b); }
+static inline vb vb_sub(vb a, vb b) { return _mm512_sub_epi8(a, b); }
+static inline vb vb_add_saturated(vb a, vb b) { return _mm512_adds_epu8(a, b); }
+static inline vb vb_and(vb a, vb b) { return _mm512_and_si512(a, b); }
+static inline vb vb_or(vb a, vb b) { return _mm512_or_si512(a, b); }
+static inline vb vb_high_nibbles(vb a) {
+    return _mm512_and_si512(_mm512_srli_epi16(a, 4), vb_set1(15));
+}
+static inline vb vb_half_up(vb a) { return _mm512_avg_epu8(a, _mm512_setzero_si512()); }
+static inline bool vb_any_above(vb a, uint8_t mask) {
+    return _mm512_test_epi8_mask(a, vb_set1((uint8_t)~mask)) != 0;
+}
+static inline uint8_t vb_or_lanes(vb a) {
+    uint64_t y = (uint64_t)_mm512_reduce_or_epi64(a);
+    y |= y >> 32;
+    y |= y >> 16;
+    return (uint8_t)(y | y >> 8);
 }
 static inline uint64_t vb_sum(vb a) {
     return (uint64_t)_mm512_reduce_add_epi64(_mm512_sad_epu8(a, _mm512_setzero_si512()));
@@ -133,14 +164,40 @@ static inline void vh_store_u8(uint8_t *p, vh a, vh b) {
     _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi16_epi8(a));
     _mm256_storeu_si256((__m256i *)(void *)(p + 32), _mm512_cvtepi16_epi8(b));
 }
+static inline vh vh_load_u16(const uint16_t *p) { return _mm512_loadu_si512(p); }
+static inline vh vh_pair(vh a) { return a; }
+static inline vh vh_natural(vh a) { return a; }
+static inline vh vh_low(vu a, vu b) {
+    const __m512i even =
+        _mm512_set_epi16(62, 60, 58, 56, 54, 52, 50, 48, 46, 44, 42, 40, 38, 36, 34, 32, 30, 28, 26,
+                         24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    return _mm512_permutex2var_epi16(a, even, b);
+}
+static inline vh vh_high(vu a, vu b) {
+    const __m512i odd =
+        _mm512_set_epi16(63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27,
+                         25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+    return _mm512_permutex2var_epi16(a, odd, b);
+}
+static inline vh vh_signs(vu a, vu b) { return _mm512_srai_epi16(vh_high(a, b), 15); }
 static inline vh vh_set1(int16_t a) { return _mm512_set1_epi16(a); }
 static inline vh vh_add(vh a, vh b) { return _mm512_add_epi16(a, b); }
 static inline vh vh_sub(vh a, vh b) { return _mm512_sub_epi16(a, b); }
+static inline vh vh_sub_or_zero(vh a, vh b) { return _mm512_subs_epu16(a, b); }
+static inline vh vh_mullo(vh a, vh b) { return _mm512_mullo_epi16(a, b); }
 static inline vh vh_and(vh a, vh b) { return _mm512_and_si512(a, b); }
 static inline vh vh_xor(vh a, vh b) { return _mm512_xor_si512(a, b); }
 /* vpsrlw takes its count unsigned in some compilers and signed in others. */
 #define vh_srl(a, n) _mm512_srli_epi16(a, n)
 static inline vh vh_sign(vh a) { return _mm512_srai_epi16(a, 15); }
+
+typedef __mmask32 vq;
+static inline vq vh_above(vh a, vh b) { return _mm512_cmpgt_epu16_mask(a, b); }
+static inline vq vh_eq(vh a, vh b) { return _mm512_cmpeq_epi16_mask(a, b); }
+static inline bool vq_any(vq a) { return a != 0; }
+static inline vh vh_inc(vq m, vh a) { return _mm512_mask_add_epi16(a, m, a, _mm512_set1_epi16(1)); }
+static inline vh vh_ones(vq m) { return _mm512_movm_epi16(m); }
+static inline vu vh_pair_sums(vh a) { return _mm512_madd_epi16(a, _mm512_set1_epi16(1)); }
 
 #define W_TABLE 64
 
@@ -232,12 +289,9 @@ extern const uint16_t avx512_rotate[64];
 /* The words of set lanes go to the top of 32, which are stored whole: a masked store would cost
  * more than overwriting what is free anyway. */
 static inline uint16_t *vu_push_two(uint16_t *p, vu a, vm a_mask, vu b, vm b_mask) {
-    const __m512i even =
-        _mm512_set_epi16(62, 60, 58, 56, 54, 52, 50, 48, 46, 44, 42, 40, 38, 36, 34, 32, 30, 28, 26,
-                         24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
     const __mmask32 mask = _mm512_kunpackw(b_mask, a_mask);
     const unsigned count = (unsigned)_mm_popcnt_u32(mask);
-    __m512i words = _mm512_permutex2var_epi16(a, even, b);
+    __m512i words = vh_low(a, b);
     words = _mm512_maskz_compress_epi16(mask, words);
     words = _mm512_permutexvar_epi16(_mm512_loadu_si512(avx512_rotate + count), words);
     _mm512_storeu_si512(p - 32, words);

@@ -77,12 +77,6 @@ static inline vf vf_gather(const float *table, vu i) {
     for (int l = 0; l < 4; l++) out[l] = table[(int32_t)at[l]];
     return vld1q_f32(out);
 }
-static inline void vu_mulhilo(vu a, uint32_t b, vu *hi, vu *lo) {
-    uint32x4_t low = vreinterpretq_u32_u64(vmull_n_u32(vget_low_u32(a), b));
-    uint32x4_t high = vreinterpretq_u32_u64(vmull_high_n_u32(a, b));
-    *hi = vuzp2q_u32(low, high);
-    *lo = vuzp1q_u32(low, high);
-}
 static inline vu vu_mulhi(vu a, vu b) {
     uint32x4_t low = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a), vget_low_u32(b)));
     uint32x4_t high = vreinterpretq_u32_u64(vmull_high_u32(a, b));
@@ -108,6 +102,18 @@ static inline void vu_store_i16(int16_t *p, vu a) {
 }
 static inline void vu_store_halves(uint16_t *p, vu a) { vst1q_u16(p, vreinterpretq_u16_u32(a)); }
 
+typedef uint32x4_t vp;
+static inline vp vp_set1(uint32_t a) { return vdupq_n_u32(a); }
+static inline vp vp_count(uint32_t a) { return vu_add(vu_set1(a), vu_iota()); }
+static inline void vp_mulhilo(vp a, uint32_t b, vp *hi, vp *lo) {
+    uint32x4_t low = vreinterpretq_u32_u64(vmull_n_u32(vget_low_u32(a), b));
+    uint32x4_t high = vreinterpretq_u32_u64(vmull_high_n_u32(a, b));
+    *hi = vuzp2q_u32(low, high);
+    *lo = vuzp1q_u32(low, high);
+}
+static inline vp vp_xor3(vp a, vp b, vp c) { return veorq_u32(veorq_u32(a, b), c); }
+static inline vu vp_join(vp a) { return a; }
+
 static inline vd vd_zero(void) { return (vd){vdupq_n_f64(0), vdupq_n_f64(0)}; }
 static inline vd vd_add(vd a, vd b) { return (vd){vaddq_f64(a.lo, b.lo), vaddq_f64(a.hi, b.hi)}; }
 static inline vd vd_mul(vd a, vd b) { return (vd){vmulq_f64(a.lo, b.lo), vmulq_f64(a.hi, b.hi)}; }
@@ -124,7 +130,22 @@ static inline void vd_store(double *p, vd a) {
 typedef uint8x16_t vb;
 static inline vb vb_load(const uint8_t *p) { return vld1q_u8(p); }
 static inline vb vb_set1(uint8_t a) { return vdupq_n_u8(a); }
-static inline vb vb_count_eq(vb count, vb a, vb b) { return vsubq_u8(count, vceqq_u8(a, b)); }
+static inline vb vb_row(const uint8_t *p) { return vld1q_u8(p); }
+static inline vb vb_look_up(vb row, vb i) { return vqtbl1q_u8(row, vandq_u8(i, vdupq_n_u8(0x8F))); }
+static inline vb vb_add(vb a, vb b) { return vaddq_u8(a, b); }
+static inline vb vb_sub(vb a, vb b) { return vsubq_u8(a, b); }
+static inline vb vb_add_saturated(vb a, vb b) { return vqaddq_u8(a, b); }
+static inline vb vb_and(vb a, vb b) { return vandq_u8(a, b); }
+static inline vb vb_or(vb a, vb b) { return vorrq_u8(a, b); }
+static inline vb vb_high_nibbles(vb a) { return vshrq_n_u8(a, 4); }
+static inline vb vb_half_up(vb a) { return vrhaddq_u8(a, vdupq_n_u8(0)); }
+static inline uint8_t vb_or_lanes(vb a) {
+    uint64x2_t halves = vreinterpretq_u64_u8(a);
+    uint64_t y = vgetq_lane_u64(halves, 0) | vgetq_lane_u64(halves, 1);
+    y |= y >> 32;
+    y |= y >> 16;
+    return (uint8_t)(y | y >> 8);
+}
 static inline uint64_t vb_sum(vb a) { return vaddlvq_u8(a); }
 
 #define W_HALVES 8
@@ -139,15 +160,39 @@ static inline void vh_store_u8(uint8_t *p, vh a, vh b) {
     uint8x8_t low = vmovn_u16(vreinterpretq_u16_s16(a)), high = vmovn_u16(vreinterpretq_u16_s16(b));
     vst1q_u8(p, vcombine_u8(low, high));
 }
+static inline vh vh_load_u16(const uint16_t *p) { return vreinterpretq_s16_u16(vld1q_u16(p)); }
+static inline vh vh_pair(vh a) { return a; }
+static inline vh vh_natural(vh a) { return a; }
+static inline vh vh_low(vu a, vu b) {
+    return vuzp1q_s16(vreinterpretq_s16_u32(a), vreinterpretq_s16_u32(b));
+}
+static inline vh vh_high(vu a, vu b) {
+    return vuzp2q_s16(vreinterpretq_s16_u32(a), vreinterpretq_s16_u32(b));
+}
+static inline vh vh_signs(vu a, vu b) { return vshrq_n_s16(vh_high(a, b), 15); }
 static inline vh vh_set1(int16_t a) { return vdupq_n_s16(a); }
 static inline vh vh_add(vh a, vh b) { return vaddq_s16(a, b); }
 static inline vh vh_sub(vh a, vh b) { return vsubq_s16(a, b); }
+static inline vh vh_sub_or_zero(vh a, vh b) {
+    return vreinterpretq_s16_u16(vqsubq_u16(vreinterpretq_u16_s16(a), vreinterpretq_u16_s16(b)));
+}
+static inline vh vh_mullo(vh a, vh b) { return vmulq_s16(a, b); }
 static inline vh vh_and(vh a, vh b) { return vandq_s16(a, b); }
 static inline vh vh_xor(vh a, vh b) { return veorq_s16(a, b); }
 static inline vh vh_srl(vh a, int n) {
     return vreinterpretq_s16_u16(vshlq_u16(vreinterpretq_u16_s16(a), vdupq_n_s16((int16_t)-n)));
 }
 static inline vh vh_sign(vh a) { return vshrq_n_s16(a, 15); }
+
+typedef uint16x8_t vq; /* all ones where true */
+static inline vq vh_above(vh a, vh b) {
+    return vcgtq_u16(vreinterpretq_u16_s16(a), vreinterpretq_u16_s16(b));
+}
+static inline vq vh_eq(vh a, vh b) { return vceqq_s16(a, b); }
+static inline bool vq_any(vq a) { return vmaxvq_u16(a) != 0; }
+static inline vh vh_inc(vq m, vh a) { return vsubq_s16(a, vreinterpretq_s16_u16(m)); }
+static inline vh vh_ones(vq m) { return vreinterpretq_s16_u16(m); }
+static inline vu vh_pair_sums(vh a) { return vreinterpretq_u32_s32(vpaddlq_s16(a)); }
 
 #define W_TABLE 16
 

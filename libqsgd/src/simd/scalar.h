@@ -66,11 +66,6 @@ static inline vu vu_where(vm mask, vu a) { return mask ? a : 0; }
 static inline vu vu_ones(vm mask) { return mask ? UINT32_MAX : 0; }
 static inline vu vu_inc(vm mask, vu a) { return a + mask; } /* one more where true */
 static inline vu vu_gather(const uint32_t *table, vu i) { return table[i]; }
-static inline void vu_mulhilo(vu a, uint32_t b, vu *hi, vu *lo) {
-    uint64_t p = (uint64_t)a * b;
-    *hi = (uint32_t)(p >> 32);
-    *lo = (uint32_t)p;
-}
 static inline vu vu_mulhi(vu a, vu b) { return (uint32_t)((uint64_t)a * b >> 32); }
 static inline void vu_store(uint32_t *p, vu a) { *p = a; }
 static inline vu vu_load(const uint32_t *p) { return *p; }
@@ -84,6 +79,66 @@ static inline void vu_store_halves(uint16_t *p, vu a) {
     p[0] = (uint16_t)a;
     p[1] = (uint16_t)(a >> 16);
 }
+
+/* vp: W counters of Philox, in a form that multiplies cheaply. */
+typedef uint32_t vp;
+static inline vp vp_set1(uint32_t a) { return a; }
+static inline vp vp_count(uint32_t a) { return a; } /* a, a + 1, ... */
+static inline void vp_mulhilo(vp a, uint32_t b, vp *hi, vp *lo) {
+    uint64_t p = (uint64_t)a * b;
+    *hi = (uint32_t)(p >> 32);
+    *lo = (uint32_t)p;
+}
+static inline vp vp_xor3(vp a, vp b, vp c) { return a ^ b ^ c; }
+static inline vu vp_join(vp a) { return a; }
+
+/* vh: W_HALVES = 2 W numbers of 16 bits. Two vectors of 32-bit lanes become one of halves in *pair
+ * order*, whatever is cheapest; vh_pair and vh_natural go there and back. */
+#define W_HALVES 2
+
+typedef struct {
+    uint16_t a, b;
+} vh;
+typedef struct {
+    bool a, b;
+} vq; /* a truth value per half */
+static inline vh vh_make(unsigned a, unsigned b) { return (vh){(uint16_t)a, (uint16_t)b}; }
+static inline vh vh_load(const int16_t *p) { return vh_make((uint16_t)p[0], (uint16_t)p[1]); }
+static inline vh vh_load_u16(const uint16_t *p) { return vh_make(p[0], p[1]); }
+static inline vh vh_load_u8(const uint8_t *p) { return vh_make(p[0], p[1]); }
+static inline void vh_store(int16_t *p, vh a) {
+    p[0] = (int16_t)a.a;
+    p[1] = (int16_t)a.b;
+}
+/* 2 W_HALVES numbers, each 0..255, to bytes. */
+static inline void vh_store_u8(uint8_t *p, vh a, vh b) {
+    p[0] = (uint8_t)a.a;
+    p[1] = (uint8_t)a.b;
+    p[2] = (uint8_t)b.a;
+    p[3] = (uint8_t)b.b;
+}
+static inline vh vh_pair(vh a) { return a; }
+static inline vh vh_natural(vh a) { return a; }
+static inline vh vh_high(vu a, vu b) { return vh_make(a >> 16, b >> 16); }
+static inline vh vh_low(vu a, vu b) { return vh_make(a, b); }
+static inline vh vh_signs(vu a, vu b) { return vh_make(0U - (a >> 31), 0U - (b >> 31)); }
+static inline vh vh_set1(int16_t a) { return vh_make((uint16_t)a, (uint16_t)a); }
+static inline vh vh_add(vh a, vh b) { return vh_make((unsigned)a.a + b.a, (unsigned)a.b + b.b); }
+static inline vh vh_sub(vh a, vh b) { return vh_make((unsigned)a.a - b.a, (unsigned)a.b - b.b); }
+static inline vh vh_sub_or_zero(vh a, vh b) { /* unsigned, not below 0 */
+    return vh_make(a.a > b.a ? (unsigned)a.a - b.a : 0, a.b > b.b ? (unsigned)a.b - b.b : 0);
+}
+static inline vh vh_mullo(vh a, vh b) { return vh_make((unsigned)a.a * b.a, (unsigned)a.b * b.b); }
+static inline vh vh_and(vh a, vh b) { return vh_make(a.a & b.a, a.b & b.b); }
+static inline vh vh_xor(vh a, vh b) { return vh_make(a.a ^ b.a, a.b ^ b.b); }
+static inline vh vh_srl(vh a, int n) { return vh_make((unsigned)a.a >> n, (unsigned)a.b >> n); }
+static inline vh vh_sign(vh a) { return vh_make(0U - (a.a >> 15), 0U - (a.b >> 15)); }
+static inline vq vh_above(vh a, vh b) { return (vq){a.a > b.a, a.b > b.b}; } /* unsigned */
+static inline vq vh_eq(vh a, vh b) { return (vq){a.a == b.a, a.b == b.b}; }
+static inline bool vq_any(vq a) { return a.a || a.b; }
+static inline vh vh_inc(vq m, vh a) { return vh_make((unsigned)a.a + m.a, (unsigned)a.b + m.b); }
+static inline vh vh_ones(vq m) { return vh_make(0U - m.a, 0U - m.b); }
+static inline vu vh_pair_sums(vh a) { return (vu)a.a + a.b; } /* neighbours, each below 2^15 */
 
 static inline vd vd_zero(void) { return 0; }
 static inline vd vd_add(vd a, vd b) { return a + b; }

@@ -1,0 +1,203 @@
+/* Kernel bodies that count tokens: of a chunk, and of its groups of 128 by energy, from which
+ * rans_model.c makes classes (FORMAT.md section 8.5). Stage: tokens -> code. */
+
+/* Four histograms in turn: equal neighbours would wait for each other's store. */
+static void histogram_add(const uint8_t *tokens, size_t n, uint32_t counts[64]) {
+    uint32_t part[4][64];
+    size_t i = 0;
+    memset(part, 0, sizeof part);
+    for (; i + 8 <= n; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, tokens + i, 8);
+        for (int j = 0; j < 8; j++) part[j % 4][eight >> (8 * j) & 63]++;
+    }
+    for (; i < n; i++) part[0][tokens[i] & 63]++;
+    for (int t = 0; t < 64; t++) counts[t] += part[0][t] + part[1][t] + part[2][t] + part[3][t];
+}
+
+#ifdef W_BYTES
+/* Row j of a quarter's tokens: 1 at token 2 j, 16 at 2 j + 1. Looked up and added, every byte lane
+ * counts two tokens in its nibbles, up to 15 times. */
+static const uint8_t histogram_rows[8][16] = {
+    {1, 16},
+    {0, 0, 1, 16},
+    {0, 0, 0, 0, 1, 16},
+    {0, 0, 0, 0, 0, 0, 1, 16},
+    {0, 0, 0, 0, 0, 0, 0, 0, 1, 16},
+    {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 16},
+    {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 16},
+    {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 16},
+};
+
+/* Adds `vectors` (at most 15) vectors of tokens to nibble counters; other quarters' tokens find
+ * nothing: their distance saturates above 127. Returns the or of all tokens. */
+BODY vb histogram_nibbles(const uint8_t *tokens, const int vectors, unsigned quarter, vb sum[8]) {
+    const vb base = vb_set1((uint8_t)(16 * quarter)), top = vb_set1(0x70);
+    vb row[8], seen = vb_set1(0);
+    for (int j = 0; j < 8; j++) row[j] = vb_row(histogram_rows[j]);
+    for (int v = 0; v < vectors; v++) {
+        vb token = vb_load(tokens + v * W_BYTES);
+        vb at = vb_add_saturated(vb_sub(token, base), top);
+        seen = vb_or(seen, token);
+        for (int j = 0; j < 8; j++) sum[j] = vb_add(sum[j], vb_look_up(row[j], at));
+    }
+    return seen;
+}
+
+/* counts[2 j], counts[2 j + 1] += the nibbles of sum[j]. */
+BODY void histogram_flush(const vb sum[8], uint32_t counts[16]) {
+    const vb low = vb_set1(15);
+    for (int j = 0; j < 8; j++) {
+        counts[2 * j] += (uint32_t)vb_sum(vb_and(sum[j], low));
+        counts[2 * j + 1] += (uint32_t)vb_sum(vb_high_nibbles(sum[j]));
+    }
+}
+
+#define HISTOGRAM_ROUND 15  /* vectors that a nibble can count */
+#define HISTOGRAM_ROUNDS 17 /* rounds that a byte can count */
+
+/* At most 255 vectors; returns the or of all tokens, in some lane. */
+BODY vb histogram_block(const uint8_t *tokens, size_t vectors, unsigned quarter,
+                        uint32_t counts[16]) {
+    const vb low = vb_set1(15);
+    vb even[8], odd[8], seen = vb_set1(0);
+    for (int j = 0; j < 8; j++) even[j] = odd[j] = vb_set1(0);
+    for (size_t v = 0; v < vectors; v += HISTOGRAM_ROUND) {
+        vb sum[8];
+        const uint8_t *p = tokens + v * W_BYTES;
+        const size_t left = vectors - v;
+        for (int j = 0; j < 8; j++) sum[j] = vb_set1(0);
+        seen = vb_or(seen, left >= HISTOGRAM_ROUND
+                               ? histogram_nibbles(p, HISTOGRAM_ROUND, quarter, sum)
+                               : histogram_nibbles(p, (int)left, quarter, sum));
+        for (int j = 0; j < 8; j++) {
+            even[j] = vb_add(even[j], vb_and(sum[j], low));
+            odd[j] = vb_add(odd[j], vb_high_nibbles(sum[j]));
+        }
+    }
+    for (int j = 0; j < 8; j++) {
+        counts[2 * j] += (uint32_t)vb_sum(even[j]);
+        counts[2 * j + 1] += (uint32_t)vb_sum(odd[j]);
+    }
+    return seen;
+}
+
+/* Which quarters tokens with this or may lie in. */
+BODY bool histogram_in_quarter(uint8_t seen, unsigned quarter) {
+    return (quarter & ~(unsigned)(seen >> 4)) == 0;
+}
+#endif
+
+static void kernel_histogram(const uint8_t *tokens, size_t n, uint32_t counts[64]) {
+    size_t i = 0;
+    memset(counts, 0, 64 * sizeof *counts);
+#ifdef W_BYTES
+    while (n - i >= W_BYTES) {
+        const size_t most = (size_t)HISTOGRAM_ROUND * HISTOGRAM_ROUNDS;
+        const size_t vectors = (n - i) / W_BYTES < most ? (n - i) / W_BYTES : most;
+        const uint8_t seen = vb_or_lanes(histogram_block(tokens + i, vectors, 0, counts));
+        for (unsigned q = 1; q < 4; q++) {
+            if (!histogram_in_quarter(seen, q)) continue;
+            histogram_block(tokens + i, vectors, q, counts + 16 * q);
+        }
+        i += vectors * W_BYTES;
+    }
+#endif
+    histogram_add(tokens + i, n - i, counts);
+}
+
+/* ---- groups ---------------------------------------------------------------------------------- */
+
+/* 0 for no energy, else 1 + the energy's half octave. */
+BODY uint8_t group_bin(uint64_t energy) {
+    if (energy == 0) return 0;
+    const unsigned e = floor_log2(energy);
+    return (uint8_t)(1 + 2 * e + (energy * energy >> (2 * e + 1) != 0));
+}
+
+/* Sum of |k| over n <= 128 elements: of indices, or of direct tokens, whose |k| is (t + 1) / 2. */
+BODY uint64_t group_energy(const int16_t *k, size_t n) {
+    vu sum = vu_set1(0);
+    uint32_t lanes[W];
+    uint64_t total = 0;
+    size_t i = 0;
+    for (; i + W_HALVES <= n; i += W_HALVES) {
+        const vh a = vh_load(k + i), sign = vh_sign(a);
+        sum = vu_add(sum, vh_pair_sums(vh_sub(vh_xor(a, sign), sign)));
+    }
+    vu_store(lanes, sum);
+    for (int l = 0; l < W; l++) total += lanes[l];
+    for (; i < n; i++) total += (uint64_t)(k[i] < 0 ? -k[i] : k[i]);
+    return total;
+}
+
+BODY uint64_t group_energy_of_tokens(const uint8_t *tokens, size_t n) {
+    uint64_t total = 0;
+    size_t i = 0;
+#ifdef W_BYTES
+    for (; i + W_BYTES <= n; i += W_BYTES) total += vb_sum(vb_half_up(vb_load(tokens + i)));
+#endif
+    for (; i < n; i++) total += ((uint64_t)tokens[i] + 1) / 2;
+    return total;
+}
+
+static void kernel_group_bins(const int16_t *k, const uint8_t *tokens, size_t n, uint8_t *bins) {
+    for (size_t i = 0; i < n; i += 128) {
+        const size_t len = n - i < 128 ? n - i : 128;
+        *bins++ = group_bin(k != NULL ? group_energy(k + i, len)
+                                      : group_energy_of_tokens(tokens + i, len));
+    }
+}
+
+#if defined(W_BYTES) && W_BYTES >= 32
+/* Nibble counters of one bin: how many more groups they can take. */
+struct group_counter {
+    vb sum[4][8];
+    uint8_t left[4];
+};
+
+enum { GROUP_VECTORS = 128 / W_BYTES, GROUP_ROUNDS = 15 / GROUP_VECTORS };
+
+static void group_flush(struct group_counter *c, unsigned quarter, uint32_t counts[64]) {
+    if (c->left[quarter] == GROUP_ROUNDS) return;
+    histogram_flush(c->sum[quarter], counts + 16 * quarter);
+    for (int j = 0; j < 8; j++) c->sum[quarter][j] = vb_set1(0);
+    c->left[quarter] = GROUP_ROUNDS;
+}
+
+static void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8_t *bins,
+                                    uint32_t (*counts)[64]) {
+    struct group_counter counters[GROUP_BINS];
+    bool used[GROUP_BINS] = {false};
+    size_t i = 0;
+    memset(counts, 0, GROUP_BINS * sizeof *counts);
+    for (; i + 128 <= n; i += 128) {
+        const unsigned bin = bins[i / 128];
+        struct group_counter *c = &counters[bin];
+        if (!used[bin]) {
+            for (int j = 0; j < 32; j++) c->sum[j / 8][j % 8] = vb_set1(0);
+            memset(c->left, GROUP_ROUNDS, sizeof c->left);
+            used[bin] = true;
+        }
+        const vb all = histogram_nibbles(tokens + i, GROUP_VECTORS, 0, c->sum[0]);
+        if (--c->left[0] == 0) group_flush(c, 0, counts[bin]);
+        if (!vb_any_above(all, 15)) continue;
+        const uint8_t seen = vb_or_lanes(all);
+        for (unsigned q = 1; q < 4; q++) {
+            if (!histogram_in_quarter(seen, q)) continue;
+            histogram_nibbles(tokens + i, GROUP_VECTORS, q, c->sum[q]);
+            if (--c->left[q] == 0) group_flush(c, q, counts[bin]);
+        }
+    }
+    for (unsigned bin = 0; bin < GROUP_BINS; bin++) {
+        for (unsigned q = 0; used[bin] && q < 4; q++) group_flush(&counters[bin], q, counts[bin]);
+    }
+    if (i < n) histogram_add(tokens + i, n - i, counts[bins[i / 128]]);
+}
+#else
+static void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8_t *bins,
+                                    uint32_t (*counts)[64]) {
+    memset(counts, 0, GROUP_BINS * sizeof *counts);
+    for (size_t i = 0; i < n; i++) counts[bins[i / 128]][tokens[i] & 63]++;
+}
+#endif
