@@ -1,0 +1,68 @@
+"""What is measured of this library: codecs by name, the same in Python and in the C program."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from qsgd import Codec, _options
+
+SEED = 1  # of the noise; sizes are the same in every run
+
+
+class Scheme(NamedTuple):
+    """A codec to measure. `name` is its key in the results."""
+
+    name: str
+    options: dict[str, Any]
+    heavy: bool = False  # left out of quick runs
+
+    def codec(self, threads: int | None = 1) -> Codec:
+        """The codec, with a fixed seed."""
+        return Codec(seed=SEED, threads=threads, **self.options)
+
+    def for_c(self) -> str:
+        """The scheme as bench.c reads it: "name:field=number,..."."""
+        codec = self.codec()
+        fields: dict[str, object] = {
+            "norm": _options.NORMS[codec.norm],
+            "levels": _options.LEVELS[str(codec.levels)],
+            "s": codec.s,
+            "step": codec.step or 0,
+            "bucket": codec.bucket,
+            "rounding": _options.ROUNDINGS[codec.rounding],
+            "code": _options.CODES[codec.code],
+        }
+        return f"{self.name}:" + ",".join(f"{key}={value}" for key, value in fields.items())
+
+
+def _sparse(code: str) -> dict[str, Any]:
+    """The paper's sparse regime: one level, long buckets."""
+    return {"norm": "l2", "s": 1, "bucket": 8192, "code": code}
+
+
+DEFAULT = Scheme("max s=7 rans", {})
+WHOLE: dict[str, Any] = {"norm": "rms", "bucket": 0}
+SCHEMES = (
+    DEFAULT,
+    Scheme("max s=7 rans dithered", {"rounding": "dithered"}),
+    Scheme("rms step 0.5 whole rans", {"step": 0.5, **WHOLE}),
+    Scheme("rms step 0.5 whole rans dithered", {"step": 0.5, "rounding": "dithered", **WHOLE}),
+    Scheme("max s=7 fixed", {"code": "fixed"}),
+    Scheme("max s=7 elias-gamma", {"code": "elias-gamma"}),
+    Scheme("max s=7 elias-delta", {"code": "elias-delta"}, heavy=True),
+    Scheme("max s=7 elias-omega", {"code": "elias-omega"}),
+    Scheme("max s=7 huffman", {"code": "huffman"}),
+    Scheme("l2 s=1 elias-gamma-sparse", _sparse("elias-gamma-sparse"), heavy=True),
+    Scheme("l2 s=1 elias-delta-sparse", _sparse("elias-delta-sparse")),
+    Scheme("l2 s=1 elias-omega-sparse", _sparse("elias-omega-sparse"), heavy=True),
+    Scheme("l2 s=1 rice-sparse", _sparse("rice-sparse")),
+    Scheme("l2 s=1 rans", _sparse("rans"), heavy=True),
+    Scheme("max s=127 rans", {"s": 127}),
+    *(
+        Scheme(f"l2 s={s} {code}", {"norm": "l2", "s": s, "code": code}, heavy=True)
+        for s in (23, 45, 90)  # sqrt(512) and its double and fourfold
+        for code in ("rans", "elias-gamma")
+    ),
+    Scheme("rms step 0.1 whole rans", {"step": 0.1, **WHOLE}, heavy=True),
+    Scheme("raw", {"code": "raw"}),
+)
