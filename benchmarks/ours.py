@@ -1,4 +1,4 @@
-"""The cases of this library: schemes by backend, threads and tensor; cost against n; small calls."""
+"""The cases of this library: schemes by backend, threads and tensor, cost by n, small calls."""
 
 from __future__ import annotations
 

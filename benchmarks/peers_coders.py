@@ -1,7 +1,7 @@
 """Peers that take integers: lossless coders on the int8 level indices of the default scheme.
 
-Their speeds are in GB/s of the float32 that the symbols stand for, so that they compare with a whole
-encode; they quantise nothing, and where a coder needs a model, making it is not timed.
+Their speeds are in GB/s of the float32 that the symbols stand for, so that they compare with a
+whole encode; they quantise nothing, and where a coder needs a model, making it is not timed.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def blosc(x: Vector, symbols: Symbols) -> Iterator[Peer]:
 
 
 def pcodec(x: Vector, symbols: Symbols) -> Iterator[Peer]:
-    """pco (binned ANS of numbers) on int16, its narrowest signed integer."""
+    """pco (bins and tANS) on int16, its narrowest signed integer."""
     module = optional("pcodec")
     standalone = optional("pcodec.standalone")
     wide = symbols.astype(np.int16)
@@ -92,7 +92,7 @@ def pcodec(x: Vector, symbols: Symbols) -> Iterator[Peer]:
 
 
 def constriction(x: Vector, symbols: Symbols) -> Iterator[Peer]:
-    """constriction's ANS coder with one given table; its Huffman coder takes one call per symbol
+    """constriction's AnsCoder with one given table; its Huffman coder takes one call per symbol
     and is left out.
     """
     stream = optional("constriction").stream
@@ -111,7 +111,7 @@ def constriction(x: Vector, symbols: Symbols) -> Iterator[Peer]:
         sent["y"] = stream.stack.AnsCoder(sent["x"]).decode(model, wide.size)
 
     yield Peer(
-        "constriction ANS, table given", "coder", {"encode": encode, "decode": decode},
+        "constriction AnsCoder, table given", "coder", {"encode": encode, "decode": decode},
         lambda: 8 * sent["x"].nbytes / wide.size, lambda: float((sent["y"] != wide).sum()),
     )  # fmt: skip
 

@@ -56,19 +56,15 @@ def numpy_qsgd(x: Vector, symbols: Symbols) -> Iterator[Peer]:
 def torch_casts(x: Vector, symbols: Symbols) -> Iterator[Peer]:
     """What DDP's bf16 and fp16 hooks do to the tensor."""
     torch = torch_on_one_thread()
-    source = torch.from_numpy(x)
-    for dtype in (torch.bfloat16, torch.float16):
-        small = torch.empty(x.size, dtype=dtype)
-        y = torch.empty(x.size)
-        steps = {
-            "encode": lambda small=small: small.copy_(source),
-            "decode": lambda small=small, y=y: y.copy_(small),
-        }
-        name = "torch bf16 cast" if dtype == torch.bfloat16 else "torch fp16 cast"
-        yield Peer(
-            name, "cast", steps, lambda: 16.0,
-            lambda y=y: _largest_error(x, y.numpy()),  # type: ignore[misc]
-        )  # fmt: skip
+    for name, dtype in (("bf16", torch.bfloat16), ("fp16", torch.float16)):
+        yield _torch_cast(torch, f"torch {name} cast", dtype, x)
+
+
+def _torch_cast(torch: Any, name: str, dtype: Any, x: Vector) -> Peer:
+    source, y = torch.from_numpy(x), torch.empty(x.size)
+    small = torch.empty(x.size, dtype=dtype)
+    steps = {"encode": lambda: small.copy_(source), "decode": lambda: y.copy_(small)}
+    return Peer(name, "cast", steps, lambda: 16.0, lambda: _largest_error(x, y.numpy()))
 
 
 def torch_hooks(x: Vector, symbols: Symbols) -> Iterator[Peer]:

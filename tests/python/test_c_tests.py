@@ -26,7 +26,7 @@ def tool(name: str) -> str:
 
 def test_c_tests_pass(tmp_path: Path) -> None:
     cmake, ctest = tool("cmake"), tool("ctest")
-    options = ["-DCMAKE_BUILD_TYPE=Release", "-DQSGD_TESTS=ON"]
+    options = ["-DCMAKE_BUILD_TYPE=Release", "-DQSGD_TESTS=ON", "-DQSGD_BENCHMARKS=ON"]
     subprocess.run([cmake, "-S", ROOT, "-B", tmp_path, *options], check=True)
     subprocess.run([cmake, "--build", tmp_path, "--parallel", "2"], check=True)
     subprocess.run([ctest, "--test-dir", tmp_path, "--output-on-failure"], check=True)
