@@ -48,12 +48,11 @@ QUICK = Settings("quick", 2**24, 3, 0.0, 24, 2**20, 3, 1, False, False)
 
 def measure_speed(
     settings: Settings, tensors: Sequence[Tensor], synthetic: Sequence[Tensor],
-    schemes: Sequence[Scheme], progress: Callable[[int, int], object],
+    schemes: Sequence[Scheme], threads: Sequence[int], progress: Callable[[int, int], object],
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:  # fmt: skip
     """All timings of one process: (rows, missing peers). See measure.run for the rows."""
     names = [name for name in qsgd.backends() if settings.heavy or name != "scalar"]
     names = names or ["scalar"]
-    threads = (1, 2) if machine.describe()["cores"] > 1 else (1,)
     buffers = ours.Buffers(settings.elements, schemes)
     data = {tensor.name: tensor.repeated(settings.elements) for tensor in tensors}
     first = tensors[0]
@@ -82,13 +81,14 @@ def run(
     settings: Settings, paths: Sequence[Path], program: Path | None, console: Console
 ) -> dict[str, Any]:
     """Measures everything; returns what results.json holds."""
+    described = machine.describe()  # first: the load is to be that of others
     tensors = real_tensors(paths)[: settings.tensors]
     synthetic = synthetic_tensors(settings.size_elements) if settings.synthetic else []
     schemes = [scheme for scheme in SCHEMES if settings.heavy or not scheme.heavy]
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
         task = bar.add_task("speed", total=None)
         speed, missing = measure_speed(
-            settings, tensors, synthetic, schemes,
+            settings, tensors, synthetic, schemes, (1, 2) if described["cores"] > 1 else (1,),
             lambda done, total: bar.update(task, completed=done, total=total or None),
         )  # fmt: skip
         task = bar.add_task("speed from C", total=1)
@@ -112,7 +112,7 @@ def run(
     return {
         "schema": SCHEMA,
         "settings": settings._asdict(),
-        "machine": machine.describe(),
+        "machine": described,
         "tensors": [
             {"name": tensor.name, "real": tensor.real, "elements": tensor.values.size}
             for tensor in everything

@@ -26,7 +26,7 @@ CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 def describe() -> dict[str, Any]:
-    """CPU, caches, memory, system and versions; what cannot be found is left out."""
+    """CPU, caches, memory, load, system and versions; what cannot be found is left out."""
     info = _cpuinfo()
     flags = set((info.get("flags") or info.get("Features") or "").split())
     description: dict[str, Any] = {
@@ -43,6 +43,7 @@ def describe() -> dict[str, Any]:
         else os.cpu_count(),
         "caches": _caches(),
         "memory GiB": _memory(),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": _system(),
         "python": platform.python_version(),
         "qsgd": qsgd.__version__,

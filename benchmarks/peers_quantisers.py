@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.peers import Builder, Peer, Symbols, optional, torch_on_one_thread
 from benchmarks.tensors import Vector, aligned
 
+Rows = np.ndarray[tuple[int, int], np.dtype[np.float32]]  # a bucket per row
 BUCKET = 512
 S = 7  # as our default scheme
 GRACE_LEVELS = 64  # quantum_num of GRACE's examples; its indices are int8
@@ -21,12 +22,36 @@ def _largest_error(x: Vector, y: Vector) -> float:
 
 
 def numpy_qsgd(x: Vector, symbols: Symbols) -> Iterator[Peer]:
-    """QSGD (max, s=7, bucket 512, int8 out) in plain NumPy with every buffer reused."""
+    """QSGD (max, s=7, bucket 512, int8 out) in NumPy: as one writes it, and with reused buffers."""
     whole = x.size // BUCKET * BUCKET or x.size
     rows = x[:whole].reshape(-1, min(BUCKET, x.size))
+    yield _numpy_plain(rows)
+    yield _numpy_reusing(rows)
+
+
+def _numpy_plain(rows: Rows) -> Peer:
+    rng = np.random.default_rng(SEED)
+    sent: dict[str, Any] = {}
+
+    def encode() -> None:
+        scale = np.abs(rows).max(axis=1, keepdims=True)
+        level = np.abs(rows) * (S / np.where(scale == 0, np.float32(1), scale))
+        level = np.floor(level + rng.random(rows.shape, dtype=np.float32))
+        sent["x"], sent["scale"] = (np.sign(rows) * level).astype(np.int8), scale
+
+    def decode() -> None:
+        sent["y"] = sent["x"] * (sent["scale"] / np.float32(S))
+
+    return Peer(
+        "NumPy QSGD, int8", "stochastic", {"encode": encode, "decode": decode},
+        lambda: 8 * (sent["x"].nbytes + sent["scale"].nbytes) / rows.size,
+        lambda: _largest_error(rows.ravel(), sent["y"].ravel()),
+    )  # fmt: skip
+
+
+def _numpy_reusing(rows: Rows) -> Peer:
     rng = np.random.Generator(np.random.SFC64(SEED))
-    magnitude, noise = np.empty_like(rows), np.empty_like(rows)
-    y = np.empty_like(rows)
+    magnitude, noise, y = np.empty_like(rows), np.empty_like(rows), np.empty_like(rows)
     index = np.empty(rows.shape, np.int8)
     scale = np.empty((len(rows), 1), np.float32)
 
@@ -44,11 +69,9 @@ def numpy_qsgd(x: Vector, symbols: Symbols) -> Iterator[Peer]:
     def decode() -> None:
         np.multiply(index, scale / S, out=y)
 
-    def bits() -> float:
-        return 8 * (index.nbytes + scale.nbytes) / rows.size
-
-    yield Peer(
-        "NumPy QSGD, int8, bucket 512", "stochastic", {"encode": encode, "decode": decode}, bits,
+    return Peer(
+        "NumPy QSGD, int8, buffers reused", "stochastic", {"encode": encode, "decode": decode},
+        lambda: 8 * (index.nbytes + scale.nbytes) / rows.size,
         lambda: _largest_error(rows.ravel(), y.ravel()),
     )  # fmt: skip
 

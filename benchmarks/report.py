@@ -89,7 +89,7 @@ def lines(results: Row) -> Iterator[str]:
     machine = results["machine"]
     yield (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; qsgd {machine['qsgd']}, "
-        f"backends {', '.join(machine['backends'])}"
+        f"backends {', '.join(machine['backends'])}; load {machine['load']} before the run"
     )
     for table in (speed_table, peer_table, cost_table, size_table):
         yield ""

@@ -254,8 +254,8 @@ def markdown(findings: Sequence[Finding], results: Row) -> str:
     unknown = len(findings) - sum(counts.values())
     settings = results["settings"]
     lines = [
-        f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores, {settings['mode']} run, "
-        f"tensors of {settings['elements']} elements: "
+        f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores, load {machine['load']} "
+        f"before; {settings['mode']} run, tensors of {settings['elements']} elements: "
         f"{counts[MET]} targets met, {counts[MISSED]} missed, {unknown} not measured. Of several "
         "gradients the worst must hold.",
     ]
