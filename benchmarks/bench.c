@@ -264,15 +264,15 @@ static void report(struct run *run, unsigned rounds) {
         for (unsigned r = 0; r < rounds; r++)
             ratios[r] = run->copies[operation][r] / run->seconds[operation][r];
         double ratio = median(ratios, rounds), seconds = median(run->seconds[operation], rounds);
-        printf(
-            "{\"scheme\": \"%s\", \"backend\": \"%s\", \"operation\": \"%s\", "
-            "\"elements\": %llu, \"frame_bytes\": %llu, \"bits\": %.6f, \"seconds\": %.4e, \"ns/element\": %.5f, "
-            "\"GB/s\": %.4f, \"ratio\": %.4f, \"copy_GB/s\": %.4f, \"rounds\": %u}\n",
-            run->scheme->name, run->backend, operation_names[operation],
-            (unsigned long long)run->elements, (unsigned long long)run->frame_bytes,
-            8.0 * (double)run->frame_bytes / (double)run->elements, seconds,
-            1e9 * seconds / (double)run->elements, 4e-9 * (double)run->elements / seconds, ratio,
-            4e-9 * (double)run->elements / median(run->copies[operation], rounds), rounds);
+        printf("{\"scheme\": \"%s\", \"backend\": \"%s\", \"operation\": \"%s\", "
+               "\"elements\": %llu, \"frame_bytes\": %llu, \"bits\": %.6f, "
+               "\"seconds\": %.4e, \"ns/element\": %.5f, "
+               "\"GB/s\": %.4f, \"ratio\": %.4f, \"copy_GB/s\": %.4f, \"rounds\": %u}\n",
+               run->scheme->name, run->backend, operation_names[operation],
+               (unsigned long long)run->elements, (unsigned long long)run->frame_bytes,
+               8.0 * (double)run->frame_bytes / (double)run->elements, seconds,
+               1e9 * seconds / (double)run->elements, 4e-9 * (double)run->elements / seconds, ratio,
+               4e-9 * (double)run->elements / median(run->copies[operation], rounds), rounds);
     }
 }
 

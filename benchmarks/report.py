@@ -88,8 +88,11 @@ def lines(results: Row) -> Iterator[str]:
     """The whole report."""
     machine = results["machine"]
     yield (
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}; qsgd {machine['qsgd']}, "
-        f"backends {', '.join(machine['backends'])}; load {machine['load']} before the run"
+        f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']} before the run; "
+        f"{machine['system']}"
+    )
+    yield f"qsgd {machine['qsgd']}, backends {', '.join(machine['backends'])}; " + ", ".join(
+        f"{package} {version}" for package, version in list(machine["versions"].items())[:3]
     )
     for table in (speed_table, peer_table, cost_table, size_table):
         yield ""
