@@ -15,6 +15,7 @@
 #include "rans.h"
 #include "round.h"
 #include "token_map.h"
+#include "value.h"
 
 #define BACKEND_GLUE(a, b) a##b
 #define BACKEND_SYMBOL(name) BACKEND_GLUE(kernels_, name)
@@ -43,6 +44,8 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .round_table = kernel_round_table,
     .values = kernel_values,
     .values_add = kernel_values_add,
+    .token_values = kernel_token_values,
+    .token_values_add = kernel_token_values_add,
     .tokens = kernel_tokens,
     .whole_tokens = kernel_whole_tokens,
     .histogram = kernel_histogram,
@@ -50,5 +53,7 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .group_histograms = kernel_group_histograms,
     .rans_symbols = kernel_rans_symbols,
     .rans_encode = kernel_rans_encode,
+    .rans_tables = kernel_rans_tables,
     .rans_decode = kernel_rans_decode,
+    .rans_decode_two = kernel_rans_decode_two,
 };

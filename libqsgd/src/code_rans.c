@@ -6,17 +6,8 @@
 #include "codes.h"
 #include "kernels.h"
 #include "rans_model.h"
+#include "rans_reader.h"
 #include "tokens.h"
-
-#define RANS_LANES 64 /* at most */
-
-/* The last elements of a chunk travel in the states before the first push, which would otherwise be
- * 16 bits of nothing per lane: `each` tokens of `width` bits in every lane, from element `body` on.
- */
-struct rans_tail {
-    size_t body, each;
-    unsigned width;
-};
 
 static unsigned token_limit(const struct code_plan *plan) {
     unsigned tokens = 0;
@@ -55,7 +46,7 @@ static void tail_to_states(const struct rans_tail *tail, const uint8_t *tokens, 
     }
 }
 
-/* False if a state is none that an encoder starts from. */
+/* The tail's tokens. False if a state is none that an encoder starts from. */
 static bool tail_from_states(const struct code_chunk *chunk, const struct code_plan *plan,
                              const struct rans_tail *tail, const uint32_t *states,
                              uint8_t *tokens) {
@@ -67,7 +58,7 @@ static bool tail_from_states(const struct code_chunk *chunk, const struct code_p
             const uint32_t t = rest & ((1U << tail->width) - 1);
             const unsigned class = plan->classes > 1 ? chunk->scratch->classes[i / CODE_GROUP] : 0;
             if (plan->freq[class][t] == 0) return false;
-            tokens[i] = (uint8_t)t;
+            *tokens++ = (uint8_t)t;
         }
         if (rest != 0) return false;
     }
@@ -163,27 +154,82 @@ static qsgd_status rans_parse(const struct code_chunk *chunk, const uint8_t *p, 
     return QSGD_OK;
 }
 
-static qsgd_status rans_read(const struct code_chunk *chunk, const struct code_plan *plan,
-                             int16_t *k) {
-    uint32_t states[RANS_LANES];
-    uint8_t *tokens = chunk->scratch->tokens;
+/* ---- read ------------------------------------------------------------------------------------ */
+
+void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
+                      const struct code_plan *plan, void *tables) {
     const size_t lanes = (size_t)1 << plan->lanes_log2;
-    const struct rans_tail tail = tail_of(plan, chunk->len);
-    const struct rans_job job = job_of(chunk, plan, &tail);
     const uint8_t *p = plan->body;
-    for (size_t l = 0; l < lanes; l++, p += 4) states[l] = load_le32(p);
-    p = chunk->kernels->rans_decode(&job, chunk->scratch->decode, states, p, plan->tail, tokens);
-    if (!tail_from_states(chunk, plan, &tail, states, tokens)) {
-        memset(tokens + tail.body, plan->table_mode[0], chunk->len - tail.body);
-        if (p == plan->tail) p = NULL;
+    r->chunk = chunk;
+    r->plan = plan;
+    r->tables = tables;
+    r->tail = tail_of(plan, chunk->len);
+    r->job = job_of(chunk, plan, &r->tail);
+    for (size_t l = 0; l < lanes; l++, p += 4) r->stream.states[l] = load_le32(p);
+    r->stream.words = p;
+    r->stream.end = plan->tail;
+    r->stream.at = 0;
+    r->stream.bad = false;
+    chunk->kernels->rans_tables(&r->job, tables);
+}
+
+/* What is left of elements [from, to) once the body is decoded. */
+static void read_tail(struct rans_reader *r, size_t from, size_t to, uint8_t *tokens) {
+    const size_t body = r->tail.body;
+    if (to <= body) return;
+    uint8_t tail[RANS_LANES * 16];
+    if (!tail_from_states(r->chunk, r->plan, &r->tail, r->stream.states, tail)) {
+        memset(tail, r->plan->table_mode[0], sizeof tail);
+        r->stream.bad = true;
     }
+    const size_t first = from > body ? from : body;
+    memcpy(tokens + (first - from), tail + (first - body), to - first);
+}
+
+void rans_reader_read(struct rans_reader *r, size_t from, size_t to, uint8_t *tokens) {
+    const size_t stop = to < r->tail.body ? to : r->tail.body;
+    if (from < stop) {
+        r->chunk->kernels->rans_decode(&r->job, r->tables, &r->stream, stop, tokens);
+    }
+    read_tail(r, from, to, tokens);
+}
+
+void rans_reader_read_two(struct rans_reader *const r[2], size_t from, size_t to,
+                          uint8_t *const tokens[2]) {
+    const size_t body = r[0]->tail.body < r[1]->tail.body ? r[0]->tail.body : r[1]->tail.body;
+    if (to > body) { /* the last block */
+        for (int c = 0; c < 2; c++) rans_reader_read(r[c], from, to, tokens[c]);
+        return;
+    }
+    const struct rans_job job[2] = {r[0]->job, r[1]->job};
+    const void *const tables[2] = {r[0]->tables, r[1]->tables};
+    struct rans_stream *const stream[2] = {&r[0]->stream, &r[1]->stream};
+    r[0]->chunk->kernels->rans_decode_two(job, tables, stream, to, tokens);
+}
+
+qsgd_status rans_reader_end(const struct rans_reader *r) {
+    if (r->stream.bad) return QSGD_ERR_STREAM;
+    return r->stream.words == r->plan->tail ? QSGD_OK : QSGD_ERR_PADDING;
+}
+
+uint64_t rans_possible(const struct code_plan *plan) {
     uint64_t used = 0;
     for (unsigned i = 0; i < plan->classes; i++) {
         for (unsigned t = 0; t < CODE_TOKENS; t++) used |= (uint64_t)(plan->freq[i][t] != 0) << t;
     }
-    qsgd_status status = tokens_to_indices(chunk, tokens, used, plan->tail, plan->end, k);
-    if (p == NULL) return QSGD_ERR_STREAM;
-    return p == plan->tail ? status : QSGD_ERR_PADDING;
+    return used;
+}
+
+static qsgd_status rans_read(const struct code_chunk *chunk, const struct code_plan *plan,
+                             int16_t *k) {
+    struct rans_reader r;
+    uint8_t *tokens = chunk->scratch->tokens;
+    rans_reader_open(&r, chunk, plan, chunk->scratch->decode);
+    rans_reader_read(&r, 0, chunk->len, tokens);
+    qsgd_status status =
+        tokens_to_indices(chunk, tokens, rans_possible(plan), plan->tail, plan->end, k);
+    const qsgd_status end = rans_reader_end(&r);
+    return end == QSGD_OK ? status : end;
 }
 
 const struct qsgd_code code_rans = {

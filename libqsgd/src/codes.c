@@ -43,7 +43,7 @@ static struct layout scratch_layout(size_t len) {
     size_t total = 0;
     layout.tokens = take(&total, len);
     layout.words = take(&total, (len + 64) * sizeof(uint16_t));
-    layout.classes = take(&total, len / CODE_GROUP + 1);
+    layout.classes = take(&total, 2 * (len / CODE_GROUP + 1));
     layout.decode = take(&total, CODE_CLASSES * RANS_TABLE_BYTES);
     layout.classify = take(&total, CLASSIFY_BYTES);
     layout.total = total;
@@ -58,6 +58,7 @@ void code_scratch_carve(struct code_scratch *scratch, void *memory, size_t len) 
     scratch->tokens = base + layout.tokens;
     scratch->words = (void *)(base + layout.words);
     scratch->classes = base + layout.classes;
+    scratch->more_classes = scratch->classes + len / CODE_GROUP + 1;
     scratch->decode = (void *)(base + layout.decode);
     scratch->classify = base + layout.classify;
 }

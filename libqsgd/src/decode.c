@@ -2,6 +2,7 @@
  * verified before the first write (decode_open.c); then each chunk is one task that decodes into
  * its own span of the output. */
 #include "decode.h"
+#include "decode_tokens.h"
 
 #include <string.h>
 
@@ -46,25 +47,71 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
                     worker->quantise.block);
         return QSGD_OK;
     }
-    struct code_chunk chunk;
-    struct chunk_form form;
+    struct decode_chunk c;
+    struct decode_chunk *const one = &c;
+    qsgd_status status = decode_chunk_open(call, index, worker, false, &c, where);
+    if (status != QSGD_OK) return status;
+    if (decode_chunk_streams(call, &c)) {
+        decode_tokens(call, &one, 1, worker, &status);
+        return status;
+    }
     int16_t *k = worker->quantise.indices;
-    qsgd_status status = decode_parse_chunk(call, index, worker, &chunk, &form, where);
-    if (status == QSGD_OK) status = chunk_read(&chunk, &form, k);
+    status = chunk_read(&c.chunk, &c.form, k);
     if (status != QSGD_OK) return status;
     const struct scale_array scales = frame_scales(&call->frame);
-    values_of_chunk(&call->q, &span, from, to, k, &scales, form.alpha, &worker->quantise,
+    values_of_chunk(&call->q, &span, from, to, k, &scales, c.form.alpha, &worker->quantise,
                     &call->sink);
     return QSGD_OK;
 }
 
+/* False if chunks index and index + 1 cannot be read at once: then nothing was written. */
+static bool write_two(const struct decode_call *call, uint64_t index, struct worker *worker) {
+    struct decode_chunk c[2];
+    struct decode_chunk *const both[2] = {&c[0], &c[1]};
+    qsgd_status status[2];
+    uint64_t where;
+    for (int i = 0; i < 2; i++) {
+        if (decode_chunk_open(call, index + (uint64_t)i, worker, i != 0, &c[i], &where) !=
+                QSGD_OK ||
+            !decode_chunk_streams(call, &c[i])) {
+            return false;
+        }
+    }
+    if (!decode_chunks_pair(&c[0], &c[1])) return false;
+    decode_tokens(call, both, 2, worker, status);
+    for (int i = 0; i < 2; i++) {
+        const uint64_t chunk = index + (uint64_t)i;
+        if (status[i] != QSGD_OK) worker_fail(worker, chunk, status[i], call->offsets[chunk]);
+    }
+    return true;
+}
+
+/* Chunks of one task: two are faster than one and one, but not if workers go without. */
+static uint64_t group_of(const struct decode_call *call) {
+    const uint64_t chunks = call->last - call->first;
+    return call->q.params.code == QSGD_CODE_RANS && chunks >= 2 * (uint64_t)call->options.workers
+               ? 2
+               : 1;
+}
+
 static void task_write(void *context, uint64_t task, uint32_t worker) {
     struct decode_call *call = context;
+    struct worker *w = &call->workers[worker];
+    const uint64_t group = group_of(call), first = call->first + task * group;
     fpenv env = fpenv_enter();
-    uint64_t where = 0;
-    qsgd_status status = write_chunk(call, call->first + task, &call->workers[worker], &where);
-    if (status != QSGD_OK) worker_fail(&call->workers[worker], task, status, where);
+    const uint64_t end = min_u64(first + group, call->last);
+    if (end - first != 2 || !write_two(call, first, w)) {
+        for (uint64_t index = first; index < end; index++) {
+            uint64_t where = call->offsets[index];
+            qsgd_status status = write_chunk(call, index, w, &where);
+            if (status != QSGD_OK) worker_fail(w, index, status, where);
+        }
+    }
     fpenv_leave(env);
+}
+
+static qsgd_status write_all(struct decode_call *call) {
+    return decode_run(call, task_write, group_of(call));
 }
 
 /* ---- the public calls ------------------------------------------------------------------------ */
@@ -122,7 +169,7 @@ qsgd_status qsgd_decode(const void *frame, uint64_t size, const struct qsgd_deco
     if (status != QSGD_OK) return status;
     call.sink = (struct sink){.dtype = output_dtype(&call)};
     status = verify_for(&call, n, dst);
-    return status == QSGD_OK ? decode_run(&call, task_write) : status;
+    return status == QSGD_OK ? write_all(&call) : status;
 }
 
 qsgd_status qsgd_decode_add(const void *frame, uint64_t size,
@@ -135,7 +182,7 @@ qsgd_status qsgd_decode_add(const void *frame, uint64_t size,
     if (status != QSGD_OK) return status;
     call.sink = (struct sink){.dtype = QSGD_FLOAT32, .add = true, .alpha = alpha};
     status = verify_for(&call, n, acc);
-    return status == QSGD_OK ? decode_run(&call, task_write) : status;
+    return status == QSGD_OK ? write_all(&call) : status;
 }
 
 /* All frames are checked before the first write; with one deep flag, they are atomic together. */
@@ -197,7 +244,7 @@ qsgd_status qsgd_decode_range(const void *frame, uint64_t size,
     call.first = layout_chunk_of(&call.q.layout, start);
     call.last = layout_chunk_of(&call.q.layout, stop - 1) + 1;
     status = decode_verify(&call);
-    if (status == QSGD_OK) status = decode_run(&call, task_write);
+    if (status == QSGD_OK) status = write_all(&call);
     return status;
 }
 

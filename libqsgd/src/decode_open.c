@@ -113,6 +113,7 @@ qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t si
 qsgd_status decode_begin(struct decode_call *call) {
     struct arena arena = {call->workspace, 0};
     carve(call, &arena);
+    values_token_levels(&call->q);
     call->first = 0;
     call->last = call->frame.layout.chunks;
     call->deep = (call->options.flags & QSGD_DECODE_ATOMIC) || !call->frame.info.params.checksum;
@@ -148,12 +149,12 @@ const uint8_t *decode_payload(const struct decode_call *call, uint64_t index, si
 }
 
 qsgd_status decode_parse_chunk(const struct decode_call *call, uint64_t index,
-                               struct worker *worker, struct code_chunk *chunk,
+                               struct code_scratch *scratch, struct code_chunk *chunk,
                                struct chunk_form *form, uint64_t *where) {
     const struct chunk_span span = layout_chunk(&call->q.layout, index);
     size_t bytes, at = 0;
     const uint8_t *p = decode_payload(call, index, &bytes);
-    *chunk = work_code_chunk(&call->q, call->q.params.code, &span, worker);
+    *chunk = work_code_chunk(&call->q, call->q.params.code, &span, scratch);
     qsgd_status status =
         chunk_parse(chunk, call->q.params.rounding == QSGD_ROUND_DITHERED, p, bytes, form, &at);
     *where = call->offsets[index] + at;
@@ -188,7 +189,7 @@ static qsgd_status verify_chunk(const struct decode_call *call, uint64_t index,
     if (frame_is_raw(&call->frame)) return verify_raw(call, index, where);
     struct code_chunk chunk;
     struct chunk_form form;
-    qsgd_status status = decode_parse_chunk(call, index, worker, &chunk, &form, where);
+    qsgd_status status = decode_parse_chunk(call, index, &worker->codes, &chunk, &form, where);
     if (status != QSGD_OK || !call->deep) return status;
     *where = call->offsets[index];
     return chunk_read(&chunk, &form, worker->quantise.indices);
@@ -201,9 +202,9 @@ static void task_verify(void *context, uint64_t task, uint32_t worker) {
     if (status != QSGD_OK) worker_fail(&call->workers[worker], task, status, where);
 }
 
-qsgd_status decode_run(struct decode_call *call, qsgd_task task) {
+qsgd_status decode_run(struct decode_call *call, qsgd_task task, uint64_t group) {
     const struct qsgd_decode_options *o = &call->options;
-    work_run(o->runner, o->runner_context, task, call, call->last - call->first);
+    work_run(o->runner, o->runner_context, task, call, div_up(call->last - call->first, group));
     const struct worker *failed = workers_error(call->workers, o->workers);
     if (failed == NULL) return QSGD_OK;
     return error_offset(call->error, failed->error, failed->error_where,
@@ -211,4 +212,4 @@ qsgd_status decode_run(struct decode_call *call, qsgd_task task) {
                                                             : chunk_reason(failed->error));
 }
 
-qsgd_status decode_verify(struct decode_call *call) { return decode_run(call, task_verify); }
+qsgd_status decode_verify(struct decode_call *call) { return decode_run(call, task_verify, 1); }

@@ -23,11 +23,11 @@ static size_t recode_chunk(const struct recode *r, uint64_t index, uint8_t *dst,
     const uint8_t alpha = dithered && r->alphas != NULL ? r->alphas[index] : 0;
     int16_t *k = r->worker->quantise.indices;
     memcpy(k, r->indices + span.first, (size_t)span.len * sizeof *k);
-    struct code_chunk chunk = work_code_chunk(r->q, r->q->params.code, &span, r->worker);
+    struct code_chunk chunk = work_code_chunk(r->q, r->q->params.code, &span, &r->worker->codes);
     if (r->like == NULL) return chunk_write(&chunk, dithered, k, alpha, dst);
     struct chunk_form form;
     uint64_t where;
-    if (decode_parse_chunk(r->like, index, r->worker, &chunk, &form, &where) != QSGD_OK) {
+    if (decode_parse_chunk(r->like, index, &r->worker->codes, &chunk, &form, &where) != QSGD_OK) {
         return SIZE_MAX;
     }
     return chunk_write_like(&chunk, dithered, k, alpha, &form, dst, cap);
@@ -169,7 +169,7 @@ static void task_indices(void *context, uint64_t index, uint32_t worker) {
     struct code_chunk chunk;
     struct chunk_form form;
     uint64_t where = 0;
-    qsgd_status status = decode_parse_chunk(&sink->call, index, w, &chunk, &form, &where);
+    qsgd_status status = decode_parse_chunk(&sink->call, index, &w->codes, &chunk, &form, &where);
     if (status == QSGD_OK) status = chunk_read(&chunk, &form, w->quantise.indices);
     if (status != QSGD_OK) {
         worker_fail(w, index, status, where);
@@ -207,7 +207,7 @@ qsgd_status qsgd_decode_indices(const void *frame, uint64_t size,
     if (status != QSGD_OK) return status;
     sink.call.deep = true;
     status = decode_verify(&sink.call);
-    if (status == QSGD_OK) status = decode_run(&sink.call, task_indices);
+    if (status == QSGD_OK) status = decode_run(&sink.call, task_indices, 1);
     if (status != QSGD_OK) return status;
     const struct scale_array stored = frame_scales(&sink.call.frame);
     for (uint64_t b = 0; b < sink.call.q.layout.buckets; b++) {

@@ -39,11 +39,13 @@ struct round_table {
 
 /* One bucket's reconstruction (FORMAT.md section 7). */
 struct value_bucket {
-    float unit;         /* uniform: unit'. tables: scale' */
-    float half;         /* 0.5 where uniform levels have no zero, else 0 */
-    float dither_unit;  /* tables: gap * scale'; not used by uniform levels */
-    int32_t damping;    /* a; 0: no dither, noise may be NULL */
-    const float *table; /* level of index k at table[k]; NULL for uniform and open levels */
+    float unit;            /* uniform: unit'. tables: scale' */
+    float half;            /* 0.5 where uniform levels have no zero, else 0 */
+    float dither_unit;     /* tables: gap * scale'; not used by uniform levels */
+    int32_t damping;       /* a; 0: no dither, noise may be NULL */
+    const float *table;    /* level of index k at table[k]; NULL for uniform and open levels */
+    const float *of_token; /* of direct tokens, at least 32: k, or sign(k) (|k| - 1/2), or level */
+    unsigned tokens;       /* tokens are below this */
 };
 
 /* Encoding: what rans.h needs of each token of a class. */
@@ -60,6 +62,14 @@ struct rans_job {
     unsigned tables;            /* decode: number of tables */
     const uint16_t (*freq)[64]; /* decode: their frequencies */
     bool plus;                  /* encode: of any table */
+};
+
+/* Where a decoder stands in its chunk. */
+struct rans_stream {
+    uint32_t states[64];
+    const uint8_t *words, *end; /* next word, end of them */
+    size_t at;                  /* elements decoded */
+    bool bad;                   /* words ran out: what was decoded since means nothing */
 };
 
 #define RANS_LOW 65536U                    /* the least state */
@@ -98,6 +108,11 @@ struct kernels {
                    size_t n, float *out);
     void (*values_add)(const struct value_bucket *bucket, const int16_t *k, const uint16_t *noise,
                        size_t n, float alpha, float *out);
+    /* The same from direct tokens. */
+    void (*token_values)(const struct value_bucket *bucket, const uint8_t *tokens,
+                         const uint16_t *noise, size_t n, float *out);
+    void (*token_values_add)(const struct value_bucket *bucket, const uint8_t *tokens,
+                             const uint16_t *noise, size_t n, float alpha, float *out);
 
     /* Tokens of n indices; `direct` as tokens_direct. */
     void (*tokens)(const int16_t *k, size_t n, bool direct, uint8_t *tokens);
@@ -120,10 +135,15 @@ struct kernels {
      * word may be overwritten. */
     uint16_t *(*rans_encode)(const struct rans_job *job, const struct rans_symbol_table *tables,
                              const uint8_t *tokens, uint16_t *end, uint32_t *states);
-    /* Decodes job->len tokens. tables: RANS_TABLE_BYTES for each, 64-byte aligned, to build them
-     * in. Returns the word after the last used, or NULL if `end` was passed. */
-    const uint8_t *(*rans_decode)(const struct rans_job *job, void *tables, uint32_t *states,
-                                  const uint8_t *words, const uint8_t *end, uint8_t *tokens);
+    /* Builds the decoding tables in 64-byte aligned memory of job->tables * RANS_TABLE_BYTES. */
+    void (*rans_tables)(const struct rans_job *job, void *tables);
+    /* Decodes elements [stream->at, to): to is a multiple of 128, or job->len. */
+    void (*rans_decode)(const struct rans_job *job, const void *tables, struct rans_stream *stream,
+                        size_t to, uint8_t *tokens);
+    /* The same for two chunks at once, which hides the latency of one behind the other. */
+    void (*rans_decode_two)(const struct rans_job job[2], const void *const tables[2],
+                            struct rans_stream *const stream[2], size_t to,
+                            uint8_t *const tokens[2]);
 };
 
 extern const struct kernels kernels_scalar;

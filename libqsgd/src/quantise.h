@@ -20,6 +20,7 @@ struct quantiser {
     struct noise_key key;
     const struct kernels *kernels;
     float level_of[QSGD_MAX_TABLE + 1];     /* tables: level of index k at level_of[k - kmin] */
+    float of_token[32];                     /* direct tokens: as value_bucket has it */
     struct round_table table;               /* mirrored tables */
     double signed_rcp[QSGD_MAX_TABLE];      /* signed tables: 1 / gap of cell j */
     uint32_t signed_weight[QSGD_MAX_TABLE]; /* and G of FORMAT.md section 6.3 */
@@ -101,6 +102,13 @@ struct sink {
 void values_of_chunk(const struct quantiser *q, const struct chunk_span *span, uint64_t from,
                      uint64_t to, const int16_t *k, const struct scale_array *scales, uint8_t alpha,
                      struct quantise_scratch *scratch, const struct sink *sink);
+
+/* The same from the direct tokens of elements [from, to) (tokens[0] is that of `from`), after
+ * values_token_levels. */
+void values_of_tokens(const struct quantiser *q, uint64_t from, uint64_t to, const uint8_t *tokens,
+                      const struct scale_array *scales, uint8_t alpha,
+                      struct quantise_scratch *scratch, const struct sink *sink);
+void values_token_levels(struct quantiser *q);
 
 /* residual = x - value, for one chunk. */
 void residual_of_chunk(const struct quantiser *q, const struct chunk_span *span, const float *x,

@@ -286,92 +286,172 @@ BODY void rans_decode_wide(const uint32_t *table, unsigned prob_bits, const int 
     }
 }
 
-/* Stops while a whole row's words (and the over-read of the last vector) are surely there.
- * slot_bits: P if slots are found in registers, else 0. */
-BODY size_t rans_decode_rows(const struct rans_job *job, const void *tables, uint32_t *states,
-                             const uint8_t **words, const uint8_t *end, uint8_t *tokens,
-                             size_t rows, const int vectors, const int slot_bits, const int size) {
+/* What stays the same in a loop, as constants of the inlined bodies. */
+struct rans_view {
+    int vectors;   /* lanes / W */
+    int slot_bits; /* P if slots are found in registers, else 0 */
+    int size;      /* in-register tables of so many tokens */
+};
+
+/* Of one chunk, while rows are decoded. */
+struct rans_rows {
     vu state[64 / W];
-    const size_t lanes = (size_t)vectors * W, per_group = 128 / lanes;
-    const uint8_t *p = *words;
-    size_t row = 0;
-    bool enough = true;
-    for (int v = 0; v < vectors; v++) state[v] = vu_load(states + v * W);
-    while (row < rows && enough) {
-        const size_t group = row / per_group;
-        const size_t stop =
-            job->classes == NULL || rows < (group + 1) * per_group ? rows : (group + 1) * per_group;
-        const unsigned class = job->classes == NULL ? 0 : job->classes[group];
+    const uint8_t *words;
+    uint8_t *tokens;
 #ifdef W_SLOTS
-        if (slot_bits != 0) {
-            const struct rans_slots *table = (const struct rans_slots *)tables + class;
-            const vs slots = vs_load(table->token, slot_bits);
-            const vt entries = vt_load(table->entry, size);
-            for (; row < stop && (enough = (size_t)(end - p) >= 2 * lanes + 2 * W); row++) {
-                rans_decode_slots(&slots, &entries, slot_bits, size, vectors, state, &p,
-                                  tokens + row * lanes);
-            }
-            continue;
-        }
+    vs slots;
+    vt entries;
 #endif
-        const uint32_t *wide = (const uint32_t *)tables + ((size_t)class << job->prob_bits);
-        for (; row < stop && (enough = (size_t)(end - p) >= 2 * lanes + 2 * W); row++) {
-            rans_decode_wide(wide, job->prob_bits, vectors, state, &p, tokens + row * lanes);
-        }
-    }
-    for (int v = 0; v < vectors; v++) vu_store(states + v * W, state[v]);
-    *words = p;
-    (void)slot_bits, (void)size;
-    return row;
+    const void *table;
+};
+
+BODY void rans_rows_begin(struct rans_rows *r, const struct rans_stream *stream, uint8_t *tokens,
+                          const int vectors) {
+    for (int v = 0; v < vectors; v++) r->state[v] = vu_load(stream->states + v * W);
+    r->words = stream->words;
+    r->tokens = tokens;
 }
 
-BODY size_t rans_decode_sized(const struct rans_job *job, const void *tables, uint32_t *states,
-                              const uint8_t **words, const uint8_t *end, uint8_t *tokens,
-                              size_t rows, const int vectors) {
+BODY void rans_rows_end(const struct rans_rows *r, struct rans_stream *stream, const int vectors) {
+    for (int v = 0; v < vectors; v++) vu_store(stream->states + v * W, r->state[v]);
+    stream->words = r->words;
+}
+
+BODY void rans_rows_class(struct rans_rows *r, const struct rans_job *job, const void *tables,
+                          size_t element, const struct rans_view view) {
+    const unsigned class = job->classes == NULL ? 0 : job->classes[element >> 7];
+#ifdef W_SLOTS
+    if (view.slot_bits != 0) {
+        const struct rans_slots *table = (const struct rans_slots *)tables + class;
+        r->slots = vs_load(table->token, view.slot_bits);
+        r->entries = vt_load(table->entry, view.size);
+        return;
+    }
+#endif
+    (void)view;
+    r->table = (const uint32_t *)tables + ((size_t)class << job->prob_bits);
+}
+
+BODY void rans_row(struct rans_rows *r, unsigned prob_bits, const struct rans_view view) {
+#ifdef W_SLOTS
+    if (view.slot_bits != 0) {
+        rans_decode_slots(&r->slots, &r->entries, view.slot_bits, view.size, view.vectors, r->state,
+                          &r->words, r->tokens);
+        r->tokens += view.vectors * W;
+        return;
+    }
+#endif
+    rans_decode_wide(r->table, prob_bits, view.vectors, r->state, &r->words, r->tokens);
+    r->tokens += view.vectors * W;
+}
+
+/* True while a whole row's words, and the over-read of the last vector, are surely there. */
+BODY bool rans_row_fits(const struct rans_rows *r, const struct rans_stream *stream,
+                        const int vectors) {
+    return (size_t)(stream->end - r->words) >= (size_t)(2 * vectors + 2) * W;
+}
+
+/* Whole rows of one chunk, or of two in turn, from stream[0]->at on; both stand at the same
+ * element. Stops before `to` at a last, partial row, or where words may run out. */
+BODY void rans_decode_rows(const struct rans_job *job, const void *const *tables,
+                           struct rans_stream *const *stream, size_t to, uint8_t *const *tokens,
+                           const int chunks, const struct rans_view view) {
+    const size_t lanes = (size_t)view.vectors * W, first = stream[0]->at;
+    const size_t end = first + (to - first) / lanes * lanes;
+    const bool classes = job[0].classes != NULL || job[chunks - 1].classes != NULL;
+    struct rans_rows rows[2];
+    size_t i = first;
+    bool fits = true;
+    for (int c = 0; c < chunks; c++) rans_rows_begin(&rows[c], stream[c], tokens[c], view.vectors);
+    while (i < end && fits) {
+        const size_t stop = classes && end - i > 128 ? i + 128 : end;
+        for (int c = 0; c < chunks; c++) rans_rows_class(&rows[c], &job[c], tables[c], i, view);
+        for (; i < stop; i += lanes) {
+            for (int c = 0; c < chunks; c++) {
+                fits = fits && rans_row_fits(&rows[c], stream[c], view.vectors);
+            }
+            if (!fits) break;
+            for (int c = 0; c < chunks; c++) rans_row(&rows[c], job[c].prob_bits, view);
+        }
+    }
+    for (int c = 0; c < chunks; c++) {
+        rans_rows_end(&rows[c], stream[c], view.vectors);
+        stream[c]->at = i;
+    }
+}
+
+/* The common shapes get loops of their own. */
+BODY void rans_decode_shaped(const struct rans_job *job, const void *const *tables,
+                             struct rans_stream *const *stream, size_t to, uint8_t *const *tokens,
+                             const int chunks, const int vectors) {
 #ifdef W_SLOTS
 #define RANS_ROWS(bits, size)                                                                      \
-    rans_decode_rows(job, tables, states, words, end, tokens, rows, vectors, bits, size)
-    if (job->prob_bits == 9 && job->tokens <= 16) return RANS_ROWS(9, 16);
-    if (job->prob_bits == 9 && job->tokens <= 32) return RANS_ROWS(9, 32);
-    if (job->prob_bits == 9) return RANS_ROWS(9, 64);
-    if (job->prob_bits == 10) return RANS_ROWS(10, 64);
+    rans_decode_rows(job, tables, stream, to, tokens, chunks,                                      \
+                     (struct rans_view){vectors, bits, size})
+    const unsigned most =
+        job[0].tokens > job[chunks - 1].tokens ? job[0].tokens : job[chunks - 1].tokens;
+    if (job->prob_bits == 9 && most <= 16) {
+        RANS_ROWS(9, 16);
+    } else if (job->prob_bits == 9 && most <= 32) {
+        RANS_ROWS(9, 32);
+    } else if (job->prob_bits == 9) {
+        RANS_ROWS(9, 64);
+    } else if (job->prob_bits == 10) {
+        RANS_ROWS(10, 64);
+    } else {
+        RANS_ROWS(0, 0);
+    }
 #undef RANS_ROWS
+#else
+    rans_decode_rows(job, tables, stream, to, tokens, chunks, (struct rans_view){vectors, 0, 0});
 #endif
-    return rans_decode_rows(job, tables, states, words, end, tokens, rows, vectors, 0, 0);
 }
 #endif
 
-static const uint8_t *kernel_rans_decode(const struct rans_job *job, void *tables, uint32_t *states,
-                                         const uint8_t *words, const uint8_t *end,
-                                         uint8_t *tokens) {
-    const size_t lanes = (size_t)1 << job->lanes_log2;
-    const size_t step = job->prob_bits <= RANS_SLOT_BITS ? sizeof(struct rans_slots)
-                                                         : sizeof(uint32_t) << job->prob_bits;
-    uint8_t *const table = tables;
-    size_t i = 0;
-    bool bad = false;
+static void kernel_rans_tables(const struct rans_job *job, void *tables) {
     for (unsigned c = 0; c < job->tables; c++) {
         if (job->prob_bits <= RANS_SLOT_BITS) {
-            rans_build_slots(job->freq[c], (void *)(table + c * step));
+            rans_build_slots(job->freq[c], (struct rans_slots *)tables + c);
         } else {
-            rans_build_wide(job->freq[c], (void *)(table + c * step));
+            rans_build_wide(job->freq[c], (uint32_t *)tables + ((size_t)c << job->prob_bits));
         }
     }
+}
+
+static void kernel_rans_decode(const struct rans_job *job, const void *tables,
+                               struct rans_stream *stream, size_t to, uint8_t *tokens) {
+    const size_t lanes = (size_t)1 << job->lanes_log2, from = stream->at;
+    const size_t step = job->prob_bits <= RANS_SLOT_BITS ? sizeof(struct rans_slots)
+                                                         : sizeof(uint32_t) << job->prob_bits;
 #ifdef W_RENORM
-    const size_t rows = job->len >> job->lanes_log2;
     if (lanes == 64) {
-        i = lanes * rans_decode_sized(job, tables, states, &words, end, tokens, rows, 64 / W);
+        rans_decode_shaped(job, &tables, &stream, to, &tokens, 1, 64 / W);
     } else if (lanes == 32) {
-        i = lanes * rans_decode_sized(job, tables, states, &words, end, tokens, rows, 32 / W);
+        rans_decode_shaped(job, &tables, &stream, to, &tokens, 1, 32 / W);
     } else if (lanes >= W) {
-        i = lanes *
-            rans_decode_sized(job, tables, states, &words, end, tokens, rows, (int)(lanes / W));
+        rans_decode_shaped(job, &tables, &stream, to, &tokens, 1, (int)(lanes / W));
     }
 #endif
-    for (; i < job->len; i++) {
-        const uint8_t *at = table + (job->classes ? job->classes[i >> 7] : 0) * step;
-        tokens[i] =
-            rans_decode_lane(at, job->prob_bits, &states[i & (lanes - 1)], &words, end, &bad);
+    for (; stream->at < to; stream->at++) {
+        const size_t i = stream->at;
+        const uint8_t *table =
+            (const uint8_t *)tables + (job->classes ? job->classes[i >> 7] : 0) * step;
+        tokens[i - from] = rans_decode_lane(table, job->prob_bits, &stream->states[i & (lanes - 1)],
+                                            &stream->words, stream->end, &stream->bad);
     }
-    return bad ? NULL : words;
+}
+
+static void kernel_rans_decode_two(const struct rans_job job[2], const void *const tables[2],
+                                   struct rans_stream *const stream[2], size_t to,
+                                   uint8_t *const tokens[2]) {
+    const size_t from = stream[0]->at;
+#ifdef W_SLOTS
+    if (job[0].lanes_log2 == 6 && job[1].lanes_log2 == 6 && job[0].prob_bits == job[1].prob_bits &&
+        stream[1]->at == from) {
+        rans_decode_shaped(job, tables, stream, to, tokens, 2, 64 / W);
+    }
+#endif
+    for (int c = 0; c < 2; c++) {
+        kernel_rans_decode(&job[c], tables[c], stream[c], to, tokens[c] + (stream[c]->at - from));
+    }
 }

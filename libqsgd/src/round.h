@@ -1,5 +1,5 @@
-/* Kernel bodies of rounding and of its inverse: element to index, index to value (FORMAT.md
- * sections 6.2 and 7). */
+/* Kernel bodies of rounding: element to index or token (FORMAT.md section 6.2). The way back is
+ * value.h. */
 
 /* What stays the same over a run, as constants of the inlined bodies. */
 struct round_kind {
@@ -231,76 +231,4 @@ static uint64_t kernel_round_table(const struct round_bucket *bucket, uint64_t e
                                    uint8_t *tokens) {
     const struct round_kind kind = {bucket->nearest, bucket->dithered, bucket->crossed, true};
     return round_all(bucket, element, x, noise, n, k, tokens, kind, 1);
-}
-
-/* ---- back ----------------------------------------------------------------------------------- */
-
-BODY vf value_vector(const struct value_bucket *bucket, vu k, vu noise) {
-    /* c = a (2 R - 65535) 2^-24, an integer below 2^24 times a power of two: exact */
-    vf c = vf_set1(0.0F);
-    if (bucket->damping != 0) {
-        vu odd = vu_sub(vu_sll(noise, 1), vu_set1(65535));
-        vu product = vu_mullo(odd, vu_set1((uint32_t)bucket->damping));
-        c = vf_mul(vf_from_int(product), vf_set1(0x1p-24F));
-    }
-    if (bucket->table != NULL) {
-        vf v = vf_mul(vf_gather(bucket->table, k), vf_set1(bucket->unit));
-        if (bucket->damping == 0) return v;
-        return vf_add(v, vf_mul(c, vf_set1(bucket->dither_unit)));
-    }
-    vf h = vf_from_int(k);
-    if (bucket->half != 0) { /* sign(k) (|k| - 1/2) */
-        vu sign = vu_and(vf_bits(h), vu_set1(0x80000000U));
-        h = vf_sub(h, vf_from_bits(vu_or(vf_bits(vf_set1(0.5F)), sign)));
-    }
-    if (bucket->damping != 0) h = vf_add(h, c);
-    return vf_mul(h, vf_set1(bucket->unit));
-}
-
-/* The same for one element: a frame of tiny buckets never fills a vector, and moving two bytes in
- * and out of one costs more than the arithmetic. */
-BODY float value_one(const struct value_bucket *bucket, int32_t k, uint32_t noise) {
-    float c = 0.0F;
-    if (bucket->damping != 0) {
-        c = (float)((int32_t)(2 * noise - 65535) * bucket->damping) * 0x1p-24F;
-    }
-    if (bucket->table != NULL) {
-        float v = bucket->table[k] * bucket->unit;
-        return bucket->damping == 0 ? v : v + c * bucket->dither_unit;
-    }
-    float h = (float)k;
-    if (bucket->half != 0) h = k < 0 ? h + 0.5F : h - 0.5F;
-    if (bucket->damping != 0) h = h + c;
-    return h * bucket->unit;
-}
-
-BODY void values_all(const struct value_bucket *bucket, const int16_t *k, const uint16_t *noise,
-                     size_t n, const bool add, float alpha, float *out) {
-    const vu none = vu_set1(0);
-    size_t i = 0;
-    for (; i + W <= n; i += W) {
-        vf v = value_vector(bucket, vu_load_i16(k + i),
-                            bucket->damping != 0 ? vu_load_u16(noise + i) : none);
-        if (add) v = vf_add(vf_load(out + i), vf_mul(v, vf_set1(alpha)));
-        vf_store(out + i, v);
-    }
-    for (; i < n; i++) {
-        float v = value_one(bucket, k[i], bucket->damping != 0 ? noise[i] : 0);
-        if (add) {
-            float old;
-            memcpy(&old, out + i, sizeof old);
-            v = old + v * alpha;
-        }
-        memcpy(out + i, &v, sizeof v);
-    }
-}
-
-static void kernel_values(const struct value_bucket *bucket, const int16_t *k,
-                          const uint16_t *noise, size_t n, float *out) {
-    values_all(bucket, k, noise, n, false, 0, out);
-}
-
-static void kernel_values_add(const struct value_bucket *bucket, const int16_t *k,
-                              const uint16_t *noise, size_t n, float alpha, float *out) {
-    values_all(bucket, k, noise, n, true, alpha, out);
 }

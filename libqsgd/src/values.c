@@ -21,6 +21,17 @@ static void value_bucket_of(const struct quantiser *q, float scale, uint8_t alph
     b->table = q->level_of - levels->kmin;
 }
 
+void values_token_levels(struct quantiser *q) {
+    const struct levels *levels = &q->levels;
+    for (uint32_t t = 0; t < 32; t++) {
+        const int32_t k = levels_unzigzag(t);
+        const float half = k < 0 ? -0.5F : 0.5F;
+        q->of_token[t] = levels->zero ? (float)k : (float)k - half; /* 0 - 0 may be -0 */
+        if (!levels_is_table(levels)) continue;
+        q->of_token[t] = levels_has(levels, k) ? q->level_of[k - levels->kmin] : 0;
+    }
+}
+
 /* Undoes the range reduction; only for buckets with X != 1. */
 static void unscale(float *v, size_t n, float range) {
     const float back = 1.0F / range;
@@ -32,8 +43,40 @@ static void unscale(float *v, size_t n, float range) {
     }
 }
 
+/* What elements are known by: indices, or direct tokens if k is NULL. */
+struct symbols {
+    const int16_t *k;
+    const uint8_t *tokens;
+};
+
+static struct symbols symbols_from(const struct symbols *s, uint64_t i) {
+    return (struct symbols){s->k == NULL ? NULL : s->k + i, s->k == NULL ? s->tokens + i : NULL};
+}
+
+static void put_values(const struct quantiser *q, struct value_bucket *b, struct symbols s,
+                       const uint16_t *noise, size_t n, float *out) {
+    if (s.k != NULL) {
+        q->kernels->values(b, s.k, noise, n, out);
+        return;
+    }
+    b->of_token = q->of_token;
+    b->tokens = 2 * (unsigned)q->levels.largest + 1;
+    q->kernels->token_values(b, s.tokens, noise, n, out);
+}
+
+static void add_values(const struct quantiser *q, struct value_bucket *b, struct symbols s,
+                       const uint16_t *noise, size_t n, float alpha, float *out) {
+    if (s.k != NULL) {
+        q->kernels->values_add(b, s.k, noise, n, alpha, out);
+        return;
+    }
+    b->of_token = q->of_token;
+    b->tokens = 2 * (unsigned)q->levels.largest + 1;
+    q->kernels->token_values_add(b, s.tokens, noise, n, alpha, out);
+}
+
 /* n <= QUANTISE_BLOCK values of one bucket into v. */
-static void run_values(const struct quantiser *q, float scale, uint8_t alpha, const int16_t *k,
+static void run_values(const struct quantiser *q, float scale, uint8_t alpha, struct symbols s,
                        const uint16_t *noise, size_t n, float *v) {
     if (scale_is_idle(scale)) {
         float idle = scale == 0 ? 0.0F : scale_from_bits(SCALE_NAN_BITS);
@@ -42,11 +85,11 @@ static void run_values(const struct quantiser *q, float scale, uint8_t alpha, co
     }
     struct value_bucket b;
     value_bucket_of(q, scale, alpha, &b);
-    q->kernels->values(&b, k, noise, n, v);
+    put_values(q, &b, s, noise, n, v);
     if (scale_range(scale) != 1.0F) unscale(v, n, scale_range(scale));
 }
 
-static void run_to_sink(const struct quantiser *q, float scale, uint8_t alpha, const int16_t *k,
+static void run_to_sink(const struct quantiser *q, float scale, uint8_t alpha, struct symbols s,
                         const uint16_t *noise, uint64_t element, size_t n, float *block,
                         const struct sink *sink) {
     uint8_t *to = sink->data + (element - sink->origin) * tensor_item_bytes(sink->dtype);
@@ -56,13 +99,13 @@ static void run_to_sink(const struct quantiser *q, float scale, uint8_t alpha, c
         struct value_bucket b;
         value_bucket_of(q, scale, alpha, &b);
         if (sink->add) {
-            q->kernels->values_add(&b, k, noise, n, sink->alpha, floats);
+            add_values(q, &b, s, noise, n, sink->alpha, floats);
         } else {
-            q->kernels->values(&b, k, noise, n, floats);
+            put_values(q, &b, s, noise, n, floats);
         }
         return;
     }
-    run_values(q, scale, alpha, k, noise, n, block);
+    run_values(q, scale, alpha, s, noise, n, block);
     if (sink->add) {
         for (size_t i = 0; i < n; i++) {
             float sum;
@@ -104,7 +147,7 @@ static void walk(const struct quantiser *q, uint64_t from, uint64_t to,
 }
 
 struct value_run {
-    const int16_t *k; /* of element `first` */
+    struct symbols symbols; /* of element `first` on */
     uint64_t first;
     uint8_t alpha;
     float *block;
@@ -116,15 +159,16 @@ struct value_run {
 static void run_decode(void *context, const struct quantiser *q, float scale, const uint16_t *noise,
                        uint64_t element, size_t n) {
     const struct value_run *r = context;
-    run_to_sink(q, scale, r->alpha, r->k + (element - r->first), noise, element, n, r->block,
-                r->sink);
+    run_to_sink(q, scale, r->alpha, symbols_from(&r->symbols, element - r->first), noise, element,
+                n, r->block, r->sink);
 }
 
 static void run_residual(void *context, const struct quantiser *q, float scale,
                          const uint16_t *noise, uint64_t element, size_t n) {
     const struct value_run *r = context;
     const float *x = r->x + (element - r->first);
-    run_values(q, scale, r->alpha, r->k + (element - r->first), noise, n, r->block);
+    run_values(q, scale, r->alpha, symbols_from(&r->symbols, element - r->first), noise, n,
+               r->block);
     for (size_t i = 0; i < n; i++) {
         float left = x[i] - r->block[i];
         memcpy(r->residual + element + i, &left, sizeof left);
@@ -134,15 +178,29 @@ static void run_residual(void *context, const struct quantiser *q, float scale,
 void values_of_chunk(const struct quantiser *q, const struct chunk_span *span, uint64_t from,
                      uint64_t to, const int16_t *k, const struct scale_array *scales, uint8_t alpha,
                      struct quantise_scratch *scratch, const struct sink *sink) {
-    struct value_run run = {
-        .k = k, .first = span->first, .alpha = alpha, .block = scratch->block, .sink = sink};
+    struct value_run run = {.symbols = {.k = k},
+                            .first = span->first,
+                            .alpha = alpha,
+                            .block = scratch->block,
+                            .sink = sink};
+    walk(q, from, to, scales, alpha, scratch->noise, run_decode, &run);
+}
+
+void values_of_tokens(const struct quantiser *q, uint64_t from, uint64_t to, const uint8_t *tokens,
+                      const struct scale_array *scales, uint8_t alpha,
+                      struct quantise_scratch *scratch, const struct sink *sink) {
+    struct value_run run = {.symbols = {.tokens = tokens},
+                            .first = from,
+                            .alpha = alpha,
+                            .block = scratch->block,
+                            .sink = sink};
     walk(q, from, to, scales, alpha, scratch->noise, run_decode, &run);
 }
 
 void residual_of_chunk(const struct quantiser *q, const struct chunk_span *span, const float *x,
                        const int16_t *k, const struct scale_array *scales, uint8_t alpha,
                        struct quantise_scratch *scratch, float *residual) {
-    struct value_run run = {.k = k,
+    struct value_run run = {.symbols = {.k = k},
                             .first = span->first,
                             .alpha = alpha,
                             .block = scratch->block,

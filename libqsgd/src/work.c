@@ -40,7 +40,7 @@ const struct worker *workers_error(const struct worker *workers, uint32_t count)
 }
 
 struct code_chunk work_code_chunk(const struct quantiser *q, int32_t code,
-                                  const struct chunk_span *span, struct worker *worker) {
+                                  const struct chunk_span *span, struct code_scratch *scratch) {
     const struct qsgd_params *p = &q->params;
     return (struct code_chunk){
         .levels = &q->levels,
@@ -50,6 +50,6 @@ struct code_chunk work_code_chunk(const struct quantiser *q, int32_t code,
         .segment = (size_t)q->layout.segment,
         .classes = p->classes == QSGD_CLASSES_ON ||
                    (p->classes == QSGD_CLASSES_AUTO && (p->bucket == 0 || p->bucket >= 4096)),
-        .scratch = &worker->codes,
+        .scratch = scratch,
     };
 }

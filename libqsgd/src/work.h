@@ -48,7 +48,7 @@ static inline void work_run(qsgd_runner runner, void *context, qsgd_task task, v
 
 /* What a code needs to know of a chunk. */
 struct code_chunk work_code_chunk(const struct quantiser *q, int32_t code,
-                                  const struct chunk_span *span, struct worker *worker);
+                                  const struct chunk_span *span, struct code_scratch *scratch);
 
 /* True if [a, a + a_bytes) and [b, b + b_bytes) share a byte. */
 static inline bool work_overlap(const void *a, uint64_t a_bytes, const void *b, uint64_t b_bytes) {

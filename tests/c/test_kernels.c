@@ -317,6 +317,60 @@ static void values_are_alike_on_all_backends(void) {
     }
 }
 
+/* Values of direct tokens are the values of their indices. */
+static void token_values_are_those_of_indices(void) {
+    static float levels[31], of_token[32], expected[LONGEST], start[LONGEST];
+    static int16_t k[LONGEST];
+    for (int i = 0; i < 31; i++) levels[i] = (float)((i - 15) * (i < 15 ? 16 - i : i)) / 450.0F;
+    FOR_LENGTHS(n) {
+        FOR_GAPS(gap, n) {
+            const uint32_t pick = (uint32_t)random_below(&state, 1 << 16);
+            const bool table = (pick & 1) != 0;
+            const int32_t most = (pick & 2) != 0 ? 15 : 7;
+            struct value_bucket bucket = {.unit = hostile(),
+                                          .half = !table && (pick & 8) != 0 ? 0.5F : 0.0F,
+                                          .dither_unit = hostile(),
+                                          .damping = (pick & 4) != 0 ? (int32_t)(pick >> 8) : 0,
+                                          .table = table ? levels + 15 : NULL,
+                                          .of_token = of_token,
+                                          .tokens = 2 * (unsigned)most + 1};
+            for (int t = 0; t < 31; t++) {
+                const int32_t index = t % 2 != 0 ? (t + 1) / 2 : -t / 2;
+                const float half = index < 0 ? -bucket.half : bucket.half;
+                of_token[t] = table ? levels[15 + index] : (float)index - half;
+            }
+            uint8_t *tokens = guard_place(guards[0], n, gap);
+            uint16_t *noise = guard_place(guards[1], 2 * n, even(gap));
+            void *out = guard_place(guards[2], 4 * n, gap);
+            for (size_t i = 0; i < n; i++) {
+                k[i] = (int16_t)((int32_t)random_below(&state, 2 * (uint64_t)most + 1) - most);
+                if (bucket.half > 0 && k[i] == 0) k[i] = 1; /* 0 names no level */
+                tokens[i] = (uint8_t)(k[i] > 0 ? 2 * k[i] - 1 : -2 * k[i]);
+                noise[i] = (uint16_t)random_u64(&state);
+                start[i] = hostile();
+            }
+            const uint16_t *given = bucket.damping == 0 ? NULL : noise;
+            for (int add = 0; add < 2; add++) {
+                const float alpha = hostile();
+                memcpy(expected, start, 4 * n);
+                if (add) SCALAR->values_add(&bucket, k, given, n, alpha, expected);
+                if (!add) SCALAR->values(&bucket, k, given, n, expected);
+                for (int b = 0; b < backend_count; b++) {
+                    if (n > 0) memcpy(out, start, 4 * n);
+                    if (add) backends[b]->token_values_add(&bucket, tokens, given, n, alpha, out);
+                    if (!add) backends[b]->token_values(&bucket, tokens, given, n, out);
+                    for (size_t i = 0; i < n; i++) {
+                        float v;
+                        memcpy(&v, (uint8_t *)out + 4 * i, 4);
+                        CHECK(bits_of(v) == bits_of(expected[i]) ||
+                              (v != v && expected[i] != expected[i]));
+                    }
+                }
+            }
+        }
+    }
+}
+
 /* ---- tokens ---------------------------------------------------------------------------------- */
 
 static uint8_t token_of(int32_t k, bool direct) {
@@ -411,6 +465,7 @@ int main(void) {
     rounding_is_alike_on_all_backends();
     ties_are_settled_alike_on_all_backends();
     values_are_alike_on_all_backends();
+    token_values_are_those_of_indices();
     tokens_follow_the_format();
     groups_are_counted_by_energy();
     for (int i = 0; i < 5; i++) guard_free(guards[i]);

@@ -52,25 +52,84 @@ static uint16_t *reference_encode(const struct rans_job *job, const uint8_t *tok
     return end;
 }
 
+/* All at once, or in pieces of 128 elements. */
+static void decode_some(const struct kernels *kernels, const struct rans_job *job,
+                        struct rans_stream *stream, size_t piece, uint8_t *out) {
+    while (stream->at < job->len) {
+        const size_t from = stream->at, to = job->len - from < piece ? job->len : from + piece;
+        kernels->rans_decode(job, model.tables, stream, to, out + from);
+        CHECK(stream->at == to);
+    }
+}
+
 static void check_decode(const struct kernels *kernels, const struct rans_job *job,
                          const uint32_t *states, const uint32_t *rest, const uint16_t *words,
                          size_t count, const uint8_t *tokens, size_t missing) {
     const size_t lanes = (size_t)1 << job->lanes_log2;
-    uint8_t *stream = guard_place(guards[1], 2 * (count - missing), 0);
+    uint8_t *bytes = guard_place(guards[1], 2 * (count - missing), 0);
     uint8_t *out = guard_place(guards[2], job->len, 0);
-    uint32_t final[64];
-    for (size_t i = 0; i < count - missing; i++) store_le16(stream + 2 * i, words[i]);
-    memcpy(final, states, 4 * lanes);
-    memset(out, 0xFF, job->len);
-    const uint8_t *end = stream + 2 * (count - missing);
-    const uint8_t *used = kernels->rans_decode(job, model.tables, final, stream, end, out);
-    if (missing > 0) {
-        CHECK(used == NULL);
-        return;
+    for (size_t i = 0; i < count - missing; i++) store_le16(bytes + 2 * i, words[i]);
+    kernels->rans_tables(job, model.tables);
+    for (int pieces = 0; pieces < 2; pieces++) {
+        struct rans_stream stream = {.words = bytes, .end = bytes + 2 * (count - missing)};
+        memcpy(stream.states, states, 4 * lanes);
+        memset(out, 0xFF, job->len);
+        decode_some(kernels, job, &stream, pieces != 0 ? 128 : job->len, out);
+        CHECK(stream.bad == (missing > 0));
+        if (missing > 0) continue;
+        CHECK(stream.words == stream.end);
+        CHECK(memcmp(out, tokens, job->len) == 0);
+        for (size_t l = 0; l < lanes; l++) CHECK(stream.states[l] == rest[l]);
     }
-    CHECK(used == end);
-    CHECK(memcmp(out, tokens, job->len) == 0);
-    for (size_t l = 0; l < lanes; l++) CHECK(final[l] == rest[l]);
+}
+
+/* Both streams of two chunks, of which the second may have other lanes, classes or P, and may run
+ * out of words. */
+static void check_two(const struct kernels *kernels, const struct rans_job *job, size_t missing) {
+    static uint8_t stored[2][2 * LONGEST], tokens[2][LONGEST], out[2][LONGEST], classes[LONGEST];
+    static _Alignas(64) uint8_t tables[2][CLASSES * RANS_TABLE_BYTES];
+    static uint16_t words[2 * LONGEST + 64], freq[2][CLASSES][64];
+    struct rans_job jobs[2];
+    struct rans_stream streams[2];
+    const size_t lanes = (size_t)1 << job->lanes_log2;
+    for (int c = 0; c < 2; c++) { /* the model is that of the first, and then its reverse */
+        uint16_t *end = words + sizeof words / sizeof *words;
+        memcpy(freq[c], model.freq, sizeof freq[c]);
+        jobs[c] = *job;
+        jobs[c].freq = (const uint16_t (*)[64])freq[c];
+        if (c == 1 && job->classes != NULL) {
+            for (size_t g = 0; g <= job->len / 128; g++) {
+                classes[g] = (uint8_t)(job->tables - 1 - job->classes[g]);
+            }
+            jobs[1].classes = classes;
+        }
+        for (size_t i = 0; i < job->len; i++) {
+            const unsigned class = job->classes == NULL ? 0 : jobs[c].classes[i / 128];
+            const uint64_t slot = random_below(&state, (uint64_t)1 << job->prob_bits);
+            tokens[c][i] = model.token_of[class][slot];
+        }
+        for (size_t l = 0; l < lanes; l++) streams[c].states[l] = RANS_LOW;
+        const uint16_t *first =
+            kernels->rans_encode(&jobs[c], model.symbols, tokens[c], end, streams[c].states);
+        const size_t count = (size_t)(end - first);
+        for (size_t i = 0; i < count; i++) store_le16(stored[c] + 2 * i, first[i]);
+        streams[c].words = stored[c];
+        streams[c].end = stored[c] + 2 * (c == 1 && missing < count ? count - missing : count);
+        streams[c].at = 0;
+        streams[c].bad = false;
+        kernels->rans_tables(&jobs[c], tables[c]);
+    }
+    const void *const built[2] = {tables[0], tables[1]};
+    struct rans_stream *const both[2] = {&streams[0], &streams[1]};
+    for (size_t from = 0; from < job->len; from += 1024) {
+        uint8_t *const to[2] = {out[0] + from, out[1] + from};
+        kernels->rans_decode_two(jobs, built, both, job->len - from < 1024 ? job->len : from + 1024,
+                                 to);
+    }
+    CHECK(memcmp(out[0], tokens[0], job->len) == 0 && !streams[0].bad);
+    CHECK(streams[0].words == streams[0].end);
+    CHECK(streams[1].bad || memcmp(out[1], tokens[1], job->len) == 0);
+    CHECK(streams[1].bad || streams[1].words == streams[1].end);
 }
 
 static void check_job(const struct kernels *kernels, const struct rans_job *job,
@@ -128,6 +187,8 @@ static void check_kernels(const struct kernels *kernels) {
                 tokens[i] = model.token_of[class][slot];
             }
             check_job(kernels, &job, tokens);
+            check_two(kernels, &job, 0);
+            check_two(kernels, &job, 20);
         }
     }
 }

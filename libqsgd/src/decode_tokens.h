@@ -1,0 +1,34 @@
+/* Chunks of direct tokens straight to floats (decode_tokens.c). */
+#ifndef QSGD_DECODE_TOKENS_H
+#define QSGD_DECODE_TOKENS_H
+
+#include "decode.h"
+#include "rans_reader.h"
+
+/* A chunk whose payload was parsed. */
+struct decode_chunk {
+    uint64_t index;
+    struct chunk_span span;
+    struct code_scratch scratch; /* the worker's, or what is left of it for a second chunk */
+    struct code_chunk chunk;
+    struct chunk_form form;
+    struct rans_reader reader;
+};
+
+/* Parses chunk `index`. second: it is to be read beside another. *where: offset of an error. */
+qsgd_status decode_chunk_open(const struct decode_call *call, uint64_t index, struct worker *worker,
+                              bool second, struct decode_chunk *c, uint64_t *where);
+
+/* True if decode_tokens can write it: coded by rans, with direct tokens that all are levels, whole,
+ * to float32. */
+bool decode_chunk_streams(const struct decode_call *call, const struct decode_chunk *c);
+
+/* True if two chunks that stream can be read at once. */
+bool decode_chunks_pair(const struct decode_chunk *a, const struct decode_chunk *b);
+
+/* Reads one chunk, or two in turn, and writes their values block by block. Each chunk's status goes
+ * to status[]. */
+void decode_tokens(const struct decode_call *call, struct decode_chunk *const *c, int count,
+                   struct worker *worker, qsgd_status *status);
+
+#endif

@@ -1,0 +1,45 @@
+/* Reads the tokens of rANS chunks block by block, one chunk or two at a time (code_rans.c), for
+ * decoders that turn them into values while they are in cache. */
+#ifndef QSGD_RANS_READER_H
+#define QSGD_RANS_READER_H
+
+#include "codes.h"
+#include "kernels.h"
+
+#define RANS_LANES 64 /* at most */
+
+/* The last elements of a chunk travel in the states before the first push, which would otherwise be
+ * 16 bits of nothing per lane: `each` tokens of `width` bits in every lane, from element `body` on.
+ */
+struct rans_tail {
+    size_t body, each;
+    unsigned width;
+};
+
+struct rans_reader {
+    const struct code_chunk *chunk;
+    const struct code_plan *plan;
+    struct rans_job job;
+    struct rans_tail tail;
+    struct rans_stream stream;
+    void *tables;
+};
+
+/* Of a parsed plan. tables: 64-byte aligned, plan->classes * RANS_TABLE_BYTES. */
+void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
+                      const struct code_plan *plan, void *tables);
+
+/* Tokens of elements [from, to), after those below `from` were read; to is a multiple of 128, or
+ * the chunk's length. */
+void rans_reader_read(struct rans_reader *r, size_t from, size_t to, uint8_t *tokens);
+void rans_reader_read_two(struct rans_reader *const r[2], size_t from, size_t to,
+                          uint8_t *const tokens[2]);
+
+/* After the last element: QSGD_OK, _STREAM (words ran out, or a lane did not come to rest),
+ * _PADDING (words are left). Extra bits are the caller's. */
+qsgd_status rans_reader_end(const struct rans_reader *r);
+
+/* Bit t is set if token t may occur. */
+uint64_t rans_possible(const struct code_plan *plan);
+
+#endif
