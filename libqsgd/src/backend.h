@@ -10,10 +10,12 @@
 #define BODY static inline __attribute__((always_inline))
 
 #include "histogram.h"
+#include "merge.h"
 #include "noise.h"
 #include "norm.h"
 #include "rans.h"
 #include "round.h"
+#include "runs.h"
 #include "token_map.h"
 #include "value.h"
 
@@ -56,4 +58,8 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .rans_tables = kernel_rans_tables,
     .rans_decode = kernel_rans_decode,
     .rans_decode_two = kernel_rans_decode_two,
+    .prefix_bits = kernel_prefix_bits,
+    .prefix_write = kernel_prefix_write,
+    .prefix_read = kernel_prefix_read,
+    .prefix_read_one = kernel_prefix_read_one,
 };

@@ -17,18 +17,35 @@ static inline uint32_t load_le32(const uint8_t *p) {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
+/* Whole words by one load or store each: compilers do not always see through bytes. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define WORD_LE(v) (v)
+#define WORD_BE(v) __builtin_bswap64(v)
+#else
+#define WORD_LE(v) __builtin_bswap64(v)
+#define WORD_BE(v) (v)
+#endif
+
 static inline uint64_t load_le64(const uint8_t *p) {
-    return (uint64_t)load_le32(p) | (uint64_t)load_le32(p + 4) << 32;
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return WORD_LE(v);
 }
 
 static inline uint64_t load_be64(const uint8_t *p) {
-    uint64_t v = 0;
-    for (int i = 0; i < 8; i++) v = v << 8 | p[i];
-    return v;
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return WORD_BE(v);
+}
+
+static inline void store_le64(uint8_t *p, uint64_t v) {
+    v = WORD_LE(v);
+    memcpy(p, &v, 8);
 }
 
 static inline void store_be64(uint8_t *p, uint64_t v) {
-    for (int i = 0; i < 8; i++) p[i] = (uint8_t)(v >> (56 - 8 * i));
+    v = WORD_BE(v);
+    memcpy(p, &v, 8);
 }
 
 static inline void store_le16(uint8_t *p, uint16_t v) {
@@ -39,11 +56,6 @@ static inline void store_le16(uint8_t *p, uint16_t v) {
 static inline void store_le32(uint8_t *p, uint32_t v) {
     store_le16(p, (uint16_t)v);
     store_le16(p + 2, (uint16_t)(v >> 16));
-}
-
-static inline void store_le64(uint8_t *p, uint64_t v) {
-    store_le32(p, (uint32_t)v);
-    store_le32(p + 4, (uint32_t)(v >> 32));
 }
 
 /* Position of the highest set bit; v > 0. */

@@ -4,6 +4,7 @@
  * stream per chunk (Code_s of Alistarh et al., NeurIPS 2017, with a count). Each body is written
  * once, with the kind of Elias code as a parameter that is constant where it is inlined. */
 #include "elias.h"
+#include "prefix.h"
 #include "segments.h"
 #include "sparse.h"
 
@@ -21,7 +22,6 @@ static void no_plan(const struct code_chunk *chunk, const int16_t *k, struct cod
 
 /* ---- dense ---------------------------------------------------------------------------------- */
 
-#define DENSE_REACH 64                      /* |k| up to here is coded by table */
 #define DENSE_LOG2_MAX 15U                  /* |k| + 1 is at most 2^15 */
 #define DENSE_BITS (2 * DENSE_LOG2_MAX + 2) /* longest codeword, with its sign */
 
@@ -29,78 +29,99 @@ struct dense_word {
     uint32_t bits, length;
 };
 
-struct dense_table {
-    bool zero;
-    int32_t reach;
-    struct dense_word words[2 * DENSE_REACH + 1];
-};
-
 /* Codeword of k with its sign bit. */
 INLINE struct dense_word dense_codeword(int32_t elias, bool zero, int32_t k) {
-    uint32_t m = (uint32_t)(k < 0 ? -k : k);
-    struct codeword word = elias_codeword(elias, zero ? m + 1 : m);
-    if (k == 0) return (struct dense_word){(uint32_t)word.bits, word.length};
-    return (struct dense_word){(uint32_t)word.bits << 1 | (k < 0 ? 1U : 0U), word.length + 1};
+    const uint32_t m = (uint32_t)(k < 0 ? -k : k);
+    const uint32_t sign = k != 0 ? 1U : 0U, negative = k < 0 ? 1U : 0U;
+    const struct codeword word = elias_codeword(elias, zero ? m + 1 : m);
+    return (struct dense_word){(uint32_t)word.bits << sign | negative, word.length + sign};
 }
 
-INLINE void dense_table_build(int32_t elias, const struct levels *levels,
-                              struct dense_table *table) {
-    table->zero = levels->zero;
-    table->reach = levels->largest < DENSE_REACH ? levels->largest : DENSE_REACH;
-    for (int32_t k = -table->reach; k <= table->reach; k++) {
-        struct dense_word none = {0, 0};
-        bool level = levels->zero || k != 0;
-        table->words[k + DENSE_REACH] = level ? dense_codeword(elias, levels->zero, k) : none;
-    }
-}
-
-INLINE struct dense_word dense_lookup(int32_t elias, const struct dense_table *table, int32_t k) {
-    if (k >= -table->reach && k <= table->reach) return table->words[k + DENSE_REACH];
-    return dense_codeword(elias, table->zero, k);
-}
-
-INLINE void dense_write_segment(int32_t elias, const struct dense_table *table, const int16_t *k,
-                                size_t len, struct msb_writer *w) {
-    uint64_t pending = 0;
-    unsigned held = 0;
-    for (size_t i = 0; i < len; i++) {
-        struct dense_word word = dense_lookup(elias, table, k[i]);
-        if (held + word.length > 56) {
-            msb_write(w, pending, held);
-            pending = 0;
-            held = 0;
-        }
-        pending = pending << word.length | word.bits;
-        held += word.length;
-    }
-    msb_write(w, pending, held);
-}
-
-INLINE size_t dense_write(int32_t elias, const struct code_chunk *chunk, const int16_t *k,
-                          uint8_t *dst, size_t cap) {
-    struct dense_table table;
+/* Index by index: for those that are no byte symbols. */
+INLINE size_t dense_write_plain(int32_t elias, const struct code_chunk *chunk, const int16_t *k,
+                                uint8_t *dst, size_t cap) {
+    const bool zero = chunk->levels->zero;
+    const size_t count = code_segments(chunk);
     uint32_t *lengths = segments_scratch(chunk);
-    size_t count = code_segments(chunk);
-    dense_table_build(elias, chunk->levels, &table);
-    for (size_t s = 0; s < count; s++) {
-        const int16_t *first = k + s * chunk->segment;
-        size_t len = segments_elements(chunk, s);
+    for (size_t s = 0, i = 0; s < count; s++) {
+        const size_t end = i + segments_elements(chunk, s);
         uint64_t bits = 0;
-        for (size_t i = 0; i < len; i++) bits += dense_lookup(elias, &table, first[i]).length;
+        for (; i < end; i++) bits += dense_codeword(elias, zero, k[i]).length;
         lengths[s] = (uint32_t)((bits + 7) / 8);
     }
-    size_t head = segments_write(lengths, count, dst, cap);
+    const size_t head = segments_write(lengths, count, dst, cap);
     if (head == SIZE_MAX) return SIZE_MAX;
 
     struct msb_writer w;
     uint8_t *end = dst + head;
     msb_write_init(&w, dst + head, dst + cap);
-    for (size_t s = 0; s < count; s++) {
-        dense_write_segment(elias, &table, k + s * chunk->segment, segments_elements(chunk, s), &w);
+    for (size_t s = 0, i = 0; s < count && end != NULL; s++) {
+        const size_t stop = i + segments_elements(chunk, s);
+        for (; i < stop; i++) {
+            const struct dense_word word = dense_codeword(elias, zero, k[i]);
+            msb_write(&w, word.bits, word.length);
+        }
         end = msb_write_end(&w);
-        if (end == NULL) return SIZE_MAX;
     }
-    return (size_t)(end - dst);
+    return end == NULL ? SIZE_MAX : (size_t)(end - dst);
+}
+
+/* ---- dense, indices as bytes: -127..127 in zigzag order ------------------------------------- */
+
+#define BYTE_REACH 127
+#define BYTE_MOST_BITS 8 /* per index on average: more of them do not repay tables */
+
+/* Codewords of the indices low..high, whether or not they are levels. */
+INLINE void dense_code_build(int32_t elias, bool zero, int32_t low, int32_t high,
+                             struct prefix_memory *memory) {
+    const uint64_t key = (uint64_t)(elias + 1) << 24 | (uint64_t)(low + BYTE_REACH) << 16 |
+                         (uint64_t)(high + BYTE_REACH) << 8 | (zero ? 1U : 0U);
+    if (memory->code_key == key) return;
+    memory->code_key = key;
+    const unsigned last_low = levels_zigzag(low), last_high = levels_zigzag(high);
+    memory->code.rows = (last_low > last_high ? last_low : last_high) / 16 + 1;
+    for (unsigned symbol = 0; symbol < 16 * memory->code.rows; symbol++) {
+        const int32_t k = levels_unzigzag(symbol);
+        struct dense_word word = {0, 0};
+        if (k >= low && k <= high && (zero || k != 0)) word = dense_codeword(elias, zero, k);
+        prefix_set(&memory->code, symbol, word.bits, word.length);
+    }
+}
+
+/* The same of all levels that are byte symbols, and their runs. */
+INLINE void dense_runs_build(int32_t elias, const struct levels *levels, unsigned window,
+                             struct prefix_memory *memory) {
+    const int32_t low = levels->kmin < -BYTE_REACH ? -BYTE_REACH : levels->kmin;
+    const int32_t high = levels->kmax > BYTE_REACH ? BYTE_REACH : levels->kmax;
+    dense_code_build(elias, levels->zero, low, high, memory);
+    const uint64_t key = memory->code_key << 8 | window;
+    if (memory->runs_key == key) return;
+    memory->runs_key = key;
+    prefix_runs_build(memory, window);
+}
+
+/* True if all indices are byte symbols; *largest receives the largest of them. */
+static bool dense_symbols(const struct code_chunk *chunk, const int16_t *k, unsigned *largest) {
+    uint8_t *symbols = chunk->scratch->tokens, most = 0;
+    if (chunk->levels->largest > BYTE_REACH) {
+        unsigned wide = 0;
+        for (size_t i = 0; i < chunk->len; i++) wide |= (unsigned)(k[i] < 0 ? -k[i] : k[i]);
+        if (wide > BYTE_REACH) return false;
+    }
+    chunk->kernels->tokens(k, chunk->len, true, symbols);
+    for (size_t i = 0; i < chunk->len; i++) most = symbols[i] > most ? symbols[i] : most;
+    *largest = most;
+    return true;
+}
+
+INLINE size_t dense_write(int32_t elias, const struct code_chunk *chunk, const int16_t *k,
+                          uint8_t *dst, size_t cap) {
+    struct prefix_memory *memory = chunk->scratch->prefix;
+    unsigned largest;
+    if (!dense_symbols(chunk, k, &largest)) return dense_write_plain(elias, chunk, k, dst, cap);
+    const int32_t reach = (int32_t)(largest | 15) / 2; /* a whole row: one table for many chunks */
+    dense_code_build(elias, chunk->levels->zero, -reach, reach + (reach < BYTE_REACH), memory);
+    return prefix_write_segments(chunk, &memory->code, chunk->scratch->tokens, dst, cap);
 }
 
 static qsgd_status dense_parse(const struct code_chunk *chunk, const uint8_t *p, size_t bytes,
@@ -113,110 +134,63 @@ static qsgd_status dense_parse(const struct code_chunk *chunk, const uint8_t *p,
     return plan->tail == plan->end ? QSGD_OK : QSGD_ERR_PADDING;
 }
 
-/* What the next bits say: up to eight whole codewords at once. count 0: the first is longer. */
-struct dense_run {
-    uint64_t k; /* indices as bytes, the first lowest */
-    uint8_t count, bits, unused[6];
-};
-
-#define RUN_BITS 11          /* looked at; all tables of 0 to RUN_BITS bits fill 64 KiB */
-#define RUN_LEAST_CHUNK 4096 /* shorter chunks do not repay the tables */
-
-/* Runs of the codewords that lie within `bits` bits. */
-static inline struct dense_run *runs_of(struct dense_run *runs, unsigned bits) {
-    return runs + ((1U << bits) - 1);
-}
-
-/* One codeword of `length` bits, then what follows it. Seven bits hold seven codewords at most, so
- * that eight are never passed. */
-static struct dense_run run_prepend(struct dense_run *runs, int32_t k, unsigned length,
-                                    uint32_t rest, unsigned rest_bits) {
-    struct dense_run after = runs_of(runs, rest_bits)[rest];
-    if (after.count == 8) after = runs_of(runs, 7)[rest >> (rest_bits - 7)];
-    return (struct dense_run){.k = after.k << 8 | (uint8_t)k,
-                              .count = (uint8_t)(after.count + 1),
-                              .bits = (uint8_t)(after.bits + length)};
-}
-
-INLINE void dense_runs_build(int32_t elias, const struct levels *levels, struct dense_run *runs) {
-    const int32_t low = levels->kmin < -127 ? -127 : levels->kmin;
-    const int32_t high = levels->kmax > 127 ? 127 : levels->kmax;
-    memset(runs, 0, (2U << RUN_BITS) * sizeof *runs);
-    for (unsigned bits = 1; bits <= RUN_BITS; bits++) {
-        for (int32_t k = low; k <= high; k++) {
-            if (k == 0 && !levels->zero) continue;
-            struct dense_word word = dense_codeword(elias, levels->zero, k);
-            if (word.length > bits) continue;
-            const unsigned rest_bits = bits - word.length;
-            struct dense_run *first = runs_of(runs, bits) + ((size_t)word.bits << rest_bits);
-            for (uint32_t rest = 0; rest < 1U << rest_bits; rest++) {
-                first[rest] = run_prepend(runs, k, word.length, rest, rest_bits);
-            }
-        }
-    }
-}
-
-/* Whole runs while eight indices fit; returns how many indices. */
-static size_t dense_read_runs(const struct dense_run *all, struct bit_reader *r, int16_t *k,
-                              size_t len) {
-    const struct dense_run *runs = all + ((1U << RUN_BITS) - 1);
-    size_t i = 0;
-    while (len - i >= 8) {
-        if (r->held < RUN_BITS) msb_refill(r);
-        const struct dense_run run = runs[r->acc >> (64 - RUN_BITS)];
-        if (run.count == 0) break;
-        for (int j = 0; j < 8; j++) k[i + (size_t)j] = (int8_t)(run.k >> (8 * j));
-        msb_take(r, run.bits);
-        i += run.count;
-    }
-    return i;
-}
-
-/* Reads up to len indices; returns how many, fewer where one is no level. runs may be NULL. */
-INLINE size_t dense_read_segment(int32_t elias, const struct levels *levels,
-                                 const struct dense_run *runs, struct bit_reader *r, int16_t *k,
-                                 size_t len) {
-    uint64_t shift = levels->zero ? 1 : 0;
-    for (size_t i = 0; i < len; i++) {
-        if (runs != NULL) {
-            i += dense_read_runs(runs, r, k + i, len - i);
-            if (i == len) break;
-        }
-        if (r->held < DENSE_BITS) msb_refill(r);
-        uint64_t v = elias_take(elias, r, DENSE_LOG2_MAX);
-        if (v == 0) return i;
-        int32_t value = (int32_t)(v - shift);
-        if (value != 0 && msb_take(r, 1) != 0) value = -value;
-        if (!levels_has(levels, value)) return i;
-        k[i] = (int16_t)value;
-    }
-    return len;
+/* Takes one index; false if it is no level. */
+INLINE bool dense_take(int32_t elias, const struct levels *levels, struct bit_reader *r,
+                       int32_t *k) {
+    if (r->held < DENSE_BITS) msb_refill(r);
+    uint64_t v = elias_take(elias, r, DENSE_LOG2_MAX);
+    if (v == 0) return false;
+    int32_t value = (int32_t)(v - (levels->zero ? 1 : 0));
+    if (value != 0 && msb_take(r, 1) != 0) value = -value;
+    *k = value;
+    return levels_has(levels, value);
 }
 
 static void fill(const struct levels *levels, int16_t *k, size_t from, size_t len) {
     for (size_t i = from; i < len; i++) k[i] = (int16_t)levels->idle;
 }
 
-INLINE qsgd_status dense_read(int32_t elias, const struct code_chunk *chunk,
-                              const struct code_plan *plan, int16_t *k) {
+/* Index by index: says what is wrong with a payload, and reads what is too short or too large for
+ * tables. */
+INLINE qsgd_status dense_read_plain(int32_t elias, const struct code_chunk *chunk,
+                                    const struct code_plan *plan, int16_t *k) {
     const uint8_t *p = plan->body;
-    struct dense_run *runs = NULL;
-    if (chunk->len >= RUN_LEAST_CHUNK) {
-        runs = (void *)chunk->scratch->decode;
-        dense_runs_build(elias, chunk->levels, runs);
-    }
     for (size_t s = 0; s < code_segments(chunk); s++) {
-        size_t from = s * chunk->segment;
-        size_t len = segments_elements(chunk, s);
+        size_t i = s * chunk->segment, end = i + segments_elements(chunk, s);
         struct bit_reader r;
         bit_read_init(&r, p, p + segments_length(plan, s));
         p = r.end;
-        size_t got = dense_read_segment(elias, chunk->levels, runs, &r, k + from, len);
-        if (got == len && msb_read_end(&r)) continue;
-        fill(chunk->levels, k, from + got, chunk->len);
-        return got < len || r.overrun ? QSGD_ERR_STREAM : QSGD_ERR_PADDING;
+        for (int32_t value; i < end; i++) {
+            if (!dense_take(elias, chunk->levels, &r, &value)) break;
+            k[i] = (int16_t)value;
+        }
+        if (i == end && msb_read_end(&r)) continue;
+        fill(chunk->levels, k, i, chunk->len);
+        return i < end || r.overrun ? QSGD_ERR_STREAM : QSGD_ERR_PADDING;
     }
     return QSGD_OK;
+}
+
+/* A codeword longer than the window, of an index that is a byte symbol. */
+INLINE int dense_take_long(int32_t elias, const struct code_chunk *chunk, struct bit_reader *r) {
+    int32_t k;
+    if (!dense_take(elias, chunk->levels, r, &k) || k < -BYTE_REACH || k > BYTE_REACH) return -1;
+    return (int)levels_zigzag(k);
+}
+
+INLINE qsgd_status dense_read(int32_t elias, const struct code_chunk *chunk,
+                              const struct code_plan *plan, prefix_long *take_long, int16_t *k) {
+    const unsigned window = prefix_window(chunk->len);
+    const uint64_t bits = (uint64_t)(plan->tail - plan->body) * 8;
+    if (window > 0 && bits / BYTE_MOST_BITS <= chunk->len) {
+        uint8_t *symbols = chunk->scratch->tokens;
+        dense_runs_build(elias, chunk->levels, window, chunk->scratch->prefix);
+        if (prefix_read_segments(chunk, plan, take_long, symbols)) {
+            chunk->kernels->whole_tokens(symbols, chunk->len, k);
+            return QSGD_OK;
+        }
+    }
+    return dense_read_plain(elias, chunk, plan, k);
 }
 
 /* ---- sparse --------------------------------------------------------------------------------- */
@@ -297,6 +271,9 @@ INLINE qsgd_status sparse_read(int32_t elias, const struct code_chunk *chunk,
 /* ---- rows of the table ---------------------------------------------------------------------- */
 
 #define ELIAS_ROWS(kind, elias)                                                                    \
+    static int dense_take_long_##kind(const struct code_chunk *chunk, struct bit_reader *r) {      \
+        return dense_take_long(elias, chunk, r);                                                   \
+    }                                                                                              \
     static size_t dense_write_##kind(const struct code_chunk *chunk, const int16_t *k,             \
                                      const struct code_plan *plan, uint8_t *dst, size_t cap) {     \
         (void)plan;                                                                                \
@@ -304,7 +281,7 @@ INLINE qsgd_status sparse_read(int32_t elias, const struct code_chunk *chunk,
     }                                                                                              \
     static qsgd_status dense_read_##kind(const struct code_chunk *chunk,                           \
                                          const struct code_plan *plan, int16_t *k) {               \
-        return dense_read(elias, chunk, plan, k);                                                  \
+        return dense_read(elias, chunk, plan, dense_take_long_##kind, k);                          \
     }                                                                                              \
     static size_t sparse_write_##kind(const struct code_chunk *chunk, const int16_t *k,            \
                                       const struct code_plan *plan, uint8_t *dst, size_t cap) {    \

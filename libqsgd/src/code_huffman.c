@@ -1,6 +1,7 @@
 /* Huffman code of tokens (FORMAT.md section 8.4): canonical, at most 12 bits, fitted to the chunk.
  *
  * Payload: code lengths, segment lengths, a stream of codewords per segment, extra bits. */
+#include "prefix.h"
 #include "segments.h"
 #include "tokens.h"
 
@@ -75,38 +76,32 @@ static void huffman_plan(const struct code_chunk *chunk, const int16_t *k, struc
     }
     plan->token_count = CODE_TOKENS;
     while (plan->token_count > 1 && plan->lengths[plan->token_count - 1] == 0) plan->token_count--;
+    plan->body = NULL; /* the tokens are there */
 }
 
 /* ---- encode --------------------------------------------------------------------------------- */
 
 /* Canonical codewords: numbered in ascending order of (length, token). */
-static void canonical_codes(const uint8_t lengths[CODE_TOKENS], uint16_t codes[CODE_TOKENS]) {
+static void canonical_code(const uint8_t lengths[CODE_TOKENS], unsigned token_count,
+                           struct prefix_memory *memory) {
     unsigned next = 0;
+    memory->code_key = memory->runs_key = 0;
+    memory->code.rows = (token_count + 15) / 16;
+    for (unsigned t = 0; t < 16 * memory->code.rows; t++) prefix_set(&memory->code, t, 0, 0);
     for (unsigned length = 1; length <= CODE_HUFFMAN_BITS; length++) {
         next <<= 1;
-        for (unsigned t = 0; t < CODE_TOKENS; t++) {
-            if (lengths[t] == length) codes[t] = (uint16_t)next++;
+        for (unsigned t = 0; t < token_count; t++) {
+            if (lengths[t] == length) prefix_set(&memory->code, t, next++, length);
         }
     }
 }
 
-/* Sets the bytes of every segment; false if a token has no codeword. */
-static bool measure_segments(const struct code_chunk *chunk, const uint8_t lengths[CODE_TOKENS],
-                             uint32_t *segment_bytes) {
+/* False if a token has no codeword: only with a table from another frame. */
+static bool table_covers(const struct code_chunk *chunk, const uint8_t lengths[CODE_TOKENS]) {
     const uint8_t *tokens = chunk->scratch->tokens;
-    bool coded = true;
-    for (size_t s = 0; s < code_segments(chunk); s++) {
-        size_t len = segments_elements(chunk, s);
-        uint64_t bits = 0;
-        for (size_t i = 0; i < len; i++) {
-            unsigned length = lengths[tokens[i]];
-            coded &= length != 0;
-            bits += length;
-        }
-        segment_bytes[s] = (uint32_t)((bits + 7) / 8);
-        tokens += len;
-    }
-    return coded;
+    bool covers = true;
+    for (size_t i = 0; i < chunk->len; i++) covers &= lengths[tokens[i]] != 0;
+    return covers;
 }
 
 static void write_table(const struct code_plan *plan, uint8_t *dst) {
@@ -117,48 +112,21 @@ static void write_table(const struct code_plan *plan, uint8_t *dst) {
     lsb_write_end(&w);
 }
 
-static void write_segment(const uint8_t lengths[CODE_TOKENS], const uint16_t codes[CODE_TOKENS],
-                          const uint8_t *tokens, size_t len, struct msb_writer *w) {
-    uint64_t pending = 0;
-    unsigned held = 0;
-    for (size_t i = 0; i < len; i++) {
-        unsigned length = lengths[tokens[i]];
-        if (held + length > 56) {
-            msb_write(w, pending, held);
-            pending = 0;
-            held = 0;
-        }
-        pending = pending << length | codes[tokens[i]];
-        held += length;
-    }
-    msb_write(w, pending, held);
-}
-
 static size_t huffman_write(const struct code_chunk *chunk, const int16_t *k,
                             const struct code_plan *plan, uint8_t *dst, size_t cap) {
-    uint32_t *segment_bytes = segments_scratch(chunk);
-    const uint8_t *tokens = chunk->scratch->tokens;
-    tokens_from_indices(chunk, k, chunk->scratch->tokens, NULL);
-    if (!measure_segments(chunk, plan->lengths, segment_bytes)) return SIZE_MAX;
-    size_t head = table_bytes(plan->token_count);
+    struct prefix_memory *memory = chunk->scratch->prefix;
+    const size_t head = table_bytes(plan->token_count);
+    if (plan->body != NULL) { /* a parsed plan: tokens are not there yet, the table may not fit */
+        tokens_from_indices(chunk, k, chunk->scratch->tokens, NULL);
+        if (!table_covers(chunk, plan->lengths)) return SIZE_MAX;
+    }
     if (head > cap) return SIZE_MAX;
     write_table(plan, dst);
-    size_t index = segments_write(segment_bytes, code_segments(chunk), dst + head, cap - head);
-    if (index == SIZE_MAX) return SIZE_MAX;
-
-    uint16_t codes[CODE_TOKENS] = {0};
-    canonical_codes(plan->lengths, codes);
-    struct msb_writer w;
-    uint8_t *end = dst + head + index;
-    msb_write_init(&w, end, dst + cap);
-    for (size_t s = 0; s < code_segments(chunk); s++) {
-        size_t len = segments_elements(chunk, s);
-        write_segment(plan->lengths, codes, tokens, len, &w);
-        tokens += len;
-        end = msb_write_end(&w);
-        if (end == NULL) return SIZE_MAX;
-    }
-    end = tokens_write_extra(chunk, k, end, dst + cap);
+    canonical_code(plan->lengths, plan->token_count, memory);
+    size_t bytes =
+        prefix_write_segments(chunk, &memory->code, chunk->scratch->tokens, dst + head, cap - head);
+    if (bytes == SIZE_MAX) return SIZE_MAX;
+    uint8_t *end = tokens_write_extra(chunk, k, dst + head + bytes, dst + cap);
     return end == NULL ? SIZE_MAX : (size_t)(end - dst);
 }
 
@@ -246,8 +214,8 @@ static void read_segment(struct bit_reader *r, const uint32_t *table, unsigned l
     for (; i < len; i++) tokens[i] = take_token(r, table, longest);
 }
 
-static qsgd_status huffman_read(const struct code_chunk *chunk, const struct code_plan *plan,
-                                int16_t *k) {
+/* Token by token: says what is wrong with a payload, and reads what is too short for runs. */
+static qsgd_status read_plain(const struct code_chunk *chunk, const struct code_plan *plan) {
     uint32_t *table = chunk->scratch->decode;
     uint8_t *tokens = chunk->scratch->tokens;
     unsigned longest = decode_table(plan->lengths, table);
@@ -263,6 +231,26 @@ static qsgd_status huffman_read(const struct code_chunk *chunk, const struct cod
         bool whole = msb_read_end(&r);
         if (status == QSGD_OK && !whole) status = r.overrun ? QSGD_ERR_STREAM : QSGD_ERR_PADDING;
     }
+    return status;
+}
+
+/* By runs; false if a segment is malformed, or too short to repay them. */
+static bool read_runs(const struct code_chunk *chunk, const struct code_plan *plan) {
+    unsigned window = prefix_window(chunk->len), longest = 0;
+    if (window == 0) return false;
+    if (window > 10) window = 10; /* unlike Elias, tables serve one chunk only */
+    for (unsigned t = 0; t < plan->token_count; t++) {
+        if (plan->lengths[t] > longest) longest = plan->lengths[t];
+    }
+    if (longest > window) window = longest; /* then no codeword is longer than a look-up */
+    canonical_code(plan->lengths, plan->token_count, chunk->scratch->prefix);
+    prefix_runs_build(chunk->scratch->prefix, window);
+    return prefix_read_segments(chunk, plan, NULL, chunk->scratch->tokens);
+}
+
+static qsgd_status huffman_read(const struct code_chunk *chunk, const struct code_plan *plan,
+                                int16_t *k) {
+    qsgd_status status = read_runs(chunk, plan) ? QSGD_OK : read_plain(chunk, plan);
     uint64_t possible = 0;
     for (unsigned t = 0; t < plan->token_count; t++) {
         possible |= (uint64_t)(plan->lengths[t] != 0) << t;

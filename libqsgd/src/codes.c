@@ -5,6 +5,7 @@
 #include "codes.h"
 
 #include "kernels.h"
+#include "prefix.h"
 
 #define ALIGNMENT 64U
 #define CLASSIFY_BYTES ((size_t)64 << 10)
@@ -29,7 +30,7 @@ const struct qsgd_code *code_find(int32_t code) {
 
 /* Offsets of the pieces from the scratch memory's start, in bytes. */
 struct layout {
-    size_t tokens, words, classes, decode, classify, total;
+    size_t tokens, words, classes, decode, classify, prefix, total;
 };
 
 static size_t take(size_t *total, size_t bytes) {
@@ -46,6 +47,7 @@ static struct layout scratch_layout(size_t len) {
     layout.classes = take(&total, 2 * (len / CODE_GROUP + 1));
     layout.decode = take(&total, CODE_CLASSES * RANS_TABLE_BYTES);
     layout.classify = take(&total, CLASSIFY_BYTES);
+    layout.prefix = take(&total, sizeof(struct prefix_memory));
     layout.total = total;
     return layout;
 }
@@ -61,4 +63,6 @@ void code_scratch_carve(struct code_scratch *scratch, void *memory, size_t len) 
     scratch->more_classes = scratch->classes + len / CODE_GROUP + 1;
     scratch->decode = (void *)(base + layout.decode);
     scratch->classify = base + layout.classify;
+    scratch->prefix = (void *)(base + layout.prefix);
+    scratch->prefix->code_key = scratch->prefix->runs_key = 0;
 }

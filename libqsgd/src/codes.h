@@ -16,6 +16,7 @@
 #include "qsgd.h"
 
 struct kernels;
+struct prefix_memory;
 
 #define CODE_TOKENS 64       /* tokens are below 63 */
 #define CODE_CLASSES 8       /* rans: at most this many tables */
@@ -39,12 +40,13 @@ static inline size_t code_segments(const struct code_chunk *chunk) {
 
 /* Per-worker scratch, carved from the caller's workspace by code_scratch_carve. */
 struct code_scratch {
-    uint8_t *tokens;       /* len bytes: a token per element */
-    uint16_t *words;       /* len + 64 entries: rans words before they are moved */
-    uint8_t *classes;      /* len / 128 + 1 bytes: class of each group */
-    uint8_t *more_classes; /* as many, for a second chunk */
-    uint32_t *decode;      /* CODE_CLASSES << 12 entries: decode tables (rans, huffman) */
-    void *classify;        /* rans: histograms of bins while classes are chosen */
+    uint8_t *tokens;              /* len bytes: a token per element */
+    uint16_t *words;              /* len + 64 entries: rans words before they are moved */
+    uint8_t *classes;             /* len / 128 + 1 bytes: class of each group */
+    uint8_t *more_classes;        /* as many, for a second chunk */
+    uint32_t *decode;             /* CODE_CLASSES << 12 entries: decode tables (rans, huffman) */
+    void *classify;               /* rans: histograms of bins while classes are chosen */
+    struct prefix_memory *prefix; /* dense elias and huffman: tables */
 };
 
 struct code_plan {

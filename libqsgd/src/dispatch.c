@@ -24,13 +24,15 @@ static int has_features(unsigned state, unsigned features, unsigned more) {
     return (b & features) == features && (c & more) == more;
 }
 
-/* XCR0: SSE 1, AVX 2. EBX: AVX2 5. */
-static int has_avx2(void) { return has_features(6, 1U << 5, 0); }
+/* XCR0: SSE 1, AVX 2. EBX: BMI1 3, AVX2 5, BMI2 8. */
+#define AVX2_FEATURES (1U << 3 | 1U << 5 | 1U << 8)
+
+static int has_avx2(void) { return has_features(6, AVX2_FEATURES, 0); }
 
 /* And opmask 5, ZMM_Hi256 6, Hi16_ZMM 7; F 16, DQ 17, BW 30, VL 31; ECX: VBMI 1, VBMI2 6. */
 static int has_avx512(void) {
-    return has_features(0xE6, 1U << 5 | 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31,
-                        1U << 1 | 1U << 6);
+    const unsigned features = AVX2_FEATURES | 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31;
+    return has_features(0xE6, features, 1U << 1 | 1U << 6);
 }
 #endif
 

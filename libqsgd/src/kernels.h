@@ -1,6 +1,7 @@
-/* The kernels: what a backend provides. Their bodies exist once (norm.h, noise.h, round.h, rans.h),
- * written against the vocabulary of simd/<isa>.h; backend_<isa>.c instantiates them. All backends
- * return the same bits. Tails are part of every kernel: any n, any alignment, no over-read. */
+/* The kernels: what a backend provides. Their bodies exist once (norm.h, noise.h, round.h, rans.h,
+ * merge.h, runs.h, token_map.h), written against the vocabulary of simd/<isa>.h; backend_<isa>.c
+ * instantiates them. All backends return the same bits. Tails are part of every kernel: any n, any
+ * alignment, no over-read. */
 #ifndef QSGD_KERNELS_H
 #define QSGD_KERNELS_H
 
@@ -77,6 +78,32 @@ struct rans_stream {
 
 #define GROUP_BINS 48 /* half octaves of sums below 2^23, and one for 0 */
 
+/* Codewords of symbols that are bytes, at most 16 bits each (dense Elias, huffman). */
+struct prefix_code {
+    uint8_t part[3][256]; /* low byte of the codeword, high byte, length */
+    uint32_t word[256];   /* the same: codeword << 8 | length */
+    unsigned rows;        /* all symbols that occur are below 16 * rows */
+};
+
+/* What the next bits of a stream say: the codewords that lie within them, at most six. Byte 0: how
+ * many bits those take; byte 1: how many they are; bytes 2 to 7: their symbols, in order. 0: none,
+ * as the first codeword is longer or malformed. */
+#define RUN_BITS(run) ((run) & 0xFF)
+#define RUN_COUNT(run) ((run) >> 8 & 0xFF)
+#define RUN_FIRST(run) ((run) >> 16 & 0xFF)
+#define RUN_MOST 6
+
+#define PREFIX_STREAMS 4
+#define PREFIX_GROUP 26 /* bytes at `out` that one step may write */
+
+/* Streams that are read side by side. */
+struct prefix_streams {
+    const uint8_t *base;
+    uint64_t limit;               /* eight bytes from this bit on may be read, and before it */
+    uint64_t bit[PREFIX_STREAMS]; /* position from `base` */
+    uint8_t *out[PREFIX_STREAMS], *stop[PREFIX_STREAMS];
+};
+
 struct kernels {
     const char *name;
 
@@ -144,6 +171,18 @@ struct kernels {
     void (*rans_decode_two)(const struct rans_job job[2], const void *const tables[2],
                             struct rans_stream *const stream[2], size_t to,
                             uint8_t *const tokens[2]);
+    /* Bits of the codewords of n symbols. */
+    uint64_t (*prefix_bits)(const struct prefix_code *code, const uint8_t *symbols, size_t n);
+    /* Writes the codewords of n symbols, most significant bit first, from p on, and pads them to a
+     * byte. Returns the byte after them, or NULL if they pass `end`. Bytes up to `end` may be
+     * overwritten. */
+    uint8_t *(*prefix_write)(const struct prefix_code *code, const uint8_t *symbols, size_t n,
+                             uint8_t *p, uint8_t *end);
+    /* Reads PREFIX_STREAMS streams, or the first alone, by runs[1 << window], window <= 12, until
+     * one of them has come to its `stop` or past `limit`, or to a run of none. All must be
+     * before both at first. PREFIX_GROUP bytes are written from before `stop` on. */
+    void (*prefix_read)(const uint64_t *runs, unsigned window, struct prefix_streams *streams);
+    void (*prefix_read_one)(const uint64_t *runs, unsigned window, struct prefix_streams *streams);
 };
 
 extern const struct kernels kernels_scalar;

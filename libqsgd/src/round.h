@@ -97,12 +97,12 @@ BODY struct round_pair round_two(const struct round_bucket *bucket, const struct
     } else {
         const vh n = vh_xor(vh_pair(vh_load_u16(noise)), r.sign);
         r.m = vh_inc(vh_above(r.low, n), r.m);
-        if (vq_any(vh_eq(r.low, n))) {
+        if (vhm_any(vh_eq(r.low, n))) {
             r.m = round_ties(bucket->key, element, a.u, b.u, r.sign, r.low, n, r.m);
         }
     }
     if (kind.crossed) { /* m = 0 is the innermost level of the other sign */
-        const vq crossed = vh_eq(r.m, vh_set1(0));
+        const vhm crossed = vh_eq(r.m, vh_set1(0));
         r.m = vh_inc(crossed, r.m);
         r.sign = vh_xor(r.sign, vh_ones(crossed));
     }

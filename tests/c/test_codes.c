@@ -453,15 +453,18 @@ static void test_payloads_with_flipped_bits_decode_to_levels_or_are_refused(void
     }
 }
 
-static void test_a_plan_that_lacks_a_token_is_not_written(void) {
+static void test_a_parsed_plan_that_lacks_a_token_is_not_written(void) {
     struct levels levels;
     build_levels(&levels, QSGD_LEVELS_UNIFORM, 3, 1);
     const int16_t k[] = {0, 1, 0, 1}, other[] = {0, 1, 2, 1};
     struct code_chunk chunk = make_chunk(&levels, QSGD_CODE_HUFFMAN, 4, 4);
     struct code_plan plan;
-    uint8_t dst[64];
+    uint8_t payload[64], dst[64];
+    size_t where;
     code_huffman.plan(&chunk, k, &plan);
-    CHECK(code_huffman.write(&chunk, k, &plan, dst, sizeof dst) != SIZE_MAX);
+    size_t bytes = code_huffman.write(&chunk, k, &plan, payload, sizeof payload);
+    CHECK(code_huffman.parse(&chunk, payload, bytes, &plan, &where) == QSGD_OK);
+    CHECK(code_huffman.write(&chunk, k, &plan, dst, sizeof dst) == bytes);
     CHECK(code_huffman.write(&chunk, other, &plan, dst, sizeof dst) == SIZE_MAX);
 }
 
@@ -479,7 +482,7 @@ int main(void) {
     test_payloads_that_section_10_forbids_are_refused_with_their_status();
     test_random_bytes_never_decode_to_anything_but_levels();
     test_payloads_with_flipped_bits_decode_to_levels_or_are_refused();
-    test_a_plan_that_lacks_a_token_is_not_written();
+    test_a_parsed_plan_that_lacks_a_token_is_not_written();
     free(memory);
     return check_result();
 }

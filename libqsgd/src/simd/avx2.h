@@ -209,15 +209,15 @@ static inline vh vh_xor(vh a, vh b) { return _mm256_xor_si256(a, b); }
 static inline vh vh_srl(vh a, int n) { return _mm256_srli_epi16(a, n); }
 static inline vh vh_sign(vh a) { return _mm256_srai_epi16(a, 15); }
 
-typedef __m256i vq;                     /* all ones where true */
-static inline vq vh_above(vh a, vh b) { /* unsigned */
+typedef __m256i vhm;                     /* all ones where true */
+static inline vhm vh_above(vh a, vh b) { /* unsigned */
     const __m256i top = _mm256_set1_epi16(INT16_MIN);
     return _mm256_cmpgt_epi16(_mm256_xor_si256(a, top), _mm256_xor_si256(b, top));
 }
-static inline vq vh_eq(vh a, vh b) { return _mm256_cmpeq_epi16(a, b); }
-static inline bool vq_any(vq a) { return !_mm256_testz_si256(a, a); }
-static inline vh vh_inc(vq m, vh a) { return _mm256_sub_epi16(a, m); }
-static inline vh vh_ones(vq m) { return m; }
+static inline vhm vh_eq(vh a, vh b) { return _mm256_cmpeq_epi16(a, b); }
+static inline bool vhm_any(vhm a) { return !_mm256_testz_si256(a, a); }
+static inline vh vh_inc(vhm m, vh a) { return _mm256_sub_epi16(a, m); }
+static inline vh vh_ones(vhm m) { return m; }
 static inline vu vh_pair_sums(vh a) { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
 
 #define W_TABLE 16 /* vt: a table of that many numbers, held in registers */
@@ -279,6 +279,70 @@ static inline vu vu_pull_words(const uint8_t **p, vu a, vm mask) {
     __m256i placed = _mm256_cvtepu16_epi32(_mm_shuffle_epi8(words, avx2_row(avx2_pull[m])));
     *p += 2 * _mm_popcnt_u32(m);
     return _mm256_blendv_epi8(a, _mm256_or_si256(_mm256_slli_epi32(a, 16), placed), mask);
+}
+
+/* ---- prefix codes: bytes by table, neighbours joined by shifts ------------------------------ */
+
+#define W_MERGE 1 /* vq: W / 2 lanes of 64 bits */
+
+typedef __m256i vq;
+/* Bytes of a and b by turns, from the low (high) half of every 128 bits. */
+static inline vu vb_zip_low(vb a, vb b) { return _mm256_unpacklo_epi8(a, b); }
+static inline vu vb_zip_high(vb a, vb b) { return _mm256_unpackhi_epi8(a, b); }
+/* n <= 31, lane by lane */
+static inline vu vu_sllv(vu a, vu n) { return _mm256_sllv_epi32(a, n); }
+static inline vq vq_of(vu a) { return a; }
+/* Halves of each lane. */
+static inline vq vq_low(vq a) { return _mm256_and_si256(a, _mm256_set1_epi64x(0xFFFFFFFF)); }
+static inline vq vq_high(vq a) { return _mm256_srli_epi64(a, 32); }
+static inline vq vq_or(vq a, vq b) { return _mm256_or_si256(a, b); }
+static inline vq vq_add(vq a, vq b) { return _mm256_add_epi64(a, b); }
+/* n <= 64 */
+static inline vq vq_sllv(vq a, vq n) { return _mm256_sllv_epi64(a, n); }
+/* Lanes of a and b by turns, from the low (high) half of every 128 bits. */
+static inline vq vq_zip_low(vq a, vq b) { return _mm256_unpacklo_epi64(a, b); }
+static inline vq vq_zip_high(vq a, vq b) { return _mm256_unpackhi_epi64(a, b); }
+static inline bool vq_any_above(vq a, int limit) { /* below 2^31 */
+    __m256i above = _mm256_cmpgt_epi32(a, _mm256_set1_epi64x(limit));
+    return !_mm256_testz_si256(above, above);
+}
+static inline void vq_store(uint64_t *p, vq a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
+/* Sums of eight bytes each. */
+static inline vq vq_sum8(vb a) { return _mm256_sad_epu8(a, _mm256_setzero_si256()); }
+static inline uint64_t vq_total(vq a) {
+    __m128i t = _mm_add_epi64(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    return (uint64_t)_mm_cvtsi128_si64(t) + (uint64_t)_mm_extract_epi64(t, 1);
+}
+
+/* Rows of 16 bytes. A byte of i in another row gets its top bit set, for which pshufb yields 0. */
+static inline __m256i avx2_in_row(vb i, unsigned row) {
+    __m256i rest = _mm256_xor_si256(i, _mm256_set1_epi8((char)(16 * row)));
+    return _mm256_adds_epu8(rest, _mm256_set1_epi8(0x70));
+}
+static inline __m256i avx2_byte_row(const uint8_t *table, unsigned row) {
+    const void *p = table + 16 * row;
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p));
+}
+/* table[i], where all i are below 16 * rows. */
+static inline vb vb_lookup(const uint8_t table[256], unsigned rows, vb i) {
+    __m256i found = _mm256_shuffle_epi8(avx2_byte_row(table, 0), avx2_in_row(i, 0));
+    for (unsigned row = 1; row < rows; row++) {
+        __m256i at = avx2_in_row(i, row);
+        found = _mm256_or_si256(found, _mm256_shuffle_epi8(avx2_byte_row(table, row), at));
+    }
+    return found;
+}
+/* The same in three tables. */
+static inline void vb_lookup3(const uint8_t table[3][256], unsigned rows, vb i, vb found[3]) {
+    __m256i at = avx2_in_row(i, 0);
+    for (int t = 0; t < 3; t++) found[t] = _mm256_shuffle_epi8(avx2_byte_row(table[t], 0), at);
+    for (unsigned row = 1; row < rows; row++) {
+        at = avx2_in_row(i, row);
+        for (int t = 0; t < 3; t++) {
+            __m256i more = _mm256_shuffle_epi8(avx2_byte_row(table[t], row), at);
+            found[t] = _mm256_or_si256(found[t], more);
+        }
+    }
 }
 
 #endif

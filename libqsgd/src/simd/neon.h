@@ -184,14 +184,14 @@ static inline vh vh_srl(vh a, int n) {
 }
 static inline vh vh_sign(vh a) { return vshrq_n_s16(a, 15); }
 
-typedef uint16x8_t vq; /* all ones where true */
-static inline vq vh_above(vh a, vh b) {
+typedef uint16x8_t vhm; /* all ones where true */
+static inline vhm vh_above(vh a, vh b) {
     return vcgtq_u16(vreinterpretq_u16_s16(a), vreinterpretq_u16_s16(b));
 }
-static inline vq vh_eq(vh a, vh b) { return vceqq_s16(a, b); }
-static inline bool vq_any(vq a) { return vmaxvq_u16(a) != 0; }
-static inline vh vh_inc(vq m, vh a) { return vsubq_s16(a, vreinterpretq_s16_u16(m)); }
-static inline vh vh_ones(vq m) { return vreinterpretq_s16_u16(m); }
+static inline vhm vh_eq(vh a, vh b) { return vceqq_s16(a, b); }
+static inline bool vhm_any(vhm a) { return vmaxvq_u16(a) != 0; }
+static inline vh vh_inc(vhm m, vh a) { return vsubq_s16(a, vreinterpretq_s16_u16(m)); }
+static inline vh vh_ones(vhm m) { return vreinterpretq_s16_u16(m); }
 static inline vu vh_pair_sums(vh a) { return vreinterpretq_u32_s32(vpaddlq_s16(a)); }
 
 #define W_TABLE 16
@@ -227,6 +227,40 @@ static inline vu vu_pull_words(const uint8_t **p, vu a, vm mask) {
     uint32x4_t placed = vmovl_u16(vreinterpret_u16_u8(words));
     *p += 2 * __builtin_popcount(m);
     return vbslq_u32(mask, vorrq_u32(vshlq_n_u32(a, 16), placed), a);
+}
+
+#define W_MERGE 1
+
+typedef uint64x2_t vq;
+static inline vu vb_zip_low(vb a, vb b) { return vreinterpretq_u32_u8(vzip1q_u8(a, b)); }
+static inline vu vb_zip_high(vb a, vb b) { return vreinterpretq_u32_u8(vzip2q_u8(a, b)); }
+static inline vu vu_sllv(vu a, vu n) { return vshlq_u32(a, vreinterpretq_s32_u32(n)); }
+static inline vq vq_of(vu a) { return vreinterpretq_u64_u32(a); }
+static inline vq vq_low(vq a) { return vandq_u64(a, vdupq_n_u64(0xFFFFFFFF)); }
+static inline vq vq_high(vq a) { return vshrq_n_u64(a, 32); }
+static inline vq vq_or(vq a, vq b) { return vorrq_u64(a, b); }
+static inline vq vq_add(vq a, vq b) { return vaddq_u64(a, b); }
+static inline vq vq_sllv(vq a, vq n) { return vshlq_u64(a, vreinterpretq_s64_u64(n)); }
+static inline vq vq_zip_low(vq a, vq b) { return vzip1q_u64(a, b); }
+static inline vq vq_zip_high(vq a, vq b) { return vzip2q_u64(a, b); }
+static inline bool vq_any_above(vq a, int limit) {
+    return vmaxvq_u32(vreinterpretq_u32_u64(a)) > (uint32_t)limit;
+}
+static inline void vq_store(uint64_t *p, vq a) { vst1q_u64(p, a); }
+static inline vq vq_sum8(vb a) { return vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(a))); }
+static inline uint64_t vq_total(vq a) { return vaddvq_u64(a); }
+
+/* Rows of 16 bytes, four at a time; TBL yields 0 past them. */
+static inline vb vb_lookup(const uint8_t table[256], unsigned rows, vb i) {
+    vb found = vqtbl4q_u8(vld1q_u8_x4(table), i);
+    for (unsigned row = 4; row < rows; row += 4) {
+        i = vsubq_u8(i, vdupq_n_u8(64));
+        found = vorrq_u8(found, vqtbl4q_u8(vld1q_u8_x4(table + 16 * row), i));
+    }
+    return found;
+}
+static inline void vb_lookup3(const uint8_t table[3][256], unsigned rows, vb i, vb found[3]) {
+    for (int t = 0; t < 3; t++) found[t] = vb_lookup(table[t], rows, i);
 }
 
 #endif

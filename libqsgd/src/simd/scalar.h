@@ -101,7 +101,7 @@ typedef struct {
 } vh;
 typedef struct {
     bool a, b;
-} vq; /* a truth value per half */
+} vhm; /* a truth value per half */
 static inline vh vh_make(unsigned a, unsigned b) { return (vh){(uint16_t)a, (uint16_t)b}; }
 static inline vh vh_load(const int16_t *p) { return vh_make((uint16_t)p[0], (uint16_t)p[1]); }
 static inline vh vh_load_u16(const uint16_t *p) { return vh_make(p[0], p[1]); }
@@ -133,11 +133,11 @@ static inline vh vh_and(vh a, vh b) { return vh_make(a.a & b.a, a.b & b.b); }
 static inline vh vh_xor(vh a, vh b) { return vh_make(a.a ^ b.a, a.b ^ b.b); }
 static inline vh vh_srl(vh a, int n) { return vh_make((unsigned)a.a >> n, (unsigned)a.b >> n); }
 static inline vh vh_sign(vh a) { return vh_make(0U - (a.a >> 15), 0U - (a.b >> 15)); }
-static inline vq vh_above(vh a, vh b) { return (vq){a.a > b.a, a.b > b.b}; } /* unsigned */
-static inline vq vh_eq(vh a, vh b) { return (vq){a.a == b.a, a.b == b.b}; }
-static inline bool vq_any(vq a) { return a.a || a.b; }
-static inline vh vh_inc(vq m, vh a) { return vh_make((unsigned)a.a + m.a, (unsigned)a.b + m.b); }
-static inline vh vh_ones(vq m) { return vh_make(0U - m.a, 0U - m.b); }
+static inline vhm vh_above(vh a, vh b) { return (vhm){a.a > b.a, a.b > b.b}; } /* unsigned */
+static inline vhm vh_eq(vh a, vh b) { return (vhm){a.a == b.a, a.b == b.b}; }
+static inline bool vhm_any(vhm a) { return a.a || a.b; }
+static inline vh vh_inc(vhm m, vh a) { return vh_make((unsigned)a.a + m.a, (unsigned)a.b + m.b); }
+static inline vh vh_ones(vhm m) { return vh_make(0U - m.a, 0U - m.b); }
 static inline vu vh_pair_sums(vh a) { return (vu)a.a + a.b; } /* neighbours, each below 2^15 */
 
 static inline vd vd_zero(void) { return 0; }
