@@ -9,10 +9,13 @@
 /* Bodies are shared through constant arguments, which only inlining makes constant. */
 #define BODY static inline __attribute__((always_inline))
 
+#include "crc.h"
 #include "histogram.h"
 #include "merge.h"
 #include "noise.h"
+#include "nonzero.h"
 #include "norm.h"
+#include "pack.h"
 #include "rans.h"
 #include "round.h"
 #include "runs.h"
@@ -23,16 +26,6 @@
 #define BACKEND_SYMBOL(name) BACKEND_GLUE(kernels_, name)
 #define BACKEND_STRING(name) BACKEND_QUOTE(name)
 #define BACKEND_QUOTE(name) #name
-
-#ifdef W_CRC
-static uint32_t kernel_crc32c(uint32_t crc, const uint8_t *p, size_t n) {
-    uint64_t wide = crc;
-    for (; n >= 8; n -= 8, p += 8) wide = vu_crc64(wide, p);
-    return crc32c_portable((uint32_t)wide, p, n);
-}
-#else
-#define kernel_crc32c crc32c_portable
-#endif
 
 const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .name = BACKEND_STRING(BACKEND_NAME),
@@ -54,6 +47,11 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .group_bins = kernel_group_bins,
     .group_histograms = kernel_group_histograms,
     .rans_symbols = kernel_rans_symbols,
+    .pack = kernel_pack,
+    .unpack = kernel_unpack,
+    .largest_zigzag = kernel_largest_zigzag,
+    .nonzeros = kernel_nonzeros,
+    .keeps_with_zero = kernel_keeps_with_zero,
     .rans_encode = kernel_rans_encode,
     .rans_tables = kernel_rans_tables,
     .rans_decode = kernel_rans_decode,

@@ -36,3 +36,10 @@
 
 _Alignas(16) const uint8_t avx2_pull[256][16] = {X256(PULL)};
 _Alignas(16) const uint8_t avx2_push[256][16] = {X256(PUSH)};
+
+#define CLOSE(w, j) ((j) < (w) ? (j) : (j) < 2 * (w) ? 8 + (j) - (w) : 0x80)
+#define CLOSE4(w, j) CLOSE(w, j), CLOSE(w, (j) + 1), CLOSE(w, (j) + 2), CLOSE(w, (j) + 3)
+#define CLOSE16(w) {CLOSE4(w, 0), CLOSE4(w, 4), CLOSE4(w, 8), CLOSE4(w, 12)}
+
+const uint8_t avx2_close[7][16] = {CLOSE16(1), CLOSE16(2), CLOSE16(3), CLOSE16(4),
+                                   CLOSE16(5), CLOSE16(6), CLOSE16(7)};

@@ -6,6 +6,7 @@
 
 #include "bits.h"
 #include "kernels.h"
+#include "sparse.h"
 
 static uint64_t fixed_bytes(const struct levels *levels, uint64_t len, unsigned width) {
     return (levels->kind == QSGD_LEVELS_OPEN ? 1 : 0) + div_up(len * width, 8);
@@ -120,6 +121,17 @@ qsgd_status chunk_read(const struct code_chunk *chunk, const struct chunk_form *
     }
     const struct qsgd_code *code = form->mode == MODE_FIXED ? &code_fixed : code_find(chunk->code);
     return code->read(chunk, &form->plan, k);
+}
+
+bool chunk_is_sparse(const struct code_chunk *chunk, const struct chunk_form *form) {
+    return form->mode == MODE_CODED && code_find(chunk->code)->sparse;
+}
+
+qsgd_status chunk_read_nonzeros(const struct code_chunk *chunk, const struct chunk_form *form,
+                                const uint32_t **at, int16_t *k, size_t *count) {
+    uint32_t *positions = sparse_positions(chunk);
+    *at = positions;
+    return code_find(chunk->code)->read_nonzeros(chunk, &form->plan, positions, k, count);
 }
 
 const char *chunk_reason(qsgd_status status) {

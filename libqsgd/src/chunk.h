@@ -34,6 +34,15 @@ qsgd_status chunk_parse(const struct code_chunk *chunk, bool dithered, const uin
 /* Reads the indices; every k written is a level. */
 qsgd_status chunk_read(const struct code_chunk *chunk, const struct chunk_form *form, int16_t *k);
 
+/* True if chunk_read_nonzeros may be used instead: the chunk is undithered and coded by a sparse
+ * code.
+ */
+bool chunk_is_sparse(const struct code_chunk *chunk, const struct chunk_form *form);
+
+/* Reads the non-zero indices alone: k[i] of element (*at)[i] of the chunk, in ascending order. */
+qsgd_status chunk_read_nonzeros(const struct code_chunk *chunk, const struct chunk_form *form,
+                                const uint32_t **at, int16_t *k, size_t *count);
+
 /* One sentence for the statuses of a payload. */
 const char *chunk_reason(qsgd_status status);
 

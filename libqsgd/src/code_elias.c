@@ -1,12 +1,11 @@
-/* The six Elias codes of chunks (FORMAT.md section 8.2). Plain integers: elias.c.
+/* The dense Elias codes of chunks (FORMAT.md section 8.2): every index, a stream per segment.
+ * Sparse ones: code_elias_sparse.c; plain integers: elias.c.
  *
- * Dense: every index, a stream per segment. Sparse: gaps and magnitudes of the non-zero indices, a
- * stream per chunk (Code_s of Alistarh et al., NeurIPS 2017, with a count). Each body is written
- * once, with the kind of Elias code as a parameter that is constant where it is inlined. */
+ * Each body is written once, with the kind of Elias code as a parameter that is constant where it
+ * is inlined. */
 #include "elias.h"
 #include "prefix.h"
 #include "segments.h"
-#include "sparse.h"
 
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline))
@@ -193,81 +192,6 @@ INLINE qsgd_status dense_read(int32_t elias, const struct code_chunk *chunk,
     return dense_read_plain(elias, chunk, plan, k);
 }
 
-/* ---- sparse --------------------------------------------------------------------------------- */
-
-INLINE void elias_put(int32_t elias, struct msb_writer *w, uint64_t v) {
-    struct codeword word = elias_codeword(elias, v);
-    msb_write(w, word.bits, word.length);
-}
-
-INLINE size_t sparse_write(int32_t elias, const struct code_chunk *chunk, const int16_t *k,
-                           uint8_t *dst, size_t cap) {
-    struct msb_writer w;
-    msb_write_init(&w, dst, dst + cap);
-    for (size_t s = 0; s < code_segments(chunk) && !w.full; s++) {
-        const int16_t *first = k + s * chunk->segment;
-        size_t len = segments_elements(chunk, s);
-        size_t before = 0; /* position of the previous non-zero, from 1 */
-        elias_put(elias, &w, sparse_count(first, len) + 1);
-        for (size_t i = sparse_next(first, 0, len); i < len; i = sparse_next(first, i + 1, len)) {
-            struct dense_word magnitude = dense_codeword(elias, false, first[i]);
-            uint64_t negative = magnitude.bits & 1;
-            elias_put(elias, &w, i + 1 - before);
-            msb_write(&w, negative << (magnitude.length - 1) | magnitude.bits >> 1,
-                      magnitude.length);
-            before = i + 1;
-        }
-    }
-    uint8_t *end = msb_write_end(&w);
-    return end == NULL ? SIZE_MAX : (size_t)(end - dst);
-}
-
-static qsgd_status sparse_parse(const struct code_chunk *chunk, const uint8_t *p, size_t bytes,
-                                struct code_plan *plan, size_t *where) {
-    (void)chunk;
-    *where = 0;
-    plan->body = p;
-    plan->tail = plan->end = p + bytes;
-    return QSGD_OK;
-}
-
-/* Reads one segment into k, zeros before; false if a symbol is malformed. */
-INLINE bool sparse_read_segment(int32_t elias, const struct levels *levels, struct bit_reader *r,
-                                int16_t *k, size_t len) {
-    msb_refill(r);
-    uint64_t count = elias_take(elias, r, ELIAS_LOG2_MAX);
-    if (count == 0 || count - 1 > len) return false;
-    size_t position = 0; /* of the previous non-zero, from 1 */
-    while (--count > 0) {
-        msb_refill(r);
-        uint64_t gap = elias_take(elias, r, ELIAS_LOG2_MAX);
-        if (gap == 0 || gap > len - position) return false;
-        position += (size_t)gap;
-        if (r->held < DENSE_BITS) msb_refill(r);
-        bool negative = msb_take(r, 1) != 0;
-        uint64_t m = elias_take(elias, r, DENSE_LOG2_MAX);
-        if (m == 0) return false;
-        int32_t value = negative ? -(int32_t)m : (int32_t)m;
-        if (!levels_has(levels, value)) return false;
-        k[position - 1] = (int16_t)value;
-    }
-    return true;
-}
-
-INLINE qsgd_status sparse_read(int32_t elias, const struct code_chunk *chunk,
-                               const struct code_plan *plan, int16_t *k) {
-    struct bit_reader r;
-    bit_read_init(&r, plan->body, plan->end);
-    fill(chunk->levels, k, 0, chunk->len);
-    for (size_t s = 0; s < code_segments(chunk); s++) {
-        int16_t *first = k + s * chunk->segment;
-        size_t len = segments_elements(chunk, s);
-        if (!sparse_read_segment(elias, chunk->levels, &r, first, len)) return QSGD_ERR_STREAM;
-        if (r.overrun) return QSGD_ERR_STREAM;
-    }
-    return msb_read_end(&r) ? QSGD_OK : QSGD_ERR_PADDING;
-}
-
 /* ---- rows of the table ---------------------------------------------------------------------- */
 
 #define ELIAS_ROWS(kind, elias)                                                                    \
@@ -283,29 +207,12 @@ INLINE qsgd_status sparse_read(int32_t elias, const struct code_chunk *chunk,
                                          const struct code_plan *plan, int16_t *k) {               \
         return dense_read(elias, chunk, plan, dense_take_long_##kind, k);                          \
     }                                                                                              \
-    static size_t sparse_write_##kind(const struct code_chunk *chunk, const int16_t *k,            \
-                                      const struct code_plan *plan, uint8_t *dst, size_t cap) {    \
-        (void)plan;                                                                                \
-        return sparse_write(elias, chunk, k, dst, cap);                                            \
-    }                                                                                              \
-    static qsgd_status sparse_read_##kind(const struct code_chunk *chunk,                          \
-                                          const struct code_plan *plan, int16_t *k) {              \
-        return sparse_read(elias, chunk, plan, k);                                                 \
-    }                                                                                              \
     const struct qsgd_code code_elias_##kind = {                                                   \
         .name = "elias-" #kind,                                                                    \
         .plan = no_plan,                                                                           \
         .write = dense_write_##kind,                                                               \
         .parse = dense_parse,                                                                      \
         .read = dense_read_##kind,                                                                 \
-    };                                                                                             \
-    const struct qsgd_code code_elias_##kind##_sparse = {                                          \
-        .name = "elias-" #kind "-sparse",                                                          \
-        .sparse = true,                                                                            \
-        .plan = no_plan,                                                                           \
-        .write = sparse_write_##kind,                                                              \
-        .parse = sparse_parse,                                                                     \
-        .read = sparse_read_##kind,                                                                \
     };
 
 ELIAS_ROWS(gamma, QSGD_ELIAS_GAMMA)

@@ -12,49 +12,54 @@
 #define LN2_2_16 45426U
 
 static void rice_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
-    uint64_t count = sparse_count(k, chunk->len);
-    size_t last = chunk->len;
+    sparse_find(chunk, k, plan);
+    const uint32_t *at = plan->positions;
+    const uint64_t count = plan->nonzeros;
     plan->rice = 0;
     if (count == 0) return;
-    while (k[last - 1] == 0) last--;
-    uint64_t u = (last - count) * LN2_2_16 / (65536 * count);
+    const uint64_t u = (at[count - 1] + 1 - count) * LN2_2_16 / (65536 * count);
     unsigned rho = u == 0 ? 0 : floor_log2(u);
     if (rho > RICE_MAX - 1) rho = RICE_MAX - 1;
 
     /* Only the gaps' bits depend on the parameter. */
     uint64_t bits = count * rho, bits_above = count * (rho + 1);
-    size_t before = 0;
-    for (size_t i = sparse_next(k, 0, last); i < last; i = sparse_next(k, i + 1, last)) {
-        bits += (i - before) >> rho;
-        bits_above += (i - before) >> (rho + 1);
-        before = i + 1;
+    uint32_t before = 0;
+    for (size_t i = 0; i < count; i++) {
+        bits += (at[i] - before) >> rho;
+        bits_above += (at[i] - before) >> (rho + 1);
+        before = at[i] + 1;
     }
     plan->rice = bits_above < bits ? rho + 1 : rho;
 }
 
-static void put_gap(struct msb_writer *w, uint64_t gap, unsigned rho) {
-    uint64_t run = (gap - 1) >> rho;
-    uint64_t low = (gap - 1) & (((uint64_t)1 << rho) - 1);
-    for (; run > RUN - 1 - rho; run -= RUN - 1 - rho) msb_write(w, 0, RUN - 1 - rho);
-    msb_write(w, (uint64_t)1 << rho | low, (unsigned)run + 1 + rho);
+/* Zeros for the run, a one, the low bits of `zeros` (the gap minus 1), and the sign. */
+static void put_gap(struct msb_writer *w, uint64_t zeros, unsigned rho, bool negative) {
+    const unsigned most = RUN - 2 - rho;
+    uint64_t run = zeros >> rho;
+    uint64_t low = zeros & (((uint64_t)1 << rho) - 1);
+    for (; run > most; run -= most) msb_write(w, 0, most);
+    msb_write(w, ((uint64_t)1 << rho | low) << 1 | negative, (unsigned)run + 2 + rho);
 }
 
 static size_t rice_write(const struct code_chunk *chunk, const int16_t *k,
                          const struct code_plan *plan, uint8_t *dst, size_t cap) {
     struct msb_writer w;
+    const uint32_t *at;
+    const size_t nonzeros = sparse_found(chunk, k, plan, &at);
     msb_write_init(&w, dst, dst + cap);
     msb_write(&w, plan->rice, RICE_BITS);
-    struct codeword count = elias_codeword(QSGD_ELIAS_DELTA, sparse_count(k, chunk->len) + 1);
+    struct codeword count = elias_codeword(QSGD_ELIAS_DELTA, nonzeros + 1);
     msb_write(&w, count.bits, count.length);
 
-    bool magnitudes = chunk->levels->largest > 1;
-    size_t before = 0, len = chunk->len;
-    for (size_t i = sparse_next(k, 0, len); i < len && !w.full; i = sparse_next(k, i + 1, len)) {
-        put_gap(&w, i + 1 - before, plan->rice);
-        before = i + 1;
-        msb_write(&w, k[i] < 0 ? 1 : 0, 1);
+    const bool magnitudes = chunk->levels->largest > 1;
+    uint32_t before = 0;
+    for (size_t i = 0; i < nonzeros && !w.full; i++) {
+        const int32_t value = k[at[i]];
+        put_gap(&w, at[i] - before, plan->rice, value < 0);
+        before = at[i] + 1;
         if (!magnitudes) continue;
-        struct codeword m = elias_codeword(QSGD_ELIAS_GAMMA, (uint64_t)(k[i] < 0 ? -k[i] : k[i]));
+        struct codeword m =
+            elias_codeword(QSGD_ELIAS_GAMMA, (uint64_t)(value < 0 ? -value : value));
         msb_write(&w, m.bits, m.length);
     }
     uint8_t *end = msb_write_end(&w);
@@ -70,6 +75,7 @@ static qsgd_status rice_parse(const struct code_chunk *chunk, const uint8_t *p, 
     if (plan->rice > RICE_MAX) return QSGD_ERR_CODE_TABLE;
     plan->body = p; /* the stream, with the parameter that it starts with */
     plan->tail = plan->end = p + bytes;
+    plan->positions = NULL;
     return QSGD_OK;
 }
 
@@ -99,22 +105,23 @@ static int32_t take_value(struct bit_reader *r, const struct levels *levels) {
 }
 
 static qsgd_status rice_read(const struct code_chunk *chunk, const struct code_plan *plan,
-                             int16_t *k) {
+                             uint32_t *at, int16_t *k, size_t *nonzeros) {
     struct bit_reader r;
-    size_t position = 0; /* of the previous non-zero, from 1 */
-    for (size_t i = 0; i < chunk->len; i++) k[i] = (int16_t)chunk->levels->idle;
+    size_t position = 0; /* behind the previous non-zero */
     bit_read_init(&r, plan->body, plan->end);
     msb_refill(&r);
     msb_take(&r, RICE_BITS);
     uint64_t count = elias_take(QSGD_ELIAS_DELTA, &r, ELIAS_LOG2_MAX);
     if (count == 0 || count - 1 > chunk->len) return QSGD_ERR_STREAM;
-    while (--count > 0) {
+    *nonzeros = (size_t)count - 1;
+    for (size_t i = 0; i < *nonzeros; i++) {
         uint64_t gap = take_gap(&r, plan->rice, chunk->len - position);
         if (gap == 0) return QSGD_ERR_STREAM;
         int32_t value = take_value(&r, chunk->levels);
         if (value == 0 || r.overrun) return QSGD_ERR_STREAM;
         position += (size_t)gap;
-        k[position - 1] = (int16_t)value;
+        at[i] = (uint32_t)(position - 1);
+        k[i] = (int16_t)value;
     }
     if (r.overrun) return QSGD_ERR_STREAM;
     return msb_read_end(&r) ? QSGD_OK : QSGD_ERR_PADDING;
@@ -126,5 +133,6 @@ const struct qsgd_code code_rice_sparse = {
     .plan = rice_plan,
     .write = rice_write,
     .parse = rice_parse,
-    .read = rice_read,
+    .read = sparse_read,
+    .read_nonzeros = rice_read,
 };

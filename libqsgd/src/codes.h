@@ -54,6 +54,8 @@ struct code_plan {
     const uint8_t *body, *tail, *end;
     size_t segment_width; /* bytes of a segment length (dense elias, huffman) */
     const uint8_t *segment_lengths;
+    const uint32_t *positions;               /* sparse codes, encoding: where k is not 0, or NULL */
+    size_t nonzeros;                         /* and how many */
     unsigned width;                          /* fixed: bits of a rank */
     unsigned rice;                           /* rice-sparse: rho */
     uint8_t lengths[CODE_TOKENS];            /* huffman: code lengths; token_count of them */
@@ -82,6 +84,10 @@ struct qsgd_code {
     /* Reads all indices; every k that it writes is a level, also on error. Symbols that name no
      * level, run out or are left over: QSGD_ERR_STREAM or QSGD_ERR_PADDING. */
     qsgd_status (*read)(const struct code_chunk *chunk, const struct code_plan *plan, int16_t *k);
+    /* Sparse codes, else NULL: reads the non-zero indices alone, k[i] of element at[i] of the
+     * chunk, in ascending order; at and k have room for len. Statuses as read. */
+    qsgd_status (*read_nonzeros)(const struct code_chunk *chunk, const struct code_plan *plan,
+                                 uint32_t *at, int16_t *k, size_t *count);
 };
 
 /* Row of QSGD_CODE_FIXED .. QSGD_CODE_RANS; NULL for any other number. */

@@ -8,6 +8,17 @@
 
 #include "tensor.h"
 
+/* sums += block * alpha; sums may have any alignment. */
+static void add_block(const float *restrict block, size_t n, float alpha, uint8_t *restrict sums) {
+    for (size_t i = 0; i < n; i++) {
+        const float product = block[i] * alpha; /* rounded on its own */
+        float sum;
+        memcpy(&sum, sums + 4 * i, 4);
+        sum = sum + product;
+        memcpy(sums + 4 * i, &sum, 4);
+    }
+}
+
 /* Raw elements [from, to) to the sink, converted through float32 where types differ. */
 static void raw_to_sink(const struct decode_call *call, const uint8_t *p, uint64_t first,
                         uint64_t from, uint64_t to, float *block) {
@@ -23,14 +34,17 @@ static void raw_to_sink(const struct decode_call *call, const uint8_t *p, uint64
         uint8_t native[256 * 8];
         size_t n = (size_t)min_u64(256, to - i);
         uint8_t *at = sink->data + (i - sink->origin) * out;
-        tensor_swap_copy(dtype, p + (i - first) * item, n, native);
-        tensor_to_float(dtype, native, n, block);
-        for (size_t j = 0; j < n && sink->add; j++) {
-            float sum;
-            memcpy(&sum, at + 4 * j, 4);
-            block[j] = sum + block[j] * sink->alpha;
+        if (dtype == QSGD_FLOAT32) {
+            tensor_swap_copy(dtype, p + (i - first) * item, n, block);
+        } else {
+            tensor_swap_copy(dtype, p + (i - first) * item, n, native);
+            tensor_to_float(dtype, native, n, block);
         }
-        tensor_from_float(sink->dtype, block, n, at);
+        if (sink->add) {
+            add_block(block, n, sink->alpha, at);
+        } else {
+            tensor_from_float(sink->dtype, block, n, at);
+        }
         i += n;
     }
 }
@@ -56,9 +70,18 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
         return status;
     }
     int16_t *k = worker->quantise.indices;
+    const struct scale_array scales = frame_scales(&call->frame);
+    if (chunk_is_sparse(&c.chunk, &c.form) && values_skip_zeros(&call->q, &call->sink, from, to)) {
+        const uint32_t *at;
+        size_t count;
+        status = chunk_read_nonzeros(&c.chunk, &c.form, &at, k, &count);
+        if (status != QSGD_OK) return status;
+        values_of_nonzeros(&call->q, &span, from, to, at, k, count, &scales, &worker->quantise,
+                           &call->sink);
+        return QSGD_OK;
+    }
     status = chunk_read(&c.chunk, &c.form, k);
     if (status != QSGD_OK) return status;
-    const struct scale_array scales = frame_scales(&call->frame);
     values_of_chunk(&call->q, &span, from, to, k, &scales, c.form.alpha, &worker->quantise,
                     &call->sink);
     return QSGD_OK;

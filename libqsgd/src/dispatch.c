@@ -10,12 +10,12 @@
 #if defined(QSGD_HAVE_X86)
 #include <cpuid.h>
 
-/* Leaf 1 ECX: OSXSAVE 27, AVX 28, POPCNT 23. `state`: bits of XCR0 that the operating system must
- * save; `features` and `more`: bits of leaf 7 EBX and ECX. */
+/* Leaf 1 ECX: PCLMULQDQ 1, POPCNT 23, OSXSAVE 27, AVX 28. `state`: bits of XCR0 that the operating
+ * system must save; `features`, `more`: bits of leaf 7 EBX and ECX. */
 static int has_features(unsigned state, unsigned features, unsigned more) {
     unsigned a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
-    const unsigned need = 1U << 27 | 1U << 28 | 1U << 23;
+    const unsigned need = 1U << 1 | 1U << 23 | 1U << 27 | 1U << 28;
     if ((c & need) != need) return 0;
     unsigned xcr0, high;
     __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
@@ -29,10 +29,11 @@ static int has_features(unsigned state, unsigned features, unsigned more) {
 
 static int has_avx2(void) { return has_features(6, AVX2_FEATURES, 0); }
 
-/* And opmask 5, ZMM_Hi256 6, Hi16_ZMM 7; F 16, DQ 17, BW 30, VL 31; ECX: VBMI 1, VBMI2 6. */
+/* And opmask 5, ZMM_Hi256 6, Hi16_ZMM 7; F 16, DQ 17, BW 30, VL 31. ECX: VBMI 1, VBMI2 6,
+ * VPCLMULQDQ 10. */
 static int has_avx512(void) {
     const unsigned features = AVX2_FEATURES | 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31;
-    return has_features(0xE6, features, 1U << 1 | 1U << 6);
+    return has_features(0xE6, features, 1U << 1 | 1U << 6 | 1U << 10);
 }
 #endif
 

@@ -1,7 +1,7 @@
 /* The kernels: what a backend provides. Their bodies exist once (norm.h, noise.h, round.h, rans.h,
- * merge.h, runs.h, token_map.h), written against the vocabulary of simd/<isa>.h; backend_<isa>.c
- * instantiates them. All backends return the same bits. Tails are part of every kernel: any n, any
- * alignment, no over-read. */
+ * merge.h, runs.h, histogram.h, token_map.h, value.h, nonzero.h, pack.h, crc.h), written against
+ * the vocabulary of simd/<isa>.h; backend_<isa>.c instantiates them. All backends return the same
+ * bits. Tails are part of every kernel: any n, any alignment, no over-read. */
 #ifndef QSGD_KERNELS_H
 #define QSGD_KERNELS_H
 
@@ -47,6 +47,14 @@ struct value_bucket {
     const float *table;    /* level of index k at table[k]; NULL for uniform and open levels */
     const float *of_token; /* of direct tokens, at least 32: k, or sign(k) (|k| - 1/2), or level */
     unsigned tokens;       /* tokens are below this */
+};
+
+/* Ranks of indices (FORMAT.md section 8.1), of 1 to 16 bits. */
+struct rank_map {
+    unsigned width;
+    bool from_lowest; /* k - lowest; else mirrored, with or without a zero level */
+    bool zero;
+    int32_t lowest;
 };
 
 /* Encoding: what rans.h needs of each token of a class. */
@@ -147,6 +155,22 @@ struct kernels {
     void (*whole_tokens)(const uint8_t *tokens, size_t n, int16_t *k);
     /* counts[t]: how many of n tokens (below 64) are t. */
     void (*histogram)(const uint8_t *tokens, size_t n, uint32_t counts[64]);
+
+    /* Ranks of n indices to (n * width + 7) / 8 bytes, the last one padded; and back. unpack
+     * ignores the padding and returns the largest rank; what a rank that names no level becomes is
+     * open. */
+    void (*pack)(const struct rank_map *map, const int16_t *k, size_t n, uint8_t *dst);
+    uint32_t (*unpack)(const struct rank_map *map, const uint8_t *p, size_t n, int16_t *k);
+
+    /* Largest zigzag(k) of n indices. */
+    uint32_t (*largest_zigzag)(const int16_t *k, size_t n);
+
+    /* Positions of the indices that are not 0, ascending; returns how many. Sixteen entries behind
+     * the last may be overwritten. */
+    size_t (*nonzeros)(const int16_t *k, size_t n, uint32_t *at);
+
+    /* False if adding a zero of some sign changes bits of one of n sums (or might). */
+    bool (*keeps_with_zero)(const float *sums, size_t n);
 
     /* Of each group of 128 elements (the last may be shorter), a bin below GROUP_BINS by its sum of
      * |k|: from the indices, or from direct tokens if k is NULL. */

@@ -98,6 +98,10 @@ struct sink {
     float alpha;
 };
 
+/* n <= QUANTISE_BLOCK values of one bucket into v. */
+void values_of_run(const struct quantiser *q, float scale, uint8_t alpha, const int16_t *k,
+                   const uint16_t *noise, size_t n, float *v);
+
 /* Values of elements [from, to) of the chunk, from its indices, scales and damping. */
 void values_of_chunk(const struct quantiser *q, const struct chunk_span *span, uint64_t from,
                      uint64_t to, const int16_t *k, const struct scale_array *scales, uint8_t alpha,
@@ -109,6 +113,16 @@ void values_of_tokens(const struct quantiser *q, uint64_t from, uint64_t to, con
                       const struct scale_array *scales, uint8_t alpha,
                       struct quantise_scratch *scratch, const struct sink *sink);
 void values_token_levels(struct quantiser *q);
+/* True if zeros may be left out: the sink does not add, or what it adds to stays the same. */
+bool values_skip_zeros(const struct quantiser *q, const struct sink *sink, uint64_t from,
+                       uint64_t to);
+
+/* The same from the non-zero indices alone: k[i] of element at[i] of the chunk, ascending.
+ * Undithered, 0 a level, and the sink does not add. */
+void values_of_nonzeros(const struct quantiser *q, const struct chunk_span *span, uint64_t from,
+                        uint64_t to, const uint32_t *at, const int16_t *k, size_t count,
+                        const struct scale_array *scales, struct quantise_scratch *scratch,
+                        const struct sink *sink);
 
 /* residual = x - value, for one chunk. */
 void residual_of_chunk(const struct quantiser *q, const struct chunk_span *span, const float *x,

@@ -1,28 +1,50 @@
-/* Walks over the non-zero indices of mostly zero runs, for the sparse codes (elias-*-sparse and
- * rice-sparse, FORMAT.md sections 8.2 and 8.3). */
+/* Lists of the non-zero indices of mostly zero chunks, for the sparse codes (elias-*-sparse and
+ * rice-sparse, FORMAT.md sections 8.2 and 8.3): work is per non-zero, not per element. */
 #ifndef QSGD_SPARSE_H
 #define QSGD_SPARSE_H
 
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-/* First i >= from with k[i] != 0, or len. */
-static inline size_t sparse_next(const int16_t *k, size_t from, size_t len) {
-    size_t i = from;
-    for (; len - i >= 4; i += 4) {
-        uint64_t four;
-        memcpy(&four, k + i, sizeof four);
-        if (four != 0) break;
-    }
-    while (i < len && k[i] == 0) i++;
-    return i;
+#include "codes.h"
+#include "kernels.h"
+
+/* Room for the positions of all elements and more (in the memory of scratch->words). */
+static inline uint32_t *sparse_positions(const struct code_chunk *chunk) {
+    return (void *)chunk->scratch->words;
 }
 
-static inline uint64_t sparse_count(const int16_t *k, size_t len) {
-    uint64_t count = 0;
-    for (size_t i = 0; i < len; i++) count += k[i] != 0 ? 1 : 0;
-    return count;
+/* Finds the non-zeros, into the plan. */
+static inline void sparse_find(const struct code_chunk *chunk, const int16_t *k,
+                               struct code_plan *plan) {
+    uint32_t *at = sparse_positions(chunk);
+    plan->nonzeros = chunk->kernels->nonzeros(k, chunk->len, at);
+    plan->positions = at;
+}
+
+/* The non-zeros as sparse_find left them; searched for if the plan comes from another frame. */
+static inline size_t sparse_found(const struct code_chunk *chunk, const int16_t *k,
+                                  const struct code_plan *plan, const uint32_t **at) {
+    struct code_plan found = *plan;
+    if (found.positions == NULL) sparse_find(chunk, k, &found);
+    *at = found.positions;
+    return found.nonzeros;
+}
+
+/* Reads all indices by the code's read_nonzeros. */
+static inline qsgd_status sparse_read(const struct code_chunk *chunk, const struct code_plan *plan,
+                                      int16_t *k) {
+    const uint32_t *at = sparse_positions(chunk);
+    size_t count = 0;
+    qsgd_status status =
+        code_find(chunk->code)->read_nonzeros(chunk, plan, sparse_positions(chunk), k, &count);
+    if (status != QSGD_OK) count = 0;
+    memset(k + count, 0, (chunk->len - count) * sizeof *k);
+    for (size_t i = count; i-- > 0;) { /* in place from the end: position i is at least i */
+        int16_t value = k[i];
+        k[i] = 0;
+        k[at[i]] = value;
+    }
+    return status;
 }
 
 #endif

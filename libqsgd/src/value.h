@@ -31,8 +31,9 @@ BODY vf value_h(const struct value_bucket *bucket, const bool table, vu k) {
 BODY float value_one(const struct value_bucket *bucket, float h, uint32_t noise) {
     if (bucket->damping == 0) return h * bucket->unit;
     const float c = (float)((int32_t)(2 * noise - 65535) * bucket->damping) * 0x1p-24F;
-    if (bucket->table == NULL) return (h + c) * bucket->unit;
-    return h * bucket->unit + c * bucket->dither_unit;
+    /* every operation into a variable: some compilers evaluate expressions in binary64 */
+    const float sum = h + c, level = h * bucket->unit, dither = c * bucket->dither_unit;
+    return bucket->table == NULL ? sum * bucket->unit : level + dither;
 }
 
 BODY float value_one_h(const struct value_bucket *bucket, int32_t k) {
@@ -45,7 +46,8 @@ BODY void value_put(float *out, float v, const bool add, float alpha) {
     if (add) {
         float old;
         memcpy(&old, out, sizeof old);
-        v = old + v * alpha;
+        v = v * alpha;
+        v = old + v;
     }
     memcpy(out, &v, sizeof v);
 }

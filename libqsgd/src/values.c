@@ -89,6 +89,11 @@ static void run_values(const struct quantiser *q, float scale, uint8_t alpha, st
     if (scale_range(scale) != 1.0F) unscale(v, n, scale_range(scale));
 }
 
+void values_of_run(const struct quantiser *q, float scale, uint8_t alpha, const int16_t *k,
+                   const uint16_t *noise, size_t n, float *v) {
+    run_values(q, scale, alpha, (struct symbols){.k = k}, noise, n, v);
+}
+
 static void run_to_sink(const struct quantiser *q, float scale, uint8_t alpha, struct symbols s,
                         const uint16_t *noise, uint64_t element, size_t n, float *block,
                         const struct sink *sink) {
@@ -108,9 +113,10 @@ static void run_to_sink(const struct quantiser *q, float scale, uint8_t alpha, s
     run_values(q, scale, alpha, s, noise, n, block);
     if (sink->add) {
         for (size_t i = 0; i < n; i++) {
+            const float product = block[i] * sink->alpha; /* rounded on its own */
             float sum;
             memcpy(&sum, floats + i, sizeof sum);
-            sum = sum + block[i] * sink->alpha;
+            sum = sum + product;
             memcpy(floats + i, &sum, sizeof sum);
         }
     } else {

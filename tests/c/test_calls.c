@@ -205,14 +205,15 @@ static void ranges_equal_the_whole(const struct qsgd_params *p) {
  * ------------------------------------------------------------------------------------------ */
 
 static void sums_are_products_added_in_order(void) {
-    struct bytes b[3];
-    const void *frames[3];
-    uint64_t sizes[3], work_bytes, most = 0;
-    const float alphas[3] = {0.3F, -1.7F, 1e-3F};
-    static float value[3][N], sum[N], acc[N];
+    struct bytes b[4];
+    const void *frames[4];
+    uint64_t sizes[4], work_bytes, most = 0;
+    static const size_t used[4] = {1, 8, 15, 0}; /* the last is raw */
+    const float alphas[4] = {0.3F, -1.7F, 1e-3F, 0.7F};
+    static float value[4][N], sum[N], acc[N];
     uint32_t bad = 99;
-    for (size_t f = 0; f < 3; f++) {
-        struct qsgd_params p = scheme_params(&schemes[7 * f + 1]);
+    for (size_t f = 0; f < 4; f++) {
+        struct qsgd_params p = scheme_params(&schemes[used[f]]);
         b[f] = encode_frame(&p, NULL, x, N);
         frames[f] = b[f].p;
         sizes[f] = b[f].n;
@@ -223,34 +224,35 @@ static void sums_are_products_added_in_order(void) {
     void *work = aligned_bytes(most);
     memcpy(acc, x, sizeof acc);
     CHECK(qsgd_decode_add(frames[0], sizes[0], NULL, 0.3F, acc, N, work, most, NULL) == QSGD_OK);
-    CHECK(qsgd_decode_sum(frames, sizes, 3, alphas, NULL, sum, N, work, most, &bad, NULL) ==
+    CHECK(qsgd_decode_sum(frames, sizes, 4, alphas, NULL, sum, N, work, most, &bad, NULL) ==
           QSGD_OK);
     for (int i = 0; i < N; i++) {
         volatile float product = value[0][i] * alphas[0], total = x[i] + product;
         CHECK(acc[i] == total);
         total = 0;
-        for (int f = 0; f < 3; f++) {
+        for (int f = 0; f < 4; f++) {
             product = value[f][i] * alphas[f];
             total = total + product;
         }
         CHECK(sum[i] == total);
     }
-    CHECK(qsgd_decode_sum(frames, sizes, 3, NULL, NULL, sum, N, work, most, NULL, NULL) == QSGD_OK);
+    CHECK(qsgd_decode_sum(frames, sizes, 4, NULL, NULL, sum, N, work, most, NULL, NULL) == QSGD_OK);
     for (int i = 0; i < N; i++) {
         volatile float total = 0.0F + value[0][i];
         total = total + value[1][i];
         total = total + value[2][i];
+        total = total + value[3][i];
         CHECK(sum[i] == total);
     }
     CHECK(qsgd_decode_sum(frames, sizes, 0, NULL, NULL, sum, N, work, most, NULL, NULL) == QSGD_OK);
     for (int i = 0; i < N; i++) CHECK(sum[i] == 0);
     b[1].p[b[1].n - 1] ^= 1; /* a bad frame in the middle: named, and nothing is written */
     memset(sum, 0x5A, sizeof sum);
-    CHECK(qsgd_decode_sum(frames, sizes, 3, NULL, NULL, sum, N, work, most, &bad, NULL) ==
+    CHECK(qsgd_decode_sum(frames, sizes, 4, NULL, NULL, sum, N, work, most, &bad, NULL) ==
           QSGD_ERR_CHUNK_CRC);
     CHECK(bad == 1);
     for (size_t i = 0; i < sizeof sum; i++) CHECK(((uint8_t *)sum)[i] == 0x5A);
-    for (int f = 0; f < 3; f++) free(b[f].p);
+    for (int f = 0; f < 4; f++) free(b[f].p);
     free(work);
 }
 

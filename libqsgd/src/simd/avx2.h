@@ -167,6 +167,73 @@ static inline uint64_t vb_sum(vb a) {
     return (uint64_t)_mm_cvtsi128_si64(t) + (uint64_t)_mm_extract_epi64(t, 1);
 }
 
+/* Byte shuffles: the first w of every eight bytes; row w - 1. */
+extern const uint8_t avx2_close[7][16];
+
+#define W_PACK 1 /* what packing narrow ranks takes (pack.h); w is 1 to 7 */
+
+static inline void vb_store(uint8_t *p, vb a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
+static inline vb vb_set32(uint32_t a) { return _mm256_set1_epi32((int)a); }
+static inline vb vb_set64(uint64_t a) { return _mm256_set1_epi64x((long long)a); }
+static inline vb vb_xor(vb a, vb b) { return _mm256_xor_si256(a, b); }
+static inline vb vb_max(vb a, vb b) { return _mm256_max_epu8(a, b); }
+static inline vb vb_abs(vb a) { return _mm256_abs_epi8(a); }
+static inline vb vb_positive(vb a) { /* as signed bytes: all ones if above 0 */
+    return _mm256_cmpgt_epi8(a, _mm256_setzero_si256());
+}
+static inline vb vb_srl64(vb a, unsigned n) {
+    return _mm256_srl_epi64(a, _mm_cvtsi32_si128((int)n));
+}
+static inline vb vb_merge(vb mask, vb a, vb b) { /* bits of a where mask has them, else of b */
+    return _mm256_or_si256(_mm256_and_si256(mask, a), _mm256_andnot_si256(mask, b));
+}
+/* Neighbours close up: bytes below 2^w to 2 w bits of every 16, and those to 4 w bits of every 32.
+ */
+static inline vb vb_pairs(vb a, unsigned w) {
+    return _mm256_maddubs_epi16(_mm256_set1_epi16((short)(1 | 256 << w)), a);
+}
+static inline vb vb_fours(vb a, unsigned w) {
+    return _mm256_madd_epi16(a, _mm256_set1_epi32(1 | 65536 << (2 * w)));
+}
+/* W_BYTES indices as signed bytes, and back. */
+static inline vb vb_narrow(const int16_t *k) {
+    __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)k);
+    __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(k + 16));
+    return _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xD8);
+}
+static inline void vb_store_wide(int16_t *k, vb a) {
+    __m256i low = _mm256_cvtepi8_epi16(_mm256_castsi256_si128(a));
+    __m256i high = _mm256_cvtepi8_epi16(_mm256_extracti128_si256(a, 1));
+    _mm256_storeu_si256((__m256i *)(void *)k, low);
+    _mm256_storeu_si256((__m256i *)(void *)(k + 16), high);
+}
+/* The first w bytes of every eight, one behind the other, and back. */
+static inline void vb_store_close(uint8_t *p, vb a, unsigned w) {
+    const __m128i order = _mm_loadu_si128((const __m128i *)(const void *)avx2_close[w - 1]);
+    __m256i x = _mm256_shuffle_epi8(a, _mm256_broadcastsi128_si256(order));
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(x));
+    _mm_storeu_si128((__m128i *)(void *)(p + 2 * w), _mm256_extracti128_si256(x, 1));
+}
+static inline vb vb_load_spread(const uint8_t *p, unsigned w) {
+    const __m128i order =
+        _mm_set_epi64x(0x0706050403020100 + (long long)w * 0x0101010101010101, 0x0706050403020100);
+    __m128i low = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(p + 2 * w));
+    return _mm256_shuffle_epi8(_mm256_set_m128i(high, low), _mm256_broadcastsi128_si256(order));
+}
+/* The low 8 w bits of every 64, in fields of w bits, to a byte each. */
+static inline vb avx2_part(vb a, unsigned bits, unsigned of) { /* two fields, `of` bits apart */
+    const uint64_t low = ((1ULL << bits) - 1) * (of == 32   ? 1
+                                                 : of == 16 ? 0x100000001
+                                                            : 0x1000100010001);
+    __m256i moved = _mm256_sll_epi64(a, _mm_cvtsi32_si128((int)(of - bits)));
+    return _mm256_or_si256(_mm256_and_si256(a, _mm256_set1_epi64x((long long)low)),
+                           _mm256_and_si256(moved, _mm256_set1_epi64x((long long)(low << of))));
+}
+static inline vb vb_fields(vb a, unsigned w) {
+    return avx2_part(avx2_part(avx2_part(a, 4 * w, 32), 2 * w, 16), w, 8);
+}
+
 #define W_HALVES 16 /* vh: that many 16-bit lanes */
 
 typedef __m256i vh;
@@ -220,6 +287,48 @@ static inline vh vh_inc(vhm m, vh a) { return _mm256_sub_epi16(a, m); }
 static inline vh vh_ones(vhm m) { return m; }
 static inline vu vh_pair_sums(vh a) { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
 
+#define W_PACK_HALVES 1 /* the same for ranks of 8 to 16 bits: 4 w bits lie in every 64 */
+
+static inline vb vh_bytes(vh a) { return a; }
+static inline vh vh_of_bytes(vb a) { return a; }
+static inline vh vh_max(vh a, vh b) { return _mm256_max_epu16(a, b); }
+static inline void vh_store_close(uint8_t *p, vb a, unsigned w) { /* 8 w bits of every 128 */
+    const __m128i down = _mm_set_epi64x(64 - 4 * (long long)w, 0);
+    const __m128i up = _mm_set_epi64x(64, 4 * (long long)w);
+    __m256i x = _mm256_or_si256(
+        _mm256_srlv_epi64(a, _mm256_broadcastsi128_si256(down)),
+        _mm256_sllv_epi64(_mm256_shuffle_epi32(a, 0x4E), _mm256_broadcastsi128_si256(up)));
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(x));
+    _mm_storeu_si128((__m128i *)(void *)(p + w), _mm256_extracti128_si256(x, 1));
+}
+static inline vb vh_load_spread(const uint8_t *p, unsigned w) {
+    const __m128i order = _mm_set_epi64x(
+        0x0706050403020100 + (long long)(w / 2) * 0x0101010101010101, 0x0706050403020100);
+    __m128i low = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i high = _mm_loadu_si128((const __m128i *)(const void *)(p + w));
+    return _mm256_shuffle_epi8(_mm256_set_m128i(high, low), _mm256_broadcastsi128_si256(order));
+}
+/* The second four of eight ranks start in the middle of a byte where w is odd. */
+static inline vh vh_fields(vb a, unsigned w) {
+    const __m128i start = _mm_set_epi64x(4 * (long long)(w & 1), 0);
+    a = _mm256_srlv_epi64(a, _mm256_broadcastsi128_si256(start));
+    return avx2_part(avx2_part(a, 2 * w, 32), w, 16);
+}
+
+#define W_NONZERO 1
+
+/* Bit i: k[i] is not 0, of 64. */
+static inline uint32_t avx2_nonzero32(const int16_t *k) {
+    const __m256i zero = _mm256_setzero_si256();
+    __m256i low = _mm256_cmpeq_epi16(vh_load(k), zero);
+    __m256i high = _mm256_cmpeq_epi16(vh_load(k + 16), zero);
+    __m256i bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(low, high), 0xD8);
+    return ~(uint32_t)_mm256_movemask_epi8(bytes);
+}
+static inline uint64_t vh_nonzero64(const int16_t *k) {
+    return avx2_nonzero32(k) | (uint64_t)avx2_nonzero32(k + 32) << 32;
+}
+
 #define W_TABLE 16 /* vt: a table of that many numbers, held in registers */
 
 typedef struct {
@@ -239,12 +348,13 @@ static inline vu vt_at(const vt *t, vu i, int size) {
                                                 _mm256_castsi256_ps(upper)));
 }
 
-#define W_CRC 1 /* vu_crc64 exists: SSE 4.2, part of every CPU with AVX2 */
+#define W_CRC 1 /* vu_crc64, vu_crc8: SSE 4.2, part of every CPU with AVX2 */
 
-static inline uint64_t vu_crc64(uint64_t crc, const uint8_t *p) {
-    uint64_t word;
-    __builtin_memcpy(&word, p, 8);
-    return _mm_crc32_u64(crc, word);
+static inline uint64_t vu_crc64(uint64_t crc, uint64_t word) { return _mm_crc32_u64(crc, word); }
+static inline uint32_t vu_crc8(uint32_t crc, uint8_t byte) { return _mm_crc32_u8(crc, byte); }
+static inline uint64_t vu_clmul(uint32_t a, uint32_t b) { /* product without carry */
+    __m128i product = _mm_clmulepi64_si128(_mm_cvtsi32_si128((int)a), _mm_cvtsi32_si128((int)b), 0);
+    return (uint64_t)_mm_cvtsi128_si64(product);
 }
 
 /* ---- rANS renormalisation: lanes that need a word exchange one with memory ------------------ */

@@ -1,5 +1,5 @@
-/* Vocabulary of sixteen lanes: AVX-512 F, BW, DQ, VL, VBMI and VBMI2, which came together with Ice
- * Lake and Zen 4. Meanings: simd/scalar.h, simd/avx2.h. No fused multiply-add, no estimates. */
+/* Vocabulary of sixteen lanes: AVX-512 F, BW, DQ, VL, VBMI, VBMI2 and VPCLMULQDQ, all there since
+ * Ice Lake and Zen 4. Meanings: simd/scalar.h, simd/avx2.h. No fused multiply-add, no estimates. */
 #ifndef QSGD_SIMD_AVX512_H
 #define QSGD_SIMD_AVX512_H
 
@@ -152,6 +152,61 @@ static inline uint64_t vb_sum(vb a) {
     return (uint64_t)_mm512_reduce_add_epi64(_mm512_sad_epu8(a, _mm512_setzero_si512()));
 }
 
+#define W_PACK 1
+
+static inline void vb_store(uint8_t *p, vb a) { _mm512_storeu_si512(p, a); }
+static inline vb vb_set32(uint32_t a) { return _mm512_set1_epi32((int)a); }
+static inline vb vb_set64(uint64_t a) { return _mm512_set1_epi64((long long)a); }
+static inline vb vb_xor(vb a, vb b) { return _mm512_xor_si512(a, b); }
+static inline vb vb_max(vb a, vb b) { return _mm512_max_epu8(a, b); }
+static inline vb vb_abs(vb a) { return _mm512_abs_epi8(a); }
+static inline vb vb_positive(vb a) {
+    return _mm512_movm_epi8(_mm512_cmpgt_epi8_mask(a, _mm512_setzero_si512()));
+}
+static inline vb vb_srl64(vb a, unsigned n) {
+    return _mm512_srl_epi64(a, _mm_cvtsi32_si128((int)n));
+}
+static inline vb vb_merge(vb mask, vb a, vb b) {
+    return _mm512_ternarylogic_epi64(mask, a, b, 0xCA);
+}
+static inline vb vb_pairs(vb a, unsigned w) {
+    return _mm512_maddubs_epi16(_mm512_set1_epi16((short)(1 | 256 << w)), a);
+}
+static inline vb vb_fours(vb a, unsigned w) {
+    return _mm512_madd_epi16(a, _mm512_set1_epi32(1 | 65536 << (2 * w)));
+}
+static inline vb vb_narrow(const int16_t *k) {
+    __m256i low = _mm512_cvtepi16_epi8(_mm512_loadu_si512(k));
+    __m256i high = _mm512_cvtepi16_epi8(_mm512_loadu_si512(k + 32));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+static inline void vb_store_wide(int16_t *k, vb a) {
+    _mm512_storeu_si512(k, _mm512_cvtepi8_epi16(_mm512_castsi512_si256(a)));
+    _mm512_storeu_si512(k + 32, _mm512_cvtepi8_epi16(_mm512_extracti64x4_epi64(a, 1)));
+}
+static inline __mmask64 avx512_first_of_8(unsigned w) {
+    return ((1ULL << w) - 1) * 0x0101010101010101;
+}
+static inline void vb_store_close(uint8_t *p, vb a, unsigned w) {
+    _mm512_storeu_si512(p, _mm512_maskz_compress_epi8(avx512_first_of_8(w), a));
+}
+/* i w in all bytes of the i-th 64 bits. Permutations, as expanding from memory is slow. */
+static inline vb avx512_steps(unsigned w) {
+    const __m512i lanes = _mm512_setr_epi64(
+        0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303, 0x0404040404040404,
+        0x0505050505050505, 0x0606060606060606, 0x0707070707070707);
+    return _mm512_mullo_epi16(lanes, _mm512_set1_epi16((short)w));
+}
+static inline vb vb_load_spread(const uint8_t *p, unsigned w) {
+    const __m512i order = _mm512_add_epi8(avx512_steps(w), _mm512_set1_epi64(0x0706050403020100));
+    return _mm512_permutexvar_epi8(order, _mm512_loadu_si512(p));
+}
+static inline vb vb_fields(vb a, unsigned w) {
+    const __m512i starts = _mm512_set1_epi64((long long)(w * 0x0706050403020100));
+    return _mm512_and_si512(_mm512_multishift_epi64_epi8(starts, a),
+                            _mm512_set1_epi8((char)((1U << w) - 1)));
+}
+
 #define W_HALVES 32
 
 typedef __m512i vh;
@@ -200,6 +255,63 @@ static inline vh vh_inc(vhm m, vh a) {
 }
 static inline vh vh_ones(vhm m) { return _mm512_movm_epi16(m); }
 static inline vu vh_pair_sums(vh a) { return _mm512_madd_epi16(a, _mm512_set1_epi16(1)); }
+
+#define W_PACK_HALVES 1 /* the same for ranks of 8 to 16 bits: 4 w bits lie in every 64 */
+
+static inline vb vh_bytes(vh a) { return a; }
+static inline vh vh_of_bytes(vb a) { return a; }
+static inline vh vh_max(vh a, vh b) { return _mm512_max_epu16(a, b); }
+static inline __mmask64 avx512_first_of_16(unsigned w) {
+    return ((1ULL << w) - 1) * 0x0001000100010001;
+}
+static inline void vh_store_close(uint8_t *p, vb a, unsigned w) { /* 8 w bits of every 128 */
+    const __m512i down = _mm512_broadcast_i64x2(_mm_set_epi64x(64 - 4 * (long long)w, 0));
+    const __m512i up = _mm512_broadcast_i64x2(_mm_set_epi64x(64, 4 * (long long)w));
+    __m512i swapped = _mm512_permutex_epi64(a, 0xB1);
+    __m512i x = _mm512_or_si512(_mm512_srlv_epi64(a, down), _mm512_sllv_epi64(swapped, up));
+    _mm512_storeu_si512(p, _mm512_maskz_compress_epi8(avx512_first_of_16(w), x));
+}
+static inline vb vh_load_spread(const uint8_t *p, unsigned w) {
+    __m512i halved = _mm512_and_si512(_mm512_srli_epi16(avx512_steps(w), 1), _mm512_set1_epi8(63));
+    const __m512i order = _mm512_add_epi8(halved, _mm512_set1_epi64(0x0706050403020100));
+    return _mm512_permutexvar_epi8(order, _mm512_loadu_si512(p));
+}
+/* The second four of eight ranks start in the middle of a byte where w is odd. */
+static inline vh vh_fields(vb a, unsigned w) {
+    const long long first = 0x0800080008000800 + (long long)w * 0x0303020201010000;
+    const long long second = first + (long long)(w & 1) * 0x0404040404040404;
+    const __m512i starts = _mm512_broadcast_i64x2(_mm_set_epi64x(second, first));
+    return _mm512_and_si512(_mm512_multishift_epi64_epi8(starts, a),
+                            _mm512_set1_epi16((short)((1U << w) - 1)));
+}
+
+#define W_NONZERO 1
+
+static inline uint64_t vh_nonzero64(const int16_t *k) {
+    vh low = vh_load(k), high = vh_load(k + 32);
+    return (uint64_t)_mm512_test_epi16_mask(low, low) | (uint64_t)_mm512_test_epi16_mask(high, high)
+                                                            << 32;
+}
+
+#define W_POSITIONS 1
+
+/* Sixteen entries at a time. */
+static inline size_t vu_positions(uint64_t mask, uint32_t first, uint32_t *at) {
+    static const uint8_t iota[64] = {
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+    const size_t count = (size_t)_mm_popcnt_u64(mask);
+    __m512i set = _mm512_maskz_compress_epi8(mask, _mm512_loadu_si512(iota));
+    size_t i = 0;
+    do {
+        __m512i sixteen = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(set));
+        _mm512_storeu_si512(at + i, _mm512_add_epi32(sixteen, _mm512_set1_epi32((int)first)));
+        set = _mm512_alignr_epi64(set, set, 2);
+        i += 16;
+    } while (i < count);
+    return count;
+}
 
 #define W_TABLE 64
 
@@ -275,10 +387,23 @@ static inline void vs_at4(const vs *t, const vu x[4], const int bits, vu token[4
 
 #define W_CRC 1
 
-static inline uint64_t vu_crc64(uint64_t crc, const uint8_t *p) {
-    uint64_t word;
-    __builtin_memcpy(&word, p, 8);
-    return _mm_crc32_u64(crc, word);
+static inline uint64_t vu_crc64(uint64_t crc, uint64_t word) { return _mm_crc32_u64(crc, word); }
+static inline uint32_t vu_crc8(uint32_t crc, uint8_t byte) { return _mm_crc32_u8(crc, byte); }
+
+#define W_FOLD 64 /* vc: that many bytes, multiplied without carry */
+
+typedef __m512i vc;
+static inline vc vc_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
+static inline void vc_store(uint8_t *p, vc a) { _mm512_storeu_si512(p, a); }
+static inline vc vc_low(uint32_t a) { return _mm512_zextsi128_si512(_mm_cvtsi32_si128((int)a)); }
+static inline vc vc_pair(uint64_t first, uint64_t second) {
+    return _mm512_broadcast_i64x2(_mm_set_epi64x((long long)second, (long long)first));
+}
+static inline vc vc_xor(vc a, vc b) { return _mm512_xor_si512(a, b); }
+/* b plus the first half of every 16 bytes times that of `by`, plus the second times the second. */
+static inline vc vc_fold(vc a, vc by, vc b) {
+    return _mm512_ternarylogic_epi64(_mm512_clmulepi64_epi128(a, by, 0x00),
+                                     _mm512_clmulepi64_epi128(a, by, 0x11), b, 0x96);
 }
 
 #define W_RENORM 1

@@ -148,6 +148,59 @@ static inline uint8_t vb_or_lanes(vb a) {
 }
 static inline uint64_t vb_sum(vb a) { return vaddlvq_u8(a); }
 
+#define W_PACK 1
+
+static inline uint64x2_t neon_u64(uint8x16_t a) { return vreinterpretq_u64_u8(a); }
+static inline uint8x16_t neon_u8(uint64x2_t a) { return vreinterpretq_u8_u64(a); }
+
+static inline void vb_store(uint8_t *p, vb a) { vst1q_u8(p, a); }
+static inline vb vb_set32(uint32_t a) { return vreinterpretq_u8_u32(vdupq_n_u32(a)); }
+static inline vb vb_set64(uint64_t a) { return neon_u8(vdupq_n_u64(a)); }
+static inline vb vb_xor(vb a, vb b) { return veorq_u8(a, b); }
+static inline vb vb_max(vb a, vb b) { return vmaxq_u8(a, b); }
+static inline vb vb_abs(vb a) { return vreinterpretq_u8_s8(vabsq_s8(vreinterpretq_s8_u8(a))); }
+static inline vb vb_positive(vb a) { return vcgtzq_s8(vreinterpretq_s8_u8(a)); }
+static inline vb vb_srl64(vb a, unsigned n) {
+    return neon_u8(vshlq_u64(neon_u64(a), vdupq_n_s64(-(int64_t)n)));
+}
+static inline vb vb_merge(vb mask, vb a, vb b) { return vbslq_u8(mask, a, b); }
+static inline vb vb_pairs(vb a, unsigned w) { /* the high byte's bits move down by 8 - w */
+    return vb_merge(vreinterpretq_u8_u16(vdupq_n_u16((uint16_t)((1U << w) - 1))), a,
+                    vreinterpretq_u8_u16(
+                        vshlq_u16(vreinterpretq_u16_u8(a), vdupq_n_s16((int16_t)((int)w - 8)))));
+}
+static inline vb vb_fours(vb a, unsigned w) {
+    return vb_merge(
+        vb_set32((1U << (2 * w)) - 1), a,
+        vreinterpretq_u8_u32(vshlq_u32(vreinterpretq_u32_u8(a), vdupq_n_s32(2 * (int)w - 16))));
+}
+static inline vb vb_narrow(const int16_t *k) {
+    int8x8_t low = vmovn_s16(vld1q_s16(k)), high = vmovn_s16(vld1q_s16(k + 8));
+    return vreinterpretq_u8_s8(vcombine_s8(low, high));
+}
+static inline void vb_store_wide(int16_t *k, vb a) {
+    int8x16_t s = vreinterpretq_s8_u8(a);
+    vst1q_s16(k, vmovl_s8(vget_low_s8(s)));
+    vst1q_s16(k + 8, vmovl_s8(vget_high_s8(s)));
+}
+static inline void vb_store_close(uint8_t *p, vb a, unsigned w) {
+    vst1_u8(p, vget_low_u8(a));
+    vst1_u8(p + w, vget_high_u8(a));
+}
+static inline vb vb_load_spread(const uint8_t *p, unsigned w) {
+    return vcombine_u8(vld1_u8(p), vld1_u8(p + w));
+}
+/* Two fields, to `of` bits apart; those of one and of the other in every 2 * of bits. */
+static inline vb neon_part(vb a, unsigned bits, unsigned of) {
+    const uint64_t every = of == 32 ? 1 : of == 16 ? 0x100000001 : 0x1000100010001;
+    const uint64_t low = (((uint64_t)1 << bits) - 1) * every;
+    uint64x2_t moved = vshlq_u64(neon_u64(a), vdupq_n_s64((int64_t)(of - bits)));
+    return vorrq_u8(vandq_u8(a, vb_set64(low)), vandq_u8(neon_u8(moved), vb_set64(low << of)));
+}
+static inline vb vb_fields(vb a, unsigned w) {
+    return neon_part(neon_part(neon_part(a, 4 * w, 32), 2 * w, 16), w, 8);
+}
+
 #define W_HALVES 8
 
 typedef int16x8_t vh;
@@ -193,6 +246,46 @@ static inline bool vhm_any(vhm a) { return vmaxvq_u16(a) != 0; }
 static inline vh vh_inc(vhm m, vh a) { return vsubq_s16(a, vreinterpretq_s16_u16(m)); }
 static inline vh vh_ones(vhm m) { return vreinterpretq_s16_u16(m); }
 static inline vu vh_pair_sums(vh a) { return vreinterpretq_u32_s32(vpaddlq_s16(a)); }
+
+#define W_PACK_HALVES 1
+
+static inline vb vh_bytes(vh a) { return vreinterpretq_u8_s16(a); }
+static inline vh vh_of_bytes(vb a) { return vreinterpretq_s16_u8(a); }
+static inline vh vh_max(vh a, vh b) {
+    return vreinterpretq_s16_u16(vmaxq_u16(vreinterpretq_u16_s16(a), vreinterpretq_u16_s16(b)));
+}
+static inline int64x2_t neon_counts(int64_t low, int64_t high) {
+    return vcombine_s64(vcreate_s64((uint64_t)low), vcreate_s64((uint64_t)high));
+}
+static inline void vh_store_close(uint8_t *p, vb a, unsigned w) {
+    const int64_t bits = 4 * (int64_t)w;
+    uint64x2_t down = vshlq_u64(neon_u64(a), neon_counts(0, bits - 64));
+    uint64x2_t up = vshlq_u64(neon_u64(vextq_u8(a, a, 8)), neon_counts(bits, 64));
+    vst1q_u8(p, neon_u8(vorrq_u64(down, up)));
+}
+static inline vb vh_load_spread(const uint8_t *p, unsigned w) {
+    return vcombine_u8(vld1_u8(p), vld1_u8(p + w / 2));
+}
+static inline vh vh_fields(vb a, unsigned w) {
+    uint64x2_t aligned = vshlq_u64(neon_u64(a), neon_counts(0, -4 * (int64_t)(w & 1)));
+    return vh_of_bytes(neon_part(neon_part(neon_u8(aligned), 2 * w, 32), w, 16));
+}
+
+#define W_NONZERO 1
+
+/* One weight for each byte of eight that is not 0. */
+static inline uint8x16_t neon_nonzero16(const int16_t *k) {
+    const uint8x16_t weights = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201));
+    int16x8_t low = vld1q_s16(k), high = vld1q_s16(k + 8);
+    uint8x8_t first = vmovn_u16(vtstq_s16(low, low)), second = vmovn_u16(vtstq_s16(high, high));
+    return vandq_u8(vcombine_u8(first, second), weights);
+}
+static inline uint64_t vh_nonzero64(const int16_t *k) {
+    uint8x16_t low = vpaddq_u8(neon_nonzero16(k), neon_nonzero16(k + 16));
+    uint8x16_t high = vpaddq_u8(neon_nonzero16(k + 32), neon_nonzero16(k + 48));
+    uint8x16_t sums = vpaddq_u8(low, high);
+    return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(sums, sums)), 0);
+}
 
 #define W_TABLE 16
 
