@@ -91,37 +91,62 @@ static void store_words(uint8_t *p, const uint16_t *words, size_t count) {
     for (size_t i = 0; i < count; i++) store_le16(p + 2 * i, words[i]);
 }
 
-static size_t rans_write(const struct code_chunk *chunk, const int16_t *k,
-                         const struct code_plan *plan, uint8_t *dst, size_t cap) {
+static unsigned groups_of(const struct code_plan *plan) {
+    const unsigned lanes = 1U << plan->lanes_log2;
+    return lanes <= RANS_GROUP_LANES ? 1 : lanes / RANS_GROUP_LANES;
+}
+
+/* Codes all tokens. Group g's words are [first[g], end[g]). */
+static void encode_words(const struct code_chunk *chunk, const struct code_plan *plan,
+                         uint32_t *states, uint16_t **first, uint16_t **end) {
     struct rans_symbol_table tables[CODE_CLASSES];
-    uint32_t states[RANS_LANES];
-    uint16_t *end = chunk->scratch->words + chunk->len + 64;
-    const size_t lanes = (size_t)1 << plan->lanes_log2;
+    const uint8_t *tokens = chunk->scratch->tokens;
     const struct rans_tail tail = tail_of(plan, chunk->len);
     struct rans_job job = job_of(chunk, plan, &tail);
-    if (plan->body != NULL) { /* a parsed plan: tokens are not there yet, tables may not fit */
-        tokens_from_indices(chunk, k, chunk->scratch->tokens, NULL);
-        if (!tables_cover(chunk, plan)) return SIZE_MAX;
-    }
+    /* a word per element at most, and what is overwritten before them */
+    const size_t rows = (chunk->len >> plan->lanes_log2) + 1;
+    const size_t room =
+        plan->lanes_log2 < 4 ? chunk->len + 32 : RANS_GROUP_LANES * rows + RANS_GROUP_LANES;
     for (unsigned i = 0; i < plan->classes; i++) {
         chunk->kernels->rans_symbols(plan->freq[i], plan->prob_bits, &tables[i]);
         job.plus |= tables[i].plus;
     }
-    tail_to_states(&tail, chunk->scratch->tokens, lanes, states);
-    const uint16_t *words =
-        chunk->kernels->rans_encode(&job, tables, chunk->scratch->tokens, end, states);
-    const size_t count = (size_t)(end - words);
+    for (unsigned g = 0; g < groups_of(plan); g++) {
+        first[g] = end[g] = chunk->scratch->words + (g + 1) * room;
+    }
+    tail_to_states(&tail, tokens, (size_t)1 << plan->lanes_log2, states);
+    chunk->kernels->rans_encode(&job, tables, tokens, first, states);
+}
 
+static size_t rans_write(const struct code_chunk *chunk, const int16_t *k,
+                         const struct code_plan *plan, uint8_t *dst, size_t cap) {
+    uint32_t states[RANS_LANES];
+    uint16_t *first[RANS_GROUPS], *end[RANS_GROUPS];
+    uint8_t head[RANS_GROUPS * VARINT_MAX_BYTES];
+    const size_t lanes = (size_t)1 << plan->lanes_log2;
+    const unsigned groups = groups_of(plan);
+    const bool direct = tokens_direct(chunk->levels);
+    if (plan->body != NULL) { /* a parsed plan: tokens are not there yet, tables may not fit */
+        tokens_from_indices(chunk, k, chunk->scratch->tokens, NULL);
+        if (!tables_cover(chunk, plan)) return SIZE_MAX;
+    }
+    encode_words(chunk, plan, states, first, end);
+    size_t head_bytes = 0, words = 0;
+    for (unsigned g = 0; g < groups; g++) {
+        const size_t count = (size_t)(end[g] - first[g]);
+        words += count;
+        if (g + 1 < groups || !direct) head_bytes += varint_write(head + head_bytes, count);
+    }
     uint8_t *p = rans_model_write(chunk, plan, dst, dst + cap), *stop = dst + cap;
-    if (p == NULL) return SIZE_MAX;
-    uint8_t head[VARINT_MAX_BYTES];
-    const size_t head_bytes = tokens_direct(chunk->levels) ? 0 : varint_write(head, count);
-    if ((size_t)(stop - p) < head_bytes + 4 * lanes + 2 * count) return SIZE_MAX;
+    if (p == NULL || (size_t)(stop - p) < head_bytes + 4 * lanes + 2 * words) return SIZE_MAX;
     memcpy(p, head, head_bytes);
     p += head_bytes;
     for (size_t l = 0; l < lanes; l++, p += 4) store_le32(p, states[l]);
-    store_words(p, words, count);
-    p += 2 * count;
+    for (unsigned g = 0; g < groups; g++) {
+        const size_t count = (size_t)(end[g] - first[g]);
+        store_words(p, first[g], count);
+        p += 2 * count;
+    }
     p = tokens_write_extra(chunk, k, p, stop);
     return p == NULL ? SIZE_MAX : (size_t)(p - dst);
 }
@@ -132,24 +157,31 @@ static qsgd_status rans_parse(const struct code_chunk *chunk, const uint8_t *p, 
     *where = 0;
     qsgd_status status = rans_model_parse(chunk, p, end, plan, &next);
     if (status != QSGD_OK) return status;
-    const size_t lanes_bytes = (size_t)4 << plan->lanes_log2;
-    *where = (size_t)(next - p);
-    uint64_t count = 0;
+    const size_t states_bytes = (size_t)4 << plan->lanes_log2;
+    const unsigned groups = groups_of(plan);
     const bool direct = tokens_direct(chunk->levels);
-    if (!direct) {
-        size_t used = varint_read(next, end, &count);
+    uint64_t counts[RANS_GROUPS] = {0}, words = 0;
+    *where = (size_t)(next - p);
+    for (unsigned g = 0; g < (direct ? groups - 1 : groups); g++) {
+        const size_t used = varint_read(next, end, &counts[g]);
         if (used == 0) return QSGD_ERR_CODE_TABLE;
+        if (counts[g] > bytes / 2) return QSGD_ERR_STREAM;
         next += used;
+        words += counts[g];
     }
-    if ((size_t)(end - next) < lanes_bytes) return QSGD_ERR_STREAM;
-    for (size_t i = 0; i < lanes_bytes; i += 4) {
-        if (load_le32(next + i) < 65536) return QSGD_ERR_STREAM;
+    if ((size_t)(end - next) < states_bytes) return QSGD_ERR_STREAM;
+    for (size_t i = 0; i < states_bytes; i += 4) {
+        if (load_le32(next + i) < RANS_LOW) return QSGD_ERR_STREAM;
     }
-    const size_t left = (size_t)(end - next) - lanes_bytes;
+    const size_t left = (size_t)(end - next) - states_bytes;
+    if (words > left / 2) return QSGD_ERR_STREAM;
     if (direct && left % 2 != 0) return QSGD_ERR_PADDING;
-    if (!direct && count > left / 2) return QSGD_ERR_STREAM;
     plan->body = next;
-    plan->tail = direct ? end : next + lanes_bytes + 2 * (size_t)count;
+    plan->words[0] = next + states_bytes;
+    for (unsigned g = 0; g + 1 < groups; g++) {
+        plan->words[g + 1] = plan->words[g] + 2 * (size_t)counts[g];
+    }
+    plan->tail = direct ? end : plan->words[0] + 2 * (size_t)words;
     plan->end = end;
     return QSGD_OK;
 }
@@ -165,9 +197,13 @@ void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
     r->tables = tables;
     r->tail = tail_of(plan, chunk->len);
     r->job = job_of(chunk, plan, &r->tail);
+    const unsigned groups = groups_of(plan);
     for (size_t l = 0; l < lanes; l++, p += 4) r->stream.states[l] = load_le32(p);
-    r->stream.words = p;
-    r->stream.end = plan->tail;
+    for (unsigned g = 0; g < groups; g++) {
+        r->stream.words[g] = plan->words[g];
+        r->stream.end[g] = g + 1 < groups ? plan->words[g + 1] : plan->tail;
+        r->stream.padded[g] = false;
+    }
     r->stream.at = 0;
     r->stream.bad = false;
     chunk->kernels->rans_tables(&r->job, tables);
@@ -209,7 +245,10 @@ void rans_reader_read_two(struct rans_reader *const r[2], size_t from, size_t to
 
 qsgd_status rans_reader_end(const struct rans_reader *r) {
     if (r->stream.bad) return QSGD_ERR_STREAM;
-    return r->stream.words == r->plan->tail ? QSGD_OK : QSGD_ERR_PADDING;
+    for (unsigned g = 0; g < groups_of(r->plan); g++) {
+        if (r->stream.words[g] != r->stream.end[g]) return QSGD_ERR_PADDING;
+    }
+    return QSGD_OK;
 }
 
 uint64_t rans_possible(const struct code_plan *plan) {

@@ -41,7 +41,7 @@ static inline size_t code_segments(const struct code_chunk *chunk) {
 /* Per-worker scratch, carved from the caller's workspace by code_scratch_carve. */
 struct code_scratch {
     uint8_t *tokens;              /* len bytes: a token per element */
-    uint16_t *words;              /* len + 64 entries: rans words before they are moved */
+    uint16_t *words;              /* len + 256 entries: rans words before they are moved */
     uint8_t *classes;             /* len / 128 + 1 bytes: class of each group */
     uint8_t *more_classes;        /* as many, for a second chunk */
     uint32_t *decode;             /* CODE_CLASSES << 12 entries: decode tables (rans, huffman) */
@@ -52,7 +52,8 @@ struct code_scratch {
 struct code_plan {
     /* Where the parts of a parsed payload lie. `tail` starts the extra bits. Unused in encoding. */
     const uint8_t *body, *tail, *end;
-    size_t segment_width; /* bytes of a segment length (dense elias, huffman) */
+    const uint8_t *words[4]; /* rans: of each group of lanes; the last one's end at tail */
+    size_t segment_width;    /* bytes of a segment length (dense elias, huffman) */
     const uint8_t *segment_lengths;
     const uint32_t *positions;               /* sparse codes, encoding: where k is not 0, or NULL */
     size_t nonzeros;                         /* and how many */

@@ -3,7 +3,7 @@
  * one another within a chunk. Stage: payload -> token -> value. */
 #include "decode_tokens.h"
 
-#define BLOCK QUANTISE_BLOCK
+#define BLOCK 1024
 
 qsgd_status decode_chunk_open(const struct decode_call *call, uint64_t index, struct worker *worker,
                               bool second, struct decode_chunk *c, uint64_t *where) {

@@ -73,12 +73,22 @@ struct rans_job {
     bool plus;                  /* encode: of any table */
 };
 
+#define RANS_LANES 64       /* at most */
+#define RANS_GROUP_LANES 16 /* lanes that share a stream of words */
+#define RANS_GROUPS (RANS_LANES / RANS_GROUP_LANES)
+#define RANS_PAD 256 /* bytes */
+
 /* Where a decoder stands in its chunk. */
 struct rans_stream {
-    uint32_t states[64];
-    const uint8_t *words, *end; /* next word, end of them */
-    size_t at;                  /* elements decoded */
-    bool bad;                   /* words ran out: what was decoded since means nothing */
+    uint32_t states[RANS_LANES];
+    const uint8_t *words[RANS_GROUPS],
+        *end[RANS_GROUPS]; /* each group's next word, and their end */
+    size_t at;             /* elements decoded */
+    /* Words ran out (then words may lie past end, too): what was decoded since means nothing. */
+    bool bad;
+    /* The last words of a group move here, so that vectors may read beyond them. */
+    bool padded[RANS_GROUPS];
+    uint8_t pad[RANS_GROUPS][RANS_PAD];
 };
 
 #define RANS_LOW 65536U                    /* the least state */
@@ -181,11 +191,11 @@ struct kernels {
 
     /* The encoding table of a class from its frequencies, which sum to 2^prob_bits. */
     void (*rans_symbols)(const uint16_t *freq, unsigned prob_bits, struct rans_symbol_table *table);
-    /* Codes tokens from the last to the first; words grow down from `end`. Returns the first word.
-     * states[1 << lanes_log2]: first states in, final ones out. Up to 32 entries before the first
-     * word may be overwritten. */
-    uint16_t *(*rans_encode)(const struct rans_job *job, const struct rans_symbol_table *tables,
-                             const uint8_t *tokens, uint16_t *end, uint32_t *states);
+    /* Codes tokens from the last to the first. words[g]: end of group g's words, which grow down
+     * from it; their first word afterwards. states[1 << lanes_log2]: first states in, final ones
+     * out. Up to 16 entries before each first word may be overwritten. */
+    void (*rans_encode)(const struct rans_job *job, const struct rans_symbol_table *tables,
+                        const uint8_t *tokens, uint16_t *words[RANS_GROUPS], uint32_t *states);
     /* Builds the decoding tables in 64-byte aligned memory of job->tables * RANS_TABLE_BYTES. */
     void (*rans_tables)(const struct rans_job *job, void *tables);
     /* Decodes elements [stream->at, to): to is a multiple of 128, or job->len. */

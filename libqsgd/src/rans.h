@@ -41,8 +41,8 @@ static void kernel_rans_symbols(const uint16_t *freq, unsigned prob_bits,
     }
 }
 
-/* What a decoder looks up. Where slots are found in registers: 2^P tokens, and f << 16 | start of
- * each of 64 tokens. Else: token | (f - 1) << 8 | (slot - start) << 20 of each slot. */
+/* What a decoder looks up. Where slots are found in registers: 2^P tokens, and f and start of each
+ * of 64 tokens. Else: token | (f - 1) << 8 | (slot - start) << 20 of each slot. */
 #ifdef W_SLOTS
 #define RANS_SLOT_BITS 10 /* the largest P that does */
 #else
@@ -51,14 +51,15 @@ static void kernel_rans_symbols(const uint16_t *freq, unsigned prob_bits,
 
 struct rans_slots {
     _Alignas(64) uint8_t token[1024];
-    uint32_t entry[64];
+    uint32_t freq[64], start[64];
 };
 
 BODY void rans_build_slots(const uint16_t *freq, struct rans_slots *slots) {
     uint32_t start = 0;
     for (uint32_t t = 0; t < 64; t++) {
         const uint32_t f = freq[t];
-        slots->entry[t] = f << 16 | start;
+        slots->freq[t] = f;
+        slots->start[t] = start;
         memset(slots->token + start, (int)t, f);
         start += f;
     }
@@ -71,48 +72,93 @@ BODY void rans_build_wide(const uint16_t *freq, uint32_t *decode) {
     }
 }
 
+BODY size_t rans_table_bytes(unsigned prob_bits) {
+    return prob_bits <= RANS_SLOT_BITS ? sizeof(struct rans_slots) : sizeof(uint32_t) << prob_bits;
+}
+
 /* ---- one lane: the specification ------------------------------------------------------------- */
 
 BODY uint16_t *rans_encode_lane(const struct rans_symbol_table *table, uint8_t token,
                                 unsigned prob_bits, uint32_t *state, uint16_t *words) {
     uint32_t x = *state, entry = table->entry[token];
     const uint32_t most = entry >> (32 - prob_bits); /* f - 1 */
-    if (x >> (32 - prob_bits) > most) {
-        *--words = (uint16_t)x;
-        x >>= 16;
-    }
+    const uint32_t full =
+        x >> (32 - prob_bits) > most; /* without a branch: nobody could guess it */
+    words[-1] = (uint16_t)x;
+    words -= full;
+    x >>= 16 * full;
     const uint64_t product = (uint64_t)(x + (entry >> 17 & 1)) * table->rcp[token];
     const uint32_t q = (uint32_t)(product >> (32 + (entry >> 13 & 15)));
     *state = x + (entry & 0x1FFF) + q * ((1U << prob_bits) - 1 - most);
     return words;
 }
 
-BODY uint32_t rans_refill_lane(uint32_t x, const uint8_t **words, const uint8_t *end, bool *bad) {
-    if (x >= RANS_LOW) return x;
-    if (end - *words < 2) {
-        *bad = true;
-        return x << 16;
-    }
-    x = x << 16 | (uint32_t)((*words)[0] | (*words)[1] << 8);
-    *words += 2;
-    return x;
+/* *words moves past `end` where words run out. */
+BODY uint32_t rans_refill_lane(uint32_t x, const uint8_t **words, const uint8_t *end) {
+    const uint8_t *p = *words;
+    uint32_t word = 0;
+    if (end - p >= 2) word = (uint32_t)(p[0] | p[1] << 8);
+    const uint32_t low = x < RANS_LOW;
+    *words = p + 2 * low;
+    return low ? x << 16 | word : x;
 }
 
 BODY uint8_t rans_decode_lane(const void *table, unsigned prob_bits, uint32_t *state,
-                              const uint8_t **words, const uint8_t *end, bool *bad) {
+                              const uint8_t **words, const uint8_t *end) {
     const uint32_t x = *state, mask = (1U << prob_bits) - 1;
     if (prob_bits <= RANS_SLOT_BITS) {
         const struct rans_slots *slots = table;
         const uint8_t token = slots->token[x & mask];
-        const uint32_t entry = slots->entry[token];
-        const uint32_t next = (x >> prob_bits) * (entry >> 16) + ((x - entry) & mask);
-        *state = rans_refill_lane(next, words, end, bad);
+        const uint32_t within = (x - slots->start[token]) & mask;
+        const uint32_t next = (x >> prob_bits) * slots->freq[token] + within;
+        *state = rans_refill_lane(next, words, end);
         return token;
     }
     const uint32_t entry = ((const uint32_t *)table)[x & mask];
     const uint32_t next = (x >> prob_bits) * ((entry >> 8 & 0xFFF) + 1) + (entry >> 20);
-    *state = rans_refill_lane(next, words, end, bad);
+    *state = rans_refill_lane(next, words, end);
     return (uint8_t)entry;
+}
+
+/* ---- rows of few lanes ------------------------------------------------------------------------
+ */
+
+/* States in variables: lanes of one row do not wait for one another. */
+BODY uint16_t *rans_encode_narrow(const struct rans_job *job,
+                                  const struct rans_symbol_table *tables, const uint8_t *tokens,
+                                  size_t rows, uint16_t *words, uint32_t *states,
+                                  const size_t lanes) {
+    uint32_t x[8];
+    for (size_t l = 0; l < lanes; l++) x[l] = states[l];
+    for (size_t row = rows; row > 0; row--) {
+        const size_t i = (row - 1) * lanes;
+        const struct rans_symbol_table *table = tables + (job->classes ? job->classes[i >> 7] : 0);
+        for (size_t l = lanes; l > 0; l--) {
+            words = rans_encode_lane(table, tokens[i + l - 1], job->prob_bits, &x[l - 1], words);
+        }
+    }
+    for (size_t l = 0; l < lanes; l++) states[l] = x[l];
+    return words;
+}
+
+/* stream->at and `to` are multiples of lanes. */
+BODY void rans_decode_narrow(const struct rans_job *job, const void *tables, size_t table_bytes,
+                             struct rans_stream *stream, size_t to, uint8_t *tokens,
+                             const size_t lanes) {
+    const uint8_t *words = stream->words[0], *const end = stream->end[0];
+    const unsigned prob_bits = job->prob_bits;
+    uint32_t x[8];
+    for (size_t l = 0; l < lanes; l++) x[l] = stream->states[l];
+    for (size_t i = stream->at; i < to; i += lanes, tokens += lanes) {
+        const uint8_t *table =
+            (const uint8_t *)tables + (job->classes ? job->classes[i >> 7] : 0) * table_bytes;
+        for (size_t l = 0; l < lanes; l++) {
+            tokens[l] = rans_decode_lane(table, prob_bits, &x[l], &words, end);
+        }
+    }
+    for (size_t l = 0; l < lanes; l++) stream->states[l] = x[l];
+    stream->words[0] = words;
+    stream->at = to;
 }
 
 /* ---- whole rows of vectors: encode ------------------------------------------------------------
@@ -133,10 +179,12 @@ BODY vu rans_encode_vector(vu entry, vu rcp, unsigned prob_bits, const bool plus
     return vu_add(vu_add(x, vu_and(entry, vu_set1(0x1FFF))), vu_mullo(q, rest));
 }
 
-/* Puts out the words of a row's lanes that would overflow; rows go from the last lane to the
- * first. */
-BODY uint16_t *rans_shrink(vu *state, const vu *entry, unsigned prob_bits, const int vectors,
-                           uint16_t *words) {
+/* Which group's words a vector's lanes take. */
+BODY int rans_group_of(const int vector) { return vector * W / RANS_GROUP_LANES; }
+
+/* Puts out the words of a row's lanes that would overflow, from the last lane to the first. */
+BODY void rans_shrink(vu *state, const vu *entry, unsigned prob_bits, const int vectors,
+                      uint16_t **words) {
     vm full[64 / W];
     vu x[64 / W];
     for (int v = 0; v < vectors; v++) { /* below 2^12, so that a signed comparison will do */
@@ -145,23 +193,23 @@ BODY uint16_t *rans_shrink(vu *state, const vu *entry, unsigned prob_bits, const
             vu_gt31(vu_srl(x[v], (int)(32 - prob_bits)), vu_srl(entry[v], (int)(32 - prob_bits)));
         state[v] = vu_select(full[v], vu_srl(x[v], 16), x[v]);
     }
-    int v = vectors;
-#ifdef W_PUSH_TWO
-    for (; v >= 2; v -= 2) words = vu_push_two(words, x[v - 2], full[v - 2], x[v - 1], full[v - 1]);
-#endif
-    for (; v > 0; v--) words = vu_push_words(words, x[v - 1], full[v - 1]);
-    return words;
+    for (int v = vectors - 1; v >= 0; v--) {
+        uint16_t **group = &words[rans_group_of(v)];
+        *group = vu_push_words(*group, x[v], full[v]);
+    }
 }
 
 /* Rows of `vectors` * W lanes, from the last to the first. */
-BODY uint16_t *rans_encode_rows(const struct rans_job *job, const struct rans_symbol_table *tables,
-                                const uint8_t *tokens, size_t rows, uint16_t *words,
-                                uint32_t *states, const struct rans_shape shape) {
+BODY void rans_encode_rows(const struct rans_job *job, const struct rans_symbol_table *tables,
+                           const uint8_t *tokens, size_t rows, uint16_t **ends, uint32_t *states,
+                           const struct rans_shape shape) {
     vu state[64 / W];
     const int vectors = shape.vectors, size = shape.size == 0 ? 16 : shape.size;
     const size_t lanes = (size_t)vectors * W, per_group = 128 / lanes;
     const struct rans_symbol_table *table = tables;
     vt entries = vt_load(table->entry, size), rcps = vt_load(table->rcp, size);
+    uint16_t *words[RANS_GROUPS]; /* copies, which stay in registers */
+    for (int g = 0; g <= rans_group_of(vectors - 1); g++) words[g] = ends[g];
     for (int v = 0; v < vectors; v++) state[v] = vu_load(states + v * W);
     for (size_t row = rows; row > 0;) {
         size_t stop = job->classes == NULL ? 0 : (row - 1) / per_group * per_group;
@@ -178,7 +226,7 @@ BODY uint16_t *rans_encode_rows(const struct rans_job *job, const struct rans_sy
                     shape.size ? vt_at(&entries, token, size) : vu_gather(table->entry, token);
                 rcp[v] = shape.size ? vt_at(&rcps, token, size) : vu_gather(table->rcp, token);
             }
-            words = rans_shrink(state, entry, job->prob_bits, vectors, words);
+            rans_shrink(state, entry, job->prob_bits, vectors, words);
             for (int v = 0; v < vectors; v++) {
                 state[v] =
                     rans_encode_vector(entry[v], rcp[v], job->prob_bits, shape.plus, state[v]);
@@ -186,106 +234,77 @@ BODY uint16_t *rans_encode_rows(const struct rans_job *job, const struct rans_sy
         }
     }
     for (int v = 0; v < vectors; v++) vu_store(states + v * W, state[v]);
-    return words;
+    for (int g = 0; g <= rans_group_of(vectors - 1); g++) ends[g] = words[g];
 }
 
 /* The common shapes get loops of their own. */
-BODY uint16_t *rans_encode_sized(const struct rans_job *job, const struct rans_symbol_table *tables,
-                                 const uint8_t *tokens, size_t rows, uint16_t *words,
-                                 uint32_t *states, const int vectors) {
+BODY void rans_encode_sized(const struct rans_job *job, const struct rans_symbol_table *tables,
+                            const uint8_t *tokens, size_t rows, uint16_t **words, uint32_t *states,
+                            const int vectors) {
     if (job->plus) {
         const struct rans_shape any = {vectors, 0, true};
-        return rans_encode_rows(job, tables, tokens, rows, words, states, any);
-    }
-    if (job->tokens <= 16) {
+        rans_encode_rows(job, tables, tokens, rows, words, states, any);
+    } else if (job->tokens <= 16) {
         const struct rans_shape small = {vectors, 16, false};
-        return rans_encode_rows(job, tables, tokens, rows, words, states, small);
-    }
+        rans_encode_rows(job, tables, tokens, rows, words, states, small);
 #if W_TABLE >= 64
-    if (job->tokens <= 32) {
+    } else if (job->tokens <= 32) {
         const struct rans_shape medium = {vectors, 32, false};
-        return rans_encode_rows(job, tables, tokens, rows, words, states, medium);
+        rans_encode_rows(job, tables, tokens, rows, words, states, medium);
+    } else {
+        const struct rans_shape large = {vectors, 64, false};
+        rans_encode_rows(job, tables, tokens, rows, words, states, large);
     }
-    const struct rans_shape large = {vectors, 64, false};
 #else
-    const struct rans_shape large = {vectors, 0, false};
+    } else {
+        const struct rans_shape large = {vectors, 0, false};
+        rans_encode_rows(job, tables, tokens, rows, words, states, large);
+    }
 #endif
-    return rans_encode_rows(job, tables, tokens, rows, words, states, large);
 }
 #endif
 
-static uint16_t *kernel_rans_encode(const struct rans_job *job,
-                                    const struct rans_symbol_table *tables, const uint8_t *tokens,
-                                    uint16_t *words, uint32_t *states) {
+static void kernel_rans_encode(const struct rans_job *job, const struct rans_symbol_table *tables,
+                               const uint8_t *tokens, uint16_t *words[RANS_GROUPS],
+                               uint32_t *states) {
     const size_t lanes = (size_t)1 << job->lanes_log2;
-    size_t rows = 0, i = job->len;
+    size_t rows = job->len >> job->lanes_log2, i = job->len;
 #ifdef W_RENORM
-    if (lanes >= W) rows = job->len >> job->lanes_log2;
+    if (lanes > 8 && lanes < W) rows = 0;
+#else
+    if (lanes > 8) rows = 0;
 #endif
     while (i > rows * lanes) {
         i--;
         const struct rans_symbol_table *table = tables + (job->classes ? job->classes[i >> 7] : 0);
-        words = rans_encode_lane(table, tokens[i], job->prob_bits, &states[i & (lanes - 1)], words);
+        const size_t lane = i & (lanes - 1);
+        uint16_t **group = &words[lane / RANS_GROUP_LANES];
+        *group = rans_encode_lane(table, tokens[i], job->prob_bits, &states[lane], *group);
+    }
+    if (lanes == 1) {
+        words[0] = rans_encode_narrow(job, tables, tokens, rows, words[0], states, 1);
+    } else if (lanes == 2) {
+        words[0] = rans_encode_narrow(job, tables, tokens, rows, words[0], states, 2);
+    } else if (lanes == 4) {
+        words[0] = rans_encode_narrow(job, tables, tokens, rows, words[0], states, 4);
+    } else if (lanes == 8) {
+        words[0] = rans_encode_narrow(job, tables, tokens, rows, words[0], states, 8);
     }
 #ifdef W_RENORM
     if (lanes == 64) {
-        return rans_encode_sized(job, tables, tokens, rows, words, states, 64 / W);
-    }
-    if (lanes == 32) {
-        return rans_encode_sized(job, tables, tokens, rows, words, states, 32 / W);
-    }
-    if (lanes >= W) {
-        const struct rans_shape any = {(int)(lanes / W), 0, true};
-        return rans_encode_rows(job, tables, tokens, rows, words, states, any);
+        rans_encode_sized(job, tables, tokens, rows, words, states, 64 / W);
+    } else if (lanes == 32) {
+        rans_encode_sized(job, tables, tokens, rows, words, states, 32 / W);
+    } else if (lanes == 16) {
+        rans_encode_sized(job, tables, tokens, rows, words, states, 16 / W);
     }
 #endif
-    return words;
 }
 
 /* ---- whole rows of vectors: decode ------------------------------------------------------------
  */
 
-/* The next state from f, slot - start and x, with its word. */
 #ifdef W_RENORM
-BODY vu rans_grow(vu f, vu within, unsigned prob_bits, vu x, const uint8_t **words) {
-    x = vu_add(vu_mullo(vu_srl(x, (int)prob_bits), f), within);
-    return vu_pull_words(words, x, vu_eq(vu_srl(x, 16), vu_set1(0)));
-}
-
-#ifdef W_SLOTS
-/* A row by in-register tables of slots; size as in rans_shape, prob_bits 9 or 10. */
-BODY void rans_decode_slots(const vs *slots, const vt *entries, const int prob_bits, const int size,
-                            const int vectors, vu *state, const uint8_t **words, uint8_t *tokens) {
-    vu token[64 / W];
-    if (vectors == 4) {
-        vs_at4(slots, state, prob_bits, token, tokens);
-    } else {
-        for (int v = 0; v < vectors; v++) {
-            token[v] = vs_at(slots, state[v], prob_bits);
-            vu_store_u8(tokens + v * W, token[v]);
-        }
-    }
-    for (int v = 0; v < vectors; v++) {
-        vu entry = vt_at(entries, token[v], size), x = state[v];
-        vu within = vu_and(vu_sub(x, entry), vu_set1((1U << prob_bits) - 1));
-        state[v] = rans_grow(vu_srl(entry, 16), within, (unsigned)prob_bits, x, words);
-    }
-}
-#endif
-
-/* A row by one gather from memory per vector. */
-BODY void rans_decode_wide(const uint32_t *table, unsigned prob_bits, const int vectors, vu *state,
-                           const uint8_t **words, uint8_t *tokens) {
-    const vu mask = vu_set1((1U << prob_bits) - 1);
-    vu entry[64 / W];
-    for (int v = 0; v < vectors; v++) entry[v] = vu_gather(table, vu_and(state[v], mask));
-    for (int v = 0; v < vectors; v++) {
-        vu f = vu_add(vu_and(vu_srl(entry[v], 8), vu_set1(0xFFF)), vu_set1(1));
-        state[v] = rans_grow(f, vu_srl(entry[v], 20), prob_bits, state[v], words);
-        vu_store_u8(tokens + v * W, vu_and(entry[v], vu_set1(0xFF)));
-    }
-}
-
 /* What stays the same in a loop, as constants of the inlined bodies. */
 struct rans_view {
     int vectors;   /* lanes / W */
@@ -296,25 +315,66 @@ struct rans_view {
 /* Of one chunk, while rows are decoded. */
 struct rans_rows {
     vu state[64 / W];
-    const uint8_t *words;
+    vu found[64 / W]; /* of the row at hand: tokens, or entries of the wide table */
+    const uint8_t *words[RANS_GROUPS];
     uint8_t *tokens;
 #ifdef W_SLOTS
     vs slots;
-    vt entries;
+    vt freqs, starts;
 #endif
-    const void *table;
+    const uint32_t *table;
 };
+
+/* A row's slots: their tokens, which are stored. */
+BODY void rans_row_find(struct rans_rows *r, unsigned prob_bits, const struct rans_view view) {
+    const int vectors = view.vectors;
+#ifdef W_SLOTS
+    for (int v = 0; view.slot_bits != 0 && v < vectors; v++) {
+        r->found[v] = vs_at(&r->slots, r->state[v], view.slot_bits);
+        vu_store_u8(r->tokens + v * W, r->found[v]);
+    }
+    if (view.slot_bits != 0) return;
+#endif
+    const vu mask = vu_set1((1U << prob_bits) - 1);
+    for (int v = 0; v < vectors; v++) {
+        r->found[v] = vu_gather(r->table, vu_and(r->state[v], mask));
+        vu_store_u8(r->tokens + v * W, vu_and(r->found[v], vu_set1(0xFF)));
+    }
+}
+
+/* The states after a row, with the words that they take. */
+BODY void rans_row_step(struct rans_rows *r, unsigned prob_bits, const struct rans_view view) {
+    for (int v = 0; v < view.vectors; v++) {
+        vu x = r->state[v], f, within;
+#ifdef W_SLOTS
+        if (view.slot_bits != 0) {
+            f = vt_at(&r->freqs, r->found[v], view.size);
+            within = vu_and(vu_sub(x, vt_at(&r->starts, r->found[v], view.size)),
+                            vu_set1((1U << view.slot_bits) - 1));
+            x = vu_srl(x, view.slot_bits);
+        } else
+#endif
+        {
+            f = vu_add(vu_and(vu_srl(r->found[v], 8), vu_set1(0xFFF)), vu_set1(1));
+            within = vu_srl(r->found[v], 20);
+            x = vu_srl(x, (int)prob_bits);
+        }
+        x = vu_add(vu_mullo(x, f), within);
+        r->state[v] = vu_pull_words(&r->words[rans_group_of(v)], x, vu_below_2_16(x));
+    }
+    r->tokens += view.vectors * W;
+}
 
 BODY void rans_rows_begin(struct rans_rows *r, const struct rans_stream *stream, uint8_t *tokens,
                           const int vectors) {
     for (int v = 0; v < vectors; v++) r->state[v] = vu_load(stream->states + v * W);
-    r->words = stream->words;
+    for (int g = 0; g <= rans_group_of(vectors - 1); g++) r->words[g] = stream->words[g];
     r->tokens = tokens;
 }
 
 BODY void rans_rows_end(const struct rans_rows *r, struct rans_stream *stream, const int vectors) {
     for (int v = 0; v < vectors; v++) vu_store(stream->states + v * W, r->state[v]);
-    stream->words = r->words;
+    for (int g = 0; g <= rans_group_of(vectors - 1); g++) stream->words[g] = r->words[g];
 }
 
 BODY void rans_rows_class(struct rans_rows *r, const struct rans_job *job, const void *tables,
@@ -324,7 +384,8 @@ BODY void rans_rows_class(struct rans_rows *r, const struct rans_job *job, const
     if (view.slot_bits != 0) {
         const struct rans_slots *table = (const struct rans_slots *)tables + class;
         r->slots = vs_load(table->token, view.slot_bits);
-        r->entries = vt_load(table->entry, view.size);
+        r->freqs = vt_load(table->freq, view.size);
+        r->starts = vt_load(table->start, view.size);
         return;
     }
 #endif
@@ -332,64 +393,81 @@ BODY void rans_rows_class(struct rans_rows *r, const struct rans_job *job, const
     r->table = (const uint32_t *)tables + ((size_t)class << job->prob_bits);
 }
 
-BODY void rans_row(struct rans_rows *r, unsigned prob_bits, const struct rans_view view) {
-#ifdef W_SLOTS
-    if (view.slot_bits != 0) {
-        rans_decode_slots(&r->slots, &r->entries, view.slot_bits, view.size, view.vectors, r->state,
-                          &r->words, r->tokens);
-        r->tokens += view.vectors * W;
-        return;
+/* Rows that one group's words surely last for, and what vectors read beyond them. Near their end
+ * the words move to the stream's pad. There they may run out and nothing worse than zeros be read.
+ */
+BODY size_t rans_group_rows(const uint8_t **words, struct rans_stream *stream, int g) {
+    const size_t row = 2 * RANS_GROUP_LANES, beyond = 2 * W;
+    if (*words > stream->end[g]) return 0;
+    const size_t left = (size_t)(stream->end[g] - *words);
+    if (!stream->padded[g] && left >= row + beyond) return (left - beyond) / row;
+    if (!stream->padded[g]) {
+        memset(stream->pad[g], 0, RANS_PAD);
+        memcpy(stream->pad[g], *words, left);
+        *words = stream->pad[g];
+        stream->end[g] = stream->pad[g] + left;
+        stream->padded[g] = true;
     }
-#endif
-    rans_decode_wide(r->table, prob_bits, view.vectors, r->state, &r->words, r->tokens);
-    r->tokens += view.vectors * W;
+    return (RANS_PAD - (size_t)(*words - stream->pad[g]) - beyond) / row;
 }
 
-/* True while a whole row's words, and the over-read of the last vector, are surely there. */
-BODY bool rans_row_fits(const struct rans_rows *r, const struct rans_stream *stream,
-                        const int vectors) {
-    return (size_t)(stream->end - r->words) >= (size_t)(2 * vectors + 2) * W;
+BODY size_t rans_rows_left(struct rans_rows *r, struct rans_stream *stream, const int vectors) {
+    size_t rows = SIZE_MAX;
+    for (int g = 0; g <= rans_group_of(vectors - 1); g++) {
+        const size_t most = rans_group_rows(&r->words[g], stream, g);
+        rows = most < rows ? most : rows;
+    }
+    return rows;
 }
 
 /* Whole rows of one chunk, or of two in turn, from stream[0]->at on; both stand at the same
- * element. Stops before `to` at a last, partial row, or where words may run out. */
+ * element. Stops before `to` at a last, partial row, or where words may run out. a and b are
+ * variables, not an array, so that compilers keep them in registers. */
 BODY void rans_decode_rows(const struct rans_job *job, const void *const *tables,
                            struct rans_stream *const *stream, size_t to, uint8_t *const *tokens,
-                           const int chunks, const struct rans_view view) {
+                           const bool two, const struct rans_view view) {
     const size_t lanes = (size_t)view.vectors * W, first = stream[0]->at;
     const size_t end = first + (to - first) / lanes * lanes;
-    const bool classes = job[0].classes != NULL || job[chunks - 1].classes != NULL;
-    struct rans_rows rows[2];
-    size_t i = first;
-    bool fits = true;
-    for (int c = 0; c < chunks; c++) rans_rows_begin(&rows[c], stream[c], tokens[c], view.vectors);
-    while (i < end && fits) {
-        const size_t stop = classes && end - i > 128 ? i + 128 : end;
-        for (int c = 0; c < chunks; c++) rans_rows_class(&rows[c], &job[c], tables[c], i, view);
+    const bool classes = job[0].classes != NULL || (two && job[1].classes != NULL);
+    const unsigned prob_bits = job[0].prob_bits;
+    struct rans_rows a, b;
+    size_t i = first, safe = 0;
+    rans_rows_begin(&a, stream[0], tokens[0], view.vectors);
+    if (two) rans_rows_begin(&b, stream[1], tokens[1], view.vectors);
+    while (i < end) {
+        size_t stop = classes && end - i > 128 - i % 128 ? i + 128 - i % 128 : end;
+        if (safe == 0) {
+            safe = rans_rows_left(&a, stream[0], view.vectors);
+            const size_t other = two ? rans_rows_left(&b, stream[1], view.vectors) : safe;
+            safe = other < safe ? other : safe;
+            if (safe == 0) break;
+        }
+        if ((stop - i) / lanes > safe) stop = i + safe * lanes;
+        safe -= (stop - i) / lanes;
+        rans_rows_class(&a, &job[0], tables[0], i, view);
+        if (two) rans_rows_class(&b, &job[1], tables[1], i, view);
         for (; i < stop; i += lanes) {
-            for (int c = 0; c < chunks; c++) {
-                fits = fits && rans_row_fits(&rows[c], stream[c], view.vectors);
-            }
-            if (!fits) break;
-            for (int c = 0; c < chunks; c++) rans_row(&rows[c], job[c].prob_bits, view);
+            rans_row_find(&a, prob_bits, view);
+            if (two) rans_row_find(&b, prob_bits, view);
+            rans_row_step(&a, prob_bits, view);
+            if (two) rans_row_step(&b, prob_bits, view);
         }
     }
-    for (int c = 0; c < chunks; c++) {
-        rans_rows_end(&rows[c], stream[c], view.vectors);
-        stream[c]->at = i;
-    }
+    rans_rows_end(&a, stream[0], view.vectors);
+    stream[0]->at = i;
+    if (!two) return;
+    rans_rows_end(&b, stream[1], view.vectors);
+    stream[1]->at = i;
 }
 
 /* The common shapes get loops of their own. */
 BODY void rans_decode_shaped(const struct rans_job *job, const void *const *tables,
                              struct rans_stream *const *stream, size_t to, uint8_t *const *tokens,
-                             const int chunks, const int vectors) {
+                             const bool two, const int vectors) {
 #ifdef W_SLOTS
 #define RANS_ROWS(bits, size)                                                                      \
-    rans_decode_rows(job, tables, stream, to, tokens, chunks,                                      \
-                     (struct rans_view){vectors, bits, size})
-    const unsigned most =
-        job[0].tokens > job[chunks - 1].tokens ? job[0].tokens : job[chunks - 1].tokens;
+    rans_decode_rows(job, tables, stream, to, tokens, two, (struct rans_view){vectors, bits, size})
+    const unsigned most = two && job[1].tokens > job[0].tokens ? job[1].tokens : job[0].tokens;
     if (job->prob_bits == 9 && most <= 16) {
         RANS_ROWS(9, 16);
     } else if (job->prob_bits == 9 && most <= 32) {
@@ -403,7 +481,7 @@ BODY void rans_decode_shaped(const struct rans_job *job, const void *const *tabl
     }
 #undef RANS_ROWS
 #else
-    rans_decode_rows(job, tables, stream, to, tokens, chunks, (struct rans_view){vectors, 0, 0});
+    rans_decode_rows(job, tables, stream, to, tokens, two, (struct rans_view){vectors, 0, 0});
 #endif
 }
 #endif
@@ -418,26 +496,56 @@ static void kernel_rans_tables(const struct rans_job *job, void *tables) {
     }
 }
 
+/* Elements [stream->at, to), lane by lane; in copies that the compiler knows to be its own. */
+static void rans_decode_lanes(const struct rans_job *job, const void *tables,
+                              struct rans_stream *stream, size_t to, uint8_t *tokens) {
+    const size_t lanes = (size_t)1 << job->lanes_log2;
+    const size_t step = rans_table_bytes(job->prob_bits);
+    const unsigned prob_bits = job->prob_bits;
+    uint32_t states[RANS_LANES];
+    const uint8_t *words[RANS_GROUPS];
+    memcpy(states, stream->states, lanes * sizeof *states);
+    memcpy(words, stream->words, sizeof words);
+    for (size_t i = stream->at; i < to; i++) {
+        const uint8_t *table =
+            (const uint8_t *)tables + (job->classes ? job->classes[i >> 7] : 0) * step;
+        const size_t lane = i & (lanes - 1), g = lane / RANS_GROUP_LANES;
+        *tokens++ = rans_decode_lane(table, prob_bits, &states[lane], &words[g], stream->end[g]);
+    }
+    memcpy(stream->states, states, lanes * sizeof *states);
+    memcpy(stream->words, words, sizeof words);
+    stream->at = to;
+}
+
 static void kernel_rans_decode(const struct rans_job *job, const void *tables,
                                struct rans_stream *stream, size_t to, uint8_t *tokens) {
     const size_t lanes = (size_t)1 << job->lanes_log2, from = stream->at;
-    const size_t step = job->prob_bits <= RANS_SLOT_BITS ? sizeof(struct rans_slots)
-                                                         : sizeof(uint32_t) << job->prob_bits;
 #ifdef W_RENORM
     if (lanes == 64) {
-        rans_decode_shaped(job, &tables, &stream, to, &tokens, 1, 64 / W);
+        rans_decode_shaped(job, &tables, &stream, to, &tokens, false, 64 / W);
     } else if (lanes == 32) {
-        rans_decode_shaped(job, &tables, &stream, to, &tokens, 1, 32 / W);
-    } else if (lanes >= W) {
-        rans_decode_shaped(job, &tables, &stream, to, &tokens, 1, (int)(lanes / W));
+        rans_decode_shaped(job, &tables, &stream, to, &tokens, false, 32 / W);
+    } else if (lanes == 16) {
+        rans_decode_shaped(job, &tables, &stream, to, &tokens, false, 16 / W);
     }
 #endif
-    for (; stream->at < to; stream->at++) {
-        const size_t i = stream->at;
-        const uint8_t *table =
-            (const uint8_t *)tables + (job->classes ? job->classes[i >> 7] : 0) * step;
-        tokens[i - from] = rans_decode_lane(table, job->prob_bits, &stream->states[i & (lanes - 1)],
-                                            &stream->words, stream->end, &stream->bad);
+    const size_t whole = from + (to - from) / lanes * lanes;
+    const size_t bytes = rans_table_bytes(job->prob_bits);
+    if (lanes == 1) {
+        rans_decode_narrow(job, tables, bytes, stream, whole, tokens, 1);
+    } else if (lanes == 2) {
+        rans_decode_narrow(job, tables, bytes, stream, whole, tokens, 2);
+    } else if (lanes == 4) {
+        rans_decode_narrow(job, tables, bytes, stream, whole, tokens, 4);
+    } else if (lanes == 8) {
+        rans_decode_narrow(job, tables, bytes, stream, whole, tokens, 8);
+    }
+    if (stream->at < to) {
+        rans_decode_lanes(job, tables, stream, to, tokens + (stream->at - from));
+    }
+    for (size_t l = 0; l < lanes; l += RANS_GROUP_LANES) {
+        const size_t g = l / RANS_GROUP_LANES;
+        stream->bad |= stream->words[g] > stream->end[g];
     }
 }
 
@@ -448,7 +556,7 @@ static void kernel_rans_decode_two(const struct rans_job job[2], const void *con
 #ifdef W_SLOTS
     if (job[0].lanes_log2 == 6 && job[1].lanes_log2 == 6 && job[0].prob_bits == job[1].prob_bits &&
         stream[1]->at == from) {
-        rans_decode_shaped(job, tables, stream, to, tokens, 2, 64 / W);
+        rans_decode_shaped(job, tables, stream, to, tokens, true, 64 / W);
     }
 #endif
     for (int c = 0; c < 2; c++) {

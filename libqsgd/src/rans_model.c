@@ -189,17 +189,16 @@ static uint64_t set_all(struct code_plan *plan, unsigned prob_bits,
 /* The coarsest of 9, 10 and 12 bits that costs at most 1/256 more than 12 do: decoders look fewer
  * slots up faster. 12 always fit: a mode token has 4096 / 63 slots at least, and at most 62 others
  * are raised to one slot. */
-static void choose_frequencies(struct code_plan *plan, const uint32_t (*counts)[CODE_TOKENS]) {
+static uint64_t choose_frequencies(struct code_plan *plan, const uint32_t (*counts)[CODE_TOKENS]) {
     const uint64_t finest = set_all(plan, 12, counts), most = finest + (finest >> 8);
-    if (set_all(plan, 9, counts) <= most || set_all(plan, 10, counts) <= most) return;
-    set_all(plan, 12, counts);
+    uint64_t cost = set_all(plan, 9, counts);
+    if (cost > most) cost = set_all(plan, 10, counts);
+    return cost <= most ? cost : set_all(plan, 12, counts);
 }
 
-/* Lanes make coding fast and cost some 12 bits each. */
-static unsigned choose_lanes(size_t len, size_t rare) {
-    size_t v = len >> 8 < 4 ? len >> 8 : 4;
-    if (len >> 9 > v) v = len >> 9;
-    if (rare >> 6 < v) v = rare >> 6;
+/* Lanes make coding fast and cost 9 to 24 bits each: 2 % of the chunk, or little more. */
+static unsigned choose_lanes(uint64_t cost) {
+    const uint64_t v = (cost >> 16) / 700;
     const unsigned log2 = v == 0 ? 0 : floor_log2(v);
     return log2 > 6 ? 6 : log2;
 }
@@ -214,10 +213,8 @@ void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const u
     } else {
         chunk->kernels->histogram(tokens, chunk->len, counts[0]);
     }
-    choose_frequencies(plan, plan->classes == 1 ? counts : c->counts);
-    uint32_t most = 0;
-    for (unsigned t = 0; t < CODE_TOKENS; t++) most = counts[0][t] > most ? counts[0][t] : most;
-    plan->lanes_log2 = choose_lanes(chunk->len, chunk->len - most);
+    plan->lanes_log2 =
+        choose_lanes(choose_frequencies(plan, plan->classes == 1 ? counts : c->counts));
 }
 
 /* ---- bytes ---------------------------------------------------------------------------------- */

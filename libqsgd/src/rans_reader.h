@@ -6,8 +6,6 @@
 #include "codes.h"
 #include "kernels.h"
 
-#define RANS_LANES 64 /* at most */
-
 /* The last elements of a chunk travel in the states before the first push, which would otherwise be
  * 16 bits of nothing per lane: `each` tokens of `width` bits in every lane, from element `body` on.
  */

@@ -36,20 +36,41 @@ static void build_class(unsigned class, unsigned tokens, unsigned prob_bits) {
     }
 }
 
-/* Words downward from `end`, states: as FORMAT.md has it, with div and mod. */
-static uint16_t *reference_encode(const struct rans_job *job, const uint8_t *tokens, uint16_t *end,
-                                  uint32_t *states) {
+/* Words of a chunk, by group. */
+struct words {
+    uint16_t *first[RANS_GROUPS], *end[RANS_GROUPS];
+};
+
+static size_t groups_of(const struct rans_job *job) {
+    return job->lanes_log2 <= 4 ? 1 : (size_t)1 << (job->lanes_log2 - 4);
+}
+
+static size_t count_of(const struct words *w, size_t g) {
+    return (size_t)(w->end[g] - w->first[g]);
+}
+
+/* Room for all words of every group, and what may be overwritten before them. */
+static struct words words_in(uint16_t *memory) {
+    struct words w;
+    for (size_t g = 0; g < RANS_GROUPS; g++) {
+        w.first[g] = w.end[g] = memory + (g + 1) * (LONGEST + 32);
+    }
+    return w;
+}
+
+/* Words downward from their ends, states: as FORMAT.md has it, with div and mod. */
+static void reference_encode(const struct rans_job *job, const uint8_t *tokens, struct words *w,
+                             uint32_t *states) {
     const size_t lanes = (size_t)1 << job->lanes_log2;
     for (size_t i = job->len; i-- > 0;) {
         unsigned class = job->classes == NULL ? 0 : job->classes[i / 128];
         uint32_t f = model.freq[class][tokens[i]], *x = &states[i % lanes];
         if (*x >> (32 - job->prob_bits) >= f) {
-            *--end = (uint16_t)*x;
+            *--w->first[i % lanes / 16] = (uint16_t)*x;
             *x >>= 16;
         }
         *x = (*x / f << job->prob_bits) + *x % f + model.start[class][tokens[i]];
     }
-    return end;
 }
 
 /* All at once, or in pieces of 128 elements. */
@@ -62,38 +83,61 @@ static void decode_some(const struct kernels *kernels, const struct rans_job *jo
     }
 }
 
+/* The stream in one block of bytes, of which the last `missing` words of the last group are cut. */
+static void decode_open(struct rans_stream *stream, const struct rans_job *job,
+                        const struct words *w, const uint32_t *states, uint8_t *bytes,
+                        size_t missing) {
+    const size_t groups = groups_of(job);
+    memset(stream, 0, sizeof *stream);
+    memcpy(stream->states, states, sizeof *states << job->lanes_log2);
+    for (size_t g = 0; g < groups; g++) {
+        const size_t count = count_of(w, g) - (g + 1 == groups ? missing : 0);
+        stream->words[g] = bytes;
+        for (size_t i = 0; i < count; i++, bytes += 2) store_le16(bytes, w->first[g][i]);
+        stream->end[g] = bytes;
+    }
+}
+
+static bool at_end(const struct rans_stream *stream, const struct rans_job *job) {
+    for (size_t g = 0; g < groups_of(job); g++) {
+        if (stream->words[g] != stream->end[g]) return false;
+    }
+    return true;
+}
+
 static void check_decode(const struct kernels *kernels, const struct rans_job *job,
-                         const uint32_t *states, const uint32_t *rest, const uint16_t *words,
-                         size_t count, const uint8_t *tokens, size_t missing) {
+                         const uint32_t *states, const uint32_t *rest, const struct words *w,
+                         const uint8_t *tokens, size_t missing) {
     const size_t lanes = (size_t)1 << job->lanes_log2;
+    size_t count = 0;
+    for (size_t g = 0; g < groups_of(job); g++) count += count_of(w, g);
     uint8_t *bytes = guard_place(guards[1], 2 * (count - missing), 0);
     uint8_t *out = guard_place(guards[2], job->len, 0);
-    for (size_t i = 0; i < count - missing; i++) store_le16(bytes + 2 * i, words[i]);
     kernels->rans_tables(job, model.tables);
     for (int pieces = 0; pieces < 2; pieces++) {
-        struct rans_stream stream = {.words = bytes, .end = bytes + 2 * (count - missing)};
-        memcpy(stream.states, states, 4 * lanes);
+        struct rans_stream stream;
+        decode_open(&stream, job, w, states, bytes, missing);
         memset(out, 0xFF, job->len);
         decode_some(kernels, job, &stream, pieces != 0 ? 128 : job->len, out);
         CHECK(stream.bad == (missing > 0));
         if (missing > 0) continue;
-        CHECK(stream.words == stream.end);
+        CHECK(at_end(&stream, job));
         CHECK(memcmp(out, tokens, job->len) == 0);
         for (size_t l = 0; l < lanes; l++) CHECK(stream.states[l] == rest[l]);
     }
 }
 
-/* Both streams of two chunks, of which the second may have other lanes, classes or P, and may run
- * out of words. */
+/* Both streams of two chunks, of which the second has other classes, and may run out of words. */
 static void check_two(const struct kernels *kernels, const struct rans_job *job, size_t missing) {
     static uint8_t stored[2][2 * LONGEST], tokens[2][LONGEST], out[2][LONGEST], classes[LONGEST];
     static _Alignas(64) uint8_t tables[2][CLASSES * RANS_TABLE_BYTES];
-    static uint16_t words[2 * LONGEST + 64], freq[2][CLASSES][64];
+    static uint16_t memory[RANS_GROUPS * (LONGEST + 32)], freq[2][CLASSES][64];
     struct rans_job jobs[2];
     struct rans_stream streams[2];
-    const size_t lanes = (size_t)1 << job->lanes_log2;
-    for (int c = 0; c < 2; c++) { /* the model is that of the first, and then its reverse */
-        uint16_t *end = words + sizeof words / sizeof *words;
+    const size_t lanes = (size_t)1 << job->lanes_log2, last = groups_of(job) - 1;
+    for (int c = 0; c < 2; c++) { /* the second's classes are the first's, reversed */
+        uint32_t states[RANS_LANES];
+        struct words w = words_in(memory);
         memcpy(freq[c], model.freq, sizeof freq[c]);
         jobs[c] = *job;
         jobs[c].freq = (const uint16_t (*)[64])freq[c];
@@ -108,15 +152,10 @@ static void check_two(const struct kernels *kernels, const struct rans_job *job,
             const uint64_t slot = random_below(&state, (uint64_t)1 << job->prob_bits);
             tokens[c][i] = model.token_of[class][slot];
         }
-        for (size_t l = 0; l < lanes; l++) streams[c].states[l] = RANS_LOW;
-        const uint16_t *first =
-            kernels->rans_encode(&jobs[c], model.symbols, tokens[c], end, streams[c].states);
-        const size_t count = (size_t)(end - first);
-        for (size_t i = 0; i < count; i++) store_le16(stored[c] + 2 * i, first[i]);
-        streams[c].words = stored[c];
-        streams[c].end = stored[c] + 2 * (c == 1 && missing < count ? count - missing : count);
-        streams[c].at = 0;
-        streams[c].bad = false;
+        for (size_t l = 0; l < lanes; l++) states[l] = RANS_LOW;
+        kernels->rans_encode(&jobs[c], model.symbols, tokens[c], w.first, states);
+        const bool cut = c == 1 && missing < count_of(&w, last);
+        decode_open(&streams[c], job, &w, states, stored[c], cut ? missing : 0);
         kernels->rans_tables(&jobs[c], tables[c]);
     }
     const void *const built[2] = {tables[0], tables[1]};
@@ -127,31 +166,37 @@ static void check_two(const struct kernels *kernels, const struct rans_job *job,
                                  to);
     }
     CHECK(memcmp(out[0], tokens[0], job->len) == 0 && !streams[0].bad);
-    CHECK(streams[0].words == streams[0].end);
+    CHECK(at_end(&streams[0], job));
     CHECK(streams[1].bad || memcmp(out[1], tokens[1], job->len) == 0);
-    CHECK(streams[1].bad || streams[1].words == streams[1].end);
+    CHECK(streams[1].bad || at_end(&streams[1], job));
 }
 
 static void check_job(const struct kernels *kernels, const struct rans_job *job,
                       const uint8_t *tokens) {
-    static uint16_t expected[LONGEST + 8];
-    uint32_t rest[64], states[64], got[64];
-    const size_t lanes = (size_t)1 << job->lanes_log2;
-    uint16_t *top = expected + sizeof expected / sizeof *expected;
+    static uint16_t expected_memory[RANS_GROUPS * (LONGEST + 32)];
+    static uint16_t memory[RANS_GROUPS * (LONGEST + 32)];
+    uint32_t rest[RANS_LANES], states[RANS_LANES], got[RANS_LANES];
+    const size_t lanes = (size_t)1 << job->lanes_log2, last = groups_of(job) - 1;
+    struct words expected = words_in(expected_memory), w = words_in(memory);
     for (size_t l = 0; l < lanes; l++) {
         rest[l] = states[l] = got[l] = RANS_LOW + (uint32_t)random_below(&state, RANS_LOW);
     }
-    const uint16_t *first = reference_encode(job, tokens, top, states);
-    const size_t count = (size_t)(top - first);
-    /* at least 32 entries before the first word may be overwritten, and one word per token */
-    uint16_t *end = guard_place(guards[1], 0, 0);
-    const uint16_t *words = kernels->rans_encode(job, model.symbols, tokens, end, got);
-    CHECK((size_t)(end - words) == count);
-    CHECK(memcmp(words, first, 2 * count) == 0);
+    reference_encode(job, tokens, &expected, states);
+    /* nothing is written behind a group's end */
+    memset(memory, 0xA5, sizeof memory);
+    kernels->rans_encode(job, model.symbols, tokens, w.first, got);
+    for (size_t g = 0; g <= last; g++) {
+        CHECK(count_of(&w, g) == count_of(&expected, g));
+        CHECK(memcmp(w.first[g], expected.first[g], 2 * count_of(&w, g)) == 0);
+        const uint16_t *stop = g < last ? w.first[g + 1] - 16 : w.end[g];
+        for (const uint16_t *p = w.end[g]; p < stop; p++) CHECK(*p == 0xA5A5);
+    }
     CHECK(memcmp(got, states, 4 * lanes) == 0);
-    check_decode(kernels, job, states, rest, first, count, tokens, 0);
-    if (count > 0) check_decode(kernels, job, states, rest, first, count, tokens, 1);
-    if (count > 20) check_decode(kernels, job, states, rest, first, count, tokens, count - 20);
+    check_decode(kernels, job, states, rest, &expected, tokens, 0);
+    if (count_of(&w, last) > 0) check_decode(kernels, job, states, rest, &expected, tokens, 1);
+    if (count_of(&w, last) > 20) {
+        check_decode(kernels, job, states, rest, &expected, tokens, count_of(&w, last) - 20);
+    }
 }
 
 static void check_kernels(const struct kernels *kernels) {
@@ -212,12 +257,13 @@ static void every_quotient_is_exact(const struct kernels *kernels) {
                 struct rans_job job = {.len = 64, .lanes_log2 = 6, .prob_bits = prob_bits};
                 job.tokens = 2;
                 job.plus = table.plus;
-                uint16_t words[128];
+                uint16_t memory[RANS_GROUPS][64], *words[RANS_GROUPS];
                 uint8_t tokens[64] = {0};
                 uint32_t states[64];
+                for (int g = 0; g < RANS_GROUPS; g++) words[g] = memory[g] + 64;
                 for (int l = 0; l < 64; l++) states[l] = x;
-                CHECK(kernels->rans_encode(&job, &table, tokens, words + 128, states) ==
-                      words + 128);
+                kernels->rans_encode(&job, &table, tokens, words, states);
+                for (int g = 0; g < RANS_GROUPS; g++) CHECK(words[g] == memory[g] + 64);
                 const uint32_t expected = (x / f << prob_bits) + x % f;
                 for (int l = 0; l < 64; l++) CHECK(states[l] == expected);
             }

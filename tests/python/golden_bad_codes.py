@@ -65,7 +65,8 @@ def rans(
 def pushed(tokens: list[int], frequencies: list[int]) -> tuple[list[int], list[int]]:
     """States and words of a right stream of one lane."""
     table = (frequencies, starts_of(frequencies))
-    return rans_push(tokens, [0] * len(tokens), [table], 1, 12)
+    states, (words,) = rans_push(tokens, [0] * len(tokens), [table], 1, 12)
+    return states, words
 
 
 def huffman(name: str, status: str, lengths: list[int], stream: str, x: Array = TINY) -> BadPayload:

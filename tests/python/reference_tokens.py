@@ -6,6 +6,7 @@ element in plain Python, for reading rather than for speed.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -27,6 +28,7 @@ from reference_codes import Coding, segments_decode, segments_encode
 
 LOW = 1 << 16  # a rANS state lies in [2^16, 2^32)
 GROUP = 128  # elements that share a class
+LANES_OF_A_GROUP = 16  # that share words
 Fields = list[tuple[int, int]]  # values and widths in bits of an LSB-first block
 
 # -- 8.4 Tokens ----------------------------------------------------------------------------------
@@ -207,25 +209,21 @@ def frequencies(h: list[int], p: int) -> tuple[int, list[int]]:
     return mode, f
 
 
+def bits_at(p: int, histograms: list[list[int]]) -> float:
+    """Bits of all tokens, times 2^16, at P; infinite if P is not possible."""
+    total = 0
+    for h in histograms:
+        used = [(v, count) for v, count in zip(frequencies(h, p)[1], h, strict=True) if count]
+        if min(used)[0] < 1:
+            return math.inf
+        total += sum(count * ((p << 16) - lg(v)) for v, count in used)
+    return total
+
+
 def choose_bits(histograms: list[list[int]]) -> int:
     """P (step 3)."""
-
-    def bits(p: int) -> int | None:
-        total = 0
-        for h in histograms:
-            f = frequencies(h, p)[1]
-            if min(v for v, count in zip(f, h, strict=True) if count) < 1:
-                return None
-            total += sum(c * ((p << 16) - lg(v)) for v, c in zip(f, h, strict=True) if c)
-        return total
-
-    finest = bits(12)
-    assert finest is not None
-    for p in (9, 10):
-        total = bits(p)
-        if total is not None and total <= finest + (finest >> 8):
-            return p
-    return 12
+    finest = int(bits_at(12, histograms))
+    return next((p for p in (9, 10) if bits_at(p, histograms) <= finest + (finest >> 8)), 12)
 
 
 def tail_shape(tokens: int, lanes: int, n: int) -> tuple[int, int]:
@@ -277,8 +275,7 @@ def rans_encode(k: Array, c: Coding) -> bytes:
     class_of = np.repeat(classes, GROUP)[:n]
     histograms = [np.bincount(tokens[class_of == i]).tolist() for i in range(number)]
     p = choose_bits(histograms)
-    most = int(np.bincount(tokens).max())
-    v = min(max(min(n >> 8, 4), n >> 9), (n - most) >> 6)
+    v = (int(bits_at(p, histograms)) >> 16) // 700
     lanes_log2 = min(6, v.bit_length() - 1) if v else 0
     fields: Fields = []
     tables = []
@@ -290,9 +287,11 @@ def rans_encode(k: Array, c: Coding) -> bytes:
         fields += class_fields(classes)
     states, words = rans_push(tokens.tolist(), class_of.tolist(), tables, 1 << lanes_log2, p)
     head = bytes([lanes_log2 | (p - 9) << 3 | (number - 1) << 5]) + pack_fields(fields)
-    if c.kmax > 15:
-        head += varint(len(words))
-    body = np.array(states, "<u4").tobytes() + np.array(words, "<u2").tobytes()
+    for group in words if c.kmax > 15 else words[:-1]:
+        head += varint(len(group))
+    body = np.array(states, "<u4").tobytes() + b"".join(
+        np.array(group, "<u2").tobytes() for group in words
+    )
     return head + body + extra
 
 
@@ -302,20 +301,21 @@ def rans_push(
     tables: list[tuple[list[int], list[int]]],
     lanes: int,
     p: int,
-) -> tuple[list[int], list[int]]:
-    """States and words that the decoder starts from; the last element of the body goes first."""
+) -> tuple[list[int], list[list[int]]]:
+    """States and groups' words that the decoder starts from; the last of the body goes first."""
     width, each = tail_shape(max(len(f) for f, _ in tables), lanes, len(tokens))
-    states, words = rest_states(tokens, width, each, lanes), []
+    states = rest_states(tokens, width, each, lanes)
+    words: list[list[int]] = [[] for _ in range(0, lanes, LANES_OF_A_GROUP)]
     shift = 32 - p
     for i in range(len(tokens) - each * lanes - 1, -1, -1):
         f, starts = tables[class_of[i]]
         t = tokens[i]
         x, ft = states[i % lanes], f[t]
         if x >> shift >= ft:
-            words.append(x & 65535)
+            words[i % lanes // LANES_OF_A_GROUP].append(x & 65535)
             x >>= 16
         states[i % lanes] = (x // ft << p) + x % ft + starts[t]
-    return states, words[::-1]
+    return states, [group[::-1] for group in words]
 
 
 def read_table(r: BitReader, p: int) -> tuple[list[int], list[int], list[int]]:
@@ -358,19 +358,23 @@ def rans_decode(data: bytes, n: int, c: Coding) -> Array:
     tables = [read_table(r, p) for _ in range(number)]
     classes = read_classes(r, (n + GROUP - 1) // GROUP, number)
     at = 1 + r.align()
-    if c.kmax > 15:
+    counts = []
+    for _ in range(max(1, lanes // LANES_OF_A_GROUP) - (c.kmax <= 15)):
         count, at = read_varint(data, at)
-        end = at + 4 * lanes + 2 * count
-    else:
-        end = len(data)
+        counts.append(count)
     start = at + 4 * lanes
-    refuse(start > end or end > len(data) or (end - start) % 2 == 1, "words end early")
+    end = start + 2 * sum(counts) if c.kmax > 15 else len(data)
+    refuse(start + 2 * sum(counts) > len(data) or (end - start) % 2 == 1, "words end early")
+    if c.kmax <= 15:
+        counts.append((end - start) // 2 - sum(counts))
     states = np.frombuffer(data[at:start], "<u4").tolist()
-    words = np.frombuffer(data[start:end], "<u2").tolist()
     refuse(min(states) < LOW, "state below 2^16")
+    groups = []
+    for count in counts:  # an element takes at most one word, so running out shows in `used`
+        groups.append(np.frombuffer(data[start : start + 2 * count], "<u2").tolist() + [0] * n)
+        start += 2 * count
     per_element = [tables[i] for i in np.repeat(classes, GROUP)[:n].tolist()]
-    tokens, used, mask = [], 0, (1 << p) - 1
-    words += [0] * n  # an element takes at most one word, so running out shows in `used`
+    tokens, used, mask = [], [0] * len(counts), (1 << p) - 1
     width, each = tail_shape(max(len(f) for f, _, _ in tables), lanes, n)
     for i, (f, starts, slots) in enumerate(per_element[: n - each * lanes]):
         x = states[i % lanes]
@@ -378,11 +382,12 @@ def rans_decode(data: bytes, n: int, c: Coding) -> Array:
         t = slots[slot]
         x = f[t] * (x >> p) + slot - starts[t]
         if x < LOW:
-            x = x << 16 | words[used]
-            used += 1
+            g = i % lanes // LANES_OF_A_GROUP
+            x = x << 16 | groups[g][used[g]]
+            used[g] += 1
         states[i % lanes] = x
         tokens.append(t)
-    refuse(used != (end - start) // 2, "words run out or are left over")
+    refuse(used != counts, "words run out or are left over")
     rests = [x - LOW for x in states]
     refuse(any(x >> width * each for x in rests), "final state is no rest state")
     tail = [x >> width * j & ((1 << width) - 1) for x in rests for j in range(each)]

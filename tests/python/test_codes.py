@@ -240,7 +240,7 @@ def large_gradients() -> Iterator[tuple[str, Array]]:
     return ((name, x) for name, x in gradients().items() if x.size >= 8192)
 
 
-def test_default_codec_stays_within_two_percent_of_order_0_entropy() -> None:
+def test_default_codec_stays_within_three_percent_of_order_0_entropy() -> None:
     """All bundled gradients of n >= 16384; scales and the 48 bytes of header are counted apart."""
     seen = 0
     for name, x in large_gradients():
@@ -250,7 +250,7 @@ def test_default_codec_stays_within_two_percent_of_order_0_entropy() -> None:
         frame = codec.encode(x, 0)
         indices, scales = codec.quantize(x, 0)
         bits = 8 * (len(frame) - 2 * scales.size - 48)
-        assert bits <= 1.02 * entropy(indices) * x.size, name
+        assert bits <= 1.03 * entropy(indices) * x.size, name
         seen += 1
     assert seen == 5
 

@@ -45,6 +45,9 @@ static inline vu vu_mullo(vu a, vu b) { return _mm256_mullo_epi32(a, b); }
 static inline vu vu_max31(vu a, vu b) { return _mm256_max_epi32(a, b); }
 static inline vm vu_eq(vu a, vu b) { return _mm256_cmpeq_epi32(a, b); }
 static inline vm vu_gt31(vu a, vu b) { return _mm256_cmpgt_epi32(a, b); }
+static inline vm vu_below_2_16(vu a) {
+    return _mm256_cmpeq_epi32(_mm256_srli_epi32(a, 16), _mm256_setzero_si256());
+}
 static inline vm vm_and(vm a, vm b) { return _mm256_and_si256(a, b); }
 static inline vm vm_not(vm a) { return _mm256_xor_si256(a, _mm256_set1_epi32(-1)); }
 static inline bool vm_any(vm mask) { return !_mm256_testz_si256(mask, mask); }

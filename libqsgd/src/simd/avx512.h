@@ -48,6 +48,9 @@ static inline vu vu_mullo(vu a, vu b) { return _mm512_mullo_epi32(a, b); }
 static inline vu vu_max31(vu a, vu b) { return _mm512_max_epi32(a, b); }
 static inline vm vu_eq(vu a, vu b) { return _mm512_cmpeq_epi32_mask(a, b); }
 static inline vm vu_gt31(vu a, vu b) { return _mm512_cmpgt_epi32_mask(a, b); }
+static inline vm vu_below_2_16(vu a) {
+    return _mm512_testn_epi32_mask(a, _mm512_set1_epi32((int)0xFFFF0000));
+}
 static inline vm vm_and(vm a, vm b) { return a & b; }
 static inline vm vm_not(vm a) { return (vm)~a; }
 static inline bool vm_any(vm mask) { return mask != 0; }
@@ -358,32 +361,6 @@ static inline vu vs_at(const vs *t, vu x, const int bits) {
     const __mmask64 bit9 = _mm512_movepi8_mask(_mm512_srli_epi32(x, 2));
     return _mm512_mask_blend_epi8(bit9, low, vs_512(t, 4, x, bit7, bit8));
 }
-/* Lane l's bytes, from the lowest: of x[0], x[2], x[1], x[3]. All 64 look-ups take one go. */
-static inline void vs_at4(const vs *t, const vu x[4], const int bits, vu token[4], uint8_t *out) {
-    const __m512i even_words = _mm512_set1_epi32(0xFFFF), even_bytes = _mm512_set1_epi16(0xFF);
-    const __m512i order = _mm512_set_epi8(
-        63, 59, 55, 51, 47, 43, 39, 35, 31, 27, 23, 19, 15, 11, 7, 3, 61, 57, 53, 49, 45, 41, 37,
-        33, 29, 25, 21, 17, 13, 9, 5, 1, 62, 58, 54, 50, 46, 42, 38, 34, 30, 26, 22, 18, 14, 10, 6,
-        2, 60, 56, 52, 48, 44, 40, 36, 32, 28, 24, 20, 16, 12, 8, 4, 0);
-    /* 0xCA: first ? second : third, bit by bit */
-    __m512i a = _mm512_ternarylogic_epi32(even_words, x[0], _mm512_slli_epi32(x[1], 16), 0xCA);
-    __m512i b = _mm512_ternarylogic_epi32(even_words, x[2], _mm512_slli_epi32(x[3], 16), 0xCA);
-    __m512i i = _mm512_ternarylogic_epi32(even_bytes, a, _mm512_slli_epi32(b, 8), 0xCA);
-    const __mmask64 bit7 = _mm512_movepi8_mask(i);
-    const __mmask64 bit8 = _mm512_movepi8_mask(_mm512_ternarylogic_epi32(
-        even_bytes, _mm512_srli_epi32(a, 1), _mm512_slli_epi32(b, 7), 0xCA));
-    __m512i found = vs_512(t, 0, i, bit7, bit8);
-    if (bits == 10) {
-        const __mmask64 bit9 = _mm512_movepi8_mask(_mm512_ternarylogic_epi32(
-            even_bytes, _mm512_srli_epi32(a, 2), _mm512_slli_epi32(b, 6), 0xCA));
-        found = _mm512_mask_blend_epi8(bit9, found, vs_512(t, 4, i, bit7, bit8));
-    }
-    _mm512_storeu_si512(out, _mm512_permutexvar_epi8(order, found));
-    token[0] = found;
-    token[1] = _mm512_srli_epi32(found, 16);
-    token[2] = _mm512_srli_epi32(found, 8);
-    token[3] = _mm512_srli_epi32(found, 24);
-}
 
 #define W_CRC 1
 
@@ -408,64 +385,25 @@ static inline vc vc_fold(vc a, vc by, vc b) {
 
 #define W_RENORM 1
 
-#define W_PUSH_TWO 1
+/* From entry c on: sixteen words rotated up by 16 - c: the first c words, packed, go to the top. */
+extern const uint16_t avx512_rotate[32];
 
-/* Row c is 32 words rotated up by 32 - c: the first c words, packed, go to the top. */
-extern const uint16_t avx512_rotate[64];
-
-/* The words of set lanes go to the top of 32, which are stored whole: a masked store would cost
- * more than overwriting what is free anyway. */
-static inline uint16_t *vu_push_two(uint16_t *p, vu a, vm a_mask, vu b, vm b_mask) {
-    const __mmask32 mask = _mm512_kunpackw(b_mask, a_mask);
-    const unsigned count = (unsigned)_mm_popcnt_u32(mask);
-    __m512i words = vh_low(a, b);
-    words = _mm512_maskz_compress_epi16(mask, words);
-    words = _mm512_permutexvar_epi16(_mm512_loadu_si512(avx512_rotate + count), words);
-    _mm512_storeu_si512(p - 32, words);
-    return p - count;
-}
+/* The words of set lanes go to the top of sixteen, which are stored whole: a masked store would
+ * cost more than overwriting what is free anyway. */
 static inline uint16_t *vu_push_words(uint16_t *p, vu a, vm mask) {
-    return vu_push_two(p, a, mask, a, 0);
+    const unsigned count = (unsigned)_mm_popcnt_u32(mask);
+    const __m256i rotate = _mm256_loadu_si256((const __m256i *)(avx512_rotate + count));
+    __m256i words = _mm256_maskz_compress_epi16(mask, _mm512_cvtepi32_epi16(a));
+    words = _mm256_permutexvar_epi16(rotate, words);
+    _mm256_storeu_si256((__m256i *)(void *)(p - 16), words);
+    return p - count;
 }
 /* 32 bytes at *p are read. */
 static inline vu vu_pull_words(const uint8_t **p, vu a, vm mask) {
     __m512i words = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)*p));
     __m512i placed = _mm512_maskz_expand_epi32(mask, words);
-    *p += 2 * _mm_popcnt_u32(mask);
+    *p += 2 * (size_t)_mm_popcnt_u32(mask);
     return _mm512_mask_or_epi32(a, mask, _mm512_slli_epi32(a, 16), placed);
-}
-
-#define W_MERGE 1
-
-typedef __m512i vq;
-/* Bytes of a and b by turns, from the low (high) half of every 128 bits. */
-static inline vu vb_zip_low(vb a, vb b) { return _mm512_unpacklo_epi8(a, b); }
-static inline vu vb_zip_high(vb a, vb b) { return _mm512_unpackhi_epi8(a, b); }
-static inline vu vu_sllv(vu a, vu n) { return _mm512_sllv_epi32(a, n); }
-static inline vq vq_of(vu a) { return a; }
-static inline vq vq_low(vq a) { return _mm512_and_si512(a, _mm512_set1_epi64(0xFFFFFFFF)); }
-static inline vq vq_high(vq a) { return _mm512_srli_epi64(a, 32); }
-static inline vq vq_or(vq a, vq b) { return _mm512_or_si512(a, b); }
-static inline vq vq_add(vq a, vq b) { return _mm512_add_epi64(a, b); }
-static inline vq vq_sllv(vq a, vq n) { return _mm512_sllv_epi64(a, n); }
-static inline vq vq_zip_low(vq a, vq b) { return _mm512_unpacklo_epi64(a, b); }
-static inline vq vq_zip_high(vq a, vq b) { return _mm512_unpackhi_epi64(a, b); }
-static inline bool vq_any_above(vq a, int limit) {
-    return _mm512_cmpgt_epi64_mask(a, _mm512_set1_epi64(limit)) != 0;
-}
-static inline void vq_store(uint64_t *p, vq a) { _mm512_storeu_si512(p, a); }
-static inline vq vq_sum8(vb a) { return _mm512_sad_epu8(a, _mm512_setzero_si512()); }
-static inline uint64_t vq_total(vq a) { return (uint64_t)_mm512_reduce_add_epi64(a); }
-
-static inline vb vb_lookup(const uint8_t table[256], unsigned rows, vb i) {
-    if (rows <= 4) return _mm512_permutexvar_epi8(i, vb_load(table));
-    vb low = _mm512_permutex2var_epi8(vb_load(table), i, vb_load(table + 64));
-    if (rows <= 8) return low;
-    vb high = _mm512_permutex2var_epi8(vb_load(table + 128), i, vb_load(table + 192));
-    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(i), low, high);
-}
-static inline void vb_lookup3(const uint8_t table[3][256], unsigned rows, vb i, vb found[3]) {
-    for (int t = 0; t < 3; t++) found[t] = vb_lookup(table[t], rows, i);
 }
 
 #endif

@@ -51,6 +51,7 @@ static inline vu vu_mullo(vu a, vu b) { return vmulq_u32(a, b); }
 static inline vu vu_max31(vu a, vu b) { return vmaxq_u32(a, b); }
 static inline vm vu_eq(vu a, vu b) { return vceqq_u32(a, b); }
 static inline vm vu_gt31(vu a, vu b) { return vcgtq_u32(a, b); }
+static inline vm vu_below_2_16(vu a) { return vcltq_u32(a, vdupq_n_u32(65536)); }
 static inline vm vm_and(vm a, vm b) { return vandq_u32(a, b); }
 static inline vm vm_not(vm a) { return vmvnq_u32(a); }
 static inline bool vm_any(vm mask) { return vmaxvq_u32(mask) != 0; }

@@ -57,6 +57,7 @@ static inline vu vu_mullo(vu a, vu b) { return a * b; }
 static inline vu vu_max31(vu a, vu b) { return a > b ? a : b; } /* both below 2^31 */
 static inline vm vu_eq(vu a, vu b) { return a == b; }
 static inline vm vu_gt31(vu a, vu b) { return a > b; } /* both below 2^31 */
+static inline vm vu_below_2_16(vu a) { return a < 65536; }
 static inline vm vm_and(vm a, vm b) { return a && b; }
 static inline vm vm_not(vm a) { return !a; }
 static inline bool vm_any(vm mask) { return mask; }
