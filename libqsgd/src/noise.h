@@ -52,7 +52,7 @@ BODY void philox(const struct noise_key *key, uint64_t block, vp c[4]) {
 }
 
 /* A tile of 256 elements is 32 counters; word w of counter l holds elements 64 w + 2 l and + 1. */
-static void kernel_noise(const struct noise_key *key, uint64_t first, size_t n, uint16_t *out) {
+KERNEL void kernel_noise(const struct noise_key *key, uint64_t first, size_t n, uint16_t *out) {
     for (size_t i = 0; i < n; i += NOISE_TILE) {
         const uint64_t block = (first + i) / 8; /* domain 0: the top bits of counter word 1 are 0 */
         for (uint32_t l = 0; l < 32; l += W) {
@@ -66,7 +66,7 @@ static void kernel_noise(const struct noise_key *key, uint64_t first, size_t n, 
 }
 
 /* V(element): the second sixteen bits, from domain 1. Rare, so one element at a time will do. */
-static uint32_t kernel_tie_noise(const struct noise_key *key, uint64_t element) {
+KERNEL uint32_t kernel_tie_noise(const struct noise_key *key, uint64_t element) {
     uint32_t c[4] = {(uint32_t)element, 1U << 28 | (uint32_t)(element >> 32), key->nonce[0],
                      key->nonce[1]};
     uint32_t k0 = key->key[0], k1 = key->key[1];

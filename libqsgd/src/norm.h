@@ -8,18 +8,16 @@
  * itself ends with every page. Never faults, wherever it points. */
 #define NORM_AHEAD 8192 /* bytes */
 
-BODY void norm_prefetch(const float *x) {
-    __builtin_prefetch((const void *)((uintptr_t)x + NORM_AHEAD));
-}
+BODY void norm_prefetch(const float *x) { PREFETCH((const void *)((uintptr_t)x + NORM_AHEAD)); }
 
-static uint32_t norm_reduce_max(vu max) {
+BODY uint32_t norm_reduce_max(vu max) {
     uint32_t lanes[W], result = 0;
     vu_store(lanes, max);
     for (int l = 0; l < W; l++) result = lanes[l] > result ? lanes[l] : result;
     return result;
 }
 
-static uint32_t kernel_max_bits(const float *x, size_t n) {
+KERNEL uint32_t kernel_max_bits(const float *x, size_t n) {
     const vu magnitude = vu_set1(0x7FFFFFFF);
     vu max[4];
     for (int v = 0; v < 4; v++) max[v] = vu_set1(0);
@@ -73,10 +71,10 @@ BODY uint32_t norm_sum(const float *x, size_t n, double *sum, const bool square)
     return norm_reduce_max(max);
 }
 
-static uint32_t kernel_sum_squares(const float *x, size_t n, double *sum) {
+KERNEL uint32_t kernel_sum_squares(const float *x, size_t n, double *sum) {
     return norm_sum(x, n, sum, true);
 }
 
-static uint32_t kernel_sum_magnitudes(const float *x, size_t n, double *sum) {
+KERNEL uint32_t kernel_sum_magnitudes(const float *x, size_t n, double *sum) {
     return norm_sum(x, n, sum, false);
 }

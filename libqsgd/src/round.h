@@ -53,7 +53,7 @@ BODY struct round_position position_of(const struct round_bucket *bucket,
 
 /* Adds 1 to m where T ties with the noise and V says up. One element in 65536 gets here, so that
  * it may take its time. low, noise, m: in pair order. */
-static __attribute__((noinline)) vh round_ties(const struct noise_key *key, uint64_t element, vf u0,
+KERNEL __attribute__((noinline)) vh round_ties(const struct noise_key *key, uint64_t element, vf u0,
                                                vf u1, vh sign, vh low, vh noise, vh m) {
     float u[2 * W];
     int16_t lows[2 * W], noises[2 * W], signs[2 * W], ms[2 * W];
@@ -208,7 +208,7 @@ BODY uint64_t round_all(const struct round_bucket *bucket, uint64_t element, con
 }
 
 /* The common cases get loops of their own. Sums: a step adds at most 2^16 to a lane. */
-static uint64_t kernel_round_uniform(const struct round_bucket *bucket, uint64_t element,
+KERNEL uint64_t kernel_round_uniform(const struct round_bucket *bucket, uint64_t element,
                                      const float *x, const uint16_t *noise, size_t n, int16_t *k,
                                      uint8_t *tokens) {
     const struct round_kind kind = {bucket->nearest, bucket->dithered, bucket->crossed, false};
@@ -226,7 +226,7 @@ static uint64_t kernel_round_uniform(const struct round_bucket *bucket, uint64_t
 }
 
 /* variance <= 2^14, weight < 2^16: a lane holds the products of one step, no more. */
-static uint64_t kernel_round_table(const struct round_bucket *bucket, uint64_t element,
+KERNEL uint64_t kernel_round_table(const struct round_bucket *bucket, uint64_t element,
                                    const float *x, const uint16_t *noise, size_t n, int16_t *k,
                                    uint8_t *tokens) {
     const struct round_kind kind = {bucket->nearest, bucket->dithered, bucket->crossed, true};

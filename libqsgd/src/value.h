@@ -90,12 +90,12 @@ BODY void values_any(const struct value_bucket *bucket, const int16_t *k, const 
     }
 }
 
-static void kernel_values(const struct value_bucket *bucket, const int16_t *k,
+KERNEL void kernel_values(const struct value_bucket *bucket, const int16_t *k,
                           const uint16_t *noise, size_t n, float *out) {
     values_any(bucket, k, noise, n, false, 0, out);
 }
 
-static void kernel_values_add(const struct value_bucket *bucket, const int16_t *k,
+KERNEL void kernel_values_add(const struct value_bucket *bucket, const int16_t *k,
                               const uint16_t *noise, size_t n, float alpha, float *out) {
     values_any(bucket, k, noise, n, true, alpha, out);
 }
@@ -150,12 +150,12 @@ BODY void token_values_any(const struct value_bucket *bucket, const uint8_t *tok
 #endif
 }
 
-static void kernel_token_values(const struct value_bucket *bucket, const uint8_t *tokens,
+KERNEL void kernel_token_values(const struct value_bucket *bucket, const uint8_t *tokens,
                                 const uint16_t *noise, size_t n, float *out) {
     token_values_any(bucket, tokens, noise, n, false, 0, out);
 }
 
-static void kernel_token_values_add(const struct value_bucket *bucket, const uint8_t *tokens,
+KERNEL void kernel_token_values_add(const struct value_bucket *bucket, const uint8_t *tokens,
                                     const uint16_t *noise, size_t n, float alpha, float *out) {
     token_values_any(bucket, tokens, noise, n, true, alpha, out);
 }
