@@ -4,7 +4,7 @@
  * indices) then `write`; decoding is `parse` (read and check tables and lengths, touch no index)
  * then `read`. A plan that `parse` filled may also be given to `write`: that is how a frame's own
  * tables are used again (qsgd_encode_indices with `like`). Adding a code: one file, one row in
- * codes.c, FORMAT.md, reference.py. */
+ * codes.c, FORMAT.md, reference_codes.py. */
 #ifndef QSGD_CODES_H
 #define QSGD_CODES_H
 

@@ -1,6 +1,6 @@
 /* The pipeline back: frame -> symbols -> indices -> values. What a checksum or a table can say is
- * verified before the first write (decode_open.c); then each chunk is one task that decodes into
- * its own span of the output. */
+ * verified before the first write (decode_open.c); then each chunk, or each two, is a
+ * task that decodes into its own span of the output. */
 #include "decode.h"
 #include "decode_tokens.h"
 

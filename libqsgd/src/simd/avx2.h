@@ -292,6 +292,7 @@ static inline vu vh_pair_sums(vh a) { return _mm256_madd_epi16(a, _mm256_set1_ep
 
 #define W_PACK_HALVES 1 /* the same for ranks of 8 to 16 bits: 4 w bits lie in every 64 */
 
+/* The same register as bytes, and back. */
 static inline vb vh_bytes(vh a) { return a; }
 static inline vh vh_of_bytes(vb a) { return a; }
 static inline vh vh_max(vh a, vh b) { return _mm256_max_epu16(a, b); }
@@ -337,7 +338,7 @@ static inline uint64_t vh_nonzero64(const int16_t *k) {
 typedef struct {
     __m256i low, high;
 } vt;
-/* size: 16, 32 or 64, but not above W_TABLE. Bits of i from the size on are ignored. */
+/* size: 16, 32 or 64, but not above W_TABLE. Bits of i above log2(size) are ignored. */
 static inline vt vt_load(const uint32_t *p, int size) {
     (void)size;
     return (vt){vu_load(p), vu_load(p + 8)};
@@ -351,8 +352,9 @@ static inline vu vt_at(const vt *t, vu i, int size) {
                                                 _mm256_castsi256_ps(upper)));
 }
 
-#define W_CRC 1 /* vu_crc64, vu_crc8: SSE 4.2, part of every CPU with AVX2 */
+#define W_CRC 1 /* CRC-32C: SSE 4.2, part of every CPU with AVX2 */
 
+/* The remainder after eight bytes more, or one. */
 static inline uint64_t vu_crc64(uint64_t crc, uint64_t word) { return _mm_crc32_u64(crc, word); }
 static inline uint32_t vu_crc8(uint32_t crc, uint8_t byte) { return _mm_crc32_u8(crc, byte); }
 static inline uint64_t vu_clmul(uint32_t a, uint32_t b) { /* product without carry */
@@ -362,7 +364,7 @@ static inline uint64_t vu_clmul(uint32_t a, uint32_t b) { /* product without car
 
 /* ---- rANS renormalisation: lanes that need a word exchange one with memory ------------------ */
 
-#define W_RENORM 1 /* vu_push_words, vu_pull_words and vt exist */
+#define W_RENORM 1
 
 /* Byte shuffles of eight 16-bit words, by the set of lanes that exchange one.
  * pull: lane l reads the (number of set lanes below l)-th word. */

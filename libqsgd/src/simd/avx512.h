@@ -259,7 +259,7 @@ static inline vh vh_inc(vhm m, vh a) {
 static inline vh vh_ones(vhm m) { return _mm512_movm_epi16(m); }
 static inline vu vh_pair_sums(vh a) { return _mm512_madd_epi16(a, _mm512_set1_epi16(1)); }
 
-#define W_PACK_HALVES 1 /* the same for ranks of 8 to 16 bits: 4 w bits lie in every 64 */
+#define W_PACK_HALVES 1
 
 static inline vb vh_bytes(vh a) { return a; }
 static inline vh vh_of_bytes(vb a) { return a; }
@@ -267,7 +267,7 @@ static inline vh vh_max(vh a, vh b) { return _mm512_max_epu16(a, b); }
 static inline __mmask64 avx512_first_of_16(unsigned w) {
     return ((1ULL << w) - 1) * 0x0001000100010001;
 }
-static inline void vh_store_close(uint8_t *p, vb a, unsigned w) { /* 8 w bits of every 128 */
+static inline void vh_store_close(uint8_t *p, vb a, unsigned w) {
     const __m512i down = _mm512_broadcast_i64x2(_mm_set_epi64x(64 - 4 * (long long)w, 0));
     const __m512i up = _mm512_broadcast_i64x2(_mm_set_epi64x(64, 4 * (long long)w));
     __m512i swapped = _mm512_permutex_epi64(a, 0xB1);
@@ -279,7 +279,6 @@ static inline vb vh_load_spread(const uint8_t *p, unsigned w) {
     const __m512i order = _mm512_add_epi8(halved, _mm512_set1_epi64(0x0706050403020100));
     return _mm512_permutexvar_epi8(order, _mm512_loadu_si512(p));
 }
-/* The second four of eight ranks start in the middle of a byte where w is odd. */
 static inline vh vh_fields(vb a, unsigned w) {
     const long long first = 0x0800080008000800 + (long long)w * 0x0303020201010000;
     const long long second = first + (long long)(w & 1) * 0x0404040404040404;
@@ -298,7 +297,8 @@ static inline uint64_t vh_nonzero64(const int16_t *k) {
 
 #define W_POSITIONS 1
 
-/* Sixteen entries at a time. */
+/* first + i of each set bit i of mask, ascending, to at[]; returns how many. Sixteen entries are
+ * written at a time. */
 static inline size_t vu_positions(uint64_t mask, uint32_t first, uint32_t *at) {
     static const uint8_t iota[64] = {
         0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
@@ -334,11 +334,12 @@ static inline vu vt_at(const vt *t, vu i, const int size) {
     return _mm512_mask_blend_epi32(_mm512_test_epi32_mask(i, _mm512_set1_epi32(32)), low, high);
 }
 
-#define W_SLOTS 1
+#define W_SLOTS 1 /* vs: a table of 2^9 or 2^10 bytes, held in registers */
 
 typedef struct {
     __m512i part[16];
 } vs;
+/* bits: 9 or 10. */
 static inline vs vs_load(const uint8_t *p, const int bits) {
     vs t;
     for (int i = 0; i < 1 << (bits - 6); i++) t.part[i] = _mm512_loadu_si512(p + 64 * i);
@@ -353,6 +354,7 @@ static inline __m512i vs_512(const vs *t, int pair, __m512i i, __mmask64 bit7, _
     __m512i high = _mm512_mask_blend_epi8(bit7, vs_pair(t, pair + 2, i), vs_pair(t, pair + 3, i));
     return _mm512_mask_blend_epi8(bit8, low, high);
 }
+/* The byte that each lane's low `bits` bits name; what is above it in the lane is open. */
 static inline vu vs_at(const vs *t, vu x, const int bits) {
     const __mmask64 bit7 = _mm512_movepi8_mask(x);
     const __mmask64 bit8 = _mm512_movepi8_mask(_mm512_srli_epi32(x, 1));
@@ -370,6 +372,7 @@ static inline uint32_t vu_crc8(uint32_t crc, uint8_t byte) { return _mm_crc32_u8
 #define W_FOLD 64 /* vc: that many bytes, multiplied without carry */
 
 typedef __m512i vc;
+/* vc_low: a, then zeros. vc_pair: two halves of 64 bits, in every 128. */
 static inline vc vc_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
 static inline void vc_store(uint8_t *p, vc a) { _mm512_storeu_si512(p, a); }
 static inline vc vc_low(uint32_t a) { return _mm512_zextsi128_si512(_mm_cvtsi32_si128((int)a)); }

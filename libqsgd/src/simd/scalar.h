@@ -1,5 +1,25 @@
 /* Vocabulary of one lane: the executable specification of every vector operation, and the backend
- * of machines without a vector one. simd/avx2.h says the same in eight lanes. */
+ * of machines without a vector one. simd/avx2.h says the same in eight lanes.
+ *
+ * What is here is in every vocabulary. The blocks below are optional, each with all its functions,
+ * and explained where they come first; without one, the bodies take another way to the same
+ * results.
+ *
+ *   block          provides                                   with       first in  for
+ *   W_BYTES n      vb: n bytes; look-ups in rows of 16                   avx2.h    histogram.h
+ *                  vb_any_above only if n >= 32
+ *   W_PACK         vb: fields of 1 to 7 bits close up, open   W_BYTES    avx2.h    pack.h
+ *   W_PACK_HALVES  vh: fields of 8 to 16 bits                 W_PACK     avx2.h    pack.h
+ *   W_MERGE        vq: 64 bits, shifts; tables of 256 bytes   W_BYTES    avx2.h    merge.h
+ *   W_NONZERO      vh_nonzero64: where 64 indices are not 0              avx2.h    nonzero.h
+ *   W_POSITIONS    vu_positions: a mask's bits, as a list     W_NONZERO  avx512.h  nonzero.h
+ *   W_TABLE n      vt: n words in registers, n = 16 or 64                avx2.h    value.h, rans.h
+ *   W_RENORM       vu_push_words, vu_pull_words               W_TABLE    avx2.h    rans.h
+ *   W_SLOTS        vs: 512 or 1024 bytes in registers         W_RENORM,  avx512.h  rans.h
+ *                                                             W_TABLE 64
+ *   W_CRC          vu_crc64, vu_crc8, vu_clmul                           avx2.h    crc.h
+ *   W_FOLD n       vc: n bytes, multiplied without carry;     W_CRC      avx512.h  crc.h
+ *                  then vu_clmul is not needed */
 #ifndef QSGD_SIMD_SCALAR_H
 #define QSGD_SIMD_SCALAR_H
 
@@ -141,6 +161,7 @@ static inline vh vh_inc(vhm m, vh a) { return vh_make((unsigned)a.a + m.a, (unsi
 static inline vh vh_ones(vhm m) { return vh_make(0U - m.a, 0U - m.b); }
 static inline vu vh_pair_sums(vh a) { return (vu)a.a + a.b; } /* neighbours, each below 2^15 */
 
+/* Binary64, for sums of squares and magnitudes. */
 static inline vd vd_zero(void) { return 0; }
 static inline vd vd_add(vd a, vd b) { return a + b; }
 static inline vd vd_mul(vd a, vd b) { return a * b; }
