@@ -57,7 +57,7 @@ BODY void value_put(float *out, float v, const bool add, float alpha) {
 #define VALUE_AHEAD 8192 /* bytes */
 
 BODY void value_put_vector(float *out, vf v, const bool add, float alpha) {
-    __builtin_prefetch((const void *)((uintptr_t)out + VALUE_AHEAD), 1);
+    PREFETCH((const void *)((uintptr_t)out + VALUE_AHEAD));
     if (add) v = vf_add(vf_load(out), vf_mul(v, vf_set1(alpha)));
     vf_store(out, v);
 }

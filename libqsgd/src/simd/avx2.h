@@ -30,11 +30,9 @@ static inline vf vf_from_int(vu a) { return _mm256_cvtepi32_ps(a); }
 static inline vu vf_trunc(vf a) { return _mm256_cvttps_epi32(a); }
 
 static inline vu vu_set1(uint32_t a) { return _mm256_set1_epi32((int)a); }
-static inline vu vu_iota(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
 static inline vu vu_add(vu a, vu b) { return _mm256_add_epi32(a, b); }
 static inline vu vu_sub(vu a, vu b) { return _mm256_sub_epi32(a, b); }
 static inline vu vu_and(vu a, vu b) { return _mm256_and_si256(a, b); }
-static inline vu vu_andnot(vu a, vu b) { return _mm256_andnot_si256(a, b); }
 static inline vu vu_or(vu a, vu b) { return _mm256_or_si256(a, b); }
 static inline vu vu_xor(vu a, vu b) { return _mm256_xor_si256(a, b); }
 static inline vu vu_srl(vu a, int n) { return _mm256_srli_epi32(a, n); }
@@ -48,15 +46,11 @@ static inline vm vu_gt31(vu a, vu b) { return _mm256_cmpgt_epi32(a, b); }
 static inline vm vu_below_2_16(vu a) {
     return _mm256_cmpeq_epi32(_mm256_srli_epi32(a, 16), _mm256_setzero_si256());
 }
-static inline vm vm_and(vm a, vm b) { return _mm256_and_si256(a, b); }
-static inline vm vm_not(vm a) { return _mm256_xor_si256(a, _mm256_set1_epi32(-1)); }
-static inline bool vm_any(vm mask) { return !_mm256_testz_si256(mask, mask); }
 static inline unsigned vm_bits(vm mask) {
     return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(mask));
 }
 static inline vu vu_select(vm mask, vu a, vu b) { return _mm256_blendv_epi8(b, a, mask); }
 static inline vu vu_where(vm mask, vu a) { return _mm256_and_si256(mask, a); }
-static inline vu vu_ones(vm mask) { return mask; }
 static inline vu vu_inc(vm mask, vu a) { return _mm256_sub_epi32(a, mask); }
 static inline vu vu_gather(const uint32_t *table, vu i) {
     return _mm256_i32gather_epi32((const int *)table, i, 4);

@@ -31,13 +31,9 @@ static inline vf vf_from_int(vu a) { return _mm512_cvtepi32_ps(a); }
 static inline vu vf_trunc(vf a) { return _mm512_cvttps_epi32(a); }
 
 static inline vu vu_set1(uint32_t a) { return _mm512_set1_epi32((int)a); }
-static inline vu vu_iota(void) {
-    return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-}
 static inline vu vu_add(vu a, vu b) { return _mm512_add_epi32(a, b); }
 static inline vu vu_sub(vu a, vu b) { return _mm512_sub_epi32(a, b); }
 static inline vu vu_and(vu a, vu b) { return _mm512_and_si512(a, b); }
-static inline vu vu_andnot(vu a, vu b) { return _mm512_andnot_si512(a, b); }
 static inline vu vu_or(vu a, vu b) { return _mm512_or_si512(a, b); }
 static inline vu vu_xor(vu a, vu b) { return _mm512_xor_si512(a, b); }
 static inline vu vu_srl(vu a, int n) { return _mm512_srli_epi32(a, (unsigned)n); }
@@ -51,13 +47,9 @@ static inline vm vu_gt31(vu a, vu b) { return _mm512_cmpgt_epi32_mask(a, b); }
 static inline vm vu_below_2_16(vu a) {
     return _mm512_testn_epi32_mask(a, _mm512_set1_epi32((int)0xFFFF0000));
 }
-static inline vm vm_and(vm a, vm b) { return a & b; }
-static inline vm vm_not(vm a) { return (vm)~a; }
-static inline bool vm_any(vm mask) { return mask != 0; }
 static inline unsigned vm_bits(vm mask) { return mask; }
 static inline vu vu_select(vm mask, vu a, vu b) { return _mm512_mask_blend_epi32(mask, b, a); }
 static inline vu vu_where(vm mask, vu a) { return _mm512_maskz_mov_epi32(mask, a); }
-static inline vu vu_ones(vm mask) { return _mm512_movm_epi32(mask); }
 static inline vu vu_inc(vm mask, vu a) {
     return _mm512_mask_add_epi32(a, mask, a, _mm512_set1_epi32(1));
 }

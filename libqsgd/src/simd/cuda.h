@@ -46,11 +46,9 @@ LANE vf vf_from_int(vu a) { return ON_DEVICE(__int2float_rn((int32_t)a), (float)
 LANE vu vf_trunc(vf a) { return (uint32_t)ON_DEVICE(__float2int_rz(a), (int32_t)a); }
 
 LANE vu vu_set1(uint32_t a) { return a; }
-LANE vu vu_iota(void) { return 0; }
 LANE vu vu_add(vu a, vu b) { return a + b; }
 LANE vu vu_sub(vu a, vu b) { return a - b; }
 LANE vu vu_and(vu a, vu b) { return a & b; }
-LANE vu vu_andnot(vu a, vu b) { return ~a & b; }
 LANE vu vu_or(vu a, vu b) { return a | b; }
 LANE vu vu_xor(vu a, vu b) { return a ^ b; }
 LANE vu vu_srl(vu a, int n) { return a >> n; }
@@ -64,13 +62,9 @@ LANE vu vu_mulhi(vu a, vu b) {
 LANE vu vu_max31(vu a, vu b) { return a > b ? a : b; }
 LANE vm vu_eq(vu a, vu b) { return a == b; }
 LANE vm vu_gt31(vu a, vu b) { return a > b; }
-LANE vm vm_and(vm a, vm b) { return a && b; }
-LANE vm vm_not(vm a) { return !a; }
-LANE bool vm_any(vm mask) { return mask; }
 LANE unsigned vm_bits(vm mask) { return mask; }
 LANE vu vu_select(vm mask, vu a, vu b) { return mask ? a : b; }
 LANE vu vu_where(vm mask, vu a) { return mask ? a : 0; }
-LANE vu vu_ones(vm mask) { return mask ? UINT32_MAX : 0; }
 LANE vu vu_inc(vm mask, vu a) { return a + mask; }
 LANE vu vu_gather(const uint32_t *table, vu i) { return table[i]; }
 LANE void vu_store(uint32_t *p, vu a) { *p = a; }

@@ -38,7 +38,6 @@ static inline vu vu_iota(void) {
 static inline vu vu_add(vu a, vu b) { return vaddq_u32(a, b); }
 static inline vu vu_sub(vu a, vu b) { return vsubq_u32(a, b); }
 static inline vu vu_and(vu a, vu b) { return vandq_u32(a, b); }
-static inline vu vu_andnot(vu a, vu b) { return vbicq_u32(b, a); }
 static inline vu vu_or(vu a, vu b) { return vorrq_u32(a, b); }
 static inline vu vu_xor(vu a, vu b) { return veorq_u32(a, b); }
 static inline vu vu_srl(vu a, int n) { return vshlq_u32(a, vdupq_n_s32(-n)); }
@@ -52,16 +51,12 @@ static inline vu vu_max31(vu a, vu b) { return vmaxq_u32(a, b); }
 static inline vm vu_eq(vu a, vu b) { return vceqq_u32(a, b); }
 static inline vm vu_gt31(vu a, vu b) { return vcgtq_u32(a, b); }
 static inline vm vu_below_2_16(vu a) { return vcltq_u32(a, vdupq_n_u32(65536)); }
-static inline vm vm_and(vm a, vm b) { return vandq_u32(a, b); }
-static inline vm vm_not(vm a) { return vmvnq_u32(a); }
-static inline bool vm_any(vm mask) { return vmaxvq_u32(mask) != 0; }
 static inline unsigned vm_bits(vm mask) {
     static const uint32_t bits[4] = {1, 2, 4, 8};
     return vaddvq_u32(vandq_u32(mask, vld1q_u32(bits)));
 }
 static inline vu vu_select(vm mask, vu a, vu b) { return vbslq_u32(mask, a, b); }
 static inline vu vu_where(vm mask, vu a) { return vandq_u32(mask, a); }
-static inline vu vu_ones(vm mask) { return mask; }
 static inline vu vu_inc(vm mask, vu a) { return vsubq_u32(a, mask); }
 static inline void vu_store(uint32_t *p, vu a) { vst1q_u32(p, a); }
 static inline vu vu_load(const uint32_t *p) { return vld1q_u32(p); }

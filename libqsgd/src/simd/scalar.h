@@ -62,11 +62,9 @@ static inline vf vf_from_int(vu a) { return (float)(int32_t)a; } /* two's comple
 static inline vu vf_trunc(vf a) { return (uint32_t)(int32_t)a; } /* 0 <= a <= 2^31 - 128 */
 
 static inline vu vu_set1(uint32_t a) { return a; }
-static inline vu vu_iota(void) { return 0; }
 static inline vu vu_add(vu a, vu b) { return a + b; }
 static inline vu vu_sub(vu a, vu b) { return a - b; }
 static inline vu vu_and(vu a, vu b) { return a & b; }
-static inline vu vu_andnot(vu a, vu b) { return ~a & b; }
 static inline vu vu_or(vu a, vu b) { return a | b; }
 static inline vu vu_xor(vu a, vu b) { return a ^ b; }
 static inline vu vu_srl(vu a, int n) { return a >> n; }
@@ -78,13 +76,9 @@ static inline vu vu_max31(vu a, vu b) { return a > b ? a : b; } /* both below 2^
 static inline vm vu_eq(vu a, vu b) { return a == b; }
 static inline vm vu_gt31(vu a, vu b) { return a > b; } /* both below 2^31 */
 static inline vm vu_below_2_16(vu a) { return a < 65536; }
-static inline vm vm_and(vm a, vm b) { return a && b; }
-static inline vm vm_not(vm a) { return !a; }
-static inline bool vm_any(vm mask) { return mask; }
 static inline unsigned vm_bits(vm mask) { return mask; } /* bit l is lane l */
 static inline vu vu_select(vm mask, vu a, vu b) { return mask ? a : b; }
 static inline vu vu_where(vm mask, vu a) { return mask ? a : 0; }
-static inline vu vu_ones(vm mask) { return mask ? UINT32_MAX : 0; }
 static inline vu vu_inc(vm mask, vu a) { return a + mask; } /* one more where true */
 static inline vu vu_gather(const uint32_t *table, vu i) { return table[i]; }
 static inline vu vu_mulhi(vu a, vu b) { return (uint32_t)((uint64_t)a * b >> 32); }
