@@ -401,4 +401,37 @@ static inline vu vu_pull_words(const uint8_t **p, vu a, vm mask) {
     return _mm512_mask_or_epi32(a, mask, _mm512_slli_epi32(a, 16), placed);
 }
 
+#define W_MERGE 1
+
+typedef __m512i vq;
+/* Bytes of a and b by turns, from the low (high) half of every 128 bits. */
+static inline vu vb_zip_low(vb a, vb b) { return _mm512_unpacklo_epi8(a, b); }
+static inline vu vb_zip_high(vb a, vb b) { return _mm512_unpackhi_epi8(a, b); }
+static inline vu vu_sllv(vu a, vu n) { return _mm512_sllv_epi32(a, n); }
+static inline vq vq_of(vu a) { return a; }
+static inline vq vq_low(vq a) { return _mm512_and_si512(a, _mm512_set1_epi64(0xFFFFFFFF)); }
+static inline vq vq_high(vq a) { return _mm512_srli_epi64(a, 32); }
+static inline vq vq_or(vq a, vq b) { return _mm512_or_si512(a, b); }
+static inline vq vq_add(vq a, vq b) { return _mm512_add_epi64(a, b); }
+static inline vq vq_sllv(vq a, vq n) { return _mm512_sllv_epi64(a, n); }
+static inline vq vq_zip_low(vq a, vq b) { return _mm512_unpacklo_epi64(a, b); }
+static inline vq vq_zip_high(vq a, vq b) { return _mm512_unpackhi_epi64(a, b); }
+static inline bool vq_any_above(vq a, int limit) {
+    return _mm512_cmpgt_epi64_mask(a, _mm512_set1_epi64(limit)) != 0;
+}
+static inline void vq_store(uint64_t *p, vq a) { _mm512_storeu_si512(p, a); }
+static inline vq vq_sum8(vb a) { return _mm512_sad_epu8(a, _mm512_setzero_si512()); }
+static inline uint64_t vq_total(vq a) { return (uint64_t)_mm512_reduce_add_epi64(a); }
+
+static inline vb vb_lookup(const uint8_t table[256], unsigned rows, vb i) {
+    if (rows <= 4) return _mm512_permutexvar_epi8(i, vb_load(table));
+    vb low = _mm512_permutex2var_epi8(vb_load(table), i, vb_load(table + 64));
+    if (rows <= 8) return low;
+    vb high = _mm512_permutex2var_epi8(vb_load(table + 128), i, vb_load(table + 192));
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(i), low, high);
+}
+static inline void vb_lookup3(const uint8_t table[3][256], unsigned rows, vb i, vb found[3]) {
+    for (int t = 0; t < 3; t++) found[t] = vb_lookup(table[t], rows, i);
+}
+
 #endif
