@@ -59,8 +59,12 @@ struct rank_map {
 
 /* Encoding: what rans.h needs of each token of a class. */
 struct rans_symbol_table {
-    uint32_t entry[64], rcp[64];
+    uint32_t entry[64], rcp[64]; /* for vectors */
     bool plus;
+    struct rans_lane_symbol { /* the same for one lane, unpacked */
+        uint32_t rcp, plus;   /* plus: rcp if x + 1 is divided, else 0 */
+        uint16_t most, start, rest, shift; /* f - 1, start, 2^P - f, 32 + shift */
+    } lane[64];
 };
 
 struct rans_job {

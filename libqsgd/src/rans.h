@@ -27,6 +27,14 @@ BODY void rans_symbol(struct rans_symbol_table *table, unsigned t, uint32_t f, u
     table->entry[t] = (f - 1) << (32 - prob_bits) | plus << 17 | shift << 13 | start;
     table->rcp[t] = (uint32_t)rcp;
     table->plus |= plus != 0;
+    table->lane[t] = (struct rans_lane_symbol){
+        .rcp = (uint32_t)rcp,
+        .plus = plus != 0 ? (uint32_t)rcp : 0,
+        .most = (uint16_t)(f - 1),
+        .start = (uint16_t)start,
+        .rest = (uint16_t)((1U << prob_bits) - f),
+        .shift = (uint16_t)(32 + shift),
+    };
 }
 
 static void kernel_rans_symbols(const uint16_t *freq, unsigned prob_bits,
@@ -80,16 +88,14 @@ BODY size_t rans_table_bytes(unsigned prob_bits) {
 
 BODY uint16_t *rans_encode_lane(const struct rans_symbol_table *table, uint8_t token,
                                 unsigned prob_bits, uint32_t *state, uint16_t *words) {
-    uint32_t x = *state, entry = table->entry[token];
-    const uint32_t most = entry >> (32 - prob_bits); /* f - 1 */
-    const uint32_t full =
-        x >> (32 - prob_bits) > most; /* without a branch: nobody could guess it */
-    words[-1] = (uint16_t)x;
+    const struct rans_lane_symbol *symbol = &table->lane[token];
+    uint32_t x = *state;
+    const bool full = x >> (32 - prob_bits) > symbol->most;
+    words[-1] = (uint16_t)x; /* without a branch, which nobody could guess */
     words -= full;
-    x >>= 16 * full;
-    const uint64_t product = (uint64_t)(x + (entry >> 17 & 1)) * table->rcp[token];
-    const uint32_t q = (uint32_t)(product >> (32 + (entry >> 13 & 15)));
-    *state = x + (entry & 0x1FFF) + q * ((1U << prob_bits) - 1 - most);
+    x = full ? x >> 16 : x;
+    const uint64_t product = (uint64_t)x * symbol->rcp + symbol->plus;
+    *state = x + symbol->start + (uint32_t)(product >> symbol->shift) * symbol->rest;
     return words;
 }
 
