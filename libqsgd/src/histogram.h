@@ -35,6 +35,7 @@ BODY vb histogram_nibbles(const uint8_t *tokens, const int vectors, unsigned qua
     const vb base = vb_set1((uint8_t)(16 * quarter)), top = vb_set1(0x70);
     vb row[8], seen = vb_set1(0);
     for (int j = 0; j < 8; j++) row[j] = vb_row(histogram_rows[j]);
+#pragma GCC unroll 1 /* whole, it would not fit into registers */
     for (int v = 0; v < vectors; v++) {
         vb token = vb_load(tokens + v * W_BYTES);
         vb at = vb_add_saturated(vb_sub(token, base), top);
