@@ -61,8 +61,8 @@ struct rank_map {
 struct rans_symbol_table {
     uint32_t entry[64], rcp[64]; /* for vectors */
     bool plus;
-    struct rans_lane_symbol { /* the same for one lane, unpacked */
-        uint32_t rcp, plus;   /* plus: rcp if x + 1 is divided, else 0 */
+    struct rans_lane_symbol {              /* the same for one lane, unpacked */
+        uint32_t rcp, plus;                /* plus: rcp if x + 1 is divided, else 0 */
         uint16_t most, start, rest, shift; /* f - 1, start, 2^P - f, 32 + shift */
     } lane[64];
 };

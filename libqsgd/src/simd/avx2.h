@@ -101,8 +101,8 @@ static inline void vp_mulhilo(vp a, uint32_t b, vp *hi, vp *lo) {
     *lo = (vp){_mm256_mul_epu32(a.even, vu_set1(b)), _mm256_mul_epu32(a.odd, vu_set1(b))};
     *hi = (vp){_mm256_srli_epi64(lo->even, 32), _mm256_srli_epi64(lo->odd, 32)};
 }
-static inline vp vp_xor3(vp a, vp b, vp c) {
-    return (vp){vu_xor(vu_xor(a.even, b.even), c.even), vu_xor(vu_xor(a.odd, b.odd), c.odd)};
+static inline vp vp_xor3(vp a, vp b, vu c) {
+    return (vp){vu_xor(vu_xor(a.even, b.even), c), vu_xor(vu_xor(a.odd, b.odd), c)};
 }
 static inline vu vp_join(vp a) {
     return _mm256_blend_epi32(a.even, _mm256_slli_epi64(a.odd, 32), 0xAA);

@@ -92,9 +92,9 @@ static inline void vp_mulhilo(vp a, uint32_t b, vp *hi, vp *lo) {
     *lo = (vp){_mm512_mul_epu32(a.even, vu_set1(b)), _mm512_mul_epu32(a.odd, vu_set1(b))};
     *hi = (vp){_mm512_srli_epi64(lo->even, 32), _mm512_srli_epi64(lo->odd, 32)};
 }
-static inline vp vp_xor3(vp a, vp b, vp c) { /* 0x96: the parity of three */
-    return (vp){_mm512_ternarylogic_epi32(a.even, b.even, c.even, 0x96),
-                _mm512_ternarylogic_epi32(a.odd, b.odd, c.odd, 0x96)};
+static inline vp vp_xor3(vp a, vp b, vu c) { /* 0x96: the parity of three */
+    return (vp){_mm512_ternarylogic_epi32(a.even, b.even, c, 0x96),
+                _mm512_ternarylogic_epi32(a.odd, b.odd, c, 0x96)};
 }
 static inline vu vp_join(vp a) {
     return _mm512_mask_blend_epi32(0xAAAA, a.even, _mm512_slli_epi64(a.odd, 32));
