@@ -23,6 +23,7 @@
 #include "round.h"
 #include "runs.h"
 #include "token_map.h"
+#include "tokens_extra.h"
 #include "value.h"
 
 #define BACKEND_GLUE(a, b) a##b
@@ -46,6 +47,8 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .token_values_add = kernel_token_values_add,
     .tokens = kernel_tokens,
     .whole_tokens = kernel_whole_tokens,
+    .extra_read = kernel_extra_read,
+    .extra_write = kernel_extra_write,
     .histogram = kernel_histogram,
     .group_bins = kernel_group_bins,
     .group_histograms = kernel_group_histograms,

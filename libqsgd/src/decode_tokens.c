@@ -1,6 +1,6 @@
-/* Decodes rANS chunks of direct tokens in blocks that stay in cache: tokens, then values, then the
- * next block. Two chunks go at once where a worker has two, because the decoder's steps wait for
- * one another within a chunk. Stage: payload -> token -> value. */
+/* Decodes rANS chunks in blocks that stay in cache: tokens, indices unless tokens are direct,
+ * values, then the next block. Two chunks go at once where a worker has two, because the decoder's
+ * steps wait for one another within a chunk. Stage: payload -> token -> value. */
 #include "decode_tokens.h"
 
 #define BLOCK 1024
@@ -14,22 +14,11 @@ qsgd_status decode_chunk_open(const struct decode_call *call, uint64_t index, st
     return decode_parse_chunk(call, index, &c->scratch, &c->chunk, &c->form, where);
 }
 
-/* Bits of the direct tokens that name a level. */
-static uint64_t tokens_of_levels(const struct levels *levels) {
-    uint64_t mask = 0;
-    for (uint32_t t = 0; t < 32; t++) {
-        mask |= (uint64_t)levels_has(levels, levels_unzigzag(t)) << t;
-    }
-    return mask;
-}
-
 bool decode_chunk_streams(const struct decode_call *call, const struct decode_chunk *c) {
-    const struct levels *levels = &call->q.levels;
     const uint64_t end = c->span.first + c->span.len;
     return call->q.params.code == QSGD_CODE_RANS && c->form.mode == MODE_CODED &&
-           call->sink.dtype == QSGD_FLOAT32 && levels->largest <= LEVELS_DIRECT &&
-           call->from <= c->span.first && end <= call->to &&
-           (rans_possible(&c->form.plan) & ~tokens_of_levels(levels)) == 0;
+           call->sink.dtype == QSGD_FLOAT32 && call->from <= c->span.first && end <= call->to &&
+           tokens_are_levels(&call->q.levels, rans_possible(&c->form.plan));
 }
 
 static size_t table_words(const struct decode_chunk *c) {
@@ -41,15 +30,35 @@ bool decode_chunks_pair(const struct decode_chunk *a, const struct decode_chunk 
     return a->span.len >= 2 * BLOCK && table_words(a) <= half && table_words(b) <= half;
 }
 
+/* Values of the block [from, to) of the chunk, from its tokens. */
+static void write_block(const struct decode_call *call, struct decode_chunk *c, uint64_t from,
+                        uint64_t to, const uint8_t *tokens, struct worker *worker) {
+    const struct scale_array scales = frame_scales(&call->frame);
+    const struct chunk_span block = {.first = c->span.first + from, .len = to - from};
+    const uint64_t end = block.first + block.len;
+    const uint8_t alpha = c->form.alpha;
+    if (c->indices.direct) {
+        values_of_tokens(&call->q, block.first, end, tokens, &scales, alpha, &worker->quantise,
+                         &call->sink);
+        return;
+    }
+    int16_t *k = worker->quantise.indices;
+    tokens_reader_read(&c->indices, tokens, (size_t)block.len, k);
+    values_of_chunk(&call->q, &block, block.first, end, k, &scales, alpha, &worker->quantise,
+                    &call->sink);
+}
+
 void decode_tokens(const struct decode_call *call, struct decode_chunk *const *c, int count,
                    struct worker *worker, qsgd_status *status) {
-    const struct scale_array scales = frame_scales(&call->frame);
     uint8_t *const tokens[2] = {worker->codes.tokens, worker->codes.tokens + BLOCK};
     uint8_t *tables = (uint8_t *)worker->codes.decode;
     struct rans_reader *reader[2] = {&c[0]->reader, &c[count - 1]->reader};
     uint64_t longest = 0;
     for (int i = 0; i < count; i++, tables += CODE_CLASSES * RANS_TABLE_BYTES / 2) {
-        rans_reader_open(reader[i], &c[i]->chunk, &c[i]->form.plan, tables);
+        const struct code_plan *plan = &c[i]->form.plan;
+        rans_reader_open(reader[i], &c[i]->chunk, plan, tables);
+        tokens_reader_open(&c[i]->indices, &c[i]->chunk, rans_possible(plan), plan->tail,
+                           plan->end);
         if (c[i]->span.len > longest) longest = c[i]->span.len;
     }
     for (uint64_t from = 0; from < longest; from += BLOCK) {
@@ -61,9 +70,11 @@ void decode_tokens(const struct decode_call *call, struct decode_chunk *const *c
             if (from >= span->len) continue;
             const uint64_t stop = min_u64(to, span->len);
             if (!both) rans_reader_read(reader[i], (size_t)from, (size_t)stop, tokens[i]);
-            values_of_tokens(&call->q, span->first + from, span->first + stop, tokens[i], &scales,
-                             c[i]->form.alpha, &worker->quantise, &call->sink);
+            write_block(call, c[i], from, stop, tokens[i], worker);
         }
     }
-    for (int i = 0; i < count; i++) status[i] = rans_reader_end(reader[i]);
+    for (int i = 0; i < count; i++) {
+        status[i] = rans_reader_end(reader[i]);
+        if (status[i] == QSGD_OK) status[i] = tokens_reader_end(&c[i]->indices);
+    }
 }

@@ -1,9 +1,10 @@
-/* Chunks of direct tokens straight to floats (decode_tokens.c). */
+/* Chunks of rANS tokens straight to floats (decode_tokens.c). */
 #ifndef QSGD_DECODE_TOKENS_H
 #define QSGD_DECODE_TOKENS_H
 
 #include "decode.h"
 #include "rans_reader.h"
+#include "tokens.h"
 
 /* A chunk whose payload was parsed. */
 struct decode_chunk {
@@ -13,14 +14,15 @@ struct decode_chunk {
     struct code_chunk chunk;
     struct chunk_form form;
     struct rans_reader reader;
+    struct tokens_reader indices;
 };
 
 /* Parses chunk `index`. second: it is to be read beside another. *where: offset of an error. */
 qsgd_status decode_chunk_open(const struct decode_call *call, uint64_t index, struct worker *worker,
                               bool second, struct decode_chunk *c, uint64_t *where);
 
-/* True if decode_tokens can write it: coded by rans, with direct tokens that all are levels, whole,
- * to float32. */
+/* True if decode_tokens can write it: coded by rans, without tokens that name no level, whole, to
+ * float32. */
 bool decode_chunk_streams(const struct decode_call *call, const struct decode_chunk *c);
 
 /* True if two chunks that stream can be read at once. */

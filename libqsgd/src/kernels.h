@@ -1,7 +1,7 @@
 /* The kernels: what a backend provides. Their bodies exist once (norm.h, noise.h, round.h, rans.h,
- * merge.h, runs.h, histogram.h, token_map.h, value.h, nonzero.h, pack.h, crc.h), written against
- * the vocabulary of simd/<isa>.h; backend_<isa>.c instantiates them. All backends return the same
- * bits. Tails are part of every kernel: any n, any alignment, no over-read. */
+ * merge.h, runs.h, histogram.h, token_map.h, tokens_extra.h, value.h, nonzero.h, pack.h, crc.h),
+ * written against the vocabulary of simd/<isa>.h; backend_<isa>.c instantiates them. All backends
+ * return the same bits. Tails are part of every kernel: any n, any alignment, no over-read. */
 #ifndef QSGD_KERNELS_H
 #define QSGD_KERNELS_H
 
@@ -95,6 +95,13 @@ struct rans_stream {
     uint8_t pad[RANS_GROUPS][RANS_PAD];
 };
 
+/* Where a reader of extra bits stands: at `bit` of base[0 .. bytes - 1]. Bits past those are 0. */
+struct extra_stream {
+    const uint8_t *base;
+    size_t bytes;
+    uint64_t bit;
+};
+
 #define RANS_LOW 65536U                    /* the least state */
 #define RANS_TABLE_BYTES ((size_t)4 << 12) /* memory of a class's table for decoding, at most */
 
@@ -167,6 +174,14 @@ struct kernels {
     void (*tokens)(const int16_t *k, size_t n, bool direct, uint8_t *tokens);
     /* Indices of n tokens that are whole indices. */
     void (*whole_tokens)(const uint8_t *tokens, size_t n, int16_t *k);
+    /* Indices of n tokens, below 63, of levels whose tokens are not direct; reads their extra bits.
+     * No |k| is above what is returned. What a token 63 becomes, and reads, is open. */
+    uint32_t (*extra_read)(struct extra_stream *stream, const uint8_t *tokens, size_t n,
+                           int16_t *k);
+    /* Writes the extra bits of n indices, whose tokens are given, from p on and pads them. Returns
+     * the byte after them, or NULL if they pass `end`. Bytes up to `end` may be overwritten. */
+    uint8_t *(*extra_write)(const int16_t *k, const uint8_t *tokens, size_t n, uint8_t *p,
+                            uint8_t *end);
     /* counts[t]: how many of n tokens (below 64) are t. */
     void (*histogram)(const uint8_t *tokens, size_t n, uint32_t counts[64]);
 

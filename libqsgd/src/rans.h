@@ -247,6 +247,21 @@ BODY void rans_encode_rows(const struct rans_job *job, const struct rans_symbol_
 BODY void rans_encode_sized(const struct rans_job *job, const struct rans_symbol_table *tables,
                             const uint8_t *tokens, size_t rows, uint16_t **words, uint32_t *states,
                             const int vectors) {
+#if W_TABLE >= 64
+    if (job->plus) {
+        if (job->tokens <= 16) {
+            const struct rans_shape small_plus = {vectors, 16, true};
+            rans_encode_rows(job, tables, tokens, rows, words, states, small_plus);
+        } else if (job->tokens <= 32) {
+            const struct rans_shape medium_plus = {vectors, 32, true};
+            rans_encode_rows(job, tables, tokens, rows, words, states, medium_plus);
+        } else {
+            const struct rans_shape large_plus = {vectors, 64, true};
+            rans_encode_rows(job, tables, tokens, rows, words, states, large_plus);
+        }
+        return;
+    }
+#endif
     if (job->plus) {
         const struct rans_shape any = {vectors, 0, true};
         rans_encode_rows(job, tables, tokens, rows, words, states, any);

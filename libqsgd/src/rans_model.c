@@ -105,10 +105,14 @@ static uint64_t class_step(uint8_t from, uint8_t to) {
 }
 
 static uint64_t class_bits(const uint8_t *classes, size_t groups) {
+    uint8_t of_step[2 * CODE_CLASSES];
     uint64_t bits = 0;
     uint8_t before = 0;
+    for (unsigned d = 0; d < 2 * CODE_CLASSES; d++) {
+        of_step[d] = (uint8_t)(2 * floor_log2(class_step(CODE_CLASSES, (uint8_t)d)) + 1);
+    }
     for (size_t g = 0; g < groups; g++) {
-        bits += 2 * floor_log2(class_step(before, classes[g])) + 1;
+        bits += of_step[CODE_CLASSES + classes[g] - before];
         before = classes[g];
     }
     return bits;
@@ -219,17 +223,46 @@ void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const u
 
 /* ---- bytes ---------------------------------------------------------------------------------- */
 
+/* Bits of m_t that follow e_t. */
+static unsigned mantissa_bits(unsigned e) { return e > 5 ? 4 : (e > 1 ? e - 1 : 0); }
+
+/* A token takes 8 bits at most, so that one write serves seven. */
 static void write_table(struct lsb_writer *w, const struct code_plan *plan, unsigned class) {
     const unsigned tokens = plan->table_tokens[class], mode = plan->table_mode[class];
     lsb_write(w, tokens - 1, 6);
     lsb_write(w, mode, 6);
-    for (unsigned t = 0; t < tokens; t++) {
-        uint32_t f = plan->freq[class][t];
-        if (t == mode) continue;
-        unsigned e = f == 0 ? 0 : floor_log2(f) + 1;
-        unsigned d = e > 5 ? 4 : (e > 1 ? e - 1 : 0);
-        lsb_write(w, e, 4);
-        if (e > 1) lsb_write(w, (f - (1U << (e - 1))) >> (e - 1 - d), d);
+    for (unsigned t = 0; t < tokens;) {
+        const unsigned stop = tokens - t < 7 ? tokens : t + 7;
+        uint64_t bits = 0;
+        unsigned held = 0;
+        for (; t < stop; t++) {
+            const uint32_t f = plan->freq[class][t];
+            if (t == mode) continue;
+            const unsigned e = f == 0 ? 0 : floor_log2(f) + 1, d = mantissa_bits(e);
+            const uint32_t m = d == 0 ? 0 : (f - (1U << (e - 1))) >> (e - 1 - d);
+            bits |= (uint64_t)(e | m << 4) << held;
+            held += 4 + d;
+        }
+        lsb_write(w, bits, held);
+    }
+}
+
+/* A class takes 7 bits at most (a step is 15 at most), so that one write serves eight. */
+static void write_classes(struct lsb_writer *w, const uint8_t *classes, size_t groups) {
+    uint8_t before = 0;
+    for (size_t g = 0; g < groups;) {
+        const size_t stop = groups - g < 8 ? groups : g + 8;
+        uint64_t bits = 0;
+        unsigned held = 0;
+        for (; g < stop; g++) {
+            const uint64_t step = class_step(before, classes[g]);
+            const unsigned n = floor_log2(step);
+            const uint64_t low = step - ((uint64_t)1 << n);
+            bits |= ((uint64_t)1 << n | low << (n + 1)) << held;
+            held += 2 * n + 1;
+            before = classes[g];
+        }
+        lsb_write(w, bits, held);
     }
 }
 
@@ -241,56 +274,64 @@ uint8_t *rans_model_write(const struct code_chunk *chunk, const struct code_plan
     lsb_write_init(&w, p, end);
     for (unsigned i = 0; i < plan->classes; i++) write_table(&w, plan, i);
     if (plan->classes > 1) {
-        uint8_t before = 0;
-        for (size_t g = 0; g < rans_groups(chunk->len); g++) {
-            uint8_t class = chunk->scratch->classes[g];
-            uint64_t step = class_step(before, class);
-            unsigned n = floor_log2(step);
-            lsb_write(&w, (uint64_t)1 << n, n + 1);
-            lsb_write(&w, step - ((uint64_t)1 << n), n);
-            before = class;
-        }
+        write_classes(&w, chunk->scratch->classes, rans_groups(chunk->len));
     }
     return lsb_write_end(&w);
 }
 
+/* A token takes 8 bits at most, so that one refill serves seven. */
 static bool parse_table(struct bit_reader *r, struct code_plan *plan, unsigned class) {
     const unsigned tokens = (unsigned)lsb_read(r, 6) + 1, mode = (unsigned)lsb_read(r, 6);
     uint16_t *freq = plan->freq[class];
-    uint32_t rest = 1U << plan->prob_bits;
+    uint32_t sum = 0, widest = 0;
     memset(freq, 0, sizeof plan->freq[class]);
     if (tokens > 63 || mode >= tokens) return false;
-    for (unsigned t = 0; t < tokens; t++) {
-        if (t == mode) continue;
-        unsigned e = (unsigned)lsb_read(r, 4);
-        if (e > 12 || (e == 0 && t == tokens - 1)) return false;
-        if (e == 0) continue;
-        unsigned d = e > 5 ? 4 : e - 1;
-        uint32_t f = (1U << (e - 1)) + ((uint32_t)lsb_read(r, d) << (e - 1 - d));
-        if (f >= rest) return false; /* the mode token keeps 1 at least */
-        freq[t] = (uint16_t)f;
-        rest -= f;
+    for (unsigned t = 0; t < tokens;) {
+        const unsigned stop = tokens - t < 7 ? tokens : t + 7;
+        lsb_refill(r);
+        uint64_t next = r->acc;
+        unsigned taken = 0;
+        for (; t < stop; t++) {
+            if (t == mode) continue;
+            const unsigned e = next & 15, d = mantissa_bits(e);
+            const uint32_t m = (uint32_t)(next >> 4) & ((1U << d) - 1);
+            const uint32_t f = (1U << e >> 1) + (m << (e < 1 ? 0 : e - 1 - d));
+            freq[t] = (uint16_t)f;
+            sum += f;
+            if (e > widest) widest = e;
+            next >>= 4 + d;
+            taken += 4 + d;
+        }
+        lsb_take(r, taken);
     }
-    freq[mode] = (uint16_t)rest;
+    if (widest > 12 || sum >= 1U << plan->prob_bits) return false; /* the mode token keeps 1 */
+    freq[mode] = (uint16_t)((1U << plan->prob_bits) - sum);
     plan->table_tokens[class] = (uint8_t)tokens;
     plan->table_mode[class] = (uint8_t)mode;
-    return !r->overrun;
+    return freq[tokens - 1] != 0 && !r->overrun;
 }
 
+/* A class takes 9 bits at most, so that one refill serves six. */
 static bool parse_classes(struct bit_reader *r, const struct code_plan *plan, uint8_t *classes,
                           size_t groups) {
     unsigned used = 0;
     int32_t class = 0;
-    for (size_t g = 0; g < groups; g++) {
+    for (size_t g = 0; g < groups;) {
         lsb_refill(r);
-        unsigned n = 0;
-        while (n < 5 && lsb_take(r, 1) == 0) n++;
-        if (n == 5 || r->overrun) return false;
-        uint32_t step = (1U << n) + (uint32_t)lsb_take(r, n);
-        class += levels_unzigzag(step - 1);
-        if (class < 0 || class >= (int32_t)plan->classes) return false;
-        classes[g] = (uint8_t)class;
-        used |= 1U << class;
+        const size_t stop = groups - g < 6 ? groups : g + 6;
+        uint64_t next = r->acc;
+        unsigned taken = 0;
+        for (; g < stop; g++) {
+            const unsigned n = (unsigned)__builtin_ctzll(next | 32);
+            const uint32_t step = 1U << n | ((uint32_t)(next >> (n + 1)) & ((1U << n) - 1));
+            class += levels_unzigzag(step - 1);
+            if (n == 5 || class < 0 || class >= (int32_t)plan->classes) return false;
+            next >>= 2 * n + 1;
+            taken += 2 * n + 1;
+            classes[g] = (uint8_t)class;
+            used |= 1U << class;
+        }
+        lsb_take(r, taken);
     }
     return !r->overrun && used == (1U << plan->classes) - 1;
 }

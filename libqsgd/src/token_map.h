@@ -30,13 +30,63 @@ BODY vh token_unzigzag_halves(vh t) {
     return vh_sub(vh_xor(magnitude, even), even);
 }
 
+/* True if none of 2 W_HALVES indices is below -most or above most. */
+BODY bool tokens_within(const int16_t *k, int16_t most) {
+    const vh by = vh_set1(most), limit = vh_set1((int16_t)(2 * most));
+    const vhm a = vh_above(vh_add(vh_load(k), by), limit);
+    const vhm b = vh_above(vh_add(vh_load(k + W_HALVES), by), limit);
+    return !vhm_any(a) && !vhm_any(b);
+}
+
+#ifdef W_WIDE_TABLES
+/* Tokens of indices that a signed byte holds, by the byte. */
+#define TOKEN_OF(m)                                                                                \
+    ((m) < 8     ? 2 * (m)                                                                         \
+     : (m) < 16  ? 15 + ((m) >> 1 & 3)                                                             \
+     : (m) < 32  ? 19 + ((m) >> 2 & 3)                                                             \
+     : (m) < 64  ? 23 + ((m) >> 3 & 3)                                                             \
+     : (m) < 128 ? 27 + ((m) >> 4 & 3)                                                             \
+                 : 31)
+#define TOKEN_ABOVE(m) (uint8_t)(TOKEN_OF(m) - ((m) > 0 && (m) < 8))
+#define TOKEN_BELOW(m) (uint8_t)(TOKEN_OF(128 - (m)))
+#define TOKENS4(of, m) of(m), of((m) + 1), of((m) + 2), of((m) + 3)
+#define TOKENS16(of, m)                                                                            \
+    TOKENS4(of, m), TOKENS4(of, (m) + 4), TOKENS4(of, (m) + 8), TOKENS4(of, (m) + 12)
+#define TOKENS128(of)                                                                              \
+    TOKENS16(of, 0), TOKENS16(of, 16), TOKENS16(of, 32), TOKENS16(of, 48), TOKENS16(of, 64),       \
+        TOKENS16(of, 80), TOKENS16(of, 96), TOKENS16(of, 112)
+static const uint8_t token_of_byte[256] = {TOKENS128(TOKEN_ABOVE), TOKENS128(TOKEN_BELOW)};
+#endif
+
+/* Tokens that are not direct, as far as indices are small; returns where one is not. */
+BODY size_t tokens_of_small(const int16_t *k, size_t n, uint8_t *tokens) {
+    size_t i = 0;
+#ifdef W_WIDE_TABLES
+    for (; i + W_BYTES <= n && tokens_within(k + i, 127); i += W_BYTES) {
+        vb_store(tokens + i, vb_lookup(token_of_byte, 16, vb_narrow(k + i)));
+    }
+#else
+    for (; i + 2 * W_HALVES <= n && tokens_within(k + i, 7); i += 2 * W_HALVES) {
+        vh_store_u8(tokens + i, token_zigzag_halves(vh_load(k + i)),
+                    token_zigzag_halves(vh_load(k + i + W_HALVES)));
+    }
+#endif
+    return i;
+}
+
 BODY void tokens_all(const int16_t *k, size_t n, uint8_t *tokens, const bool direct) {
     size_t i = 0;
     for (; direct && i + 2 * W_HALVES <= n; i += 2 * W_HALVES) {
         vh_store_u8(tokens + i, token_zigzag_halves(vh_load(k + i)),
                     token_zigzag_halves(vh_load(k + i + W_HALVES)));
     }
-    for (; i + W <= n; i += W) vu_store_u8(tokens + i, token_vector(vu_load_i16(k + i), direct));
+    while (i + W <= n) {
+        if (!direct) i += tokens_of_small(k + i, n - i, tokens + i);
+        const size_t stop = i + 2 * W_HALVES;
+        for (; i + W <= n && (direct || i < stop); i += W) {
+            vu_store_u8(tokens + i, token_vector(vu_load_i16(k + i), direct));
+        }
+    }
     if (i == n) return;
     int16_t ks[W] = {0};
     uint8_t ts[W];

@@ -7,6 +7,7 @@
 #include "kernels.h"
 
 #define FIRST_CLASS 15U /* tokens below it are whole indices, |k| < 8 */
+#define NO_TOKEN (CODE_TOKENS - 1U)
 
 void tokens_from_indices(const struct code_chunk *chunk, const int16_t *k, uint8_t *tokens,
                          uint32_t counts[CODE_TOKENS]) {
@@ -14,108 +15,75 @@ void tokens_from_indices(const struct code_chunk *chunk, const int16_t *k, uint8
     if (counts != NULL) chunk->kernels->histogram(tokens, chunk->len, counts);
 }
 
-/* True if one of eight tokens, each below 64, is FIRST_CLASS or above. */
-static bool any_escaped(const uint8_t *tokens) {
-    uint64_t eight;
-    memcpy(&eight, tokens, sizeof eight);
-    return ((eight + (128 - FIRST_CLASS) * 0x0101010101010101U) & 0x8080808080808080U) != 0;
-}
-
 uint8_t *tokens_write_extra(const struct code_chunk *chunk, const int16_t *k, uint8_t *dst,
                             uint8_t *end) {
     if (tokens_direct(chunk->levels)) return dst;
-    const uint8_t *tokens = chunk->scratch->tokens;
-    struct lsb_writer w;
-    lsb_write_init(&w, dst, end);
-    for (size_t i = 0; i < chunk->len; i++) {
-        if (i % 8 == 0 && chunk->len - i >= 8 && !any_escaped(tokens + i)) {
-            i += 7;
-            continue;
-        }
-        uint32_t negative = k[i] < 0 ? 1 : 0;
-        uint32_t m = (uint32_t)(negative ? -k[i] : k[i]);
-        if (m < 8) continue;
-        unsigned low_bits = floor_log2(m) - 2;
-        uint32_t low = m & ((1U << low_bits) - 1);
-        lsb_write(&w, low << 1 | negative, low_bits + 1);
-    }
-    return lsb_write_end(&w);
+    return chunk->kernels->extra_write(k, chunk->scratch->tokens, chunk->len, dst, end);
 }
 
-/* Tokens that are whole indices: the first `whole` of them by table, without extra bits. */
-struct whole_tokens {
-    int16_t index[CODE_TOKENS];
-    bool valid[CODE_TOKENS];
-};
-
-static void whole_tokens_build(const struct levels *levels, uint32_t whole,
-                               struct whole_tokens *table) {
-    for (uint32_t t = 0; t < CODE_TOKENS; t++) {
-        int32_t k = levels_unzigzag(t);
-        table->valid[t] = t < whole && levels_has(levels, k);
-        table->index[t] = (int16_t)(table->valid[t] ? k : levels->idle);
-    }
-}
-
-/* Bits of the tokens that are whole indices of levels. */
-static uint64_t whole_tokens_mask(const struct whole_tokens *table) {
+/* Bits of the tokens that name levels whatever their extra bits; of tokens with extra bits, all
+ * that are a format's: their indices are looked at once they are there. */
+static uint64_t tokens_of_levels(const struct levels *levels) {
     uint64_t mask = 0;
-    for (uint32_t t = 0; t < CODE_TOKENS; t++) mask |= (uint64_t)table->valid[t] << t;
+    const uint32_t whole = tokens_direct(levels) ? 2 * LEVELS_DIRECT + 1 : FIRST_CLASS;
+    for (uint32_t t = 0; t < whole; t++) {
+        mask |= (uint64_t)levels_has(levels, levels_unzigzag(t)) << t;
+    }
+    if (!tokens_direct(levels)) mask |= ((uint64_t)1 << NO_TOKEN) - ((uint64_t)1 << FIRST_CLASS);
     return mask;
 }
 
-static qsgd_status direct_to_indices(const struct code_chunk *chunk, const uint8_t *tokens,
-                                     uint64_t possible, int16_t *k) {
-    struct whole_tokens table;
-    bool valid = true;
-    whole_tokens_build(chunk->levels, CODE_TOKENS, &table);
-    if ((possible & ~whole_tokens_mask(&table)) == 0) {
-        chunk->kernels->whole_tokens(tokens, chunk->len, k);
-        return QSGD_OK;
-    }
-    for (size_t i = 0; i < chunk->len; i++) {
-        uint8_t t = tokens[i] & (CODE_TOKENS - 1);
-        k[i] = table.index[t];
-        valid &= table.valid[t];
-    }
-    return valid ? QSGD_OK : QSGD_ERR_STREAM;
+bool tokens_are_levels(const struct levels *levels, uint64_t possible) {
+    return (possible & ~tokens_of_levels(levels)) == 0;
 }
 
-/* |k| of a token >= FIRST_CLASS, with its extra bits taken from r; the sign goes to *negative. */
-static inline uint32_t read_escaped(struct bit_reader *r, uint8_t token, bool *negative) {
-    unsigned low_bits = (token - FIRST_CLASS) / 4 + 1;
-    uint32_t top = 4 + ((token - FIRST_CLASS) & 3);
-    uint32_t extra = (uint32_t)lsb_read(r, low_bits + 1);
-    *negative = (extra & 1) != 0;
-    return top << low_bits | extra >> 1;
+/* Indices that are no levels become idle; false if there are any. */
+static bool check_indices(const struct levels *levels, const uint8_t *tokens, size_t n,
+                          int16_t *k) {
+    bool valid = true;
+    for (size_t i = 0; i < n; i++) {
+        if (tokens[i] < NO_TOKEN && levels_has(levels, k[i])) continue;
+        k[i] = (int16_t)levels->idle;
+        valid = false;
+    }
+    return valid;
+}
+
+void tokens_reader_open(struct tokens_reader *r, const struct code_chunk *chunk, uint64_t possible,
+                        const uint8_t *p, const uint8_t *end) {
+    const struct levels *levels = chunk->levels;
+    *r = (struct tokens_reader){.levels = levels,
+                                .kernels = chunk->kernels,
+                                .extra = {p, (size_t)(end - p), 0},
+                                .direct = tokens_direct(levels),
+                                .suspect = !tokens_are_levels(levels, possible),
+                                .valid = true};
+}
+
+void tokens_reader_read(struct tokens_reader *r, const uint8_t *tokens, size_t n, int16_t *k) {
+    const struct levels *levels = r->levels;
+    bool check = r->suspect;
+    if (r->direct) {
+        r->kernels->whole_tokens(tokens, n, k);
+    } else {
+        const int32_t most = (int32_t)r->kernels->extra_read(&r->extra, tokens, n, k);
+        check |= most > levels->kmax || -most < levels->kmin;
+    }
+    if (check && !check_indices(levels, tokens, n, k)) r->valid = false;
+}
+
+qsgd_status tokens_reader_end(const struct tokens_reader *r) {
+    const struct extra_stream *s = &r->extra;
+    const uint64_t used = (s->bit + 7) >> 3;
+    if (!r->valid || used > s->bytes) return QSGD_ERR_STREAM;
+    const bool clean = (s->bit & 7) == 0 || s->base[used - 1] >> (s->bit & 7) == 0;
+    return clean && used == s->bytes ? QSGD_OK : QSGD_ERR_PADDING;
 }
 
 qsgd_status tokens_to_indices(const struct code_chunk *chunk, const uint8_t *tokens,
                               uint64_t possible, const uint8_t *p, const uint8_t *end, int16_t *k) {
-    const struct levels *levels = chunk->levels;
-    if (tokens_direct(levels)) {
-        qsgd_status status = direct_to_indices(chunk, tokens, possible, k);
-        return status == QSGD_OK && p != end ? QSGD_ERR_PADDING : status;
-    }
-    struct whole_tokens table;
-    struct bit_reader r;
-    bool valid = true;
-    whole_tokens_build(levels, FIRST_CLASS, &table);
-    bit_read_init(&r, p, end);
-    for (size_t i = 0; i < chunk->len; i++) {
-        uint8_t t = tokens[i] & (CODE_TOKENS - 1);
-        if (t < FIRST_CLASS) {
-            k[i] = table.index[t];
-            valid &= table.valid[t];
-            continue;
-        }
-        bool negative;
-        int32_t m = (int32_t)read_escaped(&r, t, &negative);
-        int32_t value = negative ? -m : m;
-        bool level = levels_has(levels, value);
-        k[i] = (int16_t)(level ? value : levels->idle);
-        valid &= level;
-    }
-    if (!valid || r.overrun) return QSGD_ERR_STREAM;
-    return lsb_read_end(&r) ? QSGD_OK : QSGD_ERR_PADDING;
+    struct tokens_reader r;
+    tokens_reader_open(&r, chunk, possible, p, end);
+    tokens_reader_read(&r, tokens, chunk->len, k);
+    return tokens_reader_end(&r);
 }

@@ -4,6 +4,7 @@
 
 #include "bits.h"
 #include "codes.h"
+#include "kernels.h"
 
 /* True if tokens are the indices themselves, without extra bits. */
 static inline bool tokens_direct(const struct levels *levels) {
@@ -19,8 +20,32 @@ void tokens_from_indices(const struct code_chunk *chunk, const int16_t *k, uint8
 uint8_t *tokens_write_extra(const struct code_chunk *chunk, const int16_t *k, uint8_t *dst,
                             uint8_t *end);
 
-/* tokens[len] and the extra bits in [p, end) to indices. Bit t of `possible` is set if token t may
- * occur. Every k written is a level. */
+/* True if all tokens whose bit is set in `possible` name levels; those with extra bits may yet name
+ * none. */
+bool tokens_are_levels(const struct levels *levels, uint64_t possible);
+
+/* Reads indices block by block. */
+struct tokens_reader {
+    const struct levels *levels;
+    const struct kernels *kernels;
+    struct extra_stream extra;
+    bool direct;
+    bool suspect; /* tokens may name no level */
+    bool valid;   /* so far, none did */
+};
+
+/* Bit t of `possible` is set if token t may occur; [p, end): the extra bits. */
+void tokens_reader_open(struct tokens_reader *r, const struct code_chunk *chunk, uint64_t possible,
+                        const uint8_t *p, const uint8_t *end);
+
+/* The next n tokens' indices. Every k written is a level. */
+void tokens_reader_read(struct tokens_reader *r, const uint8_t *tokens, size_t n, int16_t *k);
+
+/* After the last one: QSGD_OK, _STREAM (extra bits ran out, or an index was no level), _PADDING
+ * (more than zero bits of the last byte are left). */
+qsgd_status tokens_reader_end(const struct tokens_reader *r);
+
+/* All tokens of a chunk at once. */
 qsgd_status tokens_to_indices(const struct code_chunk *chunk, const uint8_t *tokens,
                               uint64_t possible, const uint8_t *p, const uint8_t *end, int16_t *k);
 

@@ -271,6 +271,37 @@ static void every_quotient_is_exact(const struct kernels *kernels) {
     }
 }
 
+/* Two chunks with classes are decoded side by side; from where one's words run out, in the middle
+ * of a group, each goes on by itself. */
+static void chunks_that_run_out_apart_are_decoded(void) {
+    enum { CHUNK = 32768 }; /* 64 lanes */
+    static float x[2 * CHUNK], whole[2 * CHUNK], part[CHUNK];
+    struct qsgd_params p;
+    qsgd_params_init(&p);
+    p.bucket = 0;
+    p.chunk_log2 = 15;
+    p.classes = QSGD_CLASSES_ON;
+    for (size_t zeros = 200; zeros < 12000; zeros += 449) {
+        uint64_t bytes;
+        for (size_t i = 0; i < 2 * CHUNK; i++) {
+            x[i] = random_float(&state) * (random_below(&state, 2) != 0 ? 1.0F : 0.9F);
+            if (i / 128 % 3 == 0) x[i] *= 0.1F;
+            if (i < CHUNK && i >= CHUNK - zeros) x[i] = 0;
+        }
+        struct bytes b = encode_frame(&p, NULL, x, 2 * CHUNK);
+        CHECK(decode_frame(b.p, b.n, 0, whole, 2 * CHUNK, NULL) == QSGD_OK);
+        CHECK(qsgd_decode_workspace(b.p, b.n, NULL, &bytes, NULL) == QSGD_OK);
+        void *work = aligned_bytes(bytes);
+        for (uint64_t first = 0; first < 2 * CHUNK; first += CHUNK) { /* one chunk by itself */
+            CHECK(qsgd_decode_range(b.p, b.n, NULL, first, first + CHUNK, part, work, bytes,
+                                    NULL) == QSGD_OK);
+            CHECK(memcmp(part, whole + first, sizeof part) == 0);
+        }
+        free(work);
+        free(b.p);
+    }
+}
+
 int main(void) {
     int32_t available;
     for (int i = 0; i < 3; i++) guards[i] = guard_new(2 * LONGEST + 64);
@@ -279,6 +310,7 @@ int main(void) {
         CHECK(qsgd_set_backend(qsgd_backends(i, NULL)) == QSGD_OK);
         check_kernels(kernels_current());
         every_quotient_is_exact(kernels_current());
+        chunks_that_run_out_apart_are_decoded();
     }
     for (int i = 0; i < 3; i++) guard_free(guards[i]);
     return check_result();

@@ -454,4 +454,67 @@ static inline void vb_lookup3(const uint8_t table[3][256], unsigned rows, vb i, 
     }
 }
 
+/* ---- extra bits of tokens (tokens_extra.h)
+ * --------------------------------------------------------- */
+
+#define W_EXTRA 1
+
+/* Extra bits of each token below 64. */
+static inline vb vb_extra_widths(vb token) {
+    __m256i has = _mm256_cmpgt_epi8(token, vb_set1(14));
+    __m256i quarters = _mm256_srli_epi16(_mm256_sub_epi8(token, vb_set1(7)), 2);
+    return _mm256_and_si256(_mm256_and_si256(quarters, has), vb_set1(63));
+}
+static inline bool vb_any_reaches(vb a, uint8_t least) { /* both below 128 */
+    return _mm256_movemask_epi8(_mm256_cmpgt_epi8(a, vb_set1((uint8_t)(least - 1)))) != 0;
+}
+/* Running sums within every 16 bytes. */
+static inline vb vb_running16(vb a) {
+    a = _mm256_add_epi8(a, _mm256_bslli_epi128(a, 1));
+    a = _mm256_add_epi8(a, _mm256_bslli_epi128(a, 2));
+    a = _mm256_add_epi8(a, _mm256_bslli_epi128(a, 4));
+    return _mm256_add_epi8(a, _mm256_bslli_epi128(a, 8));
+}
+/* Where the extra bits start of one half's elements, from where the half's do: starts and end are
+ * their starts and ends within every 16 bytes. */
+static inline vh vh_starts(vb starts, const uint8_t end[32], int half) {
+    (void)end;
+    return _mm256_cvtepu8_epi16(half == 0 ? _mm256_castsi256_si128(starts)
+                                          : _mm256_extracti128_si256(starts, 1));
+}
+/* Of eight elements, whose bits lie in 16 bytes from the first one's on. */
+static inline __m256i avx2_bits_at(const uint8_t *p, __m128i at) {
+    const __m256i four = _mm256_set1_epi32(0x03020100);
+    const __m256i lowest = _mm256_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12, 0,
+                                            0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12);
+    const __m128i whole = _mm_and_si128(_mm_broadcastw_epi16(at), _mm_set1_epi16(-8));
+    const uint8_t *first = p + ((unsigned)_mm_cvtsi128_si32(whole) >> 3 & 0x1FFF);
+    __m256i bytes =
+        _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)first));
+    __m256i bit = _mm256_cvtepu16_epi32(_mm_sub_epi16(at, whole));
+    __m256i order = _mm256_add_epi8(_mm256_shuffle_epi8(_mm256_srli_epi32(bit, 3), lowest), four);
+    __m256i words = _mm256_shuffle_epi8(bytes, order);
+    words = _mm256_srlv_epi32(words, _mm256_and_si256(bit, _mm256_set1_epi32(7)));
+    return _mm256_and_si256(words, _mm256_set1_epi32(0xFFFF));
+}
+/* Sixteen bits each from bit `at` of p on, ascending, less than 14 apart: 16 bytes from at[8] / 8
+ * on are read. */
+static inline vh vh_bits_at(const uint8_t *p, vh at) {
+    __m256i low = avx2_bits_at(p, _mm256_castsi256_si128(at));
+    __m256i high = avx2_bits_at(p, _mm256_extracti128_si256(at, 1));
+    return _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xD8);
+}
+/* 2^a, for a < 16: its bytes by table. */
+static inline vh vh_power(vh a) {
+    const __m256i low = _mm256_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2,
+                                         4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0);
+    const __m256i high = _mm256_permute4x64_epi64(low, 0xB1);
+    const __m256i none = _mm256_set1_epi16((short)0x8000);
+    __m256i first = _mm256_shuffle_epi8(low, _mm256_or_si256(a, none));
+    __m256i second = _mm256_shuffle_epi8(
+        high, _mm256_or_si256(_mm256_slli_epi16(a, 8), _mm256_srli_epi16(none, 8)));
+    return _mm256_or_si256(first, second);
+}
+static inline vu vu_of_halves(vh a) { return a; }
+
 #endif

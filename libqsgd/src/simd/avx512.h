@@ -434,4 +434,57 @@ static inline void vb_lookup3(const uint8_t table[3][256], unsigned rows, vb i, 
     for (int t = 0; t < 3; t++) found[t] = vb_lookup(table[t], rows, i);
 }
 
+#define W_EXTRA 1
+
+static inline vb vb_extra_widths(vb token) {
+    const __mmask64 has = _mm512_cmpgt_epu8_mask(token, vb_set1(14));
+    __m512i quarters = _mm512_srli_epi16(_mm512_sub_epi8(token, vb_set1(7)), 2);
+    return _mm512_and_si512(_mm512_maskz_mov_epi8(has, quarters), vb_set1(63));
+}
+static inline bool vb_any_reaches(vb a, uint8_t least) {
+    return _mm512_cmpge_epu8_mask(a, vb_set1(least)) != 0;
+}
+static inline vb vb_running16(vb a) {
+    a = _mm512_add_epi8(a, _mm512_bslli_epi128(a, 1));
+    a = _mm512_add_epi8(a, _mm512_bslli_epi128(a, 2));
+    a = _mm512_add_epi8(a, _mm512_bslli_epi128(a, 4));
+    return _mm512_add_epi8(a, _mm512_bslli_epi128(a, 8));
+}
+static inline vh vh_starts(vb starts, const uint8_t end[64], int half) {
+    __m256i bytes =
+        half == 0 ? _mm512_castsi512_si256(starts) : _mm512_extracti64x4_epi64(starts, 1);
+    __m512i at = _mm512_cvtepu8_epi16(bytes);
+    return _mm512_mask_add_epi16(at, 0xFFFF0000, at, _mm512_set1_epi16(end[32 * half + 15]));
+}
+/* 64 bytes at p are read. */
+static inline vh vh_bits_at(const uint8_t *p, vh at) {
+    const __m512i bytes = _mm512_loadu_si512(p), twice = _mm512_set1_epi16(0x0101);
+    __m512i low = _mm512_mullo_epi16(_mm512_srli_epi16(at, 3), twice);
+    low = _mm512_add_epi8(low, _mm512_set1_epi16(0x0100));
+    __m512i high = _mm512_add_epi8(low, _mm512_set1_epi16(0x0202));
+    return _mm512_shrdv_epi16(_mm512_permutexvar_epi8(low, bytes),
+                              _mm512_permutexvar_epi8(high, bytes),
+                              _mm512_and_si512(at, _mm512_set1_epi16(7)));
+}
+static inline vh vh_power(vh a) { return _mm512_sllv_epi16(_mm512_set1_epi16(1), a); }
+static inline vu vu_of_halves(vh a) { return a; }
+
+#define W_WIDE_TABLES 1 /* 256 bytes by vb_lookup, 64 words */
+
+static inline vh vh_word_of(const uint16_t table[64], vh i) {
+    return _mm512_permutex2var_epi16(_mm512_loadu_si512(table), i, _mm512_loadu_si512(table + 32));
+}
+static inline vh vh_merge(vh mask, vh a, vh b) {
+    return _mm512_ternarylogic_epi32(mask, a, b, 0xCA);
+}
+
+#define W_COMPRESS 1
+
+/* Halves of a where `has` is all ones, one behind the other; W_HALVES are written. */
+static inline size_t vh_store_compressed(int16_t *p, vh a, vh has) {
+    const __mmask32 mask = _mm512_movepi16_mask(has);
+    _mm512_storeu_si512(p, _mm512_maskz_compress_epi16(mask, a));
+    return (size_t)_mm_popcnt_u32(mask);
+}
+
 #endif
