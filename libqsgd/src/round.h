@@ -181,6 +181,7 @@ BODY uint64_t round_all(const struct round_bucket *bucket, uint64_t element, con
     while (i + step <= n) {
         size_t stop = (n - i) / step < flush ? n : i + flush * step;
         for (; i + step <= stop; i += step) {
+            for (size_t line = 0; line < step; line += 16) norm_prefetch(x + i + line);
             const struct round_pair a = round_two(bucket, kind, element + i, x + i, noise + i);
             const struct round_pair b =
                 round_two(bucket, kind, element + i + 2 * W, x + i + 2 * W, noise + i + 2 * W);
