@@ -26,6 +26,12 @@
 #include "tokens_extra.h"
 #include "value.h"
 
+static void kernel_stream_end(void) {
+#ifdef W_STREAM
+    vf_stream_end();
+#endif
+}
+
 #define BACKEND_GLUE(a, b) a##b
 #define BACKEND_SYMBOL(name) BACKEND_GLUE(kernels_, name)
 #define BACKEND_STRING(name) BACKEND_QUOTE(name)
@@ -43,6 +49,7 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .round_table = kernel_round_table,
     .values = kernel_values,
     .values_add = kernel_values_add,
+    .stream_end = kernel_stream_end,
     .token_values = kernel_token_values,
     .token_values_add = kernel_token_values_add,
     .tokens = kernel_tokens,

@@ -130,10 +130,16 @@ static void task_write(void *context, uint64_t task, uint32_t worker) {
             if (status != QSGD_OK) worker_fail(w, index, status, where);
         }
     }
+    if (call->sink.stream) call->q.kernels->stream_end();
     fpenv_leave(env);
 }
 
+/* Outputs of at least so many bytes would push everything else out of the caches, and be gone
+ * from them before anyone reads them. */
+#define STREAM_BYTES ((uint64_t)16 << 20)
+
 static qsgd_status write_all(struct decode_call *call) {
+    call->sink.stream = (call->to - call->from) * sizeof(float) >= STREAM_BYTES;
     return decode_run(call, task_write, group_of(call));
 }
 

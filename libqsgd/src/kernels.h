@@ -47,6 +47,7 @@ struct value_bucket {
     const float *table;    /* level of index k at table[k]; NULL for uniform and open levels */
     const float *of_token; /* of direct tokens, at least 32: k, or sign(k) (|k| - 1/2), or level */
     unsigned tokens;       /* tokens are below this */
+    bool stream;           /* values may go past the cache; stream_end before others read them */
 };
 
 /* Ranks of indices (FORMAT.md section 8.1), of 1 to 16 bits. */
@@ -169,6 +170,8 @@ struct kernels {
                          const uint16_t *noise, size_t n, float *out);
     void (*token_values_add)(const struct value_bucket *bucket, const uint8_t *tokens,
                              const uint16_t *noise, size_t n, float alpha, float *out);
+
+    void (*stream_end)(void);
 
     /* Tokens of n indices; `direct` as tokens_direct. */
     void (*tokens)(const int16_t *k, size_t n, bool direct, uint8_t *tokens);

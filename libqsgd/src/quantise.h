@@ -96,6 +96,7 @@ struct sink {
     uint32_t dtype;
     bool add;
     float alpha;
+    bool stream; /* the output is so long that it would only pass through the caches */
 };
 
 /* n <= QUANTISE_BLOCK values of one bucket into v. */

@@ -52,110 +52,153 @@ BODY void value_put(float *out, float v, const bool add, float alpha) {
     memcpy(out, &v, sizeof v);
 }
 
+/* What stays the same in a loop, as constants of the inlined bodies. */
+struct value_shape {
+    bool table, dithered, add;
+    bool tokens; /* direct tokens, not indices */
+    int size;    /* of their table in registers, or 0 to look up in memory */
+};
+
+/* Of the first element. */
+struct value_source {
+    const int16_t *k;
+    const uint8_t *tokens;
+    const uint16_t *noise;
+};
+
+/* h of tokens, in registers where they can hold it. */
+#ifdef W_TABLE
+typedef vt value_table;
+BODY value_table value_table_of(const struct value_bucket *bucket, const struct value_shape shape) {
+    uint32_t bits[32] = {0};
+    if (shape.size != 0) memcpy(bits, bucket->of_token, sizeof bits);
+    return vt_load(bits, shape.size == 0 ? 16 : shape.size);
+}
+BODY vf value_look_up(const struct value_bucket *bucket, const value_table *table, vu token,
+                      const int size) {
+    if (size == 0) return vf_gather(bucket->of_token, token);
+    return vf_from_bits(vt_at(table, token, size));
+}
+#else
+typedef struct value_shape value_table;
+BODY value_table value_table_of(const struct value_bucket *bucket, const struct value_shape shape) {
+    (void)bucket;
+    return shape;
+}
+BODY vf value_look_up(const struct value_bucket *bucket, const value_table *table, vu token,
+                      const int size) {
+    (void)table, (void)size;
+    return vf_gather(bucket->of_token, token);
+}
+#endif
+
+/* Values of W elements, from the i-th on. */
+BODY vf value_vector(const struct value_bucket *bucket, const struct value_shape shape,
+                     const value_table *table, const struct value_source *from, size_t i) {
+    const vu noise = shape.dithered ? vu_load_u16(from->noise + i) : vu_set1(0);
+    const vf h = shape.tokens
+                     ? value_look_up(bucket, table, vu_load_u8(from->tokens + i), shape.size)
+                     : value_h(bucket, shape.table, vu_load_i16(from->k + i));
+    return value_of(bucket, shape.table, shape.dithered, h, noise);
+}
+
+/* Long outputs pass the cache by, in aligned vectors; the first and the last vector overlap their
+ * neighbours. False if there is not enough to do. */
+BODY bool values_stream(const struct value_bucket *bucket, const struct value_shape shape,
+                        const value_table *table, const struct value_source *from, size_t n,
+                        float *out) {
+#ifdef W_STREAM
+    if (shape.add || !bucket->stream || n < 2 * W || ((uintptr_t)out & 3) != 0) return false;
+    size_t i = (0 - (uintptr_t)out) / sizeof(float) % W;
+    if (i != 0) vf_store(out, value_vector(bucket, shape, table, from, 0));
+    for (; i + W <= n; i += W) vf_stream(out + i, value_vector(bucket, shape, table, from, i));
+    if (i < n) vf_store(out + n - W, value_vector(bucket, shape, table, from, n - W));
+    return true;
+#else
+    (void)bucket, (void)shape, (void)table, (void)from, (void)n, (void)out;
+    return false;
+#endif
+}
+
 /* The lines that the next block will write are fetched while its tokens are decoded. Never faults,
  * wherever it points. */
 #define VALUE_AHEAD 8192 /* bytes */
 
-BODY void value_put_vector(float *out, vf v, const bool add, float alpha) {
-    PREFETCH((const void *)((uintptr_t)out + VALUE_AHEAD));
-    if (add) v = vf_add(vf_load(out), vf_mul(v, vf_set1(alpha)));
-    vf_store(out, v);
-}
-
-BODY void values_all(const struct value_bucket *bucket, const int16_t *k, const uint16_t *noise,
-                     size_t n, const bool table, const bool dithered, const bool add, float alpha,
-                     float *out) {
+BODY void values_all(const struct value_bucket *bucket, const struct value_shape shape,
+                     const struct value_source *from, size_t n, float alpha, float *out) {
+    const value_table table = value_table_of(bucket, shape);
     size_t i = 0;
+    if (values_stream(bucket, shape, &table, from, n, out)) return;
     for (; i + W <= n; i += W) {
-        const vu r = dithered ? vu_load_u16(noise + i) : vu_set1(0);
-        const vf h = value_h(bucket, table, vu_load_i16(k + i));
-        value_put_vector(out + i, value_of(bucket, table, dithered, h, r), add, alpha);
+        vf v = value_vector(bucket, shape, &table, from, i);
+        PREFETCH((const void *)((uintptr_t)(out + i) + VALUE_AHEAD));
+        if (shape.add) v = vf_add(vf_load(out + i), vf_mul(v, vf_set1(alpha)));
+        vf_store(out + i, v);
     }
     for (; i < n; i++) {
-        const float h = value_one_h(bucket, k[i]);
-        value_put(out + i, value_one(bucket, h, dithered ? noise[i] : 0), add, alpha);
+        const float h =
+            shape.tokens ? bucket->of_token[from->tokens[i]] : value_one_h(bucket, from->k[i]);
+        value_put(out + i, value_one(bucket, h, shape.dithered ? from->noise[i] : 0), shape.add,
+                  alpha);
     }
 }
 
 /* The common cases get loops of their own. */
-BODY void values_any(const struct value_bucket *bucket, const int16_t *k, const uint16_t *noise,
-                     size_t n, const bool add, float alpha, float *out) {
+BODY void values_of_indices(const struct value_bucket *bucket, const struct value_source *from,
+                            size_t n, const bool add, float alpha, float *out) {
     const bool dithered = bucket->damping != 0;
+    const struct value_shape table = {.table = true, .dithered = dithered, .add = add};
+    const struct value_shape with = {.dithered = true, .add = add}, without = {.add = add};
     if (bucket->table != NULL) {
-        values_all(bucket, k, noise, n, true, dithered, add, alpha, out);
+        values_all(bucket, table, from, n, alpha, out);
     } else if (dithered) {
-        values_all(bucket, k, noise, n, false, true, add, alpha, out);
+        values_all(bucket, with, from, n, alpha, out);
     } else {
-        values_all(bucket, k, noise, n, false, false, add, alpha, out);
+        values_all(bucket, without, from, n, alpha, out);
+    }
+}
+
+#if !defined(W_TABLE) || W_TABLE < 32
+#define VALUE_TABLE 0
+#else
+#define VALUE_TABLE 32
+#endif
+
+BODY void values_of_tokens(const struct value_bucket *bucket, const struct value_source *from,
+                           size_t n, const bool add, float alpha, float *out) {
+    const bool table = bucket->table != NULL, dithered = bucket->damping != 0;
+    const struct value_shape with = {table, true, add, true, 16};
+    const struct value_shape without = {false, false, add, true, 16}; /* a table's h is no other */
+    const struct value_shape any = {table, dithered, add, true, VALUE_TABLE};
+    if (bucket->tokens > 16) {
+        values_all(bucket, any, from, n, alpha, out);
+    } else if (dithered) {
+        values_all(bucket, with, from, n, alpha, out);
+    } else {
+        values_all(bucket, without, from, n, alpha, out);
     }
 }
 
 KERNEL void kernel_values(const struct value_bucket *bucket, const int16_t *k,
                           const uint16_t *noise, size_t n, float *out) {
-    values_any(bucket, k, noise, n, false, 0, out);
+    const struct value_source from = {k, NULL, noise};
+    values_of_indices(bucket, &from, n, false, 0, out);
 }
 
 KERNEL void kernel_values_add(const struct value_bucket *bucket, const int16_t *k,
                               const uint16_t *noise, size_t n, float alpha, float *out) {
-    values_any(bucket, k, noise, n, true, alpha, out);
-}
-
-/* size: of the in-register table, or 0 to look up in memory. */
-BODY void token_values_all(const struct value_bucket *bucket, const uint8_t *tokens,
-                           const uint16_t *noise, size_t n, const int size, const bool dithered,
-                           const bool add, float alpha, float *out) {
-    const bool table = bucket->table != NULL;
-    size_t i = 0;
-    (void)size;
-#ifdef W_TABLE
-    uint32_t bits[32];
-    memcpy(bits, bucket->of_token, sizeof bits);
-    const vt h_of = vt_load(bits, size == 0 ? 16 : size);
-#endif
-    for (; i + W <= n; i += W) {
-        const vu token = vu_load_u8(tokens + i);
-        const vu r = dithered ? vu_load_u16(noise + i) : vu_set1(0);
-#ifdef W_TABLE
-        const vf h = size == 0 ? vf_gather(bucket->of_token, token)
-                               : vf_from_bits(vt_at(&h_of, token, size));
-#else
-        const vf h = vf_gather(bucket->of_token, token);
-#endif
-        value_put_vector(out + i, value_of(bucket, table, dithered, h, r), add, alpha);
-    }
-    for (; i < n; i++) {
-        const float h = bucket->of_token[tokens[i]];
-        value_put(out + i, value_one(bucket, h, dithered ? noise[i] : 0), add, alpha);
-    }
-}
-
-BODY void token_values_any(const struct value_bucket *bucket, const uint8_t *tokens,
-                           const uint16_t *noise, size_t n, const bool add, float alpha,
-                           float *out) {
-    const bool dithered = bucket->damping != 0;
-#ifdef W_TABLE
-    if (bucket->tokens <= 16 && dithered) {
-        token_values_all(bucket, tokens, noise, n, 16, true, add, alpha, out);
-        return;
-    }
-    if (bucket->tokens <= 16) {
-        token_values_all(bucket, tokens, noise, n, 16, false, add, alpha, out);
-        return;
-    }
-#endif
-#if defined(W_TABLE) && W_TABLE >= 32
-    token_values_all(bucket, tokens, noise, n, 32, dithered, add, alpha, out);
-#else
-    token_values_all(bucket, tokens, noise, n, 0, dithered, add, alpha, out);
-#endif
+    const struct value_source from = {k, NULL, noise};
+    values_of_indices(bucket, &from, n, true, alpha, out);
 }
 
 KERNEL void kernel_token_values(const struct value_bucket *bucket, const uint8_t *tokens,
                                 const uint16_t *noise, size_t n, float *out) {
-    token_values_any(bucket, tokens, noise, n, false, 0, out);
+    const struct value_source from = {NULL, tokens, noise};
+    values_of_tokens(bucket, &from, n, false, 0, out);
 }
 
 KERNEL void kernel_token_values_add(const struct value_bucket *bucket, const uint8_t *tokens,
                                     const uint16_t *noise, size_t n, float alpha, float *out) {
-    token_values_any(bucket, tokens, noise, n, true, alpha, out);
+    const struct value_source from = {NULL, tokens, noise};
+    values_of_tokens(bucket, &from, n, true, alpha, out);
 }

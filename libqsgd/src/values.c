@@ -103,6 +103,7 @@ static void run_to_sink(const struct quantiser *q, float scale, uint8_t alpha, s
     if (direct) {
         struct value_bucket b;
         value_bucket_of(q, scale, alpha, &b);
+        b.stream = sink->stream;
         if (sink->add) {
             add_values(q, &b, s, noise, n, sink->alpha, floats);
         } else {

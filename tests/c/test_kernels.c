@@ -284,7 +284,8 @@ static void values_are_alike_on_all_backends(void) {
                                           .half = !table && (pick & 2) != 0 ? 0.5F : 0.0F,
                                           .dither_unit = hostile(),
                                           .damping = (pick & 4) != 0 ? (int32_t)(pick >> 8) : 0,
-                                          .table = table ? levels + 255 : NULL};
+                                          .table = table ? levels + 255 : NULL,
+                                          .stream = (pick & 16) != 0};
             int16_t *k = guard_place(guards[0], 2 * n, even(gap));
             uint16_t *noise = guard_place(guards[1], 2 * n, even(gap));
             void *out = guard_place(guards[2], 4 * n, gap);
@@ -333,7 +334,8 @@ static void token_values_are_those_of_indices(void) {
                                           .damping = (pick & 4) != 0 ? (int32_t)(pick >> 8) : 0,
                                           .table = table ? levels + 15 : NULL,
                                           .of_token = of_token,
-                                          .tokens = 2 * (unsigned)most + 1};
+                                          .tokens = 2 * (unsigned)most + 1,
+                                          .stream = (pick & 16) != 0};
             for (int t = 0; t < 31; t++) {
                 const int32_t index = t % 2 != 0 ? (t + 1) / 2 : -t / 2;
                 const float half = index < 0 ? -bucket.half : bucket.half;

@@ -86,3 +86,19 @@ def test_the_bundle_is_what_its_readme_says() -> None:
     assert sum(x.size for x in tensors.values()) == 228772
     assert all(x.dtype == np.float32 and np.isfinite(x).all() for x in tensors.values())
     assert {name.split("/")[0] for name in tensors} == {"cnn", "transformer", "lstm"}
+
+
+@pytest.mark.parametrize("name", ["default", "dithered", "classes", "alq-dithered", "fixed"])
+@pytest.mark.parametrize("offset", [0, 1, 7])
+def test_long_outputs_past_the_cache_hold_the_same_values(name: str, offset: int) -> None:
+    """Outputs of 16 MiB and more are written by other stores, whatever their alignment."""
+    n = (1 << 22) + 333
+    x = np.random.default_rng(5).standard_normal(n).astype(np.float32)
+    frame = codec_of(SCHEMES[name]).encode(x, 0)
+    pieces = [qsgd.decode_range(frame, i, min(i + 1000003, n)) for i in range(0, n, 1000003)]
+    room = np.full(n + 2 * offset, 7, np.float32)
+    for threads in (1, 2):
+        room[:] = 7
+        qsgd.decode(frame, out=room[offset : offset + n], threads=threads)
+        assert room[offset : offset + n].tobytes() == np.concatenate(pieces).tobytes()
+        assert (room[:offset] == 7).all() and (room[offset + n :] == 7).all()

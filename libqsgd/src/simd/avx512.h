@@ -18,6 +18,9 @@ typedef __mmask16 vm;
 
 static inline vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
 static inline void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
+#define W_STREAM 1
+static inline void vf_stream(float *p, vf a) { _mm512_stream_ps(p, a); }
+static inline void vf_stream_end(void) { _mm_sfence(); }
 static inline vf vf_set1(float a) { return _mm512_set1_ps(a); }
 static inline vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 static inline vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }

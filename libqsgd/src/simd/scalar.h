@@ -6,6 +6,7 @@
  * results.
  *
  *   block          provides                                   with       first in  for
+ *   W_STREAM       vf_stream: stores past the cache                      avx2.h    value.h
  *   W_BYTES n      vb: n bytes; look-ups in rows of 16                   avx2.h    histogram.h
  *                  vb_any_above only if n >= 32
  *   W_PACK         vb: fields of 1 to 7 bits close up, open   W_BYTES    avx2.h    pack.h
