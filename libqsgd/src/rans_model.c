@@ -190,11 +190,11 @@ static uint64_t set_all(struct code_plan *plan, unsigned prob_bits,
     return cost;
 }
 
-/* The coarsest of 9, 10 and 12 bits that costs at most 1/256 more than 12 do: decoders look fewer
+/* The coarsest of 9, 10 and 12 bits that costs at most 1/512 more than 12 do: decoders look fewer
  * slots up faster. 12 always fit: a mode token has 4096 / 63 slots at least, and at most 62 others
  * are raised to one slot. */
 static uint64_t choose_frequencies(struct code_plan *plan, const uint32_t (*counts)[CODE_TOKENS]) {
-    const uint64_t finest = set_all(plan, 12, counts), most = finest + (finest >> 8);
+    const uint64_t finest = set_all(plan, 12, counts), most = finest + (finest >> 9);
     uint64_t cost = set_all(plan, 9, counts);
     if (cost > most) cost = set_all(plan, 10, counts);
     return cost <= most ? cost : set_all(plan, 12, counts);
@@ -202,7 +202,7 @@ static uint64_t choose_frequencies(struct code_plan *plan, const uint32_t (*coun
 
 /* Lanes make coding fast and cost 9 to 24 bits each: 2 % of the chunk, or little more. */
 static unsigned choose_lanes(uint64_t cost) {
-    const uint64_t v = (cost >> 16) / 700;
+    const uint64_t v = (cost >> 16) / 720;
     const unsigned log2 = v == 0 ? 0 : floor_log2(v);
     return log2 > 6 ? 6 : log2;
 }

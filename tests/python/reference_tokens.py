@@ -223,7 +223,7 @@ def bits_at(p: int, histograms: list[list[int]]) -> float:
 def choose_bits(histograms: list[list[int]]) -> int:
     """P (step 3)."""
     finest = int(bits_at(12, histograms))
-    return next((p for p in (9, 10) if bits_at(p, histograms) <= finest + (finest >> 8)), 12)
+    return next((p for p in (9, 10) if bits_at(p, histograms) <= finest + (finest >> 9)), 12)
 
 
 def tail_shape(tokens: int, lanes: int, n: int) -> tuple[int, int]:
@@ -275,7 +275,7 @@ def rans_encode(k: Array, c: Coding) -> bytes:
     class_of = np.repeat(classes, GROUP)[:n]
     histograms = [np.bincount(tokens[class_of == i]).tolist() for i in range(number)]
     p = choose_bits(histograms)
-    v = (int(bits_at(p, histograms)) >> 16) // 700
+    v = (int(bits_at(p, histograms)) >> 16) // 720
     lanes_log2 = min(6, v.bit_length() - 1) if v else 0
     fields: Fields = []
     tables = []

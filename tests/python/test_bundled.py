@@ -101,4 +101,5 @@ def test_long_outputs_past_the_cache_hold_the_same_values(name: str, offset: int
         room[:] = 7
         qsgd.decode(frame, out=room[offset : offset + n], threads=threads)
         assert room[offset : offset + n].tobytes() == np.concatenate(pieces).tobytes()
-        assert (room[:offset] == 7).all() and (room[offset + n :] == 7).all()
+        assert (room[:offset] == 7).all()
+        assert (room[offset + n :] == 7).all()
