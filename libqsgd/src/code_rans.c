@@ -19,7 +19,7 @@ static unsigned token_limit(const struct code_plan *plan) {
 
 static struct rans_tail tail_of(const struct code_plan *plan, size_t len) {
     const unsigned tokens = token_limit(plan);
-    struct rans_tail tail = {.width = tokens > 1 ? floor_log2(tokens - 1) + 1 : 1};
+    struct rans_tail tail = {.width = rans_token_width(tokens)};
     tail.each = 16 / tail.width;
     if (tail.each > len >> plan->lanes_log2) tail.each = len >> plan->lanes_log2;
     tail.body = len - (tail.each << plan->lanes_log2);

@@ -200,9 +200,11 @@ static uint64_t choose_frequencies(struct code_plan *plan, const uint32_t (*coun
     return cost <= most ? cost : set_all(plan, 12, counts);
 }
 
-/* Lanes make coding fast and cost 9 to 24 bits each: 2 % of the chunk, or little more. */
-static unsigned choose_lanes(uint64_t cost) {
-    const uint64_t v = (cost >> 16) / 720;
+/* Lanes make coding fast; 2 % of a chunk is theirs. One costs 24 bits, less what tokens in its rest
+ * state save: `each` of them. */
+static unsigned choose_lanes(uint64_t cost, uint64_t len, unsigned tokens) {
+    const uint64_t bits = cost >> 16, each = 16 / rans_token_width(tokens);
+    const uint64_t v = bits * len / (50 * (24 * len - each * bits));
     const unsigned log2 = v == 0 ? 0 : floor_log2(v);
     return log2 > 6 ? 6 : log2;
 }
@@ -217,8 +219,12 @@ void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const u
     } else {
         chunk->kernels->histogram(tokens, chunk->len, counts[0]);
     }
-    plan->lanes_log2 =
-        choose_lanes(choose_frequencies(plan, plan->classes == 1 ? counts : c->counts));
+    const uint64_t cost = choose_frequencies(plan, plan->classes == 1 ? counts : c->counts);
+    unsigned most = 0;
+    for (unsigned i = 0; i < plan->classes; i++) {
+        if (plan->table_tokens[i] > most) most = plan->table_tokens[i];
+    }
+    plan->lanes_log2 = choose_lanes(cost, chunk->len, most);
 }
 
 /* ---- bytes ---------------------------------------------------------------------------------- */

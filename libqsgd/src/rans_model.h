@@ -20,4 +20,9 @@ uint8_t *rans_model_write(const struct code_chunk *chunk, const struct code_plan
 qsgd_status rans_model_parse(const struct code_chunk *chunk, const uint8_t *p, const uint8_t *end,
                              struct code_plan *plan, const uint8_t **next);
 
+/* Bits of a token in a rest state, of tokens below `limit`. */
+static inline unsigned rans_token_width(unsigned limit) {
+    return limit > 1 ? floor_log2(limit - 1) + 1 : 1;
+}
+
 #endif

@@ -275,7 +275,9 @@ def rans_encode(k: Array, c: Coding) -> bytes:
     class_of = np.repeat(classes, GROUP)[:n]
     histograms = [np.bincount(tokens[class_of == i]).tolist() for i in range(number)]
     p = choose_bits(histograms)
-    v = (int(bits_at(p, histograms)) >> 16) // 720
+    bits = int(bits_at(p, histograms)) >> 16
+    each = 16 // tail_shape(max(map(len, histograms)), 1, n)[0]
+    v = bits * n // (50 * (24 * n - each * bits))
     lanes_log2 = min(6, v.bit_length() - 1) if v else 0
     fields: Fields = []
     tables = []
