@@ -200,11 +200,12 @@ static uint64_t choose_frequencies(struct code_plan *plan, const uint32_t (*coun
     return cost <= most ? cost : set_all(plan, 12, counts);
 }
 
-/* Lanes make coding fast; a 56th of a chunk is theirs. One costs 24 bits, less what tokens in its
- * rest state save: `each` of them. */
+/* Lanes make coding fast; a 56th of a short chunk is theirs, a 36th of a long one, which 64 serve.
+ * One costs 24 bits, less what tokens in its rest state save: `each` of them. */
 static unsigned choose_lanes(uint64_t cost, uint64_t len, unsigned tokens) {
     const uint64_t bits = cost >> 16, each = 16 / rans_token_width(tokens);
-    const uint64_t v = bits * len / (56 * (24 * len - each * bits));
+    const uint64_t share = len < 32768 ? 56 : 36;
+    const uint64_t v = bits * len / (share * (24 * len - each * bits));
     const unsigned log2 = v == 0 ? 0 : floor_log2(v);
     return log2 > 6 ? 6 : log2;
 }

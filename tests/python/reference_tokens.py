@@ -277,7 +277,7 @@ def rans_encode(k: Array, c: Coding) -> bytes:
     p = choose_bits(histograms)
     bits = int(bits_at(p, histograms)) >> 16
     each = 16 // tail_shape(max(map(len, histograms)), 1, n)[0]
-    v = bits * n // (56 * (24 * n - each * bits))
+    v = bits * n // ((56 if n < 32768 else 36) * (24 * n - each * bits))
     lanes_log2 = min(6, v.bit_length() - 1) if v else 0
     fields: Fields = []
     tables = []
