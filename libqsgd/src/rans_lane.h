@@ -1,0 +1,156 @@
+/* Interleaved rANS (FORMAT.md section 8.5), lane by lane: tables, one lane's step, which is the
+ * specification, and rows of at most eight lanes. States lie in [2^16, 2^32); at most one 16-bit
+ * word moves per symbol. */
+
+/* ---- tables ---------------------------------------------------------------------------------- */
+
+/* How x div f is taken: ((x + plus) rcp) >> (32 + shift), exact for all x < f 2^(32 - P). Rounding
+ * the reciprocal up serves most f, rounding it down with plus = 1 the others, all above 0.7 2^P
+ * (tests/c/test_rans.c tries every f). f = 1 needs 33 bits: 2^32 - 1 gives x - 1, which the start
+ * makes up for. The entry is (f - 1) 2^(32 - P) | plus 2^17 | shift 2^13 | start. */
+BODY void rans_symbol(struct rans_symbol_table *table, unsigned t, uint32_t f, uint32_t start,
+                      unsigned prob_bits) {
+    uint32_t shift = 0, plus = 0;
+    uint64_t rcp = UINT32_MAX;
+    if (f == 1) {
+        start += (1U << prob_bits) - 1;
+    } else {
+        shift = floor_log2(f - 1);
+        const uint64_t one = (uint64_t)1 << (32 + shift);
+        const uint64_t last = ((uint64_t)f << (32 - prob_bits)) - 1;
+        rcp = one / f + (one % f != 0);
+        if (last * rcp >> (32 + shift) != last / f) {
+            plus = 1;
+            rcp = one / f;
+        }
+    }
+    table->entry[t] = (f - 1) << (32 - prob_bits) | plus << 17 | shift << 13 | start;
+    table->rcp[t] = (uint32_t)rcp;
+    table->plus |= plus != 0;
+    table->lane[t] = (struct rans_lane_symbol){
+        .rcp = (uint32_t)rcp,
+        .plus = plus != 0 ? (uint32_t)rcp : 0,
+        .most = (uint16_t)(f - 1),
+        .start = (uint16_t)start,
+        .rest = (uint16_t)((1U << prob_bits) - f),
+        .shift = (uint16_t)(32 + shift),
+    };
+}
+
+/* What a decoder looks up. Where slots are found in registers: 2^P tokens, and f and start of each
+ * of 64 tokens. Else: token | (f - 1) << 8 | (slot - start) << 20 of each slot. */
+#ifdef W_SLOTS
+#define RANS_SLOT_BITS 10 /* the largest P that does */
+#else
+#define RANS_SLOT_BITS 0
+#endif
+
+struct rans_slots {
+    _Alignas(64) uint8_t token[1024];
+    uint32_t freq[64], start[64];
+};
+
+BODY void rans_build_slots(const uint16_t *freq, struct rans_slots *slots) {
+    uint32_t start = 0;
+    for (uint32_t t = 0; t < 64; t++) {
+        const uint32_t f = freq[t];
+        slots->freq[t] = f;
+        slots->start[t] = start;
+        memset(slots->token + start, (int)t, f);
+        start += f;
+    }
+}
+
+BODY void rans_build_wide(const uint16_t *freq, uint32_t *decode) {
+    for (uint32_t t = 0; t < 64; t++) {
+        const uint32_t f = freq[t];
+        for (uint32_t s = 0; s < f; s++) *decode++ = (t | (f - 1) << 8) + (s << 20);
+    }
+}
+
+BODY size_t rans_table_bytes(unsigned prob_bits) {
+    return prob_bits <= RANS_SLOT_BITS ? sizeof(struct rans_slots) : sizeof(uint32_t) << prob_bits;
+}
+
+/* ---- one lane: the specification ------------------------------------------------------------- */
+
+BODY uint16_t *rans_encode_lane(const struct rans_symbol_table *table, uint8_t token,
+                                unsigned prob_bits, uint32_t *state, uint16_t *words) {
+    const struct rans_lane_symbol *symbol = &table->lane[token];
+    uint32_t x = *state;
+    const bool full = x >> (32 - prob_bits) > symbol->most;
+    words[-1] = (uint16_t)x; /* without a branch, which nobody could guess */
+    words -= full;
+    x = full ? x >> 16 : x;
+    const uint64_t product = (uint64_t)x * symbol->rcp + symbol->plus;
+    *state = x + symbol->start + (uint32_t)(product >> symbol->shift) * symbol->rest;
+    return words;
+}
+
+/* *words moves past `end` where words run out. */
+BODY uint32_t rans_refill_lane(uint32_t x, const uint8_t **words, const uint8_t *end) {
+    const uint8_t *p = *words;
+    uint32_t word = 0;
+    if (end - p >= 2) word = (uint32_t)(p[0] | p[1] << 8);
+    const uint32_t low = x < RANS_LOW;
+    *words = p + 2 * low;
+    return low ? x << 16 | word : x;
+}
+
+BODY uint8_t rans_decode_lane(const void *table, unsigned prob_bits, uint32_t *state,
+                              const uint8_t **words, const uint8_t *end) {
+    const uint32_t x = *state, mask = (1U << prob_bits) - 1;
+    if (prob_bits <= RANS_SLOT_BITS) {
+        const struct rans_slots *slots = table;
+        const uint8_t token = slots->token[x & mask];
+        const uint32_t within = (x - slots->start[token]) & mask;
+        const uint32_t next = (x >> prob_bits) * slots->freq[token] + within;
+        *state = rans_refill_lane(next, words, end);
+        return token;
+    }
+    const uint32_t entry = ((const uint32_t *)table)[x & mask];
+    const uint32_t next = (x >> prob_bits) * ((entry >> 8 & 0xFFF) + 1) + (entry >> 20);
+    *state = rans_refill_lane(next, words, end);
+    return (uint8_t)entry;
+}
+
+/* ---- rows of few lanes ------------------------------------------------------------------------
+ */
+
+/* States in variables: lanes of one row do not wait for one another. */
+BODY uint16_t *rans_encode_narrow(const struct rans_job *job,
+                                  const struct rans_symbol_table *tables, const uint8_t *tokens,
+                                  size_t rows, uint16_t *words, uint32_t *states,
+                                  const size_t lanes) {
+    uint32_t x[8];
+    for (size_t l = 0; l < lanes; l++) x[l] = states[l];
+    for (size_t row = rows; row > 0; row--) {
+        const size_t i = (row - 1) * lanes;
+        const struct rans_symbol_table *table = tables + (job->classes ? job->classes[i >> 7] : 0);
+        for (size_t l = lanes; l > 0; l--) {
+            words = rans_encode_lane(table, tokens[i + l - 1], job->prob_bits, &x[l - 1], words);
+        }
+    }
+    for (size_t l = 0; l < lanes; l++) states[l] = x[l];
+    return words;
+}
+
+/* stream->at and `to` are multiples of lanes. */
+BODY void rans_decode_narrow(const struct rans_job *job, const void *tables, size_t table_bytes,
+                             struct rans_stream *stream, size_t to, uint8_t *tokens,
+                             const size_t lanes) {
+    const uint8_t *words = stream->words[0], *const end = stream->end[0];
+    const unsigned prob_bits = job->prob_bits;
+    uint32_t x[8];
+    for (size_t l = 0; l < lanes; l++) x[l] = stream->states[l];
+    for (size_t i = stream->at; i < to; i += lanes, tokens += lanes) {
+        const uint8_t *table =
+            (const uint8_t *)tables + (job->classes ? job->classes[i >> 7] : 0) * table_bytes;
+        for (size_t l = 0; l < lanes; l++) {
+            tokens[l] = rans_decode_lane(table, prob_bits, &x[l], &words, end);
+        }
+    }
+    for (size_t l = 0; l < lanes; l++) stream->states[l] = x[l];
+    stream->words[0] = words;
+    stream->at = to;
+}

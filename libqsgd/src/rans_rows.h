@@ -1,0 +1,306 @@
+/* Interleaved rANS, whole rows of vectors, where the vocabulary can exchange words with memory
+ * (W_RENORM). Sixteen lanes take their words from one stream, so that no vector waits for how many
+ * the one before it took. */
+
+/* ---- whole rows of vectors: encode ------------------------------------------------------------
+ */
+
+#ifdef W_RENORM
+/* What stays the same in a loop, as constants of the inlined bodies. */
+struct rans_shape {
+    int vectors; /* lanes / W */
+    int size;    /* in-register tables of so many tokens; 0: tables in memory */
+    bool plus;   /* some quotient takes x + 1 */
+};
+
+BODY vu rans_encode_vector(vu entry, vu rcp, unsigned prob_bits, const bool plus, vu x) {
+    vu of = plus ? vu_add(x, vu_and(vu_srl(entry, 17), vu_set1(1))) : x;
+    vu q = vu_srlv(vu_mulhi(of, rcp), vu_and(vu_srl(entry, 13), vu_set1(15)));
+    vu rest = vu_xor(vu_srl(entry, (int)(32 - prob_bits)), vu_set1((1U << prob_bits) - 1));
+    return vu_add(vu_add(x, vu_and(entry, vu_set1(0x1FFF))), vu_mullo(q, rest));
+}
+
+/* Which group's words a vector's lanes take. */
+BODY int rans_group_of(const int vector) { return vector * W / RANS_GROUP_LANES; }
+
+/* Puts out the words of a row's lanes that would overflow, from the last lane to the first. */
+BODY void rans_shrink(vu *state, const vu *entry, unsigned prob_bits, const int vectors,
+                      uint16_t **words) {
+    vm full[64 / W];
+    vu x[64 / W];
+    for (int v = 0; v < vectors; v++) { /* below 2^12, so that a signed comparison will do */
+        x[v] = state[v];
+        full[v] =
+            vu_gt31(vu_srl(x[v], (int)(32 - prob_bits)), vu_srl(entry[v], (int)(32 - prob_bits)));
+        state[v] = vu_select(full[v], vu_srl(x[v], 16), x[v]);
+    }
+    for (int v = vectors - 1; v >= 0; v--) {
+        uint16_t **group = &words[rans_group_of(v)];
+        *group = vu_push_words(*group, x[v], full[v]);
+    }
+}
+
+/* Rows of `vectors` * W lanes, from the last to the first. */
+BODY void rans_encode_rows(const struct rans_job *job, const struct rans_symbol_table *tables,
+                           const uint8_t *tokens, size_t rows, uint16_t **ends, uint32_t *states,
+                           const struct rans_shape shape) {
+    vu state[64 / W];
+    const int vectors = shape.vectors, size = shape.size == 0 ? 16 : shape.size;
+    const size_t lanes = (size_t)vectors * W, per_group = 128 / lanes;
+    const struct rans_symbol_table *table = tables;
+    vt entries = vt_load(table->entry, size), rcps = vt_load(table->rcp, size);
+    uint16_t *words[RANS_GROUPS]; /* copies, which stay in registers */
+    for (int g = 0; g <= rans_group_of(vectors - 1); g++) words[g] = ends[g];
+    for (int v = 0; v < vectors; v++) state[v] = vu_load(states + v * W);
+    for (size_t row = rows; row > 0;) {
+        size_t stop = job->classes == NULL ? 0 : (row - 1) / per_group * per_group;
+        if (job->classes != NULL) {
+            table = tables + job->classes[stop / per_group];
+            entries = vt_load(table->entry, size);
+            rcps = vt_load(table->rcp, size);
+        }
+        for (; row > stop; row--) {
+            vu entry[64 / W], rcp[64 / W];
+            for (int v = 0; v < vectors; v++) {
+                vu token = vu_load_u8(tokens + (row - 1) * lanes + (size_t)v * W);
+                entry[v] =
+                    shape.size ? vt_at(&entries, token, size) : vu_gather(table->entry, token);
+                rcp[v] = shape.size ? vt_at(&rcps, token, size) : vu_gather(table->rcp, token);
+            }
+            rans_shrink(state, entry, job->prob_bits, vectors, words);
+            for (int v = 0; v < vectors; v++) {
+                state[v] =
+                    rans_encode_vector(entry[v], rcp[v], job->prob_bits, shape.plus, state[v]);
+            }
+        }
+    }
+    for (int v = 0; v < vectors; v++) vu_store(states + v * W, state[v]);
+    for (int g = 0; g <= rans_group_of(vectors - 1); g++) ends[g] = words[g];
+}
+
+/* The common shapes get loops of their own. */
+BODY void rans_encode_sized(const struct rans_job *job, const struct rans_symbol_table *tables,
+                            const uint8_t *tokens, size_t rows, uint16_t **words, uint32_t *states,
+                            const int vectors) {
+#if W_TABLE >= 64
+    if (job->plus) {
+        if (job->tokens <= 16) {
+            const struct rans_shape small_plus = {vectors, 16, true};
+            rans_encode_rows(job, tables, tokens, rows, words, states, small_plus);
+        } else if (job->tokens <= 32) {
+            const struct rans_shape medium_plus = {vectors, 32, true};
+            rans_encode_rows(job, tables, tokens, rows, words, states, medium_plus);
+        } else {
+            const struct rans_shape large_plus = {vectors, 64, true};
+            rans_encode_rows(job, tables, tokens, rows, words, states, large_plus);
+        }
+        return;
+    }
+#endif
+    if (job->plus) {
+        const struct rans_shape any = {vectors, 0, true};
+        rans_encode_rows(job, tables, tokens, rows, words, states, any);
+    } else if (job->tokens <= 16) {
+        const struct rans_shape small = {vectors, 16, false};
+        rans_encode_rows(job, tables, tokens, rows, words, states, small);
+#if W_TABLE >= 64
+    } else if (job->tokens <= 32) {
+        const struct rans_shape medium = {vectors, 32, false};
+        rans_encode_rows(job, tables, tokens, rows, words, states, medium);
+    } else {
+        const struct rans_shape large = {vectors, 64, false};
+        rans_encode_rows(job, tables, tokens, rows, words, states, large);
+    }
+#else
+    } else {
+        const struct rans_shape large = {vectors, 0, false};
+        rans_encode_rows(job, tables, tokens, rows, words, states, large);
+    }
+#endif
+}
+#endif
+
+/* ---- whole rows of vectors: decode ------------------------------------------------------------
+ */
+
+#ifdef W_RENORM
+/* What stays the same in a loop, as constants of the inlined bodies. */
+struct rans_view {
+    int vectors;   /* lanes / W */
+    int slot_bits; /* P if slots are found in registers, else 0 */
+    int size;      /* in-register tables of so many tokens */
+};
+
+/* Of one chunk, while rows are decoded. */
+struct rans_rows {
+    vu state[64 / W];
+    vu found[64 / W]; /* of the row at hand: tokens, or entries of the wide table */
+    const uint8_t *words[RANS_GROUPS];
+    uint8_t *tokens;
+#ifdef W_SLOTS
+    vs slots;
+    vt freqs, starts;
+#endif
+    const uint32_t *table;
+};
+
+/* A row's slots: their tokens, which are stored. */
+BODY void rans_row_find(struct rans_rows *r, unsigned prob_bits, const struct rans_view view) {
+    const int vectors = view.vectors;
+#ifdef W_SLOTS
+    for (int v = 0; view.slot_bits != 0 && v < vectors; v++) {
+        r->found[v] = vs_at(&r->slots, r->state[v], view.slot_bits);
+        vu_store_u8(r->tokens + v * W, r->found[v]);
+    }
+    if (view.slot_bits != 0) return;
+#endif
+    const vu mask = vu_set1((1U << prob_bits) - 1);
+    for (int v = 0; v < vectors; v++) {
+        r->found[v] = vu_gather(r->table, vu_and(r->state[v], mask));
+        vu_store_u8(r->tokens + v * W, vu_and(r->found[v], vu_set1(0xFF)));
+    }
+}
+
+/* The states after a row, with the words that they take. */
+BODY void rans_row_step(struct rans_rows *r, unsigned prob_bits, const struct rans_view view) {
+    for (int v = 0; v < view.vectors; v++) {
+        vu x = r->state[v], f, within;
+#ifdef W_SLOTS
+        if (view.slot_bits != 0) {
+            f = vt_at(&r->freqs, r->found[v], view.size);
+            within = vu_and(vu_sub(x, vt_at(&r->starts, r->found[v], view.size)),
+                            vu_set1((1U << view.slot_bits) - 1));
+            x = vu_srl(x, view.slot_bits);
+        } else
+#endif
+        {
+            f = vu_add(vu_and(vu_srl(r->found[v], 8), vu_set1(0xFFF)), vu_set1(1));
+            within = vu_srl(r->found[v], 20);
+            x = vu_srl(x, (int)prob_bits);
+        }
+        x = vu_add(vu_mullo(x, f), within);
+        r->state[v] = vu_pull_words(&r->words[rans_group_of(v)], x, vu_below_2_16(x));
+    }
+    r->tokens += view.vectors * W;
+}
+
+BODY void rans_rows_begin(struct rans_rows *r, const struct rans_stream *stream, uint8_t *tokens,
+                          const int vectors) {
+    for (int v = 0; v < vectors; v++) r->state[v] = vu_load(stream->states + v * W);
+    for (int g = 0; g <= rans_group_of(vectors - 1); g++) r->words[g] = stream->words[g];
+    r->tokens = tokens;
+}
+
+BODY void rans_rows_end(const struct rans_rows *r, struct rans_stream *stream, const int vectors) {
+    for (int v = 0; v < vectors; v++) vu_store(stream->states + v * W, r->state[v]);
+    for (int g = 0; g <= rans_group_of(vectors - 1); g++) stream->words[g] = r->words[g];
+}
+
+BODY void rans_rows_class(struct rans_rows *r, const struct rans_job *job, const void *tables,
+                          size_t element, const struct rans_view view) {
+    const unsigned class = job->classes == NULL ? 0 : job->classes[element >> 7];
+#ifdef W_SLOTS
+    if (view.slot_bits != 0) {
+        const struct rans_slots *table = (const struct rans_slots *)tables + class;
+        r->slots = vs_load(table->token, view.slot_bits);
+        r->freqs = vt_load(table->freq, view.size);
+        r->starts = vt_load(table->start, view.size);
+        return;
+    }
+#endif
+    (void)view;
+    r->table = (const uint32_t *)tables + ((size_t)class << job->prob_bits);
+}
+
+/* Rows that one group's words surely last for, and what vectors read beyond them. Near their end
+ * the words move to the stream's pad. There they may run out and nothing worse than zeros be read.
+ */
+BODY size_t rans_group_rows(const uint8_t **words, struct rans_stream *stream, int g) {
+    const size_t row = 2 * RANS_GROUP_LANES, beyond = 2 * W;
+    if (*words > stream->end[g]) return 0;
+    const size_t left = (size_t)(stream->end[g] - *words);
+    if (!stream->padded[g] && left >= row + beyond) return (left - beyond) / row;
+    if (!stream->padded[g]) {
+        memset(stream->pad[g], 0, RANS_PAD);
+        memcpy(stream->pad[g], *words, left);
+        *words = stream->pad[g];
+        stream->end[g] = stream->pad[g] + left;
+        stream->padded[g] = true;
+    }
+    return (RANS_PAD - (size_t)(*words - stream->pad[g]) - beyond) / row;
+}
+
+BODY size_t rans_rows_left(struct rans_rows *r, struct rans_stream *stream, const int vectors) {
+    size_t rows = SIZE_MAX;
+    for (int g = 0; g <= rans_group_of(vectors - 1); g++) {
+        const size_t most = rans_group_rows(&r->words[g], stream, g);
+        rows = most < rows ? most : rows;
+    }
+    return rows;
+}
+
+/* Whole rows of one chunk, or of two in turn, from stream[0]->at on; both stand at the same
+ * element. Stops before `to` at a last, partial row, or where words may run out. a and b are
+ * variables, not an array, so that compilers keep them in registers. */
+BODY void rans_decode_rows(const struct rans_job *job, const void *const *tables,
+                           struct rans_stream *const *stream, size_t to, uint8_t *const *tokens,
+                           const bool two, const struct rans_view view) {
+    const size_t lanes = (size_t)view.vectors * W, first = stream[0]->at;
+    const size_t end = first + (to - first) / lanes * lanes;
+    const bool classes = job[0].classes != NULL || (two && job[1].classes != NULL);
+    const unsigned prob_bits = job[0].prob_bits;
+    struct rans_rows a, b;
+    size_t i = first, safe = 0;
+    rans_rows_begin(&a, stream[0], tokens[0], view.vectors);
+    if (two) rans_rows_begin(&b, stream[1], tokens[1], view.vectors);
+    while (i < end) {
+        size_t stop = classes && end - i > 128 - i % 128 ? i + 128 - i % 128 : end;
+        if (safe == 0) {
+            safe = rans_rows_left(&a, stream[0], view.vectors);
+            const size_t other = two ? rans_rows_left(&b, stream[1], view.vectors) : safe;
+            safe = other < safe ? other : safe;
+            if (safe == 0) break;
+        }
+        if ((stop - i) / lanes > safe) stop = i + safe * lanes;
+        safe -= (stop - i) / lanes;
+        rans_rows_class(&a, &job[0], tables[0], i, view);
+        if (two) rans_rows_class(&b, &job[1], tables[1], i, view);
+        for (; i < stop; i += lanes) {
+            rans_row_find(&a, prob_bits, view);
+            if (two) rans_row_find(&b, prob_bits, view);
+            rans_row_step(&a, prob_bits, view);
+            if (two) rans_row_step(&b, prob_bits, view);
+        }
+    }
+    rans_rows_end(&a, stream[0], view.vectors);
+    stream[0]->at = i;
+    if (!two) return;
+    rans_rows_end(&b, stream[1], view.vectors);
+    stream[1]->at = i;
+}
+
+/* The common shapes get loops of their own. */
+BODY void rans_decode_shaped(const struct rans_job *job, const void *const *tables,
+                             struct rans_stream *const *stream, size_t to, uint8_t *const *tokens,
+                             const bool two, const int vectors) {
+#ifdef W_SLOTS
+#define RANS_ROWS(bits, size)                                                                      \
+    rans_decode_rows(job, tables, stream, to, tokens, two, (struct rans_view){vectors, bits, size})
+    const unsigned most = two && job[1].tokens > job[0].tokens ? job[1].tokens : job[0].tokens;
+    if (job->prob_bits == 9 && most <= 16) {
+        RANS_ROWS(9, 16);
+    } else if (job->prob_bits == 9 && most <= 32) {
+        RANS_ROWS(9, 32);
+    } else if (job->prob_bits == 9) {
+        RANS_ROWS(9, 64);
+    } else if (job->prob_bits == 10) {
+        RANS_ROWS(10, 64);
+    } else {
+        RANS_ROWS(0, 0);
+    }
+#undef RANS_ROWS
+#else
+    rans_decode_rows(job, tables, stream, to, tokens, two, (struct rans_view){vectors, 0, 0});
+#endif
+}
+#endif
