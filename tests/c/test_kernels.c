@@ -2,30 +2,15 @@
  * checksum) or against the scalar backend, bit for bit: lengths around every boundary, all
  * alignments, hostile floats, and guard pages around every buffer. */
 #define _DEFAULT_SOURCE
+#include "backends.h"
 #include "guard.h"
 #include "kernels.h"
 #include "support.h"
 
 #define LONGEST 8192
 
-static const struct kernels *backends[8];
-static int backend_count;
 static struct guard guards[5];
 static uint64_t state = 20250713;
-
-static void find_backends(void) {
-    int32_t available;
-    for (uint32_t i = 0; qsgd_backends(i, &available) != NULL; i++) {
-        if (!available || backend_count == 8) continue;
-        CHECK(qsgd_set_backend(qsgd_backends(i, NULL)) == QSGD_OK);
-        backends[backend_count++] = kernels_current();
-    }
-    CHECK(qsgd_set_backend("auto") == QSGD_OK);
-    CHECK(strcmp(backends[backend_count - 1]->name, "scalar") == 0);
-}
-
-/* The scalar backend is the last one. */
-#define SCALAR (backends[backend_count - 1])
 
 /* 0 .. 70, then around powers of two, up to LONGEST. */
 static size_t next_length(size_t n) {

@@ -2,6 +2,7 @@
  * against bits written one by one, with guard pages around every buffer; then whole chunks, long
  * enough for tables and several streams, and what becomes of them when they are damaged. */
 #define _DEFAULT_SOURCE
+#include "backends.h"
 #include "elias.h"
 #include "guard.h"
 #include "kernels.h"
@@ -11,22 +12,10 @@
 
 #define LONGEST 40000 /* elements of a chunk */
 
-static const struct kernels *backends[8];
-static int backend_count;
 static struct guard guards[3];
 static uint64_t state = 20250714;
 static struct prefix_memory *memory;
 static struct code_scratch scratch;
-
-static void find_backends(void) {
-    int32_t available;
-    for (uint32_t i = 0; qsgd_backends(i, &available) != NULL; i++) {
-        if (!available || backend_count == 8) continue;
-        CHECK(qsgd_set_backend(qsgd_backends(i, NULL)) == QSGD_OK);
-        backends[backend_count++] = kernels_current();
-    }
-    CHECK(qsgd_set_backend("auto") == QSGD_OK);
-}
 
 /* ---- codes and bits, one by one -------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
  * section 8.4): all widths, lengths and alignments, streams that end early, guard pages around
  * every buffer; and what the reader of a chunk's indices refuses. */
 #define _DEFAULT_SOURCE
+#include "backends.h"
 #include "bits.h"
 #include "guard.h"
 #include "kernels.h"
@@ -11,20 +12,8 @@
 #define LONGEST 5000
 #define MOST_BYTES ((size_t)LONGEST * 13 / 8 + 1)
 
-static const struct kernels *backends[8];
-static int backend_count;
 static struct guard guards[4];
 static uint64_t state = 20261122;
-
-static void find_backends(void) {
-    int32_t available;
-    for (uint32_t i = 0; qsgd_backends(i, &available) != NULL; i++) {
-        if (!available || backend_count == 8) continue;
-        CHECK(qsgd_set_backend(qsgd_backends(i, NULL)) == QSGD_OK);
-        backends[backend_count++] = kernels_current();
-    }
-    CHECK(qsgd_set_backend("auto") == QSGD_OK);
-}
 
 /* 1 .. 140, then a few around the blocks of the kernels. */
 static size_t next_length(size_t n) {
