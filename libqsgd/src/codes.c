@@ -43,7 +43,7 @@ static struct layout scratch_layout(size_t len) {
     struct layout layout;
     size_t total = 0;
     layout.tokens = take(&total, len);
-    layout.words = take(&total, (len + 256) * sizeof(uint16_t));
+    layout.words = take(&total, (len + 128) * sizeof(uint32_t));
     layout.classes = take(&total, 2 * (len / CODE_GROUP + 1));
     layout.decode = take(&total, CODE_CLASSES * RANS_TABLE_BYTES);
     layout.classify = take(&total, CLASSIFY_BYTES);

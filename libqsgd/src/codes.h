@@ -40,12 +40,12 @@ static inline size_t code_segments(const struct code_chunk *chunk) {
 
 /* Per-worker scratch, carved from the caller's workspace by code_scratch_carve. */
 struct code_scratch {
-    uint8_t *tokens;              /* len bytes: a token per element */
-    uint16_t *words;              /* len + 256 entries: rans words before they are moved */
-    uint8_t *classes;             /* len / 128 + 1 bytes: class of each group */
-    uint8_t *more_classes;        /* as many, for a second chunk */
-    uint32_t *decode;             /* CODE_CLASSES << 12 entries: decode tables (rans, huffman) */
-    void *classify;               /* rans: histograms of bins while classes are chosen */
+    uint8_t *tokens;       /* len bytes: a token per element */
+    uint16_t *words;       /* room for len + 256 rans words, or len + 128 positions (sparse.h) */
+    uint8_t *classes;      /* len / 128 + 1 bytes: class of each group */
+    uint8_t *more_classes; /* as many, for a second chunk */
+    uint32_t *decode;      /* CODE_CLASSES << 12 entries: decode tables (rans, huffman) */
+    void *classify;        /* rans: histograms of bins while classes are chosen */
     struct prefix_memory *prefix; /* dense elias and huffman: tables */
 };
 

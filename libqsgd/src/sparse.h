@@ -8,7 +8,7 @@
 #include "codes.h"
 #include "kernels.h"
 
-/* Room for the positions of all elements and more (in the memory of scratch->words). */
+/* Room for the positions of all elements and 128 more (codes.h: scratch->words). */
 static inline uint32_t *sparse_positions(const struct code_chunk *chunk) {
     return (void *)chunk->scratch->words;
 }

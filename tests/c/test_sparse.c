@@ -211,10 +211,36 @@ static void damaged_streams_are_refused_alike(void) {
     }
 }
 
+/* A sparse code where no index is 0, in a chunk so long that a list too short would pass the end of
+ * the caller's workspace. */
+static void a_long_chunk_without_zeros_has_room_for_its_positions(void) {
+    enum { LONG = 1 << 19 };
+    float *x = malloc(LONG * sizeof *x), *dst = malloc(LONG * sizeof *dst);
+    for (size_t i = 0; i < LONG; i++) x[i] = i % 512 == 0 ? 1.0F : i % 2 == 0 ? 1e-4F : -1e-4F;
+    for (size_t c = 0; c < CODES; c++) {
+        struct qsgd_params p = params_of(sparse_codes[c], 1);
+        p.norm = QSGD_NORM_MAX;
+        p.s = 32767;
+        p.bucket = 512;
+        p.chunk_log2 = 19;
+        struct bytes b = encode_frame(&p, NULL, x, LONG);
+        CHECK(b.n < LONG); /* not the fixed code's 16 bits an element */
+        CHECK(decode_frame(b.p, b.n, 0, dst, LONG, NULL) == QSGD_OK);
+        size_t zeros = 0;
+        for (size_t i = 0; i < LONG; i++) zeros += dst[i] == 0;
+        CHECK(zeros == 0);
+        CHECK(decode_frame(b.p, b.n, QSGD_DECODE_ATOMIC, dst, LONG, NULL) == QSGD_OK);
+        free(b.p);
+    }
+    free(x);
+    free(dst);
+}
+
 int main(void) {
     nonzeros_are_found_wherever_they_are();
     sparse_frames_decode_as_fixed_ones();
     sparse_frames_are_added_as_fixed_ones();
     damaged_streams_are_refused_alike();
+    a_long_chunk_without_zeros_has_room_for_its_positions();
     return check_result();
 }
