@@ -7,20 +7,12 @@
 #include "kernels.h"
 #include "rans_model.h"
 #include "rans_reader.h"
+#include "tensor.h"
 #include "tokens.h"
 
-static unsigned token_limit(const struct code_plan *plan) {
-    unsigned tokens = 0;
-    for (unsigned i = 0; i < plan->classes; i++) {
-        if (plan->table_tokens[i] > tokens) tokens = plan->table_tokens[i];
-    }
-    return tokens;
-}
-
 static struct rans_tail tail_of(const struct code_plan *plan, size_t len) {
-    const unsigned tokens = token_limit(plan);
-    struct rans_tail tail = {.width = rans_token_width(tokens)};
-    tail.each = 16 / tail.width;
+    const struct rans_rest rest = rans_rest_of(rans_token_limit(plan));
+    struct rans_tail tail = {.width = rest.width, .each = rest.each};
     if (tail.each > len >> plan->lanes_log2) tail.each = len >> plan->lanes_log2;
     tail.body = len - (tail.each << plan->lanes_log2);
     return tail;
@@ -32,7 +24,7 @@ static struct rans_job job_of(const struct code_chunk *chunk, const struct code_
                              .len = tail->body,
                              .lanes_log2 = plan->lanes_log2,
                              .prob_bits = plan->prob_bits,
-                             .tokens = token_limit(plan),
+                             .tokens = rans_token_limit(plan),
                              .tables = plan->classes,
                              .freq = plan->freq};
 }
@@ -77,18 +69,6 @@ static bool tables_cover(const struct code_chunk *chunk, const struct code_plan 
         if (plan->freq[class][chunk->scratch->tokens[i]] == 0) return false;
     }
     return true;
-}
-
-/* Words to little-endian bytes. */
-static void store_words(uint8_t *p, const uint16_t *words, size_t count) {
-    const uint16_t one = 1;
-    uint8_t first;
-    memcpy(&first, &one, 1);
-    if (first == 1) {
-        memcpy(p, words, 2 * count);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) store_le16(p + 2 * i, words[i]);
 }
 
 static unsigned groups_of(const struct code_plan *plan) {
@@ -144,7 +124,7 @@ static size_t rans_write(const struct code_chunk *chunk, const int16_t *k,
     for (size_t l = 0; l < lanes; l++, p += 4) store_le32(p, states[l]);
     for (unsigned g = 0; g < groups; g++) {
         const size_t count = (size_t)(end[g] - first[g]);
-        store_words(p, first[g], count);
+        tensor_swap_copy(QSGD_UINT16, first[g], count, p);
         p += 2 * count;
     }
     p = tokens_write_extra(chunk, k, p, stop);

@@ -8,17 +8,6 @@
 
 #include "tensor.h"
 
-/* sums += block * alpha; sums may have any alignment. */
-static void add_block(const float *restrict block, size_t n, float alpha, uint8_t *restrict sums) {
-    for (size_t i = 0; i < n; i++) {
-        const float product = block[i] * alpha; /* rounded on its own */
-        float sum;
-        memcpy(&sum, sums + 4 * i, 4);
-        sum = sum + product;
-        memcpy(sums + 4 * i, &sum, 4);
-    }
-}
-
 /* Raw elements [from, to) to the sink, converted through float32 where types differ. */
 static void raw_to_sink(const struct decode_call *call, const uint8_t *p, uint64_t first,
                         uint64_t from, uint64_t to, float *block) {
@@ -41,7 +30,7 @@ static void raw_to_sink(const struct decode_call *call, const uint8_t *p, uint64
             tensor_to_float(dtype, native, n, block);
         }
         if (sink->add) {
-            add_block(block, n, sink->alpha, at);
+            values_add_to(block, n, sink->alpha, at);
         } else {
             tensor_from_float(sink->dtype, block, n, at);
         }
@@ -112,9 +101,8 @@ static bool write_two(const struct decode_call *call, uint64_t index, struct wor
 /* Chunks of one task: two are faster than one and one, but not if workers go without. */
 static uint64_t group_of(const struct decode_call *call) {
     const uint64_t chunks = call->last - call->first;
-    return call->q.params.code == QSGD_CODE_RANS && chunks >= 2 * (uint64_t)call->options.workers
-               ? 2
-               : 1;
+    const bool streams = call->q.params.code == QSGD_CODE_RANS && call->sink.dtype == QSGD_FLOAT32;
+    return streams && chunks >= 2 * (uint64_t)call->options.workers ? 2 : 1;
 }
 
 static void task_write(void *context, uint64_t task, uint32_t worker) {

@@ -125,6 +125,9 @@ void values_of_nonzeros(const struct quantiser *q, const struct chunk_span *span
                         const struct scale_array *scales, struct quantise_scratch *scratch,
                         const struct sink *sink);
 
+/* sums[i] += v[i] * alpha, both rounded; n float32 at any alignment. */
+void values_add_to(const float *restrict v, size_t n, float alpha, uint8_t *restrict sums);
+
 /* residual = x - value, for one chunk. */
 void residual_of_chunk(const struct quantiser *q, const struct chunk_span *span, const float *x,
                        const int16_t *k, const struct scale_array *scales, uint8_t alpha,

@@ -20,9 +20,7 @@ static void kernel_rans_encode(const struct rans_job *job, const struct rans_sym
                                uint32_t *states) {
     const size_t lanes = (size_t)1 << job->lanes_log2;
     size_t rows = job->len >> job->lanes_log2, i = job->len;
-#ifdef W_RENORM
-    if (lanes > 8 && lanes < W) rows = 0;
-#else
+#ifndef W_RENORM
     if (lanes > 8) rows = 0;
 #endif
     while (i > rows * lanes) {

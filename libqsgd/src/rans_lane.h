@@ -114,8 +114,7 @@ BODY uint8_t rans_decode_lane(const void *table, unsigned prob_bits, uint32_t *s
     return (uint8_t)entry;
 }
 
-/* ---- rows of few lanes ------------------------------------------------------------------------
- */
+/* ---- rows of few lanes ---------------------------------------------------------------------- */
 
 /* States in variables: lanes of one row do not wait for one another. */
 BODY uint16_t *rans_encode_narrow(const struct rans_job *job,

@@ -202,12 +202,20 @@ static uint64_t choose_frequencies(struct code_plan *plan, const uint32_t (*coun
 
 /* Lanes make coding fast; a 56th of a short chunk is theirs, a 36th of a long one, which 64 serve.
  * One costs 24 bits, less what tokens in its rest state save: `each` of them. */
-static unsigned choose_lanes(uint64_t cost, uint64_t len, unsigned tokens) {
-    const uint64_t bits = cost >> 16, each = 16 / rans_token_width(tokens);
+static unsigned choose_lanes(uint64_t cost, uint64_t len, unsigned token_limit) {
+    const uint64_t bits = cost >> 16, each = rans_rest_of(token_limit).each;
     const uint64_t share = len < 32768 ? 56 : 36;
     const uint64_t v = bits * len / (share * (24 * len - each * bits));
     const unsigned log2 = v == 0 ? 0 : floor_log2(v);
     return log2 > 6 ? 6 : log2;
+}
+
+unsigned rans_token_limit(const struct code_plan *plan) {
+    unsigned limit = 0;
+    for (unsigned i = 0; i < plan->classes; i++) {
+        if (plan->table_tokens[i] > limit) limit = plan->table_tokens[i];
+    }
+    return limit;
 }
 
 void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
@@ -221,11 +229,7 @@ void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const u
         chunk->kernels->histogram(tokens, chunk->len, counts[0]);
     }
     const uint64_t cost = choose_frequencies(plan, plan->classes == 1 ? counts : c->counts);
-    unsigned most = 0;
-    for (unsigned i = 0; i < plan->classes; i++) {
-        if (plan->table_tokens[i] > most) most = plan->table_tokens[i];
-    }
-    plan->lanes_log2 = choose_lanes(cost, chunk->len, most);
+    plan->lanes_log2 = choose_lanes(cost, chunk->len, rans_token_limit(plan));
 }
 
 /* ---- bytes ---------------------------------------------------------------------------------- */

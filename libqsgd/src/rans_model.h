@@ -20,9 +20,17 @@ uint8_t *rans_model_write(const struct code_chunk *chunk, const struct code_plan
 qsgd_status rans_model_parse(const struct code_chunk *chunk, const uint8_t *p, const uint8_t *end,
                              struct code_plan *plan, const uint8_t **next);
 
-/* Bits of a token in a rest state, of tokens below `limit`. */
-static inline unsigned rans_token_width(unsigned limit) {
-    return limit > 1 ? floor_log2(limit - 1) + 1 : 1;
+/* All tokens of a plan are below it. */
+unsigned rans_token_limit(const struct code_plan *plan);
+
+/* Rest states hold tokens of `width` bits, `each` of them where the chunk has as many. */
+struct rans_rest {
+    unsigned width, each;
+};
+
+static inline struct rans_rest rans_rest_of(unsigned token_limit) {
+    const unsigned width = token_limit > 1 ? floor_log2(token_limit - 1) + 1 : 1;
+    return (struct rans_rest){width, 16 / width};
 }
 
 #endif

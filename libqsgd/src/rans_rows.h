@@ -2,8 +2,7 @@
  * (W_RENORM). Sixteen lanes take their words from one stream, so that no vector waits for how many
  * the one before it took. */
 
-/* ---- whole rows of vectors: encode ------------------------------------------------------------
- */
+/* ---- whole rows of vectors: encode ---------------------------------------------------------- */
 
 #ifdef W_RENORM
 /* What stays the same in a loop, as constants of the inlined bodies. */
@@ -82,46 +81,37 @@ BODY void rans_encode_rows(const struct rans_job *job, const struct rans_symbol_
 BODY void rans_encode_sized(const struct rans_job *job, const struct rans_symbol_table *tables,
                             const uint8_t *tokens, size_t rows, uint16_t **words, uint32_t *states,
                             const int vectors) {
+#define RANS_ROWS(size, plus)                                                                      \
+    rans_encode_rows(job, tables, tokens, rows, words, states,                                     \
+                     (struct rans_shape){vectors, size, plus})
 #if W_TABLE >= 64
-    if (job->plus) {
-        if (job->tokens <= 16) {
-            const struct rans_shape small_plus = {vectors, 16, true};
-            rans_encode_rows(job, tables, tokens, rows, words, states, small_plus);
-        } else if (job->tokens <= 32) {
-            const struct rans_shape medium_plus = {vectors, 32, true};
-            rans_encode_rows(job, tables, tokens, rows, words, states, medium_plus);
-        } else {
-            const struct rans_shape large_plus = {vectors, 64, true};
-            rans_encode_rows(job, tables, tokens, rows, words, states, large_plus);
-        }
-        return;
-    }
-#endif
-    if (job->plus) {
-        const struct rans_shape any = {vectors, 0, true};
-        rans_encode_rows(job, tables, tokens, rows, words, states, any);
+    if (job->plus && job->tokens <= 16) {
+        RANS_ROWS(16, true);
+    } else if (job->plus && job->tokens <= 32) {
+        RANS_ROWS(32, true);
+    } else if (job->plus) {
+        RANS_ROWS(64, true);
     } else if (job->tokens <= 16) {
-        const struct rans_shape small = {vectors, 16, false};
-        rans_encode_rows(job, tables, tokens, rows, words, states, small);
-#if W_TABLE >= 64
+        RANS_ROWS(16, false);
     } else if (job->tokens <= 32) {
-        const struct rans_shape medium = {vectors, 32, false};
-        rans_encode_rows(job, tables, tokens, rows, words, states, medium);
+        RANS_ROWS(32, false);
     } else {
-        const struct rans_shape large = {vectors, 64, false};
-        rans_encode_rows(job, tables, tokens, rows, words, states, large);
+        RANS_ROWS(64, false);
     }
 #else
+    if (job->plus) {
+        RANS_ROWS(0, true);
+    } else if (job->tokens <= 16) {
+        RANS_ROWS(16, false);
     } else {
-        const struct rans_shape large = {vectors, 0, false};
-        rans_encode_rows(job, tables, tokens, rows, words, states, large);
+        RANS_ROWS(0, false);
     }
 #endif
+#undef RANS_ROWS
 }
 #endif
 
-/* ---- whole rows of vectors: decode ------------------------------------------------------------
- */
+/* ---- whole rows of vectors: decode ---------------------------------------------------------- */
 
 #ifdef W_RENORM
 /* What stays the same in a loop, as constants of the inlined bodies. */

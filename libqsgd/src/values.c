@@ -10,7 +10,8 @@ static void value_bucket_of(const struct quantiser *q, float scale, uint8_t alph
                             struct value_bucket *b) {
     const struct levels *levels = &q->levels;
     const float in_range = scale * scale_range(scale);
-    *b = (struct value_bucket){.damping = alpha};
+    *b = (struct value_bucket){
+        .damping = alpha, .of_token = q->of_token, .tokens = 2 * (unsigned)levels->largest + 1};
     if (!levels_is_table(levels)) {
         b->unit = levels->gap * in_range;
         b->half = levels->zero ? 0.0F : 0.5F;
@@ -43,6 +44,16 @@ static void unscale(float *v, size_t n, float range) {
     }
 }
 
+void values_add_to(const float *restrict v, size_t n, float alpha, uint8_t *restrict sums) {
+    for (size_t i = 0; i < n; i++) {
+        const float product = v[i] * alpha; /* rounded on its own, wherever C allows more */
+        float sum;
+        memcpy(&sum, sums + 4 * i, sizeof sum);
+        sum = sum + product;
+        memcpy(sums + 4 * i, &sum, sizeof sum);
+    }
+}
+
 /* What elements are known by: indices, or direct tokens if k is NULL. */
 struct symbols {
     const int16_t *k;
@@ -53,26 +64,22 @@ static struct symbols symbols_from(const struct symbols *s, uint64_t i) {
     return (struct symbols){s->k == NULL ? NULL : s->k + i, s->k == NULL ? s->tokens + i : NULL};
 }
 
-static void put_values(const struct quantiser *q, struct value_bucket *b, struct symbols s,
-                       const uint16_t *noise, size_t n, float *out) {
+static void put_values(const struct kernels *kernels, const struct value_bucket *b,
+                       struct symbols s, const uint16_t *noise, size_t n, float *out) {
     if (s.k != NULL) {
-        q->kernels->values(b, s.k, noise, n, out);
-        return;
+        kernels->values(b, s.k, noise, n, out);
+    } else {
+        kernels->token_values(b, s.tokens, noise, n, out);
     }
-    b->of_token = q->of_token;
-    b->tokens = 2 * (unsigned)q->levels.largest + 1;
-    q->kernels->token_values(b, s.tokens, noise, n, out);
 }
 
-static void add_values(const struct quantiser *q, struct value_bucket *b, struct symbols s,
-                       const uint16_t *noise, size_t n, float alpha, float *out) {
+static void add_values(const struct kernels *kernels, const struct value_bucket *b,
+                       struct symbols s, const uint16_t *noise, size_t n, float alpha, float *out) {
     if (s.k != NULL) {
-        q->kernels->values_add(b, s.k, noise, n, alpha, out);
-        return;
+        kernels->values_add(b, s.k, noise, n, alpha, out);
+    } else {
+        kernels->token_values_add(b, s.tokens, noise, n, alpha, out);
     }
-    b->of_token = q->of_token;
-    b->tokens = 2 * (unsigned)q->levels.largest + 1;
-    q->kernels->token_values_add(b, s.tokens, noise, n, alpha, out);
 }
 
 /* n <= QUANTISE_BLOCK values of one bucket into v. */
@@ -85,7 +92,7 @@ static void run_values(const struct quantiser *q, float scale, uint8_t alpha, st
     }
     struct value_bucket b;
     value_bucket_of(q, scale, alpha, &b);
-    put_values(q, &b, s, noise, n, v);
+    put_values(q->kernels, &b, s, noise, n, v);
     if (scale_range(scale) != 1.0F) unscale(v, n, scale_range(scale));
 }
 
@@ -105,21 +112,15 @@ static void run_to_sink(const struct quantiser *q, float scale, uint8_t alpha, s
         value_bucket_of(q, scale, alpha, &b);
         b.stream = sink->stream;
         if (sink->add) {
-            add_values(q, &b, s, noise, n, sink->alpha, floats);
+            add_values(q->kernels, &b, s, noise, n, sink->alpha, floats);
         } else {
-            put_values(q, &b, s, noise, n, floats);
+            put_values(q->kernels, &b, s, noise, n, floats);
         }
         return;
     }
     run_values(q, scale, alpha, s, noise, n, block);
     if (sink->add) {
-        for (size_t i = 0; i < n; i++) {
-            const float product = block[i] * sink->alpha; /* rounded on its own */
-            float sum;
-            memcpy(&sum, floats + i, sizeof sum);
-            sum = sum + product;
-            memcpy(floats + i, &sum, sizeof sum);
-        }
+        values_add_to(block, n, sink->alpha, to);
     } else {
         tensor_from_float(sink->dtype, block, n, to);
     }

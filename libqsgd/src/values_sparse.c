@@ -14,15 +14,6 @@ bool values_skip_zeros(const struct quantiser *q, const struct sink *sink, uint6
     return q->kernels->keeps_with_zero((const float *)(const void *)sums, (size_t)(to - from));
 }
 
-static void add_one(const struct sink *sink, uint64_t element, float value) {
-    uint8_t *to = sink->data + (element - sink->origin) * sizeof(float);
-    const float product = value * sink->alpha; /* rounded on its own, wherever C allows more */
-    float sum;
-    memcpy(&sum, to, sizeof sum);
-    sum = sum + product;
-    memcpy(to, &sum, sizeof sum);
-}
-
 /* The whole of a bucket of scale NaN, as far as it lies in [from, to). */
 static void put_idle(const struct quantiser *q, float scale, uint64_t from, uint64_t to,
                      float *block, const struct sink *sink) {
@@ -31,7 +22,7 @@ static void put_idle(const struct quantiser *q, float scale, uint64_t from, uint
         const size_t n = (size_t)min_u64(QUANTISE_BLOCK, to - i);
         values_of_run(q, scale, 0, NULL, NULL, n, block);
         if (sink->add) {
-            for (size_t j = 0; j < n; j++) add_one(sink, i + j, block[j]);
+            values_add_to(block, n, sink->alpha, sink->data + (i - sink->origin) * item);
         } else {
             tensor_from_float(sink->dtype, block, n, sink->data + (i - sink->origin) * item);
         }
@@ -49,7 +40,7 @@ static void put_values(const struct quantiser *q, float scale, const uint32_t *a
         for (size_t j = 0; j < some; j++) {
             uint8_t *to = sink->data + (first + at[i + j] - sink->origin) * item;
             if (sink->add) {
-                add_one(sink, first + at[i + j], block[j]);
+                values_add_to(block + j, 1, sink->alpha, to);
             } else if (sink->dtype == QSGD_FLOAT32) {
                 memcpy(to, block + j, sizeof *block);
             } else {
