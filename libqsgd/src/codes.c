@@ -8,7 +8,6 @@
 #include "prefix.h"
 
 #define ALIGNMENT 64U
-#define CLASSIFY_BYTES ((size_t)64 << 10)
 
 static const struct qsgd_code *const codes[] = {
     [QSGD_CODE_FIXED] = &code_fixed,
@@ -46,7 +45,7 @@ static struct layout scratch_layout(size_t len) {
     layout.words = take(&total, (len + 128) * sizeof(uint32_t));
     layout.classes = take(&total, 2 * (len / CODE_GROUP + 1));
     layout.decode = take(&total, CODE_CLASSES * RANS_TABLE_BYTES);
-    layout.classify = take(&total, CLASSIFY_BYTES);
+    layout.classify = take(&total, CODE_CLASSIFY_BYTES);
     layout.prefix = take(&total, sizeof(struct prefix_memory));
     layout.total = total;
     return layout;

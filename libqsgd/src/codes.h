@@ -18,10 +18,11 @@
 struct kernels;
 struct prefix_memory;
 
-#define CODE_TOKENS 64       /* tokens are below 63 */
-#define CODE_CLASSES 8       /* rans: at most this many tables */
-#define CODE_GROUP 128       /* rans: elements that share a class */
-#define CODE_HUFFMAN_BITS 12 /* huffman: longest codeword */
+#define CODE_TOKENS 64                          /* tokens are below 63 */
+#define CODE_CLASSES 8                          /* rans: at most this many tables */
+#define CODE_GROUP 128                          /* rans: elements that share a class */
+#define CODE_CLASSIFY_BYTES ((size_t)128 << 10) /* rans: memory while classes are chosen */
+#define CODE_HUFFMAN_BITS 12                    /* huffman: longest codeword */
 
 /* What a code knows of its chunk. */
 struct code_chunk {

@@ -166,9 +166,11 @@ static void group_flush(struct group_counter *c, unsigned quarter, uint32_t coun
     c->left[quarter] = GROUP_ROUNDS;
 }
 
+_Static_assert(GROUP_BINS * sizeof(struct group_counter) <= GROUP_MEMORY, "memory of the counters");
+
 static void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8_t *bins,
-                                    uint32_t (*counts)[64]) {
-    struct group_counter counters[GROUP_BINS];
+                                    uint32_t (*counts)[64], void *memory) {
+    struct group_counter *counters = memory;
     bool used[GROUP_BINS] = {false};
     size_t i = 0;
     memset(counts, 0, GROUP_BINS * sizeof *counts);
@@ -197,7 +199,8 @@ static void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8
 }
 #else
 static void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8_t *bins,
-                                    uint32_t (*counts)[64]) {
+                                    uint32_t (*counts)[64], void *memory) {
+    (void)memory;
     memset(counts, 0, GROUP_BINS * sizeof *counts);
     for (size_t i = 0; i < n; i++) counts[bins[i / 128]][tokens[i] & 63]++;
 }

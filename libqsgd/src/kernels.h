@@ -107,6 +107,7 @@ struct extra_stream {
 #define RANS_TABLE_BYTES ((size_t)4 << 12) /* memory of a class's table for decoding, at most */
 
 #define GROUP_BINS 48 /* half octaves of sums below 2^23, and one for 0 */
+#define GROUP_MEMORY ((size_t)GROUP_BINS * (4 * 8 * 64 + 64))
 
 /* Codewords of symbols that are bytes, at most 16 bits each (dense Elias, huffman). */
 struct prefix_code {
@@ -207,9 +208,10 @@ struct kernels {
     /* Of each group of 128 elements (the last may be shorter), a bin below GROUP_BINS by its sum of
      * |k|: from the indices, or from direct tokens if k is NULL. */
     void (*group_bins)(const int16_t *k, const uint8_t *tokens, size_t n, uint8_t *bins);
-    /* Histograms of the groups' tokens, added up by bin: GROUP_BINS of them. */
+    /* Histograms of the groups' tokens, added up by bin: GROUP_BINS of them. memory: GROUP_MEMORY
+     * bytes, 64-byte aligned, too many for the stacks of some threads. */
     void (*group_histograms)(const uint8_t *tokens, size_t n, const uint8_t *bins,
-                             uint32_t (*counts)[64]);
+                             uint32_t (*counts)[64], void *memory);
 
     /* The encoding table of a class from its frequencies, which sum to 2^prob_bits. */
     void (*rans_symbols)(const uint16_t *freq, unsigned prob_bits, struct rans_symbol_table *table);

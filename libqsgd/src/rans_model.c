@@ -36,13 +36,16 @@ struct cluster {
     uint32_t counts[BINS][CODE_TOKENS]; /* per class, at first per bin */
     int64_t cost[BINS];
     uint8_t of_bin[BINS]; /* class of a bin */
+    _Alignas(64) uint8_t counters[GROUP_MEMORY];
 };
+
+_Static_assert(sizeof(struct cluster) <= CODE_CLASSIFY_BYTES, "scratch of the classes");
 
 /* Histograms by bin, and of all together in counts. */
 static void count_bins(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
                        struct cluster *c, uint8_t *bins, uint32_t counts[CODE_TOKENS]) {
     chunk->kernels->group_bins(k, tokens, chunk->len, bins);
-    chunk->kernels->group_histograms(tokens, chunk->len, bins, c->counts);
+    chunk->kernels->group_histograms(tokens, chunk->len, bins, c->counts, c->counters);
     memset(counts, 0, CODE_TOKENS * sizeof *counts);
     for (unsigned b = 0; b < BINS; b++) {
         for (unsigned t = 0; t < CODE_TOKENS; t++) counts[t] += c->counts[b][t];

@@ -406,6 +406,7 @@ static void groups_are_counted_by_energy(void) {
     static uint8_t tokens[MOST], bins[MOST / 128], expected_bins[MOST / 128];
     static int16_t k[MOST];
     static uint32_t counts[GROUP_BINS][64], expected[GROUP_BINS][64];
+    static _Alignas(64) uint8_t memory[GROUP_MEMORY];
     for (size_t n = 1; n <= MOST; n = n < 300 ? n + 37 : n * 3 / 2 + 5) {
         for (unsigned round = 0; round < 6; round++) {
             memset(expected, 0, sizeof expected);
@@ -436,7 +437,7 @@ static void groups_are_counted_by_energy(void) {
                     backends[b]->group_bins(NULL, tokens, n, bins);
                     CHECK(memcmp(bins, expected_bins, (n + 127) / 128) == 0);
                 }
-                backends[b]->group_histograms(tokens, n, bins, counts);
+                backends[b]->group_histograms(tokens, n, bins, counts, memory);
                 CHECK(memcmp(counts, expected, sizeof counts) == 0);
             }
         }
