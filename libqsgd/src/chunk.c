@@ -43,12 +43,17 @@ static size_t write_constant(bool dithered, int16_t k, uint8_t alpha, uint8_t *d
     return head + varint_write(dst + head, levels_zigzag(k));
 }
 
+/* Bytes that mode 1 takes, at least; open levels' width is known by a look at all of k alone. */
+static size_t fixed_floor(const struct code_chunk *chunk, const struct code_plan *plan) {
+    const bool open = chunk->levels->kind == QSGD_LEVELS_OPEN;
+    return (size_t)fixed_bytes(chunk->levels, chunk->len, open ? plan->least_width : 0);
+}
+
 size_t chunk_write(const struct code_chunk *chunk, bool dithered, const int16_t *k, uint8_t alpha,
                    uint8_t *dst) {
     const struct qsgd_code *code = code_find(chunk->code);
-    struct code_plan fixed;
-    code_fixed.plan(chunk, k, &fixed);
-    const size_t limit = (size_t)fixed_bytes(chunk->levels, chunk->len, fixed.width);
+    const size_t most = (size_t)chunk_bound(chunk->levels, chunk->len) - 2;
+    struct code_plan plan = {.body = NULL}, fixed;
     if (k == NULL && all_tokens_equal(chunk)) {
         const int32_t same = levels_unzigzag(chunk->scratch->tokens[0]);
         return write_constant(dithered, (int16_t)same, alpha, dst);
@@ -56,15 +61,18 @@ size_t chunk_write(const struct code_chunk *chunk, bool dithered, const int16_t 
     if (k != NULL && code->may_be_constant && all_equal(k, chunk->len)) {
         return write_constant(dithered, k[0], alpha, dst);
     }
+    size_t bytes = SIZE_MAX;
     if (code != &code_fixed) {
-        struct code_plan plan = {.body = NULL};
-        size_t head = write_head(dithered, MODE_CODED, alpha, dst);
+        const size_t head = write_head(dithered, MODE_CODED, alpha, dst);
         code->plan(chunk, k, &plan);
-        size_t bytes = code->write(chunk, k, &plan, dst + head, limit);
-        if (bytes != SIZE_MAX) return head + bytes;
+        bytes = code->write(chunk, k, &plan, dst + head, most);
+        if (bytes <= fixed_floor(chunk, &plan)) return head + bytes;
     }
+    code_fixed.plan(chunk, k, &fixed);
+    const size_t limit = (size_t)fixed_bytes(chunk->levels, chunk->len, fixed.width);
+    const size_t head = write_head(dithered, bytes <= limit ? MODE_CODED : MODE_FIXED, alpha, dst);
+    if (bytes <= limit) return head + bytes;
     if (k == NULL) k = indices_of_tokens(chunk);
-    size_t head = write_head(dithered, MODE_FIXED, alpha, dst);
     return head + code_fixed.write(chunk, k, &fixed, dst + head, limit);
 }
 

@@ -59,10 +59,13 @@ struct code_plan {
     const uint32_t *positions;               /* sparse codes, encoding: where k is not 0, or NULL */
     size_t nonzeros;                         /* and how many */
     unsigned width;                          /* fixed: bits of a rank */
+    unsigned least_width;                    /* open levels: bits that the largest rank has, if the
+                                              * code can tell them without looking; else 0 */
     unsigned rice;                           /* rice-sparse: rho */
     uint8_t lengths[CODE_TOKENS];            /* huffman: code lengths; token_count of them */
     unsigned token_count;                    /* huffman: A */
     unsigned lanes_log2, prob_bits, classes; /* rans */
+    unsigned mantissa_most;                  /* rans: bits of a frequency after the first */
     uint8_t table_tokens[CODE_CLASSES];      /* rans: A of each class */
     uint8_t table_mode[CODE_CLASSES];        /* rans: mode token of each class */
     uint16_t freq[CODE_CLASSES][CODE_TOKENS];

@@ -119,15 +119,12 @@ BODY uint8_t group_bin(uint64_t energy) {
 /* Sum of |k| over n <= 128 elements: of indices, or of direct tokens, whose |k| is (t + 1) / 2. */
 BODY uint64_t group_energy(const int16_t *k, size_t n) {
     vu sum = vu_set1(0);
-    uint32_t lanes[W];
     uint64_t total = 0;
     size_t i = 0;
     for (; i + W_HALVES <= n; i += W_HALVES) {
-        const vh a = vh_load(k + i), sign = vh_sign(a);
-        sum = vu_add(sum, vh_pair_sums(vh_sub(vh_xor(a, sign), sign)));
+        sum = vu_add(sum, vh_pair_sums(vh_abs(vh_load(k + i))));
     }
-    vu_store(lanes, sum);
-    for (int l = 0; l < W; l++) total += lanes[l];
+    total = vu_sum(sum);
     for (; i < n; i++) total += (uint64_t)(k[i] < 0 ? -k[i] : k[i]);
     return total;
 }

@@ -52,11 +52,17 @@ static void kernel_rans_encode(const struct rans_job *job, const struct rans_sym
 
 static void kernel_rans_tables(const struct rans_job *job, void *tables) {
     for (unsigned c = 0; c < job->tables; c++) {
+        uint8_t *table = (uint8_t *)tables + c * rans_table_bytes(job->prob_bits);
         if (job->prob_bits <= RANS_SLOT_BITS) {
-            rans_build_slots(job->freq[c], (struct rans_slots *)tables + c);
-        } else {
-            rans_build_wide(job->freq[c], (uint32_t *)tables + ((size_t)c << job->prob_bits));
+            rans_build_slots(job->freq[c], job->prob_bits, (struct rans_slots *)(void *)table);
+            continue;
         }
+        rans_build_wide(job->freq[c], (uint32_t *)(void *)table);
+#ifdef W_STARTS
+        if (job->prob_bits == 8 && job->tokens <= 16) {
+            rans_build_starts(job->freq[c], (struct rans_starts *)(void *)(table + 1024));
+        }
+#endif
     }
 }
 
@@ -117,7 +123,7 @@ static void kernel_rans_decode_two(const struct rans_job job[2], const void *con
                                    struct rans_stream *const stream[2], size_t to,
                                    uint8_t *const tokens[2]) {
     const size_t from = stream[0]->at;
-#ifdef W_SLOTS
+#if defined(W_SLOTS) || defined(W_STARTS)
     if (job[0].lanes_log2 == 6 && job[1].lanes_log2 == 6 && job[0].prob_bits == job[1].prob_bits &&
         stream[1]->at == from) {
         rans_decode_shaped(job, tables, stream, to, tokens, true, 64 / W);

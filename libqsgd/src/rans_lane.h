@@ -37,8 +37,8 @@ BODY void rans_symbol(struct rans_symbol_table *table, unsigned t, uint32_t f, u
     };
 }
 
-/* What a decoder looks up. Where slots are found in registers: 2^P tokens, and f and start of each
- * of 64 tokens. Else: token | (f - 1) << 8 | (slot - start) << 20 of each slot. */
+/* What a decoder looks up. Where slots are found in registers: 2^P tokens, and 2^P - f and start
+ * of each of 64 tokens. Else: token | (f - 1) << 8 | (slot - start) << 20 of each slot. */
 #ifdef W_SLOTS
 #define RANS_SLOT_BITS 10 /* the largest P that does */
 #else
@@ -47,14 +47,14 @@ BODY void rans_symbol(struct rans_symbol_table *table, unsigned t, uint32_t f, u
 
 struct rans_slots {
     _Alignas(64) uint8_t token[1024];
-    uint32_t freq[64], start[64];
+    uint32_t rest[64], start[64]; /* 2^P - f */
 };
 
-BODY void rans_build_slots(const uint16_t *freq, struct rans_slots *slots) {
+BODY void rans_build_slots(const uint16_t *freq, unsigned prob_bits, struct rans_slots *slots) {
     uint32_t start = 0;
     for (uint32_t t = 0; t < 64; t++) {
         const uint32_t f = freq[t];
-        slots->freq[t] = f;
+        slots->rest[t] = (1U << prob_bits) - f;
         slots->start[t] = start;
         memset(slots->token + start, (int)t, f);
         start += f;
@@ -68,8 +68,43 @@ BODY void rans_build_wide(const uint16_t *freq, uint32_t *decode) {
     }
 }
 
+#ifdef W_STARTS
+/* Behind a wide table of 2^8 slots and at most 16 tokens: finds the i-th token that occurs by
+ * comparing slots with b_i, the last one before it (the last of all if there is no i-th), first for
+ * i = 4, 8, 12, then for the three between. Signed bytes. */
+struct rans_starts {
+    _Alignas(W_BYTES) uint8_t fourth[3][W_BYTES]; /* b_4, b_8, b_12 */
+    uint8_t within[3][16];                        /* b_{4 q + 1}, + 2, + 3, by q */
+    uint8_t token[16], rest[16], start[16];       /* its name, 2^8 - f, and c */
+};
+
+BODY void rans_build_starts(const uint16_t *freq, struct rans_starts *s) {
+    uint8_t before[16];
+    uint32_t start = 0, i = 0;
+    memset(s, 0, sizeof *s);
+    memset(before, 0x7F, sizeof before);
+    for (uint32_t t = 0; t < 16; t++) {
+        if (freq[t] == 0) continue;
+        before[i] = (uint8_t)((start - 1) ^ 0x80);
+        s->token[i] = (uint8_t)t;
+        s->rest[i] = (uint8_t)(256 - freq[t]);
+        s->start[i++] = (uint8_t)start;
+        start += freq[t];
+    }
+    for (i = 0; i < 3; i++) {
+        memset(s->fourth[i], before[4 * i + 4], W_BYTES);
+        for (uint32_t q = 0; q < 4; q++) s->within[i][q] = before[4 * q + i + 1];
+    }
+}
+
+#define RANS_STARTS_BYTES sizeof(struct rans_starts)
+#else
+#define RANS_STARTS_BYTES 0
+#endif
+
 BODY size_t rans_table_bytes(unsigned prob_bits) {
-    return prob_bits <= RANS_SLOT_BITS ? sizeof(struct rans_slots) : sizeof(uint32_t) << prob_bits;
+    if (prob_bits <= RANS_SLOT_BITS) return sizeof(struct rans_slots);
+    return (sizeof(uint32_t) << prob_bits) + (prob_bits == 8 ? RANS_STARTS_BYTES : 0);
 }
 
 /* ---- one lane: the specification ------------------------------------------------------------- */
@@ -103,8 +138,7 @@ BODY uint8_t rans_decode_lane(const void *table, unsigned prob_bits, uint32_t *s
     if (prob_bits <= RANS_SLOT_BITS) {
         const struct rans_slots *slots = table;
         const uint8_t token = slots->token[x & mask];
-        const uint32_t within = (x - slots->start[token]) & mask;
-        const uint32_t next = (x >> prob_bits) * slots->freq[token] + within;
+        const uint32_t next = x - slots->start[token] - (x >> prob_bits) * slots->rest[token];
         *state = rans_refill_lane(next, words, end);
         return token;
     }

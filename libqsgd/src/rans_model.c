@@ -17,69 +17,84 @@ static uint64_t lg(uint64_t v) {
 }
 
 /* Bits of a histogram's elements and of its table, in units of 2^-16. */
-static int64_t histogram_cost(const uint32_t *h) {
-    uint64_t sum = 0, cost = 0, tokens = 0;
-    for (unsigned t = 0; t < CODE_TOKENS; t++) {
-        sum += h[t];
-        if (h[t] != 0) tokens = t + 1;
-    }
-    uint64_t lg_sum = lg(sum);
-    for (unsigned t = 0; t < tokens; t++) {
-        if (h[t] != 0) cost += h[t] * (lg_sum - lg(h[t]));
-    }
+static int64_t histogram_cost(const uint32_t *h, uint64_t sum, unsigned tokens) {
+    uint64_t cost = sum * lg(sum);
+    for (unsigned t = 0; t < tokens; t++) cost -= h[t] * lg(h[t] + (uint64_t)(h[t] == 0));
     return (int64_t)(cost + ((12 + 7 * tokens) << 16));
 }
 
 /* ---- classes -------------------------------------------------------------------------------- */
 
+/* How often the tokens of a class occur. */
+struct tally {
+    uint32_t counts[CODE_TOKENS];
+    uint64_t sum;
+    unsigned tokens; /* the last one that occurs, plus 1 */
+    int64_t cost;
+};
+
 struct cluster {
-    uint32_t counts[BINS][CODE_TOKENS]; /* per class, at first per bin */
-    int64_t cost[BINS];
-    uint8_t of_bin[BINS]; /* class of a bin */
+    uint32_t counts[BINS][CODE_TOKENS];
+    struct tally tally[BINS]; /* per class, at first per bin that occurs */
+    uint8_t of_bin[BINS];     /* class of a bin */
     _Alignas(64) uint8_t counters[GROUP_MEMORY];
 };
 
 _Static_assert(sizeof(struct cluster) <= CODE_CLASSIFY_BYTES, "scratch of the classes");
 
-/* Histograms by bin, and of all together in counts. */
-static void count_bins(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
-                       struct cluster *c, uint8_t *bins, uint32_t counts[CODE_TOKENS]) {
-    chunk->kernels->group_bins(k, tokens, chunk->len, bins);
-    chunk->kernels->group_histograms(tokens, chunk->len, bins, c->counts, c->counters);
-    memset(counts, 0, CODE_TOKENS * sizeof *counts);
-    for (unsigned b = 0; b < BINS; b++) {
-        for (unsigned t = 0; t < CODE_TOKENS; t++) counts[t] += c->counts[b][t];
+/* Sums counts up; their cost. */
+static void tally_finish(struct tally *tally) {
+    tally->sum = 0;
+    tally->tokens = 0;
+    for (unsigned t = 0; t < CODE_TOKENS; t++) {
+        tally->sum += tally->counts[t];
+        if (tally->counts[t] != 0) tally->tokens = t + 1;
     }
+    tally->cost = histogram_cost(tally->counts, tally->sum, tally->tokens);
 }
 
-/* Moves the bins that occur to the front; returns how many. */
-static unsigned compact_bins(const uint8_t *bins, size_t groups, struct cluster *c) {
+static void tally_join(const struct tally *a, const struct tally *b, struct tally *both) {
+    for (unsigned t = 0; t < CODE_TOKENS; t++) both->counts[t] = a->counts[t] + b->counts[t];
+    both->sum = a->sum + b->sum;
+    both->tokens = a->tokens > b->tokens ? a->tokens : b->tokens;
+    both->cost = histogram_cost(both->counts, both->sum, both->tokens);
+}
+
+/* Tallies of the bins that occur, and of all together; returns how many do. */
+static unsigned count_bins(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
+                           struct cluster *c, uint8_t *bins, struct tally *all) {
+    const size_t groups = rans_groups(chunk->len);
     bool used[BINS] = {false};
     unsigned classes = 0;
+    chunk->kernels->group_bins(k, tokens, chunk->len, bins);
+    chunk->kernels->group_histograms(tokens, chunk->len, bins, c->counts, c->counters);
+    memset(all, 0, sizeof *all);
     memset(c->of_bin, 0, sizeof c->of_bin); /* merge moves those of bins that do not occur, too */
     for (size_t g = 0; g < groups; g++) used[bins[g]] = true;
     for (unsigned b = 0; b < BINS; b++) {
         if (!used[b]) continue;
-        if (classes != b) memcpy(c->counts[classes], c->counts[b], sizeof c->counts[b]);
-        c->cost[classes] = histogram_cost(c->counts[classes]);
+        struct tally *tally = &c->tally[classes];
+        memcpy(tally->counts, c->counts[b], sizeof tally->counts);
+        tally_finish(tally);
+        for (unsigned t = 0; t < tally->tokens; t++) all->counts[t] += tally->counts[t];
         c->of_bin[b] = (uint8_t)classes++;
     }
+    tally_finish(all);
     return classes;
 }
 
+/* What merging a and a + 1 would cost. */
 static int64_t merge_delta(const struct cluster *c, unsigned a) {
-    uint32_t both[CODE_TOKENS];
-    for (unsigned t = 0; t < CODE_TOKENS; t++) both[t] = c->counts[a][t] + c->counts[a + 1][t];
-    return histogram_cost(both) - c->cost[a] - c->cost[a + 1];
+    struct tally both;
+    tally_join(&c->tally[a], &c->tally[a + 1], &both);
+    return both.cost - c->tally[a].cost - c->tally[a + 1].cost;
 }
 
 static void merge(struct cluster *c, unsigned a, unsigned classes) {
-    for (unsigned t = 0; t < CODE_TOKENS; t++) c->counts[a][t] += c->counts[a + 1][t];
-    c->cost[a] = histogram_cost(c->counts[a]);
-    for (unsigned i = a + 1; i + 1 < classes; i++) {
-        memcpy(c->counts[i], c->counts[i + 1], sizeof c->counts[i]);
-        c->cost[i] = c->cost[i + 1];
-    }
+    struct tally both;
+    tally_join(&c->tally[a], &c->tally[a + 1], &both);
+    c->tally[a] = both;
+    memmove(&c->tally[a + 1], &c->tally[a + 2], (classes - a - 2) * sizeof both);
     for (unsigned b = 0; b < BINS; b++) {
         if (c->of_bin[b] > a) c->of_bin[b]--;
     }
@@ -121,86 +136,98 @@ static uint64_t class_bits(const uint8_t *classes, size_t groups) {
     return bits;
 }
 
-/* Several classes, if they make the chunk shorter. Returns their number; counts of each in c, of
- * all in counts. */
+/* Several classes, if they make the chunk shorter. Returns their number, with their tallies in c
+ * or, if it is 1, in *all. */
 static unsigned choose_classes(const struct code_chunk *chunk, const int16_t *k,
-                               const uint8_t *tokens, uint32_t counts[CODE_TOKENS],
-                               struct cluster *c) {
+                               const uint8_t *tokens, struct tally *all, struct cluster *c) {
     uint8_t *bins = chunk->scratch->classes;
     const size_t groups = rans_groups(chunk->len);
-    count_bins(chunk, k, tokens, c, bins, counts);
-    unsigned classes = merge_all(c, compact_bins(bins, groups, c));
+    unsigned classes = merge_all(c, count_bins(chunk, k, tokens, c, bins, all));
     if (classes == 1) return 1;
     for (size_t g = 0; g < groups; g++) bins[g] = c->of_bin[bins[g]];
     int64_t cost = (int64_t)(class_bits(bins, groups) << 16);
-    for (unsigned i = 0; i < classes; i++) cost += c->cost[i];
-    return cost < histogram_cost(counts) ? classes : 1;
+    for (unsigned i = 0; i < classes; i++) cost += c->tally[i].cost;
+    return cost < all->cost ? classes : 1;
 }
 
 /* ---- frequencies ---------------------------------------------------------------------------- */
 
-/* f cut to its highest five bits. */
-static uint32_t cut_frequency(uint32_t f) {
-    unsigned e = floor_log2(f);
-    return e > 4 ? f >> (e - 4) << (e - 4) : f;
+/* Bits after the first that a frequency of a table keeps: their rounding costs bits by the element,
+ * they by the table. */
+static unsigned mantissa_most(size_t len, unsigned classes) {
+    const size_t each = len / classes;
+    const unsigned e = each == 0 ? 0 : floor_log2(each);
+    return e < 10 ? 1 : (e > 15 ? 4 : (e - 7) / 2);
 }
 
-/* False if nothing is left for the mode token: many rare tokens, few bits. */
-static bool set_frequencies(struct code_plan *plan, unsigned class, const uint32_t *counts) {
-    uint64_t sum = 0;
-    int32_t rest = 1 << plan->prob_bits;
-    unsigned mode = 0, tokens = 0;
-    for (unsigned t = 0; t < CODE_TOKENS; t++) {
-        sum += counts[t];
-        if (counts[t] > counts[mode]) mode = t;
-        if (counts[t] != 0) tokens = t + 1;
-    }
+/* v, in units of 2^-16, with `most` bits after the first: to the nearest, or cut. At least 1. */
+static uint32_t table_frequency(uint64_t v, unsigned most, bool nearest) {
+    const unsigned e = v < 65536 ? 0 : floor_log2(v) - 16;
+    const unsigned drop = 16 + (e > most ? e - most : 0);
+    const uint32_t f = (uint32_t)((v + ((uint64_t)nearest << (drop - 1))) >> drop << (drop - 16));
+    return f == 0 ? 1 : f;
+}
+
+/* A class's frequencies at P bits. Returns the bits of its elements, in units of 2^-16, or
+ * UINT64_MAX if nothing is left for the mode token: many rare tokens, few bits. */
+static uint64_t set_frequencies(struct code_plan *plan, unsigned class, const struct tally *tally,
+                                bool nearest) {
+    const uint64_t share = ((uint64_t)1 << (32 + plan->prob_bits)) / tally->sum;
+    const unsigned mode = plan->table_mode[class], most = plan->mantissa_most;
     uint16_t *freq = plan->freq[class];
-    memset(freq, 0, sizeof plan->freq[class]);
-    for (unsigned t = 0; t < tokens; t++) {
-        if (counts[t] == 0 || t == mode) continue;
-        uint32_t f = (uint32_t)(((uint64_t)counts[t] << plan->prob_bits) / sum);
-        f = f == 0 ? 1 : cut_frequency(f);
+    int32_t rest = 1 << plan->prob_bits;
+    uint64_t cost = (uint64_t)plan->prob_bits << 16;
+    cost *= tally->sum;
+    for (unsigned t = 0; t < tally->tokens; t++) {
+        if (tally->counts[t] == 0 || t == mode) continue;
+        const uint32_t f = table_frequency(tally->counts[t] * share >> 16, most, nearest);
         freq[t] = (uint16_t)f;
         rest -= (int32_t)f;
+        cost -= tally->counts[t] * lg(f);
     }
-    if (rest < 1) return false;
+    if (rest < 1) return UINT64_MAX;
     freq[mode] = (uint16_t)rest;
-    plan->table_mode[class] = (uint8_t)mode;
-    plan->table_tokens[class] = (uint8_t)tokens;
-    return true;
+    return cost - tally->counts[mode] * lg((uint64_t)rest);
 }
 
-/* Bits of a class's elements under its frequencies, in units of 2^-16. */
-static uint64_t coded_cost(const struct code_plan *plan, unsigned class, const uint32_t *counts) {
-    uint64_t cost = 0;
-    for (unsigned t = 0; t < plan->table_tokens[class]; t++) {
-        if (counts[t] == 0) continue;
-        cost += counts[t] * (((uint64_t)plan->prob_bits << 16) - lg(plan->freq[class][t]));
-    }
-    return cost;
-}
-
-/* All classes' frequencies at P bits and what they cost; UINT64_MAX if they do not fit. */
-static uint64_t set_all(struct code_plan *plan, unsigned prob_bits,
-                        const uint32_t (*counts)[CODE_TOKENS]) {
+/* All classes' frequencies at P bits and what they cost; UINT64_MAX if they do not fit. 12 always
+ * do, if need be cut: a mode token has 4096 / 63 slots at least, and at most 62 others are raised
+ * to one slot. */
+static uint64_t set_all(struct code_plan *plan, unsigned prob_bits, const struct tally *tally) {
     uint64_t cost = 0;
     plan->prob_bits = prob_bits;
     for (unsigned c = 0; c < plan->classes; c++) {
-        if (!set_frequencies(plan, c, counts[c])) return UINT64_MAX;
-        cost += coded_cost(plan, c, counts[c]);
+        uint64_t bits = set_frequencies(plan, c, &tally[c], true);
+        if (bits == UINT64_MAX && prob_bits == 12) {
+            bits = set_frequencies(plan, c, &tally[c], false);
+        }
+        if (bits == UINT64_MAX) return UINT64_MAX;
+        cost += bits;
     }
     return cost;
 }
 
-/* The coarsest of 9, 10 and 12 bits that costs at most 1/512 more than 12 do: decoders look fewer
- * slots up faster. 12 always fit: a mode token has 4096 / 63 slots at least, and at most 62 others
- * are raised to one slot. */
-static uint64_t choose_frequencies(struct code_plan *plan, const uint32_t (*counts)[CODE_TOKENS]) {
-    const uint64_t finest = set_all(plan, 12, counts), most = finest + (finest >> 9);
-    uint64_t cost = set_all(plan, 9, counts);
-    if (cost > most) cost = set_all(plan, 10, counts);
-    return cost <= most ? cost : set_all(plan, 12, counts);
+static void set_tokens(struct code_plan *plan, unsigned class, const struct tally *tally) {
+    unsigned mode = 0;
+    for (unsigned t = 1; t < tally->tokens; t++) {
+        if (tally->counts[t] > tally->counts[mode]) mode = t;
+    }
+    plan->table_mode[class] = (uint8_t)mode;
+    plan->table_tokens[class] = (uint8_t)tally->tokens;
+    memset(plan->freq[class], 0, sizeof plan->freq[class]);
+}
+
+/* The coarsest of 8, 9, 10 and 12 bits that costs little more than 12 do, 1/512 or, with classes,
+ * 1/256: decoders look fewer slots up faster. */
+static uint64_t choose_frequencies(struct code_plan *plan, const struct tally *tally) {
+    for (unsigned c = 0; c < plan->classes; c++) set_tokens(plan, c, &tally[c]);
+    const uint64_t finest = set_all(plan, 12, tally);
+    const uint64_t most = finest + (finest >> (plan->classes == 1 ? 9 : 8));
+    for (unsigned prob_bits = 8; prob_bits <= 10; prob_bits++) {
+        const uint64_t cost = set_all(plan, prob_bits, tally);
+        if (cost <= most) return cost;
+    }
+    return set_all(plan, 12, tally);
 }
 
 /* Lanes make coding fast; a 56th of a short chunk is theirs, a 36th of a long one, which 64 serve.
@@ -221,24 +248,38 @@ unsigned rans_token_limit(const struct code_plan *plan) {
     return limit;
 }
 
+/* Bits of the largest rank of an index with one of `tokens` tokens, at least. */
+static unsigned least_width(unsigned tokens) {
+    const uint32_t last = tokens - 1;
+    uint32_t rank = last;
+    if (last >= 15) rank = ((4 + (tokens & 3)) << ((last - 7) >> 2)) - 1; /* 2 |k| - 1 */
+    return rank == 0 ? 0 : floor_log2(rank) + 1;
+}
+
 void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
                        struct code_plan *plan) {
     struct cluster *c = chunk->scratch->classify;
-    uint32_t counts[1][CODE_TOKENS];
+    struct tally all;
     plan->classes = 1;
     if (chunk->classes) {
-        plan->classes = choose_classes(chunk, k, tokens, counts[0], c);
+        plan->classes = choose_classes(chunk, k, tokens, &all, c);
     } else {
-        chunk->kernels->histogram(tokens, chunk->len, counts[0]);
+        chunk->kernels->histogram(tokens, chunk->len, all.counts);
+        tally_finish(&all);
     }
-    const uint64_t cost = choose_frequencies(plan, plan->classes == 1 ? counts : c->counts);
-    plan->lanes_log2 = choose_lanes(cost, chunk->len, rans_token_limit(plan));
+    plan->mantissa_most = mantissa_most(chunk->len, plan->classes);
+    const uint64_t cost = choose_frequencies(plan, plan->classes == 1 ? &all : c->tally);
+    const unsigned limit = rans_token_limit(plan);
+    plan->lanes_log2 = choose_lanes(cost, chunk->len, limit);
+    plan->least_width = least_width(limit);
 }
 
 /* ---- bytes ---------------------------------------------------------------------------------- */
 
 /* Bits of m_t that follow e_t. */
-static unsigned mantissa_bits(unsigned e) { return e > 5 ? 4 : (e > 1 ? e - 1 : 0); }
+static unsigned mantissa_bits(unsigned e, unsigned most) {
+    return e > most ? most : (e > 1 ? e - 1 : 0);
+}
 
 /* A token takes 8 bits at most, so that one write serves seven. */
 static void write_table(struct lsb_writer *w, const struct code_plan *plan, unsigned class) {
@@ -252,7 +293,8 @@ static void write_table(struct lsb_writer *w, const struct code_plan *plan, unsi
         for (; t < stop; t++) {
             const uint32_t f = plan->freq[class][t];
             if (t == mode) continue;
-            const unsigned e = f == 0 ? 0 : floor_log2(f) + 1, d = mantissa_bits(e);
+            const unsigned e = f == 0 ? 0 : floor_log2(f) + 1,
+                           d = mantissa_bits(e, plan->mantissa_most);
             const uint32_t m = d == 0 ? 0 : (f - (1U << (e - 1))) >> (e - 1 - d);
             bits |= (uint64_t)(e | m << 4) << held;
             held += 4 + d;
@@ -263,17 +305,24 @@ static void write_table(struct lsb_writer *w, const struct code_plan *plan, unsi
 
 /* A class takes 7 bits at most (a step is 15 at most), so that one write serves eight. */
 static void write_classes(struct lsb_writer *w, const uint8_t *classes, size_t groups) {
+    struct {
+        uint8_t bits, width;
+    } code[2 * CODE_CLASSES]; /* by step */
     uint8_t before = 0;
+    for (unsigned d = 0; d < 2 * CODE_CLASSES; d++) {
+        const uint64_t step = class_step(CODE_CLASSES, (uint8_t)d);
+        const unsigned n = floor_log2(step);
+        code[d].bits = (uint8_t)(1U << n | (step - (1U << n)) << (n + 1));
+        code[d].width = (uint8_t)(2 * n + 1);
+    }
     for (size_t g = 0; g < groups;) {
         const size_t stop = groups - g < 8 ? groups : g + 8;
         uint64_t bits = 0;
         unsigned held = 0;
         for (; g < stop; g++) {
-            const uint64_t step = class_step(before, classes[g]);
-            const unsigned n = floor_log2(step);
-            const uint64_t low = step - ((uint64_t)1 << n);
-            bits |= ((uint64_t)1 << n | low << (n + 1)) << held;
-            held += 2 * n + 1;
+            const unsigned d = (unsigned)(CODE_CLASSES + classes[g] - before);
+            bits |= (uint64_t)code[d].bits << held;
+            held += code[d].width;
             before = classes[g];
         }
         lsb_write(w, bits, held);
@@ -283,7 +332,8 @@ static void write_classes(struct lsb_writer *w, const uint8_t *classes, size_t g
 uint8_t *rans_model_write(const struct code_chunk *chunk, const struct code_plan *plan, uint8_t *p,
                           uint8_t *end) {
     if (p == end) return NULL;
-    *p++ = (uint8_t)(plan->lanes_log2 | (plan->prob_bits - 9) << 3 | (plan->classes - 1) << 5);
+    const unsigned prob_code = plan->prob_bits == 12 ? 3 : plan->prob_bits - 8;
+    *p++ = (uint8_t)(plan->lanes_log2 | prob_code << 3 | (plan->classes - 1) << 5);
     struct lsb_writer w;
     lsb_write_init(&w, p, end);
     for (unsigned i = 0; i < plan->classes; i++) write_table(&w, plan, i);
@@ -307,7 +357,7 @@ static bool parse_table(struct bit_reader *r, struct code_plan *plan, unsigned c
         unsigned taken = 0;
         for (; t < stop; t++) {
             if (t == mode) continue;
-            const unsigned e = next & 15, d = mantissa_bits(e);
+            const unsigned e = next & 15, d = mantissa_bits(e, plan->mantissa_most);
             const uint32_t m = (uint32_t)(next >> 4) & ((1U << d) - 1);
             const uint32_t f = (1U << e >> 1) + (m << (e < 1 ? 0 : e - 1 - d));
             freq[t] = (uint16_t)f;
@@ -354,8 +404,9 @@ qsgd_status rans_model_parse(const struct code_chunk *chunk, const uint8_t *p, c
                              struct code_plan *plan, const uint8_t **next) {
     if (p == end) return QSGD_ERR_CODE_TABLE;
     plan->lanes_log2 = *p & 7;
-    plan->prob_bits = 9U + (*p >> 3 & 3);
+    plan->prob_bits = (*p >> 3 & 3) == 3 ? 12 : 8U + (*p >> 3 & 3);
     plan->classes = 1U + (*p >> 5);
+    plan->mantissa_most = mantissa_most(chunk->len, plan->classes);
     if (plan->lanes_log2 > 6) return QSGD_ERR_CODE_TABLE;
     struct bit_reader r;
     bit_read_init(&r, p + 1, end);

@@ -119,6 +119,8 @@ struct rans_view {
     int vectors;   /* lanes / W */
     int slot_bits; /* P if slots are found in registers, else 0 */
     int size;      /* in-register tables of so many tokens */
+    bool packed;   /* four vectors' slots are looked up at once */
+    bool starts;   /* slots are compared with where tokens start */
 };
 
 /* Of one chunk, while rows are decoded. */
@@ -128,8 +130,8 @@ struct rans_rows {
     const uint8_t *words[RANS_GROUPS];
     uint8_t *tokens;
 #ifdef W_SLOTS
-    vs slots;
-    vt freqs, starts;
+    const uint8_t *slots;
+    vt rests, starts;
 #endif
     const uint32_t *table;
 };
@@ -138,8 +140,14 @@ struct rans_rows {
 BODY void rans_row_find(struct rans_rows *r, unsigned prob_bits, const struct rans_view view) {
     const int vectors = view.vectors;
 #ifdef W_SLOTS
+    if (view.packed) {
+        r->found[0] = vs_at4(r->slots, r->state, view.slot_bits);
+        vu_store_bytes4(r->tokens, r->found[0]);
+        for (int v = 1; v < 4; v++) r->found[v] = vu_srl(r->found[0], 8 * v);
+        return;
+    }
     for (int v = 0; view.slot_bits != 0 && v < vectors; v++) {
-        r->found[v] = vs_at(&r->slots, r->state[v], view.slot_bits);
+        r->found[v] = vs_at(r->slots, r->state[v], view.slot_bits);
         vu_store_u8(r->tokens + v * W, r->found[v]);
     }
     if (view.slot_bits != 0) return;
@@ -154,25 +162,71 @@ BODY void rans_row_find(struct rans_rows *r, unsigned prob_bits, const struct ra
 /* The states after a row, with the words that they take. */
 BODY void rans_row_step(struct rans_rows *r, unsigned prob_bits, const struct rans_view view) {
     for (int v = 0; v < view.vectors; v++) {
-        vu x = r->state[v], f, within;
+        vu x = r->state[v];
 #ifdef W_SLOTS
         if (view.slot_bits != 0) {
-            f = vt_at(&r->freqs, r->found[v], view.size);
-            within = vu_and(vu_sub(x, vt_at(&r->starts, r->found[v], view.size)),
-                            vu_set1((1U << view.slot_bits) - 1));
-            x = vu_srl(x, view.slot_bits);
+            const vu rest = vt_at(&r->rests, r->found[v], view.size);
+            x = vu_sub(vu_sub(x, vt_at(&r->starts, r->found[v], view.size)),
+                       vu_mullo(vu_srl(x, view.slot_bits), rest));
         } else
 #endif
         {
-            f = vu_add(vu_and(vu_srl(r->found[v], 8), vu_set1(0xFFF)), vu_set1(1));
-            within = vu_srl(r->found[v], 20);
-            x = vu_srl(x, (int)prob_bits);
+            const vu f = vu_add(vu_and(vu_srl(r->found[v], 8), vu_set1(0xFFF)), vu_set1(1));
+            x = vu_add(vu_mullo(vu_srl(x, (int)prob_bits), f), vu_srl(r->found[v], 20));
         }
-        x = vu_add(vu_mullo(x, f), within);
         r->state[v] = vu_pull_words(&r->words[rans_group_of(v)], x, vu_below_2_16(x));
     }
     r->tokens += view.vectors * W;
 }
+
+#ifdef W_STARTS
+#define RANS_EACH for (int c = 0; c < chains; c++)
+
+/* Both for four vectors at a time, `chains` of them in step: each waits for most of its own steps,
+ * and processors look only so far ahead for others. */
+BODY void rans_compare(struct rans_rows *const r[2], const int first[2], const int chains) {
+    const struct rans_starts *s[2];
+    vb slot[2], q[2], i[2], m[2];
+    vu rest[2][4], start[2][4];
+    RANS_EACH s[c] = (const struct rans_starts *)(const void *)(r[c]->table + 256);
+    RANS_EACH slot[c] = vb_xor(vb_low_bytes(r[c]->state + first[c]), vb_set1(0x80));
+    RANS_EACH m[c] = vb_add(vb_greater(slot[c], vb_load(s[c]->fourth[0])),
+                            vb_greater(slot[c], vb_load(s[c]->fourth[1])));
+    RANS_EACH q[c] =
+        vb_sub(vb_sub(vb_set1(0), vb_greater(slot[c], vb_load(s[c]->fourth[2]))), m[c]);
+    RANS_EACH i[c] = vb_add(vb_add(q[c], q[c]), vb_add(q[c], q[c]));
+    RANS_EACH m[c] = vb_add(vb_greater(slot[c], vb_look_up(vb_row(s[c]->within[0]), q[c])),
+                            vb_greater(slot[c], vb_look_up(vb_row(s[c]->within[1]), q[c])));
+    RANS_EACH i[c] =
+        vb_sub(vb_sub(i[c], vb_greater(slot[c], vb_look_up(vb_row(s[c]->within[2]), q[c]))), m[c]);
+    RANS_EACH {
+        vb_to_lanes(vb_look_up(vb_row(s[c]->rest), i[c]), rest[c]);
+        vb_to_lanes(vb_look_up(vb_row(s[c]->start), i[c]), start[c]);
+        vb_store_lanes(r[c]->tokens + first[c] * W, vb_look_up(vb_row(s[c]->token), i[c]));
+    }
+    for (int j = 0; j < 4; j++) {
+        RANS_EACH {
+            const int v = first[c] + j;
+            vu x = r[c]->state[v];
+            x = vu_sub(vu_sub(x, start[c][j]), vu_mullo(vu_srl(x, 8), rest[c][j]));
+            r[c]->state[v] = vu_pull_words(&r[c]->words[rans_group_of(v)], x, vu_below_2_16(x));
+        }
+    }
+}
+
+BODY void rans_row_compare(struct rans_rows *a, struct rans_rows *b, const bool two,
+                           const struct rans_view view) {
+    if (two) {
+        rans_compare((struct rans_rows *[2]){a, b}, (int[2]){0, 0}, 2);
+        rans_compare((struct rans_rows *[2]){a, b}, (int[2]){4, 4}, 2);
+    } else {
+        rans_compare((struct rans_rows *[2]){a, a}, (int[2]){0, 4}, view.vectors / 4);
+    }
+    a->tokens += view.vectors * W;
+    if (two) b->tokens += view.vectors * W;
+}
+#undef RANS_EACH
+#endif
 
 BODY void rans_rows_begin(struct rans_rows *r, const struct rans_stream *stream, uint8_t *tokens,
                           const int vectors) {
@@ -192,14 +246,15 @@ BODY void rans_rows_class(struct rans_rows *r, const struct rans_job *job, const
 #ifdef W_SLOTS
     if (view.slot_bits != 0) {
         const struct rans_slots *table = (const struct rans_slots *)tables + class;
-        r->slots = vs_load(table->token, view.slot_bits);
-        r->freqs = vt_load(table->freq, view.size);
+        r->slots = table->token;
+        r->rests = vt_load(table->rest, view.size);
         r->starts = vt_load(table->start, view.size);
         return;
     }
 #endif
     (void)view;
-    r->table = (const uint32_t *)tables + ((size_t)class << job->prob_bits);
+    r->table = (const uint32_t *)(const void *)((const uint8_t *)tables +
+                                                class * rans_table_bytes(job->prob_bits));
 }
 
 /* Rows that one group's words surely last for, and what vectors read beyond them. Near their end
@@ -255,6 +310,9 @@ BODY void rans_decode_rows(const struct rans_job *job, const void *const *tables
         safe -= (stop - i) / lanes;
         rans_rows_class(&a, &job[0], tables[0], i, view);
         if (two) rans_rows_class(&b, &job[1], tables[1], i, view);
+#ifdef W_STARTS
+        for (; view.starts && i < stop; i += lanes) rans_row_compare(&a, &b, two, view);
+#endif
         for (; i < stop; i += lanes) {
             rans_row_find(&a, prob_bits, view);
             if (two) rans_row_find(&b, prob_bits, view);
@@ -273,24 +331,37 @@ BODY void rans_decode_rows(const struct rans_job *job, const void *const *tables
 BODY void rans_decode_shaped(const struct rans_job *job, const void *const *tables,
                              struct rans_stream *const *stream, size_t to, uint8_t *const *tokens,
                              const bool two, const int vectors) {
-#ifdef W_SLOTS
-#define RANS_ROWS(bits, size)                                                                      \
-    rans_decode_rows(job, tables, stream, to, tokens, two, (struct rans_view){vectors, bits, size})
+    const unsigned bits = job->prob_bits;
     const unsigned most = two && job[1].tokens > job[0].tokens ? job[1].tokens : job[0].tokens;
-    if (job->prob_bits == 9 && most <= 16) {
-        RANS_ROWS(9, 16);
-    } else if (job->prob_bits == 9 && most <= 32) {
-        RANS_ROWS(9, 32);
-    } else if (job->prob_bits == 9) {
-        RANS_ROWS(9, 64);
-    } else if (job->prob_bits == 10) {
-        RANS_ROWS(10, 64);
+#define RANS_ROWS(...)                                                                             \
+    rans_decode_rows(job, tables, stream, to, tokens, two,                                         \
+                     (struct rans_view){.vectors = vectors, __VA_ARGS__})
+#if defined(W_SLOTS)
+    if (bits == 8 && most <= 16) {
+        RANS_ROWS(.slot_bits = 8, .size = 16);
+    } else if (bits == 8) {
+        RANS_ROWS(.slot_bits = 8, .size = 64);
+    } else if (bits == 9 && most <= 16) {
+        RANS_ROWS(.slot_bits = 9, .size = 16);
+    } else if (bits == 9 && most <= 32) {
+        RANS_ROWS(.slot_bits = 9, .size = 32);
+    } else if (bits == 9) {
+        RANS_ROWS(.slot_bits = 9, .size = 64);
+    } else if (bits == 10) {
+        RANS_ROWS(.slot_bits = 10, .size = 64, .packed = two && vectors == 4);
     } else {
-        RANS_ROWS(0, 0);
+        RANS_ROWS(.slot_bits = 0);
     }
-#undef RANS_ROWS
+#elif defined(W_STARTS)
+    if (bits == 8 && most <= 16 && vectors % 4 == 0) {
+        RANS_ROWS(.starts = true);
+    } else {
+        RANS_ROWS(.starts = false);
+    }
 #else
-    rans_decode_rows(job, tables, stream, to, tokens, two, (struct rans_view){vectors, 0, 0});
+    (void)bits, (void)most;
+    RANS_ROWS(.starts = false);
 #endif
+#undef RANS_ROWS
 }
 #endif

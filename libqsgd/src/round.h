@@ -136,14 +136,6 @@ BODY vu round_add_variance(const struct round_pair *r, const struct round_kind k
     return vu_add(sum, vu_mullo(vu_load_u16(halves + W), r->weight[1]));
 }
 
-BODY uint64_t round_reduce(vu sum) {
-    uint32_t lanes[W];
-    uint64_t total = 0;
-    vu_store(lanes, sum);
-    for (int l = 0; l < W; l++) total += lanes[l];
-    return total;
-}
-
 /* The last, at most 2 W - 1 elements, padded; returns their part of the damping. */
 BODY uint64_t round_rest(const struct round_bucket *bucket, uint64_t element, const float *x,
                          const uint16_t *noise, size_t n, int16_t *k, uint8_t *tokens,
@@ -197,7 +189,7 @@ BODY uint64_t round_all(const struct round_bucket *bucket, uint64_t element, con
             }
         }
         if (!kind.dithered) continue;
-        total += round_reduce(variance);
+        total += vu_sum(variance);
         variance = vu_set1(0);
     }
     for (; i < n; i += 2 * W) {

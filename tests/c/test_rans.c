@@ -202,7 +202,7 @@ static void check_job(const struct kernels *kernels, const struct rans_job *job,
 static void check_kernels(const struct kernels *kernels) {
     for (size_t n = 1; n <= LONGEST; n += n < 70 ? 1 : (n < 600 ? 61 : 2531)) {
         for (unsigned lanes_log2 = 0; lanes_log2 <= 6; lanes_log2++) {
-            unsigned prob_bits = 9 + (unsigned)random_below(&state, 4);
+            unsigned prob_bits = 8 + (unsigned)random_below(&state, 5);
             unsigned classes = 1 + (unsigned)random_below(&state, CLASSES);
             unsigned most = 16U << random_below(&state, 3), used = 0;
             if (most == 64) most = 63;
@@ -241,7 +241,7 @@ static void check_kernels(const struct kernels *kernels) {
 /* Every frequency at every precision: the pushed state is that of FORMAT.md's div and mod, at both
  * ends of x's range and about it. */
 static void every_quotient_is_exact(const struct kernels *kernels) {
-    for (unsigned prob_bits = 9; prob_bits <= 12; prob_bits++) {
+    for (unsigned prob_bits = 8; prob_bits <= 12; prob_bits++) {
         const uint32_t whole = 1U << prob_bits;
         for (uint32_t f = 1; f <= whole; f++) {
             uint16_t freq[64] = {(uint16_t)f, (uint16_t)(whole - f)};

@@ -29,6 +29,7 @@ from reference_codes import Coding, segments_decode, segments_encode
 LOW = 1 << 16  # a rANS state lies in [2^16, 2^32)
 GROUP = 128  # elements that share a class
 LANES_OF_A_GROUP = 16  # that share words
+P_OF_CODE = (8, 9, 10, 12)
 Fields = list[tuple[int, int]]  # values and widths in bits of an LSB-first block
 
 # -- 8.4 Tokens ----------------------------------------------------------------------------------
@@ -196,34 +197,45 @@ def choose_classes(k: Array, tokens: Array, c: Coding) -> list[int]:
     return [0] * len(starts)
 
 
-def frequencies(h: list[int], p: int) -> tuple[int, list[int]]:
+def mantissa_of(n: int, classes: int) -> int:
+    """D: bits of a frequency after the first, at most."""
+    e = max(1, n // classes).bit_length() - 1
+    return 1 if e < 10 else 4 if e > 15 else (e - 7) // 2
+
+
+def frequencies(h: list[int], p: int, most: int) -> tuple[int, list[int]]:
     """Mode token and frequency per token, which sum to 2^p (step 2)."""
-    whole, mode = sum(h), h.index(max(h))
-    f = [0] * len(h)
-    for t, count in enumerate(h):
-        if count and t != mode:
-            value = max(1, (count << p) // whole)
-            drop = max(0, value.bit_length() - 5)
-            f[t] = value >> drop << drop
-    f[mode] = (1 << p) - sum(f)
+    mode = h.index(max(h))
+    share = (1 << (32 + p)) // sum(h)
+    for half in (1, 0) if p == 12 else (1,):
+        f = [0] * len(h)
+        for t, count in enumerate(h):
+            if count and t != mode:
+                v = count * share >> 16
+                q = 16 + max(0, max(0, v.bit_length() - 17) - most)
+                f[t] = max(1, (v + (half << (q - 1))) >> q << (q - 16))
+        f[mode] = (1 << p) - sum(f)
+        if f[mode] >= 1:
+            break
     return mode, f
 
 
-def bits_at(p: int, histograms: list[list[int]]) -> float:
+def bits_at(p: int, histograms: list[list[int]], most: int) -> float:
     """Bits of all tokens, times 2^16, at P; infinite if P is not possible."""
     total = 0
     for h in histograms:
-        used = [(v, count) for v, count in zip(frequencies(h, p)[1], h, strict=True) if count]
+        used = [(v, n) for v, n in zip(frequencies(h, p, most)[1], h, strict=True) if n]
         if min(used)[0] < 1:
             return math.inf
         total += sum(count * ((p << 16) - lg(v)) for v, count in used)
     return total
 
 
-def choose_bits(histograms: list[list[int]]) -> int:
+def choose_bits(histograms: list[list[int]], most: int) -> int:
     """P (step 3)."""
-    finest = int(bits_at(12, histograms))
-    return next((p for p in (9, 10) if bits_at(p, histograms) <= finest + (finest >> 9)), 12)
+    finest = int(bits_at(12, histograms, most))
+    limit = finest + (finest >> (9 if len(histograms) == 1 else 8))
+    return next((p for p in (8, 9, 10) if bits_at(p, histograms, most) <= limit), 12)
 
 
 def tail_shape(tokens: int, lanes: int, n: int) -> tuple[int, int]:
@@ -241,13 +253,13 @@ def rest_states(tokens: list[int], width: int, each: int, lanes: int) -> list[in
     ]
 
 
-def table_fields(mode: int, f: list[int]) -> Fields:
+def table_fields(mode: int, f: list[int], most: int) -> Fields:
     """Bits of a table."""
     fields = [(len(f) - 1, 6), (mode, 6)]
     for t, value in enumerate(f):
         if t != mode:
             e = value.bit_length()
-            d = min(e - 1, 4) if e else 0
+            d = min(e - 1, most) if e else 0
             fields.append((e, 4))
             fields.append(((value - (1 << (e - 1))) >> (e - 1 - d) if e else 0, d))
     return fields
@@ -274,21 +286,22 @@ def rans_encode(k: Array, c: Coding) -> bytes:
     number = max(classes) + 1
     class_of = np.repeat(classes, GROUP)[:n]
     histograms = [np.bincount(tokens[class_of == i]).tolist() for i in range(number)]
-    p = choose_bits(histograms)
-    bits = int(bits_at(p, histograms)) >> 16
+    most = mantissa_of(n, number)
+    p = choose_bits(histograms, most)
+    bits = int(bits_at(p, histograms, most)) >> 16
     each = 16 // tail_shape(max(map(len, histograms)), 1, n)[0]
     v = bits * n // ((56 if n < 32768 else 36) * (24 * n - each * bits))
     lanes_log2 = min(6, v.bit_length() - 1) if v else 0
     fields: Fields = []
     tables = []
     for i in range(number):
-        mode, f = frequencies(histograms[i], p)
-        fields += table_fields(mode, f)
+        mode, f = frequencies(histograms[i], p, most)
+        fields += table_fields(mode, f, most)
         tables.append((f, starts_of(f)))
     if number > 1:
         fields += class_fields(classes)
     states, words = rans_push(tokens.tolist(), class_of.tolist(), tables, 1 << lanes_log2, p)
-    head = bytes([lanes_log2 | (p - 9) << 3 | (number - 1) << 5]) + pack_fields(fields)
+    head = bytes([lanes_log2 | P_OF_CODE.index(p) << 3 | (number - 1) << 5]) + pack_fields(fields)
     for group in words if c.kmax > 15 else words[:-1]:
         head += varint(len(group))
     body = np.array(states, "<u4").tobytes() + b"".join(
@@ -320,7 +333,7 @@ def rans_push(
     return states, [group[::-1] for group in words]
 
 
-def read_table(r: BitReader, p: int) -> tuple[list[int], list[int], list[int]]:
+def read_table(r: BitReader, p: int, most: int) -> tuple[list[int], list[int], list[int]]:
     """Frequencies, starts, and the token of every slot."""
     size, mode = r.field(6) + 1, r.field(6)
     refuse(size > 63 or mode >= size, "token out of range in a table")
@@ -330,7 +343,7 @@ def read_table(r: BitReader, p: int) -> tuple[list[int], list[int], list[int]]:
             e = r.field(4)
             refuse(e > 12, "frequency out of range")
             if e:
-                d = min(e - 1, 4)
+                d = min(e - 1, most)
                 f[t] = (1 << (e - 1)) + (r.field(d) << (e - 1 - d))
     f[mode] = (1 << p) - sum(f)
     refuse(f[mode] < 1 or f[-1] == 0, "frequencies do not make a table")
@@ -354,10 +367,10 @@ def read_classes(r: BitReader, groups: int, number: int) -> list[int]:
 def rans_decode(data: bytes, n: int, c: Coding) -> Array:
     """Inverse of `rans_encode`."""
     refuse(not data, "payload ends early")
-    lanes, p, number = 1 << (data[0] & 7), 9 + (data[0] >> 3 & 3), 1 + (data[0] >> 5)
+    lanes, p, number = 1 << (data[0] & 7), P_OF_CODE[data[0] >> 3 & 3], 1 + (data[0] >> 5)
     refuse(lanes > 64, "number of lanes out of range")
     r = BitReader(data[1:], False)
-    tables = [read_table(r, p) for _ in range(number)]
+    tables = [read_table(r, p, mantissa_of(n, number)) for _ in range(number)]
     classes = read_classes(r, (n + GROUP - 1) // GROUP, number)
     at = 1 + r.align()
     counts = []

@@ -6,6 +6,7 @@ also made by every backend and by two threads.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 import qsgd
 import reference
+import reference_tokens
 from cases import QUANTISERS, TENSORS, as_dtype, as_torch, codec_of, tensor
 from pairs import Row, cover, legal_pairs, pairs_of
 from reference_bits import Array
@@ -309,3 +311,19 @@ def test_reference_stages_equal_quantize_and_encode_indices() -> None:
         frame = reference.encode_indices(idx, scales, wanted_alphas, p, x.shape, nonce=3)
         assert codec_of(p).encode_indices(idx, scales, 3, alphas) == frame
         assert same(reference.decode_indices(frame)[0], qsgd.decode_indices(frame)[0])
+
+
+def test_rounded_frequencies_without_room_for_the_mode_token_are_cut() -> None:
+    codes = [t + 1 if t < 15 else 4 + (t + 1) % 4 << (t - 7) // 4 for t in range(46)]
+    k = [code // 2 * (-1 if code % 2 else 1) for code in codes]  # an index of each token
+    counts = [100] + [20] * 45  # rounded to 3/128, 45 of them pass the whole
+    assert reference_tokens.choose_bits([counts], 1) == 12
+    assert reference_tokens.bits_at(10, [counts], 1) == math.inf
+    assert reference_tokens.frequencies(counts, 12, 1)[1][1] == 64  # 82, cut to two bits
+    idx = np.repeat(np.array(k, np.int16), counts)
+    p = Params(norm="rms", levels="open", step=0.5, bucket=0, classes="off", seed=1)
+    scales = np.array([1], np.float32)
+    frame = reference.encode_indices(idx, scales, np.zeros(0, np.uint8), p, idx.shape)
+    assert codec_of(p).encode_indices(idx, scales, 0) == frame
+    assert same(qsgd.decode_indices(frame)[0], idx)
+    assert same(reference.decode_indices(frame)[0], idx)

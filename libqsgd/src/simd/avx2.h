@@ -46,9 +46,8 @@ static inline vu vu_mullo(vu a, vu b) { return _mm256_mullo_epi32(a, b); }
 static inline vu vu_max31(vu a, vu b) { return _mm256_max_epi32(a, b); }
 static inline vm vu_eq(vu a, vu b) { return _mm256_cmpeq_epi32(a, b); }
 static inline vm vu_gt31(vu a, vu b) { return _mm256_cmpgt_epi32(a, b); }
-static inline vm vu_below_2_16(vu a) {
-    return _mm256_cmpeq_epi32(_mm256_srli_epi32(a, 16), _mm256_setzero_si256());
-}
+/* Its sign bits alone are a mask: for vm_bits and vu_pull_words. */
+static inline vm vu_below_2_16(vu a) { return _mm256_cmpeq_epi16(a, _mm256_setzero_si256()); }
 static inline unsigned vm_bits(vm mask) {
     return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(mask));
 }
@@ -62,6 +61,13 @@ static inline vu vu_mulhi(vu a, vu b) {
     __m256i even = _mm256_mul_epu32(a, b);
     __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));
     return _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
+}
+static inline uint64_t vu_sum(vu a) {
+    const __m256i low = _mm256_and_si256(a, _mm256_set1_epi64x(0xFFFFFFFF));
+    const __m256i sums = _mm256_add_epi64(low, _mm256_srli_epi64(a, 32));
+    __m128i x = _mm_add_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    x = _mm_add_epi64(x, _mm_unpackhi_epi64(x, x));
+    return (uint64_t)_mm_cvtsi128_si64(x);
 }
 static inline void vu_store(uint32_t *p, vu a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
 static inline vu vu_load(const uint32_t *p) {
@@ -285,6 +291,7 @@ static inline vhm vh_eq(vh a, vh b) { return _mm256_cmpeq_epi16(a, b); }
 static inline bool vhm_any(vhm a) { return !_mm256_testz_si256(a, a); }
 static inline vh vh_inc(vhm m, vh a) { return _mm256_sub_epi16(a, m); }
 static inline vh vh_ones(vhm m) { return m; }
+static inline vh vh_abs(vh a) { return _mm256_abs_epi16(a); }
 static inline vu vh_pair_sums(vh a) { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
 
 #define W_PACK_HALVES 1 /* the same for ranks of 8 to 16 bits: 4 w bits lie in every 64 */
@@ -382,16 +389,46 @@ static inline uint16_t *vu_push_words(uint16_t *p, vu a, vm mask) {
     __m256i halves = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(a, low_words), 0xD8);
     __m128i top = _mm_shuffle_epi8(_mm256_castsi256_si128(halves), avx2_row(avx2_push[m]));
     _mm_storeu_si128((__m128i *)(void *)(p - 8), top);
-    return p - _mm_popcnt_u32(m);
+    return p - (size_t)_mm_popcnt_u64(m);
 }
 /* Lanes in `mask` become a << 16 | next word; *p moves on. 16 bytes at *p are read. */
 static inline vu vu_pull_words(const uint8_t **p, vu a, vm mask) {
     unsigned m = vm_bits(mask);
     __m128i words = _mm_loadu_si128((const __m128i *)(const void *)*p);
     __m256i placed = _mm256_cvtepu16_epi32(_mm_shuffle_epi8(words, avx2_row(avx2_pull[m])));
-    *p += 2 * _mm_popcnt_u32(m);
-    return _mm256_blendv_epi8(a, _mm256_or_si256(_mm256_slli_epi32(a, 16), placed), mask);
+    *p += 2 * (size_t)_mm_popcnt_u64(m);
+    const __m256i grown = _mm256_or_si256(_mm256_slli_epi32(a, 16), placed);
+    return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(grown),
+                                                _mm256_castsi256_ps(mask)));
 }
+
+#define W_STARTS 1 /* slots of eight bits to tokens by comparing them with where tokens start */
+
+/* The lowest byte of each lane of four vectors, in an order of their own. */
+static inline vb vb_low_bytes(const vu x[4]) {
+    const __m256i low = _mm256_set1_epi32(0xFF);
+    const __m256i a = _mm256_packus_epi32(_mm256_and_si256(x[0], low), _mm256_and_si256(x[1], low));
+    const __m256i b = _mm256_packus_epi32(_mm256_and_si256(x[2], low), _mm256_and_si256(x[3], low));
+    return _mm256_packus_epi16(a, b);
+}
+/* Back to lanes. */
+static inline void vb_to_lanes(vb a, vu x[4]) {
+    const __m256i zero = _mm256_setzero_si256();
+    const __m256i low = _mm256_unpacklo_epi8(a, zero), high = _mm256_unpackhi_epi8(a, zero);
+    x[0] = _mm256_unpacklo_epi16(low, zero);
+    x[1] = _mm256_unpackhi_epi16(low, zero);
+    x[2] = _mm256_unpacklo_epi16(high, zero);
+    x[3] = _mm256_unpackhi_epi16(high, zero);
+}
+/* To memory in the lanes' order. */
+static inline void vb_store_lanes(uint8_t *p, vb a) {
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    vb_store(p, _mm256_permutevar8x32_epi32(a, order));
+}
+/* All ones where a > b, of signed bytes. */
+static inline vb vb_greater(vb a, vb b) { return _mm256_cmpgt_epi8(a, b); }
+/* a where the mask is all ones, else b. */
+static inline vb vb_select(vb mask, vb a, vb b) { return _mm256_blendv_epi8(b, a, mask); }
 
 /* ---- prefix codes: bytes by table, neighbours joined by shifts ------------------------------ */
 

@@ -64,6 +64,10 @@ static inline vu vu_mulhi(vu a, vu b) {
     __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32));
     return _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
 }
+static inline uint64_t vu_sum(vu a) {
+    const __m512i low = _mm512_and_si512(a, _mm512_set1_epi64(0xFFFFFFFF));
+    return (uint64_t)_mm512_reduce_add_epi64(_mm512_add_epi64(low, _mm512_srli_epi64(a, 32)));
+}
 static inline void vu_store(uint32_t *p, vu a) { _mm512_storeu_si512(p, a); }
 static inline vu vu_load(const uint32_t *p) { return _mm512_loadu_si512(p); }
 static inline vu vu_load_u8(const uint8_t *p) {
@@ -252,6 +256,7 @@ static inline vh vh_inc(vhm m, vh a) {
     return _mm512_mask_add_epi16(a, m, a, _mm512_set1_epi16(1));
 }
 static inline vh vh_ones(vhm m) { return _mm512_movm_epi16(m); }
+static inline vh vh_abs(vh a) { return _mm512_abs_epi16(a); }
 static inline vu vh_pair_sums(vh a) { return _mm512_madd_epi16(a, _mm512_set1_epi16(1)); }
 
 #define W_PACK_HALVES 1
@@ -329,34 +334,54 @@ static inline vu vt_at(const vt *t, vu i, const int size) {
     return _mm512_mask_blend_epi32(_mm512_test_epi32_mask(i, _mm512_set1_epi32(32)), low, high);
 }
 
-#define W_SLOTS 1 /* vs: a table of 2^9 or 2^10 bytes, held in registers */
+#define W_SLOTS 1 /* vs: look-ups in tables of 2^8 to 2^10 bytes */
 
-typedef struct {
-    __m512i part[16];
-} vs;
-/* bits: 9 or 10. */
-static inline vs vs_load(const uint8_t *p, const int bits) {
-    vs t;
-    for (int i = 0; i < 1 << (bits - 6); i++) t.part[i] = _mm512_loadu_si512(p + 64 * i);
-    return t;
+static inline __m512i vs_pair(const uint8_t *t, int pair, __m512i i) {
+    return _mm512_permutex2var_epi8(vb_load(t + 128 * pair), i, vb_load(t + 128 * pair + 64));
 }
-static inline __m512i vs_pair(const vs *t, int pair, __m512i i) {
-    return _mm512_permutex2var_epi8(t->part[2 * pair], i, t->part[2 * pair + 1]);
+/* Of 256 slots, by the low seven bits of every byte of i, and bit 7 as a mask. */
+static inline __m512i vs_256(const uint8_t *t, int pair, __m512i i, __mmask64 bit7) {
+    return _mm512_mask_blend_epi8(bit7, vs_pair(t, pair, i), vs_pair(t, pair + 1, i));
 }
-/* Of 512 slots, by the low seven bits of every byte of i, and bits 7 and 8 as masks. */
-static inline __m512i vs_512(const vs *t, int pair, __m512i i, __mmask64 bit7, __mmask64 bit8) {
-    __m512i low = _mm512_mask_blend_epi8(bit7, vs_pair(t, pair, i), vs_pair(t, pair + 1, i));
-    __m512i high = _mm512_mask_blend_epi8(bit7, vs_pair(t, pair + 2, i), vs_pair(t, pair + 3, i));
-    return _mm512_mask_blend_epi8(bit8, low, high);
+static inline __m512i vs_512(const uint8_t *t, int pair, __m512i i, __mmask64 bit7,
+                             __mmask64 bit8) {
+    return _mm512_mask_blend_epi8(bit8, vs_256(t, pair, i, bit7), vs_256(t, pair + 2, i, bit7));
 }
-/* The byte that each lane's low `bits` bits name; what is above it in the lane is open. */
-static inline vu vs_at(const vs *t, vu x, const int bits) {
+/* The byte that each lane's low `bits` bits, 8 to 10, name; what is above it in the lane is open.
+ */
+static inline vu vs_at(const uint8_t *t, vu x, const int bits) {
     const __mmask64 bit7 = _mm512_movepi8_mask(x);
+    if (bits == 8) return vs_256(t, 0, x, bit7);
     const __mmask64 bit8 = _mm512_movepi8_mask(_mm512_srli_epi32(x, 1));
     const __m512i low = vs_512(t, 0, x, bit7, bit8);
     if (bits == 9) return low;
     const __mmask64 bit9 = _mm512_movepi8_mask(_mm512_srli_epi32(x, 2));
     return _mm512_mask_blend_epi8(bit9, low, vs_512(t, 4, x, bit7, bit8));
+}
+/* As vs_at of four vectors at once: the j-th byte of a lane is that of x[j]. A quarter of the
+ * permutations, but later. */
+static inline vu vs_at4(const uint8_t *t, const vu x[4], const int bits) {
+    const __m512i low16 = _mm512_set1_epi32(0xFFFF), low8 = _mm512_set1_epi32(0x00FF00FF);
+    const __m512i a = vb_merge(low16, x[0], _mm512_slli_epi32(x[2], 16));
+    const __m512i b = vb_merge(low16, x[1], _mm512_slli_epi32(x[3], 16));
+    const __m512i i = vb_merge(low8, a, _mm512_slli_epi32(b, 8));
+    const __mmask64 bit7 = _mm512_movepi8_mask(i);
+    if (bits == 8) return vs_256(t, 0, i, bit7);
+    const __m512i i8 = vb_merge(low8, _mm512_srli_epi32(a, 1), _mm512_slli_epi32(b, 7));
+    const __mmask64 bit8 = _mm512_movepi8_mask(i8);
+    const __m512i low = vs_512(t, 0, i, bit7, bit8);
+    if (bits == 9) return low;
+    const __m512i i9 = vb_merge(low8, _mm512_srli_epi32(a, 2), _mm512_slli_epi32(b, 6));
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(i9), low, vs_512(t, 4, i, bit7, bit8));
+}
+/* 64 bytes: the first bytes of all lanes, then the second ones, and so on. */
+static inline void vu_store_bytes4(uint8_t *p, vu a) {
+    const __m128i row = _mm_setr_epi8(0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60);
+    const __m512i byte =
+        _mm512_set_epi64(0x0303030303030303, 0x0303030303030303, 0x0202020202020202,
+                         0x0202020202020202, 0x0101010101010101, 0x0101010101010101, 0, 0);
+    const __m512i order = _mm512_add_epi8(_mm512_broadcast_i32x4(row), byte);
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi8(order, a));
 }
 
 #define W_CRC 1

@@ -58,6 +58,7 @@ static inline unsigned vm_bits(vm mask) {
 static inline vu vu_select(vm mask, vu a, vu b) { return vbslq_u32(mask, a, b); }
 static inline vu vu_where(vm mask, vu a) { return vandq_u32(mask, a); }
 static inline vu vu_inc(vm mask, vu a) { return vsubq_u32(a, mask); }
+static inline uint64_t vu_sum(vu a) { return vaddlvq_u32(a); }
 static inline void vu_store(uint32_t *p, vu a) { vst1q_u32(p, a); }
 static inline vu vu_load(const uint32_t *p) { return vld1q_u32(p); }
 static inline vu vu_gather(const uint32_t *table, vu i) {
@@ -241,6 +242,7 @@ static inline vhm vh_eq(vh a, vh b) { return vceqq_s16(a, b); }
 static inline bool vhm_any(vhm a) { return vmaxvq_u16(a) != 0; }
 static inline vh vh_inc(vhm m, vh a) { return vsubq_s16(a, vreinterpretq_s16_u16(m)); }
 static inline vh vh_ones(vhm m) { return vreinterpretq_s16_u16(m); }
+static inline vh vh_abs(vh a) { return vabsq_s16(a); }
 static inline vu vh_pair_sums(vh a) { return vreinterpretq_u32_s32(vpaddlq_s16(a)); }
 
 #define W_PACK_HALVES 1

@@ -16,8 +16,10 @@
  *   W_POSITIONS    vu_positions: a mask's bits, as a list     W_NONZERO  avx512.h  nonzero.h
  *   W_TABLE n      vt: n words in registers, n = 16 or 64                avx2.h    value.h, rans.h
  *   W_RENORM       vu_push_words, vu_pull_words               W_TABLE    avx2.h    rans.h
- *   W_SLOTS        vs: 512 or 1024 bytes in registers         W_RENORM,  avx512.h  rans.h
+ *   W_SLOTS        vs: tables of 256 to 1024 bytes            W_RENORM,  avx512.h  rans.h
  *                                                             W_TABLE 64
+ *   W_STARTS       bytes of lanes and back; vb_greater        W_RENORM,  avx2.h    rans.h
+ *                                                             W_BYTES
  *   W_CRC          vu_crc64, vu_crc8, vu_clmul                           avx2.h    crc.h
  *   W_FOLD n       vc: n bytes, multiplied without carry;     W_CRC      avx512.h  crc.h
  *                  then vu_clmul is not needed */
@@ -84,6 +86,7 @@ static inline vu vu_inc(vm mask, vu a) { return a + mask; } /* one more where tr
 static inline vu vu_gather(const uint32_t *table, vu i) { return table[i]; }
 static inline vu vu_mulhi(vu a, vu b) { return (uint32_t)((uint64_t)a * b >> 32); }
 static inline void vu_store(uint32_t *p, vu a) { *p = a; }
+static inline uint64_t vu_sum(vu a) { return a; } /* of all lanes, without overflow */
 static inline vu vu_load(const uint32_t *p) { return *p; }
 static inline vu vu_load_u8(const uint8_t *p) { return *p; }
 static inline void vu_store_u8(uint8_t *p, vu a) { *p = (uint8_t)a; } /* a <= 255 */
@@ -154,6 +157,9 @@ static inline vhm vh_eq(vh a, vh b) { return (vhm){a.a == b.a, a.b == b.b}; }
 static inline bool vhm_any(vhm a) { return a.a || a.b; }
 static inline vh vh_inc(vhm m, vh a) { return vh_make((unsigned)a.a + m.a, (unsigned)a.b + m.b); }
 static inline vh vh_ones(vhm m) { return vh_make(0U - m.a, 0U - m.b); }
+static inline vh vh_abs(vh a) {
+    return vh_make(a.a >> 15 ? 0U - a.a : a.a, a.b >> 15 ? 0U - a.b : a.b);
+}
 static inline vu vh_pair_sums(vh a) { return (vu)a.a + a.b; } /* neighbours, each below 2^15 */
 
 /* Binary64, for sums of squares and magnitudes. */
