@@ -234,7 +234,9 @@ qsgd_status rans_reader_end(const struct rans_reader *r) {
 uint64_t rans_possible(const struct code_plan *plan) {
     uint64_t used = 0;
     for (unsigned i = 0; i < plan->classes; i++) {
-        for (unsigned t = 0; t < CODE_TOKENS; t++) used |= (uint64_t)(plan->freq[i][t] != 0) << t;
+        for (unsigned t = 0; t < plan->table_tokens[i]; t++) {
+            used |= (uint64_t)(plan->freq[i][t] != 0) << t;
+        }
     }
     return used;
 }

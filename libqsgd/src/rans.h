@@ -53,10 +53,12 @@ static void kernel_rans_encode(const struct rans_job *job, const struct rans_sym
 static void kernel_rans_tables(const struct rans_job *job, void *tables) {
     for (unsigned c = 0; c < job->tables; c++) {
         uint8_t *table = (uint8_t *)tables + c * rans_table_bytes(job->prob_bits);
+#ifdef W_SLOTS
         if (job->prob_bits <= RANS_SLOT_BITS) {
             rans_build_slots(job->freq[c], job->prob_bits, (struct rans_slots *)(void *)table);
             continue;
         }
+#endif
         rans_build_wide(job->freq[c], (uint32_t *)(void *)table);
 #ifdef W_STARTS
         if (job->prob_bits == 8 && job->tokens <= 16) {
@@ -124,9 +126,12 @@ static void kernel_rans_decode_two(const struct rans_job job[2], const void *con
                                    uint8_t *const tokens[2]) {
     const size_t from = stream[0]->at;
 #if defined(W_SLOTS) || defined(W_STARTS)
-    if (job[0].lanes_log2 == 6 && job[1].lanes_log2 == 6 && job[0].prob_bits == job[1].prob_bits &&
-        stream[1]->at == from) {
+    const unsigned lanes_log2 = job[0].lanes_log2;
+    const bool alike = lanes_log2 == job[1].lanes_log2 && job[0].prob_bits == job[1].prob_bits;
+    if (alike && stream[1]->at == from && lanes_log2 == 6) {
         rans_decode_shaped(job, tables, stream, to, tokens, true, 64 / W);
+    } else if (alike && stream[1]->at == from && lanes_log2 == 5) {
+        rans_decode_shaped(job, tables, stream, to, tokens, true, 32 / W);
     }
 #endif
     for (int c = 0; c < 2; c++) {

@@ -46,20 +46,24 @@ BODY void rans_symbol(struct rans_symbol_table *table, unsigned t, uint32_t f, u
 #endif
 
 struct rans_slots {
-    _Alignas(64) uint8_t token[1024];
-    uint32_t rest[64], start[64]; /* 2^P - f */
+    _Alignas(64) uint8_t token[1024 + 64]; /* tokens are written by vectors */
+    uint32_t rest[64], start[64];          /* 2^P - f */
 };
 
+#ifdef W_SLOTS
 BODY void rans_build_slots(const uint16_t *freq, unsigned prob_bits, struct rans_slots *slots) {
     uint32_t start = 0;
     for (uint32_t t = 0; t < 64; t++) {
-        const uint32_t f = freq[t];
+        const uint32_t f = freq[t], end = start + f;
         slots->rest[t] = (1U << prob_bits) - f;
         slots->start[t] = start;
-        memset(slots->token + start, (int)t, f);
-        start += f;
+        for (; start < end; start += W_BYTES) {
+            vb_store(slots->token + start, vb_set1((uint8_t)t));
+        }
+        start = end;
     }
 }
+#endif
 
 BODY void rans_build_wide(const uint16_t *freq, uint32_t *decode) {
     for (uint32_t t = 0; t < 64; t++) {

@@ -218,7 +218,7 @@ BODY void rans_row_compare(struct rans_rows *a, struct rans_rows *b, const bool 
                            const struct rans_view view) {
     if (two) {
         rans_compare((struct rans_rows *[2]){a, b}, (int[2]){0, 0}, 2);
-        rans_compare((struct rans_rows *[2]){a, b}, (int[2]){4, 4}, 2);
+        if (view.vectors == 8) rans_compare((struct rans_rows *[2]){a, b}, (int[2]){4, 4}, 2);
     } else {
         rans_compare((struct rans_rows *[2]){a, a}, (int[2]){0, 4}, view.vectors / 4);
     }

@@ -234,8 +234,10 @@ def bits_at(p: int, histograms: list[list[int]], most: int) -> float:
 def choose_bits(histograms: list[list[int]], most: int) -> int:
     """P (step 3)."""
     finest = int(bits_at(12, histograms, most))
-    limit = finest + (finest >> (9 if len(histograms) == 1 else 8))
-    return next((p for p in (8, 9, 10) if bits_at(p, histograms, most) <= limit), 12)
+    one = len(histograms) == 1
+    limit = finest + (finest >> (9 if one else 8))
+    coarse = (8, 9, 10) if one else (9, 10)
+    return next((p for p in coarse if bits_at(p, histograms, most) <= limit), 12)
 
 
 def tail_shape(tokens: int, lanes: int, n: int) -> tuple[int, int]:
