@@ -68,6 +68,7 @@ struct code_plan {
     unsigned mantissa_most;                  /* rans: bits of a frequency after the first */
     uint8_t table_tokens[CODE_CLASSES];      /* rans: A of each class */
     uint8_t table_mode[CODE_CLASSES];        /* rans: mode token of each class */
+    bool symmetric[CODE_CLASSES];            /* rans: k and -k have one frequency */
     uint16_t freq[CODE_CLASSES][CODE_TOKENS];
 };
 

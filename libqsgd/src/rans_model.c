@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernels.h"
+#include "tokens.h"
 
 #define BINS GROUP_BINS
 
@@ -20,7 +21,7 @@ static uint64_t lg(uint64_t v) {
 static int64_t histogram_cost(const uint32_t *h, uint64_t sum, unsigned tokens) {
     uint64_t cost = sum * lg(sum);
     for (unsigned t = 0; t < tokens; t++) cost -= h[t] * lg(h[t] + (uint64_t)(h[t] == 0));
-    return (int64_t)(cost + ((12 + 7 * tokens) << 16));
+    return (int64_t)(cost + ((13 + 5 * tokens) << 16));
 }
 
 /* ---- classes -------------------------------------------------------------------------------- */
@@ -207,8 +208,46 @@ static uint64_t set_all(struct code_plan *plan, unsigned prob_bits, const struct
     return cost;
 }
 
-static void set_tokens(struct code_plan *plan, unsigned class, const struct tally *tally) {
+/* ---- symmetric tables ----------------------------------------------------------------------- */
+
+/* Tokens 2 m - 1 and 2 m are k = m and -m below this. Tables whose signs are even name them once.
+ */
+static unsigned pairs_end(const struct code_chunk *chunk, unsigned tokens) {
+    const unsigned whole = tokens_direct(chunk->levels) ? 2 * LEVELS_DIRECT + 1 : TOKENS_WHOLE;
+    return tokens < whole ? tokens : whole;
+}
+
+/* True if t has the frequency of t - 1, which a symmetric table does not repeat. The mode token's
+ * partner has one of its own. */
+static bool is_mirrored(unsigned t, unsigned end, unsigned mode) {
+    return t % 2 == 0 && t != 0 && t < end && t != mode && t - 1 != mode;
+}
+
+static uint64_t count_lg(uint64_t count) { return count == 0 ? 0 : count * lg(count); }
+
+/* Makes the counts of pairs equal if that costs less than to code both: whether they are. */
+static bool make_symmetric(struct tally *tally, unsigned end, unsigned mantissa) {
+    uint32_t *h = tally->counts;
+    int64_t loss = 0;
+    for (unsigned t = 1; t + 1 < end; t += 2) {
+        const uint64_t both = (uint64_t)h[t] + h[t + 1];
+        loss += (int64_t)(count_lg(h[t]) + count_lg(h[t + 1]) + (both << 16) - count_lg(both));
+        loss -= (int64_t)(4 + mantissa) << 16;
+    }
+    if (loss >= 0) return false;
+    for (unsigned t = 1; t + 1 < end; t += 2) {
+        const uint32_t both = h[t] + h[t + 1];
+        h[t] = h[t + 1] = (both + 1) >> 1;
+        tally->sum += both & 1;
+    }
+    return true;
+}
+
+static void set_tokens(const struct code_chunk *chunk, struct code_plan *plan, unsigned class,
+                       struct tally *tally) {
     unsigned mode = 0;
+    plan->symmetric[class] =
+        make_symmetric(tally, pairs_end(chunk, tally->tokens), plan->mantissa_most);
     for (unsigned t = 1; t < tally->tokens; t++) {
         if (tally->counts[t] > tally->counts[mode]) mode = t;
     }
@@ -220,8 +259,9 @@ static void set_tokens(struct code_plan *plan, unsigned class, const struct tall
 /* The coarsest of 8, 9, 10 and 12 bits that costs at most 1/512 more than 12 do: decoders look
  * fewer slots up faster. With classes of 9, 10 and 12, and 1/256: most chunks then have 9 and can
  * be decoded two at a time. */
-static uint64_t choose_frequencies(struct code_plan *plan, const struct tally *tally) {
-    for (unsigned c = 0; c < plan->classes; c++) set_tokens(plan, c, &tally[c]);
+static uint64_t choose_frequencies(const struct code_chunk *chunk, struct code_plan *plan,
+                                   struct tally *tally) {
+    for (unsigned c = 0; c < plan->classes; c++) set_tokens(chunk, plan, c, &tally[c]);
     const uint64_t finest = set_all(plan, 12, tally);
     const uint64_t most = finest + (finest >> (plan->classes == 1 ? 9 : 8));
     for (unsigned prob_bits = plan->classes == 1 ? 8 : 9; prob_bits <= 10; prob_bits++) {
@@ -232,11 +272,13 @@ static uint64_t choose_frequencies(struct code_plan *plan, const struct tally *t
 }
 
 /* Lanes make coding fast; a 56th of a short chunk is theirs, a 36th of a long one, which 64 serve.
- * One costs 24 bits, less what tokens in its rest state save: `each` of them. */
+ * One costs 24 bits, less what tokens in its rest state save: `each` of them. Poor frequencies of a
+ * few elements may cost more than whole tokens do, which are `width` bits. */
 static unsigned choose_lanes(uint64_t cost, uint64_t len, unsigned token_limit) {
-    const uint64_t bits = cost >> 16, each = rans_rest_of(token_limit).each;
+    const struct rans_rest rest = rans_rest_of(token_limit);
+    const uint64_t whole = rest.width * len, bits = cost >> 16 < whole ? cost >> 16 : whole;
     const uint64_t share = len < 32768 ? 56 : 36;
-    const uint64_t v = bits * len / (share * (24 * len - each * bits));
+    const uint64_t v = bits * len / (share * (24 * len - rest.each * bits));
     const unsigned log2 = v == 0 ? 0 : floor_log2(v);
     return log2 > 6 ? 6 : log2;
 }
@@ -253,7 +295,7 @@ unsigned rans_token_limit(const struct code_plan *plan) {
 static unsigned least_width(unsigned tokens) {
     const uint32_t last = tokens - 1;
     uint32_t rank = last;
-    if (last >= 15) rank = ((4 + (tokens & 3)) << ((last - 7) >> 2)) - 1; /* 2 |k| - 1 */
+    if (last >= TOKENS_WHOLE) rank = ((4 + (tokens & 3)) << ((last - 7) >> 2)) - 1; /* 2 |k| - 1 */
     return rank == 0 ? 0 : floor_log2(rank) + 1;
 }
 
@@ -269,7 +311,7 @@ void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const u
         tally_finish(&all);
     }
     plan->mantissa_most = mantissa_most(chunk->len, plan->classes);
-    const uint64_t cost = choose_frequencies(plan, plan->classes == 1 ? &all : c->tally);
+    const uint64_t cost = choose_frequencies(chunk, plan, plan->classes == 1 ? &all : c->tally);
     const unsigned limit = rans_token_limit(plan);
     plan->lanes_log2 = choose_lanes(cost, chunk->len, limit);
     plan->least_width = least_width(limit);
@@ -283,17 +325,18 @@ static unsigned mantissa_bits(unsigned e, unsigned most) {
 }
 
 /* A token takes 8 bits at most, so that one write serves seven. */
-static void write_table(struct lsb_writer *w, const struct code_plan *plan, unsigned class) {
+static void write_table(struct lsb_writer *w, const struct code_chunk *chunk,
+                        const struct code_plan *plan, unsigned class) {
     const unsigned tokens = plan->table_tokens[class], mode = plan->table_mode[class];
-    lsb_write(w, tokens - 1, 6);
-    lsb_write(w, mode, 6);
+    const unsigned end = plan->symmetric[class] ? pairs_end(chunk, tokens) : 0;
+    lsb_write(w, (tokens - 1) | mode << 6 | (unsigned)plan->symmetric[class] << 12, 13);
     for (unsigned t = 0; t < tokens;) {
         const unsigned stop = tokens - t < 7 ? tokens : t + 7;
         uint64_t bits = 0;
         unsigned held = 0;
         for (; t < stop; t++) {
             const uint32_t f = plan->freq[class][t];
-            if (t == mode) continue;
+            if (t == mode || is_mirrored(t, end, mode)) continue;
             const unsigned e = f == 0 ? 0 : floor_log2(f) + 1,
                            d = mantissa_bits(e, plan->mantissa_most);
             const uint32_t m = d == 0 ? 0 : (f - (1U << (e - 1))) >> (e - 1 - d);
@@ -337,7 +380,7 @@ uint8_t *rans_model_write(const struct code_chunk *chunk, const struct code_plan
     *p++ = (uint8_t)(plan->lanes_log2 | prob_code << 3 | (plan->classes - 1) << 5);
     struct lsb_writer w;
     lsb_write_init(&w, p, end);
-    for (unsigned i = 0; i < plan->classes; i++) write_table(&w, plan, i);
+    for (unsigned i = 0; i < plan->classes; i++) write_table(&w, chunk, plan, i);
     if (plan->classes > 1) {
         write_classes(&w, chunk->scratch->classes, rans_groups(chunk->len));
     }
@@ -345,8 +388,12 @@ uint8_t *rans_model_write(const struct code_chunk *chunk, const struct code_plan
 }
 
 /* A token takes 8 bits at most, so that one refill serves seven. */
-static bool parse_table(struct bit_reader *r, struct code_plan *plan, unsigned class) {
-    const unsigned tokens = (unsigned)lsb_read(r, 6) + 1, mode = (unsigned)lsb_read(r, 6);
+static bool parse_table(struct bit_reader *r, const struct code_chunk *chunk,
+                        struct code_plan *plan, unsigned class) {
+    const unsigned head = (unsigned)lsb_read(r, 13);
+    const unsigned tokens = (head & 63) + 1, mode = head >> 6 & 63;
+    const bool symmetric = head >> 12 != 0;
+    const unsigned end = symmetric ? pairs_end(chunk, tokens) : 0;
     uint16_t *freq = plan->freq[class];
     uint32_t sum = 0, widest = 0;
     memset(freq, 0, sizeof plan->freq[class]);
@@ -358,6 +405,11 @@ static bool parse_table(struct bit_reader *r, struct code_plan *plan, unsigned c
         unsigned taken = 0;
         for (; t < stop; t++) {
             if (t == mode) continue;
+            if (is_mirrored(t, end, mode)) {
+                freq[t] = freq[t - 1];
+                sum += freq[t];
+                continue;
+            }
             const unsigned e = next & 15, d = mantissa_bits(e, plan->mantissa_most);
             const uint32_t m = (uint32_t)(next >> 4) & ((1U << d) - 1);
             const uint32_t f = (1U << e >> 1) + (m << (e < 1 ? 0 : e - 1 - d));
@@ -373,6 +425,7 @@ static bool parse_table(struct bit_reader *r, struct code_plan *plan, unsigned c
     freq[mode] = (uint16_t)((1U << plan->prob_bits) - sum);
     plan->table_tokens[class] = (uint8_t)tokens;
     plan->table_mode[class] = (uint8_t)mode;
+    plan->symmetric[class] = symmetric;
     return freq[tokens - 1] != 0 && !r->overrun;
 }
 
@@ -412,7 +465,7 @@ qsgd_status rans_model_parse(const struct code_chunk *chunk, const uint8_t *p, c
     struct bit_reader r;
     bit_read_init(&r, p + 1, end);
     for (unsigned i = 0; i < plan->classes; i++) {
-        if (!parse_table(&r, plan, i)) return QSGD_ERR_CODE_TABLE;
+        if (!parse_table(&r, chunk, plan, i)) return QSGD_ERR_CODE_TABLE;
     }
     if (plan->classes > 1 &&
         !parse_classes(&r, plan, chunk->scratch->classes, rans_groups(chunk->len))) {

@@ -6,7 +6,6 @@
 
 #include "kernels.h"
 
-#define FIRST_CLASS 15U /* tokens below it are whole indices, |k| < 8 */
 #define NO_TOKEN (CODE_TOKENS - 1U)
 
 void tokens_from_indices(const struct code_chunk *chunk, const int16_t *k, uint8_t *tokens,
@@ -25,11 +24,11 @@ uint8_t *tokens_write_extra(const struct code_chunk *chunk, const int16_t *k, ui
  * that are a format's: their indices are looked at once they are there. */
 static uint64_t tokens_of_levels(const struct levels *levels) {
     uint64_t mask = 0;
-    const uint32_t whole = tokens_direct(levels) ? 2 * LEVELS_DIRECT + 1 : FIRST_CLASS;
+    const uint32_t whole = tokens_direct(levels) ? 2 * LEVELS_DIRECT + 1 : TOKENS_WHOLE;
     for (uint32_t t = 0; t < whole; t++) {
         mask |= (uint64_t)levels_has(levels, levels_unzigzag(t)) << t;
     }
-    if (!tokens_direct(levels)) mask |= ((uint64_t)1 << NO_TOKEN) - ((uint64_t)1 << FIRST_CLASS);
+    if (!tokens_direct(levels)) mask |= ((uint64_t)1 << NO_TOKEN) - ((uint64_t)1 << TOKENS_WHOLE);
     return mask;
 }
 

@@ -35,11 +35,11 @@ def bad(name: str, status: str, payload: bytes, x: Array = TINY, **options: Any)
 
 
 # A right table for tokens 0, 1, 2 at P = 12: mode 0 with 2048, then 1024 (e = 11, m = 0) twice.
-TABLE: Fields = [(2, 6), (0, 6), (11, 4), (0, 1), (11, 4), (0, 1)]
+TABLE: Fields = [(2, 6), (0, 6), (0, 1), (11, 4), (0, 1), (11, 4), (0, 1)]
 FREQUENCIES = [2048, 1024, 1024]
 # The same with tokens 3 and 15 (|k| = 8 or 9, two extra bits) in place of 1 and 2.
 TABLE_15: Fields = [
-    *[(15, 6), (0, 6), (0, 4), (0, 4), (11, 4), (0, 1)], *[(0, 4)] * 11, *[(11, 4), (0, 1)]
+    *[(15, 6), (0, 6), (0, 1), (0, 4), (0, 4), (11, 4), (0, 1)], *[(0, 4)] * 11, *[(11, 4), (0, 1)]
 ]  # fmt: skip
 FREQUENCIES_15 = [2048, 0, 0, 1024, *[0] * 11, 1024]
 
@@ -89,6 +89,9 @@ RIGHT_PAYLOADS: list[BadPayload] = [
     bad("rice-sparse", "OK", CODED + bits("00000 0100 1 0"), code="rice-sparse"),
     huffman("huffman", "OK", [1, 1], "0 1 0 1"),
     rans("rans", "OK", TABLE, [STATE], WORDS, x=X),
+    rans("rans-symmetric", "OK", [(2, 6), (0, 6), (1, 1), (11, 4), (0, 1)], [STATE], WORDS, x=X),
+    rans("rans-symmetric-but-for-the-mode", "OK",
+         [(2, 6), (1, 6), (1, 1), (12, 4), (0, 1), (11, 4), (0, 1)], [STATE], WORDS, x=X),
     rans("rans-two-classes", "OK",
          [*TABLE, *TABLE, (1, 1), (0, 1), (1, 1), (0, 1), (0, 1), (1, 1), (1, 1)],
          [LONG_STATE], LONG_WORDS, head=3 << 3 | 1 << 5, x=LONG),
@@ -159,11 +162,13 @@ BAD_PAYLOADS: list[BadPayload] = [
     bad("huffman-block-cut", "CODE_TABLE", CODED + b"\x3e\x11", code="huffman"),
     # rANS.
     rans("rans-lanes-128", "CODE_TABLE", TABLE, (1 << 16,) * 128, head=7 | 3 << 3),
-    rans("rans-mode-token-past-table", "CODE_TABLE", [(2, 6), (3, 6), (1, 4), (1, 4), (1, 4)]),
+    rans("rans-mode-token-past-table", "CODE_TABLE",
+         [(2, 6), (3, 6), (0, 1), (1, 4), (1, 4), (1, 4)]),
     rans("rans-frequencies-past-2^P", "CODE_TABLE",
-         [(2, 6), (0, 6), (12, 4), (0, 1), (12, 4), (0, 1)]),
-    rans("rans-last-frequency-0", "CODE_TABLE", [(2, 6), (0, 6), (11, 4), (0, 1), (0, 4)]),
-    rans("rans-exponent-13", "CODE_TABLE", [(1, 6), (0, 6), (13, 4), (0, 1)]),
+         [(2, 6), (0, 6), (0, 1), (12, 4), (0, 1), (12, 4), (0, 1)]),
+    rans("rans-last-frequency-0", "CODE_TABLE", [(2, 6), (0, 6), (0, 1), (11, 4), (0, 1), (0, 4)]),
+    rans("rans-pair-past-2^P", "CODE_TABLE", [(2, 6), (0, 6), (1, 1), (12, 4), (0, 1)]),
+    rans("rans-exponent-13", "CODE_TABLE", [(1, 6), (0, 6), (0, 1), (13, 4), (0, 1)]),
     rans("rans-table-padding", "PADDING", [*TABLE, (1, 1)], [STATE], WORDS, x=X),
     rans("rans-state-below-2^16", "STREAM", TABLE, [(1 << 16) - 1]),
     rans("rans-rest-state", "STREAM", TABLE, [(1 << 16) + (1 << 8)]),
@@ -172,7 +177,7 @@ BAD_PAYLOADS: list[BadPayload] = [
     rans("rans-words-left-over", "PADDING", TABLE, [STATE], [*WORDS, 0], x=X),
     rans("rans-words-run-out", "STREAM", TABLE, [STATE], WORDS[:-1], x=X),
     rans("rans-half-a-word", "PADDING", TABLE, [STATE], WORDS, tail=b"\0", x=X),
-    rans("rans-no-level", "STREAM", [(3, 6), (0, 6), (0, 4), (0, 4), (12, 4), (0, 1)],
+    rans("rans-no-level", "STREAM", [(3, 6), (0, 6), (0, 1), (0, 4), (0, 4), (12, 4), (0, 1)],
          *pushed([0, 3, 0, 3], [2048, 0, 0, 2048])),
     rans("rans-class-without-group", "CODE_TABLE", [*TABLE, *TABLE, (1, 1)], [STATE], WORDS,
          head=3 << 3 | 1 << 5, x=X),

@@ -154,7 +154,7 @@ def cost(h: Array) -> int:
     used = np.flatnonzero(h)
     whole = lg(int(h.sum()))
     bits = sum(int(h[t]) * (whole - lg(int(h[t]))) for t in used)
-    return bits + ((12 + 7 * (int(used[-1]) + 1)) << 16)
+    return bits + ((13 + 5 * (int(used[-1]) + 1)) << 16)
 
 
 def class_fields(classes: list[int]) -> Fields:
@@ -203,8 +203,27 @@ def mantissa_of(n: int, classes: int) -> int:
     return 1 if e < 10 else 4 if e > 15 else (e - 7) // 2
 
 
+def pairs_of(tokens: int, kmax: int) -> list[int]:
+    """The lower tokens of pairs that stand for k and -k."""
+    return list(range(1, min(tokens, 31 if kmax <= 15 else 15) - 1, 2))
+
+
+def even_signs(h: list[int], kmax: int, most: int) -> tuple[bool, list[int]]:
+    """Whether a table is symmetric, and the counts that it is made of (step 2)."""
+
+    def weight(count: int) -> int:
+        return count * lg(count) if count else 0
+
+    pairs, loss, even = pairs_of(len(h), kmax), 0, list(h)
+    for t in pairs:
+        a, b = h[t : t + 2]
+        loss += weight(a) + weight(b) + ((a + b) << 16) - weight(a + b)
+        even[t] = even[t + 1] = (a + b + 1) >> 1
+    return (True, even) if loss < len(pairs) * (4 + most) << 16 else (False, h)
+
+
 def frequencies(h: list[int], p: int, most: int) -> tuple[int, list[int]]:
-    """Mode token and frequency per token, which sum to 2^p (step 2)."""
+    """Mode token and frequency per token, which sum to 2^p (step 3)."""
     mode = h.index(max(h))
     share = (1 << (32 + p)) // sum(h)
     for half in (1, 0) if p == 12 else (1,):
@@ -232,7 +251,7 @@ def bits_at(p: int, histograms: list[list[int]], most: int) -> float:
 
 
 def choose_bits(histograms: list[list[int]], most: int) -> int:
-    """P (step 3)."""
+    """P (step 4)."""
     finest = int(bits_at(12, histograms, most))
     one = len(histograms) == 1
     limit = finest + (finest >> (9 if one else 8))
@@ -255,11 +274,11 @@ def rest_states(tokens: list[int], width: int, each: int, lanes: int) -> list[in
     ]
 
 
-def table_fields(mode: int, f: list[int], most: int) -> Fields:
-    """Bits of a table."""
-    fields = [(len(f) - 1, 6), (mode, 6)]
+def table_fields(mode: int, f: list[int], most: int, mirrored: list[int] | None) -> Fields:
+    """Bits of a table; None: not symmetric."""
+    fields = [(len(f) - 1, 6), (mode, 6), (mirrored is not None, 1)]
     for t, value in enumerate(f):
-        if t != mode:
+        if t != mode and t not in (mirrored or ()):
             e = value.bit_length()
             d = min(e - 1, most) if e else 0
             fields.append((e, 4))
@@ -289,16 +308,19 @@ def rans_encode(k: Array, c: Coding) -> bytes:
     class_of = np.repeat(classes, GROUP)[:n]
     histograms = [np.bincount(tokens[class_of == i]).tolist() for i in range(number)]
     most = mantissa_of(n, number)
+    even = [even_signs(h, c.kmax, most) for h in histograms]
+    histograms = [h for _, h in even]
     p = choose_bits(histograms, most)
-    bits = int(bits_at(p, histograms, most)) >> 16
-    each = 16 // tail_shape(max(map(len, histograms)), 1, n)[0]
+    width = tail_shape(max(map(len, histograms)), 1, n)[0]
+    bits, each = min(int(bits_at(p, histograms, most)) >> 16, width * n), 16 // width
     v = bits * n // ((56 if n < 32768 else 36) * (24 * n - each * bits))
     lanes_log2 = min(6, v.bit_length() - 1) if v else 0
     fields: Fields = []
     tables = []
     for i in range(number):
         mode, f = frequencies(histograms[i], p, most)
-        fields += table_fields(mode, f, most)
+        mirrored = [t + 1 for t in pairs_of(len(f), c.kmax) if mode not in (t, t + 1)]
+        fields += table_fields(mode, f, most, mirrored if even[i][0] else None)
         tables.append((f, starts_of(f)))
     if number > 1:
         fields += class_fields(classes)
@@ -335,13 +357,18 @@ def rans_push(
     return states, [group[::-1] for group in words]
 
 
-def read_table(r: BitReader, p: int, most: int) -> tuple[list[int], list[int], list[int]]:
+def read_table(
+    r: BitReader, p: int, most: int, kmax: int
+) -> tuple[list[int], list[int], list[int]]:
     """Frequencies, starts, and the token of every slot."""
-    size, mode = r.field(6) + 1, r.field(6)
+    size, mode, symmetric = r.field(6) + 1, r.field(6), r.field(1)
     refuse(size > 63 or mode >= size, "token out of range in a table")
+    pairs = pairs_of(size, kmax) if symmetric else []
     f = [0] * size
     for t in range(size):
-        if t != mode:
+        if t - 1 in pairs and mode not in (t - 1, t):
+            f[t] = f[t - 1]
+        elif t != mode:
             e = r.field(4)
             refuse(e > 12, "frequency out of range")
             if e:
@@ -372,7 +399,7 @@ def rans_decode(data: bytes, n: int, c: Coding) -> Array:
     lanes, p, number = 1 << (data[0] & 7), P_OF_CODE[data[0] >> 3 & 3], 1 + (data[0] >> 5)
     refuse(lanes > 64, "number of lanes out of range")
     r = BitReader(data[1:], False)
-    tables = [read_table(r, p, mantissa_of(n, number)) for _ in range(number)]
+    tables = [read_table(r, p, mantissa_of(n, number), c.kmax) for _ in range(number)]
     classes = read_classes(r, (n + GROUP - 1) // GROUP, number)
     at = 1 + r.align()
     counts = []

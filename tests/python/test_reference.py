@@ -327,3 +327,14 @@ def test_rounded_frequencies_without_room_for_the_mode_token_are_cut() -> None:
     assert codec_of(p).encode_indices(idx, scales, 0) == frame
     assert same(qsgd.decode_indices(frame)[0], idx)
     assert same(reference.decode_indices(frame)[0], idx)
+
+
+def test_frames_of_two_or_three_indices_equal_the_reference() -> None:
+    """Their tables are poor: costs passed 24 bits per lane once, and a division its divisor."""
+    p = Params(norm="rms", levels="open", step=0.5, bucket=0, classes="off", seed=1)
+    scales, alphas = np.array([1], np.float32), np.zeros(0, np.uint8)
+    for n, s in ((2, 9), (3, 3)):
+        for k in product(range(-s, s + 1), repeat=n):
+            idx = np.array(k, np.int16)
+            frame = reference.encode_indices(idx, scales, alphas, p, idx.shape)
+            assert codec_of(p).encode_indices(idx, scales, 0) == frame
