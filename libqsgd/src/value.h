@@ -102,17 +102,36 @@ BODY vf value_vector(const struct value_bucket *bucket, const struct value_shape
     return value_of(bucket, shape.table, shape.dithered, h, noise);
 }
 
-/* Long outputs pass the cache by, in aligned vectors; the first and the last vector overlap their
- * neighbours. False if there is not enough to do. */
+#ifdef W_STREAM
+/* Elements [i, end) of n, less than a line of them. */
+BODY void values_edge(const struct value_bucket *bucket, const struct value_shape shape,
+                      const value_table *table, const struct value_source *from, size_t i,
+                      size_t end, size_t n, float *out) {
+    while (i < end) {
+        const size_t base = i + W <= n ? i : n - W, last = end - base < W ? end - base : W;
+        const vf v = value_vector(bucket, shape, table, from, base);
+        float lanes[W];
+        vf_store(lanes, v);
+        for (; i < base + last; i++) vf_stream_one(out + i, lanes[i - base]);
+    }
+}
+#endif
+
+/* Long outputs pass the cache by, in whole lines: a line that was written both ways would be read
+ * and written again. False if there is not enough to do. */
 BODY bool values_stream(const struct value_bucket *bucket, const struct value_shape shape,
                         const value_table *table, const struct value_source *from, size_t n,
                         float *out) {
 #ifdef W_STREAM
-    if (shape.add || !bucket->stream || n < 2 * W || ((uintptr_t)out & 3) != 0) return false;
-    size_t i = (0 - (uintptr_t)out) / sizeof(float) % W;
-    if (i != 0) vf_store(out, value_vector(bucket, shape, table, from, 0));
-    for (; i + W <= n; i += W) vf_stream(out + i, value_vector(bucket, shape, table, from, i));
-    if (i < n) vf_store(out + n - W, value_vector(bucket, shape, table, from, n - W));
+    const size_t line = 64 / sizeof(float);
+    if (shape.add || !bucket->stream || n < 3 * line || ((uintptr_t)out & 3) != 0) return false;
+    const size_t first = (0 - (uintptr_t)out) / sizeof(float) % line;
+    const size_t end = first + (n - first) / line * line;
+    values_edge(bucket, shape, table, from, 0, first, n, out);
+    for (size_t i = first; i < end; i += W) {
+        vf_stream(out + i, value_vector(bucket, shape, table, from, i));
+    }
+    values_edge(bucket, shape, table, from, end, n, n, out);
     return true;
 #else
     (void)bucket, (void)shape, (void)table, (void)from, (void)n, (void)out;

@@ -20,6 +20,9 @@ static inline vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
 static inline void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
 #define W_STREAM 1
 static inline void vf_stream(float *p, vf a) { _mm512_stream_ps(p, a); }
+static inline void vf_stream_one(float *p, float a) {
+    _mm_stream_si32((int *)(void *)p, _mm_cvtsi128_si32(_mm_castps_si128(_mm_set_ss(a))));
+}
 static inline void vf_stream_end(void) { _mm_sfence(); }
 static inline vf vf_set1(float a) { return _mm512_set1_ps(a); }
 static inline vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
