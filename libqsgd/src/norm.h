@@ -28,6 +28,12 @@ KERNEL uint32_t kernel_max_bits(const float *x, size_t n) {
             max[v] = vu_max31(max[v], vu_and(vf_bits(vf_load(x + i + v * W)), magnitude));
         }
     }
+    if (i < n && n >= 4 * W) { /* once more what the last vectors have in common */
+        for (int v = 0; v < 4; v++) {
+            max[v] = vu_max31(max[v], vu_and(vf_bits(vf_load(x + n - 4 * W + v * W)), magnitude));
+        }
+        i = n;
+    }
     uint32_t result = norm_reduce_max(vu_max31(vu_max31(max[0], max[1]), vu_max31(max[2], max[3])));
     for (; i < n; i++) {
         uint32_t bits;

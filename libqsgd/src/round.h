@@ -141,10 +141,11 @@ BODY uint64_t round_rest(const struct round_bucket *bucket, uint64_t element, co
                          const uint16_t *noise, size_t n, int16_t *k, uint8_t *tokens,
                          const struct round_kind kind) {
     float xs[2 * W] = {0};
-    uint16_t ns[2 * W] = {0};
+    uint16_t ns[2 * W];
     int16_t out[2 * W], lows[2 * W];
     uint32_t weights[2 * W];
     uint64_t total = 0;
+    memset(ns, 0xFF, sizeof ns); /* no tie with what pads x */
     memcpy(xs, x, n * sizeof *x);
     memcpy(ns, noise, n * sizeof *noise);
     const struct round_pair r = round_two(bucket, kind, element, xs, ns);
@@ -162,11 +163,28 @@ BODY uint64_t round_rest(const struct round_bucket *bucket, uint64_t element, co
     return total;
 }
 
+/* 4 W elements: bytes are stored by pairs of pairs. */
+BODY void round_step(const struct round_bucket *bucket, uint64_t element, const float *x,
+                     const uint16_t *noise, int16_t *k, uint8_t *tokens,
+                     const struct round_kind kind, vu *variance) {
+    const struct round_pair a = round_two(bucket, kind, element, x, noise);
+    const struct round_pair b = round_two(bucket, kind, element + 2 * W, x + 2 * W, noise + 2 * W);
+    if (k != NULL) {
+        vh_store(k, round_index(&a));
+        vh_store(k + 2 * W, round_index(&b));
+    } else {
+        vh_store_u8(tokens, round_token(&a), round_token(&b));
+    }
+    if (!kind.dithered) return;
+    *variance = round_add_variance(&a, kind, *variance);
+    *variance = round_add_variance(&b, kind, *variance);
+}
+
 /* `flush`: steps after which 32-bit sums might overflow. */
 BODY uint64_t round_all(const struct round_bucket *bucket, uint64_t element, const float *x,
                         const uint16_t *noise, size_t n, int16_t *k, uint8_t *tokens,
                         const struct round_kind kind, const size_t flush) {
-    const size_t step = 4 * W; /* bytes are stored by pairs of pairs */
+    const size_t step = 4 * W;
     vu variance = vu_set1(0);
     uint64_t total = 0;
     size_t i = 0;
@@ -174,23 +192,18 @@ BODY uint64_t round_all(const struct round_bucket *bucket, uint64_t element, con
         size_t stop = (n - i) / step < flush ? n : i + flush * step;
         for (; i + step <= stop; i += step) {
             for (size_t line = 0; line < step; line += 16) norm_prefetch(x + i + line);
-            const struct round_pair a = round_two(bucket, kind, element + i, x + i, noise + i);
-            const struct round_pair b =
-                round_two(bucket, kind, element + i + 2 * W, x + i + 2 * W, noise + i + 2 * W);
-            if (k != NULL) {
-                vh_store(k + i, round_index(&a));
-                vh_store(k + i + 2 * W, round_index(&b));
-            } else {
-                vh_store_u8(tokens + i, round_token(&a), round_token(&b));
-            }
-            if (kind.dithered) {
-                variance = round_add_variance(&a, kind, variance);
-                variance = round_add_variance(&b, kind, variance);
-            }
+            round_step(bucket, element + i, x + i, noise + i, k == NULL ? NULL : k + i,
+                       k == NULL ? tokens + i : NULL, kind, &variance);
         }
         if (!kind.dithered) continue;
         total += vu_sum(variance);
         variance = vu_set1(0);
+    }
+    if (!kind.dithered && i < n && n >= step) { /* the last ones overlap: the same again */
+        i = n - step;
+        round_step(bucket, element + i, x + i, noise + i, k == NULL ? NULL : k + i,
+                   k == NULL ? tokens + i : NULL, kind, &variance);
+        i = n;
     }
     for (; i < n; i += 2 * W) {
         const size_t rest = n - i < 2 * W ? n - i : 2 * W;
