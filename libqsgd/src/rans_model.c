@@ -10,19 +10,17 @@
 
 #define BINS GROUP_BINS
 
-/* log2(v) in units of 2^-16, within 0.5 % of a bit: a parabola between powers of two. */
+/* log2(v) in units of 2^-16, v < 2^53, within 0.5 % of a bit: a parabola between powers of two.
+ * As a double, v shows exponent and mantissa side by side, and is exact. */
 static uint64_t lg(uint64_t v) {
-    unsigned e = floor_log2(v);
-    uint64_t m = ((v << 16) >> e) - 65536;
-    return ((uint64_t)e << 16) + m + ((22570 * ((m * (65536 - m)) >> 16)) >> 16);
+    const double exact = (double)v;
+    uint64_t bits;
+    memcpy(&bits, &exact, sizeof bits);
+    const uint64_t straight = (bits >> 36) - ((uint64_t)1023 << 16), m = straight & 0xFFFF;
+    return straight + ((22570 * ((m * (65536 - m)) >> 16)) >> 16);
 }
 
-/* Bits of a histogram's elements and of its table, in units of 2^-16. */
-static int64_t histogram_cost(const uint32_t *h, uint64_t sum, unsigned tokens) {
-    uint64_t cost = sum * lg(sum);
-    for (unsigned t = 0; t < tokens; t++) cost -= h[t] * lg(h[t] + (uint64_t)(h[t] == 0));
-    return (int64_t)(cost + ((13 + 5 * tokens) << 16));
-}
+static uint64_t count_lg(uint64_t count) { return count * lg(count | (count == 0)); }
 
 /* ---- classes -------------------------------------------------------------------------------- */
 
@@ -31,8 +29,12 @@ struct tally {
     uint32_t counts[CODE_TOKENS];
     uint64_t sum;
     unsigned tokens; /* the last one that occurs, plus 1 */
-    int64_t cost;
+    int64_t cost;    /* of the elements and a table, in units of 2^-16 bits */
 };
+
+static int64_t cost_of(uint64_t bits, unsigned tokens) {
+    return (int64_t)(bits + ((13 + 5 * tokens) << 16));
+}
 
 struct cluster {
     uint32_t counts[BINS][CODE_TOKENS];
@@ -51,14 +53,17 @@ static void tally_finish(struct tally *tally) {
         tally->sum += tally->counts[t];
         if (tally->counts[t] != 0) tally->tokens = t + 1;
     }
-    tally->cost = histogram_cost(tally->counts, tally->sum, tally->tokens);
+    uint64_t bits = count_lg(tally->sum);
+    for (unsigned t = 0; t < tally->tokens; t++) bits -= count_lg(tally->counts[t]);
+    tally->cost = cost_of(bits, tally->tokens);
 }
 
-static void tally_join(const struct tally *a, const struct tally *b, struct tally *both) {
-    for (unsigned t = 0; t < CODE_TOKENS; t++) both->counts[t] = a->counts[t] + b->counts[t];
-    both->sum = a->sum + b->sum;
-    both->tokens = a->tokens > b->tokens ? a->tokens : b->tokens;
-    both->cost = histogram_cost(both->counts, both->sum, both->tokens);
+/* The cost of two in one. */
+static int64_t joint_cost(const struct tally *a, const struct tally *b) {
+    const unsigned tokens = a->tokens > b->tokens ? a->tokens : b->tokens;
+    uint64_t bits = count_lg(a->sum + b->sum);
+    for (unsigned t = 0; t < tokens; t++) bits -= count_lg((uint64_t)a->counts[t] + b->counts[t]);
+    return cost_of(bits, tokens);
 }
 
 /* Tallies of the bins that occur, and of all together; returns how many do. */
@@ -86,16 +91,17 @@ static unsigned count_bins(const struct code_chunk *chunk, const int16_t *k, con
 
 /* What merging a and a + 1 would cost. */
 static int64_t merge_delta(const struct cluster *c, unsigned a) {
-    struct tally both;
-    tally_join(&c->tally[a], &c->tally[a + 1], &both);
-    return both.cost - c->tally[a].cost - c->tally[a + 1].cost;
+    const struct tally *one = &c->tally[a], *two = one + 1;
+    return joint_cost(one, two) - one->cost - two->cost;
 }
 
 static void merge(struct cluster *c, unsigned a, unsigned classes) {
-    struct tally both;
-    tally_join(&c->tally[a], &c->tally[a + 1], &both);
-    c->tally[a] = both;
-    memmove(&c->tally[a + 1], &c->tally[a + 2], (classes - a - 2) * sizeof both);
+    struct tally *one = &c->tally[a], *two = one + 1;
+    one->cost = joint_cost(one, two);
+    one->sum += two->sum;
+    if (two->tokens > one->tokens) one->tokens = two->tokens;
+    for (unsigned t = 0; t < two->tokens; t++) one->counts[t] += two->counts[t];
+    memmove(two, two + 1, (classes - a - 2) * sizeof *two);
     for (unsigned b = 0; b < BINS; b++) {
         if (c->of_bin[b] > a) c->of_bin[b]--;
     }
@@ -222,8 +228,6 @@ static unsigned pairs_end(const struct code_chunk *chunk, unsigned tokens) {
 static bool is_mirrored(unsigned t, unsigned end, unsigned mode) {
     return t % 2 == 0 && t != 0 && t < end && t != mode && t - 1 != mode;
 }
-
-static uint64_t count_lg(uint64_t count) { return count == 0 ? 0 : count * lg(count); }
 
 /* Makes the counts of pairs equal if that costs less than to code both: whether they are. */
 static bool make_symmetric(struct tally *tally, unsigned end, unsigned mantissa) {
