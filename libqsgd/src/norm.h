@@ -10,13 +10,6 @@
 
 BODY void norm_prefetch(const float *x) { PREFETCH((const void *)((uintptr_t)x + NORM_AHEAD)); }
 
-BODY uint32_t norm_reduce_max(vu max) {
-    uint32_t lanes[W], result = 0;
-    vu_store(lanes, max);
-    for (int l = 0; l < W; l++) result = lanes[l] > result ? lanes[l] : result;
-    return result;
-}
-
 KERNEL uint32_t kernel_max_bits(const float *x, size_t n) {
     const vu magnitude = vu_set1(0x7FFFFFFF);
     vu max[4];
@@ -34,7 +27,7 @@ KERNEL uint32_t kernel_max_bits(const float *x, size_t n) {
         }
         i = n;
     }
-    uint32_t result = norm_reduce_max(vu_max31(vu_max31(max[0], max[1]), vu_max31(max[2], max[3])));
+    uint32_t result = vu_top31(vu_max31(vu_max31(max[0], max[1]), vu_max31(max[2], max[3])));
     for (; i < n; i++) {
         uint32_t bits;
         memcpy(&bits, x + i, 4);
@@ -74,7 +67,7 @@ BODY uint32_t norm_sum(const float *x, size_t n, double *sum, const bool square)
         for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
     }
     *sum = lanes[0];
-    return norm_reduce_max(max);
+    return vu_top31(max);
 }
 
 KERNEL uint32_t kernel_sum_squares(const float *x, size_t n, double *sum) {

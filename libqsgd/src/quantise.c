@@ -215,17 +215,51 @@ static uint8_t damping_byte(const struct damping *d) {
     return a >= 255 ? 255 : (uint8_t)a;
 }
 
+/* What all buckets of a chunk share. */
+struct chunk_source {
+    const struct quantiser *q;
+    const struct source *source;
+    const struct chunk_span *span;
+    const float *x; /* the chunk's elements */
+    const struct scale_array *scales;
+    const struct topk_cut *cuts;
+    struct quantise_scratch *scratch;
+};
+
+/* Scale of a bucket, which is stored if it is short, and what follows from it. */
+static void bucket_open(const struct chunk_source *c, uint64_t bucket, struct bucket_state *b) {
+    const struct quantiser *q = c->q;
+    const struct layout *l = &q->layout;
+    b->bucket = bucket;
+    if (l->per_bucket != 0) {
+        b->scale = scale_get(c->scales, bucket);
+        if (c->cuts != NULL) b->cut = c->cuts[bucket];
+    } else {
+        double squares;
+        const float *x = c->x + (bucket * l->bucket - c->span->first);
+        b->scale = scale_of_short_bucket(q, c->source, bucket, x, &squares);
+        scale_set(c->scales, bucket, b->scale);
+        if (q->params.rounding == QSGD_ROUND_TOPK && !scale_is_idle(b->scale)) {
+            b->cut = topk_select(q, c->source, bucket, squares, c->scratch);
+        }
+    }
+    bucket_begin(q, b);
+}
+
 qsgd_status quantise_chunk(const struct quantiser *q, const struct source *source,
                            const struct chunk_span *span, const float *x,
                            const struct scale_array *scales, const struct topk_cut *cuts,
                            struct quantise_scratch *scratch, int16_t *k, uint8_t *tokens,
                            uint8_t *alpha, uint64_t *bad_bucket) {
+    const struct chunk_source chunk = {q, source, span, x, scales, cuts, scratch};
     const struct layout *l = &q->layout;
     const bool noisy = q->params.rounding <= QSGD_ROUND_DITHERED;
     const uint64_t end = span->first + span->len;
     struct damping damping = {0, 0};
-    struct bucket_state b = {.bucket = UINT64_MAX};
+    struct bucket_state both[2] = {{.bucket = UINT64_MAX}};
+    struct bucket_state *b = &both[0], *ahead = &both[1];
     uint64_t block = span->first - span->first % NOISE_TILE, block_end = 0;
+    bucket_open(&chunk, span->first / l->bucket, ahead);
     for (uint64_t i = span->first; i < end;) {
         if (i >= block_end) {
             block = i - i % NOISE_TILE;
@@ -233,34 +267,26 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
             size_t tiles = (size_t)div_up(block_end - block, NOISE_TILE);
             if (noisy) q->kernels->noise(&q->key, block, tiles * NOISE_TILE, scratch->noise);
         }
-        if (i / l->bucket != b.bucket) {
-            if (b.bucket != UINT64_MAX) damping_add(&damping, &b);
-            b.bucket = i / l->bucket;
-            if (l->per_bucket != 0) {
-                b.scale = scale_get(scales, b.bucket);
-                if (cuts != NULL) b.cut = cuts[b.bucket];
-            } else {
-                double squares;
-                b.scale =
-                    scale_of_short_bucket(q, source, b.bucket, x + (i - span->first), &squares);
-                scale_set(scales, b.bucket, b.scale);
-                if (q->params.rounding == QSGD_ROUND_TOPK && !scale_is_idle(b.scale)) {
-                    b.cut = topk_select(q, source, b.bucket, squares, scratch);
-                }
-            }
-            if (b.scale != b.scale && q->params.nonfinite == QSGD_NONFINITE_RAISE) {
-                *bad_bucket = b.bucket;
+        if (ahead->bucket * l->bucket <= i) {
+            struct bucket_state *const last = b;
+            if (last->bucket != UINT64_MAX) damping_add(&damping, last);
+            b = ahead;
+            ahead = last;
+            if (b->scale != b->scale && q->params.nonfinite == QSGD_NONFINITE_RAISE) {
+                *bad_bucket = b->bucket;
                 return QSGD_ERR_NONFINITE;
             }
-            bucket_begin(q, &b);
+            /* a bucket early: a norm is long to wait for, and rounding does not need this one */
+            ahead->bucket = UINT64_MAX / l->bucket;
+            if ((b->bucket + 1) * l->bucket < end) bucket_open(&chunk, b->bucket + 1, ahead);
         }
-        uint64_t stop = min_u64(block_end, min_u64(end, (b.bucket + 1) * l->bucket));
-        run_round(q, &b, x + (i - span->first), scratch->noise + (i - block), i, (size_t)(stop - i),
+        uint64_t stop = min_u64(block_end, min_u64(end, (b->bucket + 1) * l->bucket));
+        run_round(q, b, x + (i - span->first), scratch->noise + (i - block), i, (size_t)(stop - i),
                   scratch, k == NULL ? NULL : k + (i - span->first),
                   k == NULL ? tokens + (i - span->first) : NULL);
         i = stop;
     }
-    damping_add(&damping, &b);
+    damping_add(&damping, b);
     *alpha = q->params.rounding == QSGD_ROUND_DITHERED ? damping_byte(&damping) : 0;
     return QSGD_OK;
 }

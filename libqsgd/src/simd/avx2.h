@@ -65,6 +65,11 @@ static inline vu vu_mulhi(vu a, vu b) {
     __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));
     return _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
 }
+static inline uint32_t vu_top31(vu a) {
+    __m128i x = _mm_max_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    x = _mm_max_epi32(x, _mm_shuffle_epi32(x, 0x4E));
+    return (uint32_t)_mm_cvtsi128_si32(_mm_max_epi32(x, _mm_shuffle_epi32(x, 0xB1)));
+}
 static inline uint64_t vu_sum(vu a) {
     const __m256i low = _mm256_and_si256(a, _mm256_set1_epi64x(0xFFFFFFFF));
     const __m256i sums = _mm256_add_epi64(low, _mm256_srli_epi64(a, 32));

@@ -67,6 +67,7 @@ static inline vu vu_mulhi(vu a, vu b) {
     __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32));
     return _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
 }
+static inline uint32_t vu_top31(vu a) { return (uint32_t)_mm512_reduce_max_epi32(a); }
 static inline uint64_t vu_sum(vu a) {
     const __m512i low = _mm512_and_si512(a, _mm512_set1_epi64(0xFFFFFFFF));
     return (uint64_t)_mm512_reduce_add_epi64(_mm512_add_epi64(low, _mm512_srli_epi64(a, 32)));

@@ -67,6 +67,7 @@ LANE vu vu_select(vm mask, vu a, vu b) { return mask ? a : b; }
 LANE vu vu_where(vm mask, vu a) { return mask ? a : 0; }
 LANE vu vu_inc(vm mask, vu a) { return a + mask; }
 LANE vu vu_gather(const uint32_t *table, vu i) { return table[i]; }
+LANE uint32_t vu_top31(vu a) { return a; }
 LANE uint64_t vu_sum(vu a) { return a; }
 LANE void vu_store(uint32_t *p, vu a) { *p = a; }
 LANE vu vu_load(const uint32_t *p) { return *p; }

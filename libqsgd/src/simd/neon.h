@@ -58,6 +58,7 @@ static inline unsigned vm_bits(vm mask) {
 static inline vu vu_select(vm mask, vu a, vu b) { return vbslq_u32(mask, a, b); }
 static inline vu vu_where(vm mask, vu a) { return vandq_u32(mask, a); }
 static inline vu vu_inc(vm mask, vu a) { return vsubq_u32(a, mask); }
+static inline uint32_t vu_top31(vu a) { return vmaxvq_u32(a); }
 static inline uint64_t vu_sum(vu a) { return vaddlvq_u32(a); }
 static inline void vu_store(uint32_t *p, vu a) { vst1q_u32(p, a); }
 static inline vu vu_load(const uint32_t *p) { return vld1q_u32(p); }

@@ -86,7 +86,8 @@ static inline vu vu_inc(vm mask, vu a) { return a + mask; } /* one more where tr
 static inline vu vu_gather(const uint32_t *table, vu i) { return table[i]; }
 static inline vu vu_mulhi(vu a, vu b) { return (uint32_t)((uint64_t)a * b >> 32); }
 static inline void vu_store(uint32_t *p, vu a) { *p = a; }
-static inline uint64_t vu_sum(vu a) { return a; } /* of all lanes, without overflow */
+static inline uint64_t vu_sum(vu a) { return a; }   /* of all lanes, without overflow */
+static inline uint32_t vu_top31(vu a) { return a; } /* the largest lane, all below 2^31 */
 static inline vu vu_load(const uint32_t *p) { return *p; }
 static inline vu vu_load_u8(const uint8_t *p) { return *p; }
 static inline void vu_store_u8(uint8_t *p, vu a) { *p = (uint8_t)a; } /* a <= 255 */
