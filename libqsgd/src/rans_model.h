@@ -6,8 +6,6 @@
 #include "bits.h"
 #include "codes.h"
 
-static inline size_t rans_groups(size_t len) { return (len + CODE_GROUP - 1) / CODE_GROUP; }
-
 /* Chooses classes (chunk->scratch->classes), lanes, P and frequencies for k and its tokens. */
 void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
                        struct code_plan *plan);

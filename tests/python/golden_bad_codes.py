@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from reference_bits import Array, pack, varint
-from reference_tokens import Fields, pack_fields, rans_push, starts_of
+from reference_bits import Array, Fields, pack, pack_fields, varint
+from reference_rans import rans_push, starts_of
 
 BadPayload = tuple[str, str, bytes, Array, dict[str, Any]]
 

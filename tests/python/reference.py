@@ -38,7 +38,8 @@ from reference_codes import (
 from reference_frame import DTYPES, Chunk, Frame, assemble, header, parse, problem
 from reference_levels import Cuts, Params, cut, grid
 from reference_quantize import quantize_elements, stored, values_of
-from reference_tokens import huffman_decode, huffman_encode, rans_decode, rans_encode
+from reference_rans import rans_decode, rans_encode
+from reference_tokens import huffman_decode, huffman_encode
 
 __all__ = [
     "Chunk",

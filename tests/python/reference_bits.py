@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+Fields = list[tuple[int, int]]  # values and widths in bits of an LSB-first block
 Array = npt.NDArray[Any]
 
 
@@ -97,6 +98,11 @@ def pack(values: Array, widths: Array | int, msb: bool) -> bytes:
     bits = np.repeat(values, widths) >> np.minimum(shift, 63).astype(np.uint64) & np.uint64(1)
     bits[shift > 63] = 0
     return np.packbits(bits.astype(np.uint8), bitorder="big" if msb else "little").tobytes()
+
+
+def pack_fields(fields: Fields) -> bytes:
+    """An LSB-first block, padded."""
+    return pack(np.array([v for v, _ in fields]), np.array([w for _, w in fields]), False)
 
 
 def unpack_lsb(data: bytes, widths: Array) -> Array:

@@ -1,0 +1,170 @@
+/* Classes of a rANS chunk follow local energy: groups of 128 elements fall into half-octave bins of
+ * their sum of |k|, and neighbouring bins are merged while that makes the chunk shorter (FORMAT.md
+ * section 8.5). */
+#include "rans_classes.h"
+
+#include <string.h>
+
+#include "kernels.h"
+
+#define BINS GROUP_BINS
+
+struct cluster {
+    uint32_t counts[BINS][CODE_TOKENS];
+    struct tally tally[BINS]; /* per class, at first per bin that occurs */
+    uint8_t of_bin[BINS];     /* class of a bin */
+    _Alignas(64) uint8_t counters[GROUP_MEMORY];
+};
+
+_Static_assert(sizeof(struct cluster) <= CODE_CLASSIFY_BYTES, "scratch of the classes");
+
+/* The cost of two in one. */
+static int64_t joint_cost(const struct tally *a, const struct tally *b) {
+    const unsigned tokens = a->tokens > b->tokens ? a->tokens : b->tokens;
+    uint64_t bits = count_lg(a->sum + b->sum);
+    for (unsigned t = 0; t < tokens; t++) bits -= count_lg((uint64_t)a->counts[t] + b->counts[t]);
+    return tally_cost(bits, tokens);
+}
+
+/* Tallies of the bins that occur, and of all together; returns how many do. */
+static unsigned count_bins(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
+                           struct cluster *c, uint8_t *bins, struct tally *all) {
+    const size_t groups = rans_groups(chunk->len);
+    bool used[BINS] = {false};
+    unsigned classes = 0;
+    chunk->kernels->group_bins(k, tokens, chunk->len, bins);
+    chunk->kernels->group_histograms(tokens, chunk->len, bins, c->counts, c->counters);
+    memset(all, 0, sizeof *all);
+    memset(c->of_bin, 0, sizeof c->of_bin); /* merge moves those of bins that do not occur, too */
+    for (size_t g = 0; g < groups; g++) used[bins[g]] = true;
+    for (unsigned b = 0; b < BINS; b++) {
+        if (!used[b]) continue;
+        struct tally *tally = &c->tally[classes];
+        memcpy(tally->counts, c->counts[b], sizeof tally->counts);
+        tally_finish(tally);
+        for (unsigned t = 0; t < tally->tokens; t++) all->counts[t] += tally->counts[t];
+        c->of_bin[b] = (uint8_t)classes++;
+    }
+    tally_finish(all);
+    return classes;
+}
+
+/* What merging a and a + 1 would cost. */
+static int64_t merge_delta(const struct cluster *c, unsigned a) {
+    const struct tally *one = &c->tally[a], *two = one + 1;
+    return joint_cost(one, two) - one->cost - two->cost;
+}
+
+static void merge(struct cluster *c, unsigned a, unsigned classes) {
+    struct tally *one = &c->tally[a], *two = one + 1;
+    one->cost = joint_cost(one, two);
+    one->sum += two->sum;
+    if (two->tokens > one->tokens) one->tokens = two->tokens;
+    for (unsigned t = 0; t < two->tokens; t++) one->counts[t] += two->counts[t];
+    memmove(two, two + 1, (classes - a - 2) * sizeof *two);
+    for (unsigned b = 0; b < BINS; b++) {
+        if (c->of_bin[b] > a) c->of_bin[b]--;
+    }
+}
+
+/* Greedy merging of neighbours; delta[a] is what merging a and a + 1 would cost. */
+static unsigned merge_all(struct cluster *c, unsigned classes) {
+    int64_t delta[BINS];
+    for (unsigned a = 0; a + 1 < classes; a++) delta[a] = merge_delta(c, a);
+    while (classes > 1) {
+        unsigned best = 0;
+        for (unsigned a = 1; a + 1 < classes; a++) {
+            if (delta[a] < delta[best]) best = a;
+        }
+        if (classes <= CODE_CLASSES && delta[best] > 0) break;
+        merge(c, best, classes--);
+        for (unsigned a = best; a + 1 < classes; a++) delta[a] = delta[a + 1];
+        if (best > 0) delta[best - 1] = merge_delta(c, best - 1);
+        if (best + 1 < classes) delta[best] = merge_delta(c, best);
+    }
+    return classes;
+}
+
+static uint64_t class_step(uint8_t from, uint8_t to) {
+    return (uint64_t)levels_zigzag((int32_t)to - (int32_t)from) + 1;
+}
+
+static uint64_t class_bits(const uint8_t *classes, size_t groups) {
+    uint8_t of_step[2 * CODE_CLASSES];
+    uint64_t bits = 0;
+    uint8_t before = 0;
+    for (unsigned d = 0; d < 2 * CODE_CLASSES; d++) {
+        of_step[d] = (uint8_t)(2 * floor_log2(class_step(CODE_CLASSES, (uint8_t)d)) + 1);
+    }
+    for (size_t g = 0; g < groups; g++) {
+        bits += of_step[CODE_CLASSES + classes[g] - before];
+        before = classes[g];
+    }
+    return bits;
+}
+
+unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
+                             const uint8_t *tokens, struct tally *all, struct tally **each) {
+    struct cluster *c = chunk->scratch->classify;
+    uint8_t *bins = chunk->scratch->classes;
+    const size_t groups = rans_groups(chunk->len);
+    *each = c->tally;
+    unsigned classes = merge_all(c, count_bins(chunk, k, tokens, c, bins, all));
+    if (classes == 1) return 1;
+    for (size_t g = 0; g < groups; g++) bins[g] = c->of_bin[bins[g]];
+    int64_t cost = (int64_t)(class_bits(bins, groups) << 16);
+    for (unsigned i = 0; i < classes; i++) cost += c->tally[i].cost;
+    return cost < all->cost ? classes : 1;
+}
+
+/* ---- bits ------------------------------------------------------------------------------------ */
+
+/* A class takes 7 bits at most (a step is 15 at most), so that one write serves eight. */
+void rans_classes_write(struct lsb_writer *w, const uint8_t *classes, size_t groups) {
+    struct {
+        uint8_t bits, width;
+    } code[2 * CODE_CLASSES]; /* by step */
+    uint8_t before = 0;
+    for (unsigned d = 0; d < 2 * CODE_CLASSES; d++) {
+        const uint64_t step = class_step(CODE_CLASSES, (uint8_t)d);
+        const unsigned n = floor_log2(step);
+        code[d].bits = (uint8_t)(1U << n | (step - (1U << n)) << (n + 1));
+        code[d].width = (uint8_t)(2 * n + 1);
+    }
+    for (size_t g = 0; g < groups;) {
+        const size_t stop = groups - g < 8 ? groups : g + 8;
+        uint64_t bits = 0;
+        unsigned held = 0;
+        for (; g < stop; g++) {
+            const unsigned d = (unsigned)(CODE_CLASSES + classes[g] - before);
+            bits |= (uint64_t)code[d].bits << held;
+            held += code[d].width;
+            before = classes[g];
+        }
+        lsb_write(w, bits, held);
+    }
+}
+
+/* A class takes 9 bits at most, so that one refill serves six. */
+bool rans_classes_parse(struct bit_reader *r, unsigned number, uint8_t *classes, size_t groups) {
+    unsigned used = 0;
+    int32_t class = 0;
+    for (size_t g = 0; g < groups;) {
+        lsb_refill(r);
+        const size_t stop = groups - g < 6 ? groups : g + 6;
+        uint64_t next = r->acc;
+        unsigned taken = 0;
+        for (; g < stop; g++) {
+            const unsigned n = (unsigned)__builtin_ctzll(next | 32);
+            const uint32_t step = 1U << n | ((uint32_t)(next >> (n + 1)) & ((1U << n) - 1));
+            class += levels_unzigzag(step - 1);
+            if (n == 5 || class < 0 || class >= (int32_t)number) return false;
+            next >>= 2 * n + 1;
+            taken += 2 * n + 1;
+            classes[g] = (uint8_t)class;
+            used |= 1U << class;
+        }
+        lsb_take(r, taken);
+    }
+    return !r->overrun && used == (1U << number) - 1;
+}

@@ -1,0 +1,21 @@
+/* Classes of the groups of a rANS chunk: which, and how they are written (rans_classes.c). */
+#ifndef QSGD_RANS_CLASSES_H
+#define QSGD_RANS_CLASSES_H
+
+#include "bits.h"
+#include "rans_tally.h"
+
+static inline size_t rans_groups(size_t len) { return (len + CODE_GROUP - 1) / CODE_GROUP; }
+
+/* Chooses the classes of k and its tokens, into chunk->scratch->classes. Returns their number;
+ * their tallies go to *each, in the scratch too. 1: no classes, and *all is the tally of
+ * everything. */
+unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
+                             const uint8_t *tokens, struct tally *all, struct tally **each);
+
+void rans_classes_write(struct lsb_writer *w, const uint8_t *classes, size_t groups);
+
+/* False if one is not below `number`, or one below it has no group. */
+bool rans_classes_parse(struct bit_reader *r, unsigned number, uint8_t *classes, size_t groups);
+
+#endif

@@ -1,0 +1,47 @@
+/* How often tokens occur and what that costs to code, for the choice of a rANS model (FORMAT.md
+ * section 8.5, encoder's choices). Integers only, so that every machine chooses alike. */
+#ifndef QSGD_RANS_TALLY_H
+#define QSGD_RANS_TALLY_H
+
+#include <string.h>
+
+#include "codes.h"
+
+/* log2(v) in units of 2^-16, v < 2^53, within 0.5 % of a bit: a parabola between powers of two.
+ * As a double, v shows exponent and mantissa side by side, and is exact. */
+static inline uint64_t lg(uint64_t v) {
+    const double exact = (double)v;
+    uint64_t bits;
+    memcpy(&bits, &exact, sizeof bits);
+    const uint64_t straight = (bits >> 36) - ((uint64_t)1023 << 16), m = straight & 0xFFFF;
+    return straight + ((22570 * ((m * (65536 - m)) >> 16)) >> 16);
+}
+
+static inline uint64_t count_lg(uint64_t count) { return count * lg(count | (count == 0)); }
+
+/* How often the tokens of a class occur. */
+struct tally {
+    uint32_t counts[CODE_TOKENS];
+    uint64_t sum;
+    unsigned tokens; /* the last one that occurs, plus 1 */
+    int64_t cost;    /* of the elements and a table, in units of 2^-16 bits */
+};
+
+static inline int64_t tally_cost(uint64_t bits, unsigned tokens) {
+    return (int64_t)(bits + ((13 + 5 * tokens) << 16));
+}
+
+/* Sums counts up; their cost. */
+static inline void tally_finish(struct tally *tally) {
+    tally->sum = 0;
+    tally->tokens = 0;
+    for (unsigned t = 0; t < CODE_TOKENS; t++) {
+        tally->sum += tally->counts[t];
+        if (tally->counts[t] != 0) tally->tokens = t + 1;
+    }
+    uint64_t bits = count_lg(tally->sum);
+    for (unsigned t = 0; t < tally->tokens; t++) bits -= count_lg(tally->counts[t]);
+    tally->cost = tally_cost(bits, tally->tokens);
+}
+
+#endif

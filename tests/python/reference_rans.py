@@ -1,0 +1,327 @@
+"""rANS of the reference codec (FORMAT.md 8.5): the encoder's choices, tables, streams.
+
+One pass per element in plain Python, for reading rather than for speed.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+
+from reference_bits import (
+    Array,
+    BitReader,
+    Fields,
+    floor_log2,
+    pack_fields,
+    read_varint,
+    refuse,
+    unzigzag,
+    varint,
+    zigzag,
+)
+from reference_codes import Coding
+from reference_tokens import tokens_of, tokens_to
+
+LOW = 1 << 16  # a rANS state lies in [2^16, 2^32)
+GROUP = 128  # elements that share a class
+LANES_OF_A_GROUP = 16  # that share words
+P_OF_CODE = (8, 9, 10, 12)
+
+# -- 8.5 rANS: integers of the encoder's choices -------------------------------------------------
+
+
+def lg(v: int) -> int:
+    """About log2(v) in units of 2^-16, in integers."""
+    e = v.bit_length() - 1
+    m = ((v << 16) >> e) - 65536
+    return (e << 16) + m + ((22570 * ((m * (65536 - m)) >> 16)) >> 16)
+
+
+def cost(h: Array) -> int:
+    """About the bits, times 2^16, of a histogram's tokens and of its table."""
+    used = np.flatnonzero(h)
+    whole = lg(int(h.sum()))
+    bits = sum(int(h[t]) * (whole - lg(int(h[t]))) for t in used)
+    return bits + ((13 + 5 * (int(used[-1]) + 1)) << 16)
+
+
+def class_fields(classes: list[int]) -> Fields:
+    """Bits of the groups' classes: gamma-like codes of the differences, LSB-first."""
+    fields, before = [], 0
+    for value in classes:
+        d = zigzag(value - before) + 1
+        n = d.bit_length() - 1
+        fields += [(0, n), (1, 1), (d & ((1 << n) - 1), n)]
+        before = value
+    return fields
+
+
+def choose_classes(k: Array, tokens: Array, c: Coding) -> list[int]:
+    """Class of each group (step 1)."""
+    starts = np.arange(0, len(k), GROUP)
+    if not c.classes:
+        return [0] * len(starts)
+    sums = np.add.reduceat(np.abs(k), starts)
+    e = floor_log2(np.maximum(sums, 1))
+    bins = np.where(sums == 0, 0, 1 + 2 * e + (sums * sums >= 2 << 2 * e))
+    bin_of = np.repeat(bins, GROUP)[: len(k)]
+    names = sorted(set(bins.tolist()))
+    merged = [([b], np.bincount(tokens[bin_of == b], minlength=64)) for b in names]
+    while len(merged) > 1:
+        deltas = [
+            cost(one + two) - cost(one) - cost(two) for (_, one), (_, two) in pairwise(merged)
+        ]
+        best = deltas.index(min(deltas))
+        if len(merged) <= 8 and deltas[best] > 0:
+            break
+        one, two = merged[best : best + 2]
+        merged[best : best + 2] = [(one[0] + two[0], one[1] + two[1])]
+    class_of = {b: i for i, (members, _) in enumerate(merged) for b in members}
+    classes = [class_of[b] for b in bins.tolist()]
+    bits = sum(width for _, width in class_fields(classes))
+    split = sum(cost(h) for _, h in merged) + (bits << 16)
+    if len(merged) > 1 and split < cost(np.bincount(tokens)):
+        return classes
+    return [0] * len(starts)
+
+
+def mantissa_of(n: int, classes: int) -> int:
+    """D: bits of a frequency after the first, at most."""
+    e = max(1, n // classes).bit_length() - 1
+    return 1 if e < 10 else 4 if e > 15 else (e - 7) // 2
+
+
+def pairs_of(tokens: int, kmax: int) -> list[int]:
+    """The lower tokens of pairs that stand for k and -k."""
+    return list(range(1, min(tokens, 31 if kmax <= 15 else 15) - 1, 2))
+
+
+def even_signs(h: list[int], kmax: int, most: int) -> tuple[bool, list[int]]:
+    """Whether a table is symmetric, and the counts that it is made of (step 2)."""
+
+    def weight(count: int) -> int:
+        return count * lg(count) if count else 0
+
+    pairs, loss, even = pairs_of(len(h), kmax), 0, list(h)
+    for t in pairs:
+        a, b = h[t : t + 2]
+        loss += weight(a) + weight(b) + ((a + b) << 16) - weight(a + b)
+        even[t] = even[t + 1] = (a + b + 1) >> 1
+    return (True, even) if loss < len(pairs) * (4 + most) << 16 else (False, h)
+
+
+def frequencies(h: list[int], p: int, most: int) -> tuple[int, list[int]]:
+    """Mode token and frequency per token, which sum to 2^p (step 3)."""
+    mode = h.index(max(h))
+    share = (1 << (32 + p)) // sum(h)
+    for half in (1, 0) if p == 12 else (1,):
+        f = [0] * len(h)
+        for t, count in enumerate(h):
+            if count and t != mode:
+                v = count * share >> 16
+                q = 16 + max(0, max(0, v.bit_length() - 17) - most)
+                f[t] = max(1, (v + (half << (q - 1))) >> q << (q - 16))
+        f[mode] = (1 << p) - sum(f)
+        if f[mode] >= 1:
+            break
+    return mode, f
+
+
+def bits_at(p: int, histograms: list[list[int]], most: int) -> float:
+    """Bits of all tokens, times 2^16, at P; infinite if P is not possible."""
+    total = 0
+    for h in histograms:
+        used = [(v, n) for v, n in zip(frequencies(h, p, most)[1], h, strict=True) if n]
+        if min(used)[0] < 1:
+            return math.inf
+        total += sum(count * ((p << 16) - lg(v)) for v, count in used)
+    return total
+
+
+def choose_bits(histograms: list[list[int]], most: int) -> int:
+    """P (step 4)."""
+    finest = int(bits_at(12, histograms, most))
+    one = len(histograms) == 1
+    limit = finest + (finest >> (9 if one else 8))
+    coarse = (8, 9, 10) if one else (9, 10)
+    return next((p for p in coarse if bits_at(p, histograms, most) <= limit), 12)
+
+
+def tail_shape(tokens: int, lanes: int, n: int) -> tuple[int, int]:
+    """Width of a tail's token and number of them per lane."""
+    width = max(1, (tokens - 1).bit_length())
+    return width, min(16 // width, n // lanes)
+
+
+def rest_states(tokens: list[int], width: int, each: int, lanes: int) -> list[int]:
+    """States that hold the tail, the last `each * lanes` tokens."""
+    tail = tokens[len(tokens) - each * lanes :]
+    return [
+        LOW + sum(t << width * j for j, t in enumerate(tail[lane * each : (lane + 1) * each]))
+        for lane in range(lanes)
+    ]
+
+
+def table_fields(mode: int, f: list[int], most: int, mirrored: list[int] | None) -> Fields:
+    """Bits of a table; None: not symmetric."""
+    fields = [(len(f) - 1, 6), (mode, 6), (mirrored is not None, 1)]
+    for t, value in enumerate(f):
+        if t != mode and t not in (mirrored or ()):
+            e = value.bit_length()
+            d = min(e - 1, most) if e else 0
+            fields.append((e, 4))
+            fields.append(((value - (1 << (e - 1))) >> (e - 1 - d) if e else 0, d))
+    return fields
+
+
+def starts_of(f: list[int]) -> list[int]:
+    """Sums of the frequencies below each token."""
+    return [sum(f[:t]) for t in range(len(f))]
+
+
+# -- 8.5 rANS: streams ---------------------------------------------------------------------------
+
+
+def rans_encode(k: Array, c: Coding) -> bytes:
+    """Tables, group classes, states, words, extra bits."""
+    n = len(k)
+    tokens, extra = tokens_of(k, c.kmax)
+    classes = choose_classes(k, tokens, c)
+    number = max(classes) + 1
+    class_of = np.repeat(classes, GROUP)[:n]
+    histograms = [np.bincount(tokens[class_of == i]).tolist() for i in range(number)]
+    most = mantissa_of(n, number)
+    even = [even_signs(h, c.kmax, most) for h in histograms]
+    histograms = [h for _, h in even]
+    p = choose_bits(histograms, most)
+    width = tail_shape(max(map(len, histograms)), 1, n)[0]
+    bits, each = min(int(bits_at(p, histograms, most)) >> 16, width * n), 16 // width
+    v = bits * n // ((56 if n < 32768 else 36) * (24 * n - each * bits))
+    lanes_log2 = min(6, v.bit_length() - 1) if v else 0
+    fields: Fields = []
+    tables = []
+    for i in range(number):
+        mode, f = frequencies(histograms[i], p, most)
+        mirrored = [t + 1 for t in pairs_of(len(f), c.kmax) if mode not in (t, t + 1)]
+        fields += table_fields(mode, f, most, mirrored if even[i][0] else None)
+        tables.append((f, starts_of(f)))
+    if number > 1:
+        fields += class_fields(classes)
+    states, words = rans_push(tokens.tolist(), class_of.tolist(), tables, 1 << lanes_log2, p)
+    head = bytes([lanes_log2 | P_OF_CODE.index(p) << 3 | (number - 1) << 5]) + pack_fields(fields)
+    for group in words if c.kmax > 15 else words[:-1]:
+        head += varint(len(group))
+    body = np.array(states, "<u4").tobytes() + b"".join(
+        np.array(group, "<u2").tobytes() for group in words
+    )
+    return head + body + extra
+
+
+def rans_push(
+    tokens: list[int],
+    class_of: list[int],
+    tables: list[tuple[list[int], list[int]]],
+    lanes: int,
+    p: int,
+) -> tuple[list[int], list[list[int]]]:
+    """States and groups' words that the decoder starts from; the last of the body goes first."""
+    width, each = tail_shape(max(len(f) for f, _ in tables), lanes, len(tokens))
+    states = rest_states(tokens, width, each, lanes)
+    words: list[list[int]] = [[] for _ in range(0, lanes, LANES_OF_A_GROUP)]
+    shift = 32 - p
+    for i in range(len(tokens) - each * lanes - 1, -1, -1):
+        f, starts = tables[class_of[i]]
+        t = tokens[i]
+        x, ft = states[i % lanes], f[t]
+        if x >> shift >= ft:
+            words[i % lanes // LANES_OF_A_GROUP].append(x & 65535)
+            x >>= 16
+        states[i % lanes] = (x // ft << p) + x % ft + starts[t]
+    return states, [group[::-1] for group in words]
+
+
+def read_table(
+    r: BitReader, p: int, most: int, kmax: int
+) -> tuple[list[int], list[int], list[int]]:
+    """Frequencies, starts, and the token of every slot."""
+    size, mode, symmetric = r.field(6) + 1, r.field(6), r.field(1)
+    refuse(size > 63 or mode >= size, "token out of range in a table")
+    pairs = pairs_of(size, kmax) if symmetric else []
+    f = [0] * size
+    for t in range(size):
+        if t - 1 in pairs and mode not in (t - 1, t):
+            f[t] = f[t - 1]
+        elif t != mode:
+            e = r.field(4)
+            refuse(e > 12, "frequency out of range")
+            if e:
+                d = min(e - 1, most)
+                f[t] = (1 << (e - 1)) + (r.field(d) << (e - 1 - d))
+    f[mode] = (1 << p) - sum(f)
+    refuse(f[mode] < 1 or f[-1] == 0, "frequencies do not make a table")
+    slots = [t for t, value in enumerate(f) for _ in range(value)]
+    return f, starts_of(f), slots
+
+
+def read_classes(r: BitReader, groups: int, number: int) -> list[int]:
+    """Class of each group."""
+    classes, value = [], 0
+    for _ in range(groups if number > 1 else 0):
+        n = r.zeros()
+        refuse(n > 4, "class out of range")
+        value += unzigzag((1 << n | r.field(n)) - 1)
+        refuse(not 0 <= value < number, "class out of range")
+        classes.append(value)
+    refuse(number > 1 and len(set(classes)) != number, "a class without a group")
+    return classes or [0] * groups
+
+
+def rans_decode(data: bytes, n: int, c: Coding) -> Array:
+    """Inverse of `rans_encode`."""
+    refuse(not data, "payload ends early")
+    lanes, p, number = 1 << (data[0] & 7), P_OF_CODE[data[0] >> 3 & 3], 1 + (data[0] >> 5)
+    refuse(lanes > 64, "number of lanes out of range")
+    r = BitReader(data[1:], False)
+    tables = [read_table(r, p, mantissa_of(n, number), c.kmax) for _ in range(number)]
+    classes = read_classes(r, (n + GROUP - 1) // GROUP, number)
+    at = 1 + r.align()
+    counts = []
+    for _ in range(max(1, lanes // LANES_OF_A_GROUP) - (c.kmax <= 15)):
+        count, at = read_varint(data, at)
+        counts.append(count)
+    start = at + 4 * lanes
+    end = start + 2 * sum(counts) if c.kmax > 15 else len(data)
+    refuse(start + 2 * sum(counts) > len(data) or (end - start) % 2 == 1, "words end early")
+    if c.kmax <= 15:
+        counts.append((end - start) // 2 - sum(counts))
+    states = np.frombuffer(data[at:start], "<u4").tolist()
+    refuse(min(states) < LOW, "state below 2^16")
+    groups = []
+    for count in counts:  # an element takes at most one word, so running out shows in `used`
+        groups.append(np.frombuffer(data[start : start + 2 * count], "<u2").tolist() + [0] * n)
+        start += 2 * count
+    per_element = [tables[i] for i in np.repeat(classes, GROUP)[:n].tolist()]
+    tokens, used, mask = [], [0] * len(counts), (1 << p) - 1
+    width, each = tail_shape(max(len(f) for f, _, _ in tables), lanes, n)
+    for i, (f, starts, slots) in enumerate(per_element[: n - each * lanes]):
+        x = states[i % lanes]
+        slot = x & mask
+        t = slots[slot]
+        x = f[t] * (x >> p) + slot - starts[t]
+        if x < LOW:
+            g = i % lanes // LANES_OF_A_GROUP
+            x = x << 16 | groups[g][used[g]]
+            used[g] += 1
+        states[i % lanes] = x
+        tokens.append(t)
+    refuse(used != counts, "words run out or are left over")
+    rests = [x - LOW for x in states]
+    refuse(any(x >> width * each for x in rests), "final state is no rest state")
+    tail = [x >> width * j & ((1 << width) - 1) for x in rests for j in range(each)]
+    for t, (f, _, _) in zip(tail, per_element[n - each * lanes :], strict=True):
+        refuse(t >= len(f) or f[t] == 0, "token of the tail without frequency")
+    tokens += tail
+    return tokens_to(np.array(tokens, dtype=np.int64), data[end:], c.kmax)
