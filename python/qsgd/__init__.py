@@ -63,7 +63,7 @@ __all__ = [
 
 # Modules and names that load when first used, so that `import qsgd` stays quick.
 _LAZY_NAMES = dict.fromkeys(("FileError", "load", "save"), "qsgd.files")
-_LAZY_MODULES = ("testing", "torch")
+_LAZY_MODULES = ("testing", "theory", "torch")
 
 
 def __getattr__(name: str) -> Any:
