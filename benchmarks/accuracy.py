@@ -1,0 +1,151 @@
+"""Error at equal bits: our schemes from whole frames, EDEN, and the limits.
+
+    python -m benchmarks.accuracy gradients/*.npy [--json FILE]
+
+Steps are bisected until whole frames take 1 to 5 bits an element. The figure is the squared error
+over the energy, times 4 to the power of the bits (Shannon's limit for one Gaussian: 1); beside it
+stands the same of the median bucket of 512 elements, which says what quiet layers lose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import qsgd
+from benchmarks.eden import CENTROIDS, eden
+from benchmarks.sizes import error_of
+from benchmarks.tensors import Tensor, Vector, real_tensors
+
+BITS = (1, 2, 3, 4, 5)
+BUCKET = 512  # of the median
+TOLERANCE, NEAR = 1e-3, 0.02  # bits: of the bisection, and what it may jump over
+SEED = 1
+
+
+class Family(NamedTuple):
+    """Codecs of one kind, by step in units of the norm."""
+
+    name: str
+    codec: Callable[[float], qsgd.Codec]
+
+
+def _family(name: str, **options: Any) -> Family:
+    return Family(name, lambda step: qsgd.Codec(norm="rms", step=step, seed=SEED, **options))
+
+
+FAMILIES = (
+    _family("whole, classes, dithered", bucket=0, rounding="dithered"),
+    _family("whole, classes, stochastic", bucket=0),
+    _family("whole, one table, dithered", bucket=0, rounding="dithered", classes="off"),
+    _family("buckets of 512, dithered", bucket=512, rounding="dithered"),
+    _family("buckets of 512, stochastic", bucket=512),
+)
+FIXED: dict[str, dict[str, Any]] = {  # levels that have no step
+    "qsgd max s=1": {"s": 1},
+    "qsgd max s=3": {"s": 3},
+    "qsgd max s=7": {"s": 7},
+    "qsgd max s=7, dithered": {"s": 7, "rounding": "dithered"},
+    "qsgd max s=7, elias-gamma": {"s": 7, "code": "elias-gamma"},
+    "nuqsgd s=4": {"norm": "l2", "levels": "exponential", "s": 4},
+    "qsgd l2 s=23": {"norm": "l2", "s": 23},
+}
+
+
+def median_error(x: Vector, y: Vector) -> float:
+    """Median over buckets that are not zero of their squared error over energy."""
+    n = x.size // BUCKET * BUCKET
+    if n == 0:
+        return error_of(x, y)
+    a, b = (v[:n].astype(np.float64).reshape(-1, BUCKET) for v in (x, y))
+    energy = np.square(a).sum(1)
+    error = np.square(b - a).sum(1)
+    return float(np.median(error[energy > 0] / energy[energy > 0])) if energy.any() else 0.0
+
+
+def point(x: Vector, y: Vector, bits: float) -> dict[str, float]:
+    """One measured point."""
+    error, median = error_of(x, y), median_error(x, y)
+    return {
+        "bits": bits,
+        "error": error,
+        "factor": error * 4**bits,
+        "median error": median,
+        "median factor": median * 4**bits,
+    }
+
+
+def of_codec(codec: qsgd.Codec, x: Vector) -> dict[str, float]:
+    frame = codec.encode(x, nonce=0)
+    return point(x, qsgd.decode(frame), 8 * len(frame) / x.size)
+
+
+def at_bits(family: Family, x: Vector, bits: float) -> dict[str, float] | None:
+    """The family's point at so many bits of whole frames.
+
+    None if no step comes near them: open levels end at 32767 steps, so that one large element can
+    keep steps from falling.
+    """
+    low, high = -12.0, 6.0  # log2 of the step; bits fall as it grows
+    best: tuple[float, bytes] | None = None
+    for _ in range(40):
+        middle = (low + high) / 2
+        frame = family.codec(2.0**middle).encode(x, nonce=0)
+        found = 8 * len(frame) / x.size
+        if best is None or abs(found - bits) < abs(best[0] - bits):
+            best = found, frame
+        if abs(found - bits) <= TOLERANCE:
+            break
+        low, high = (middle, high) if found > bits else (low, middle)
+    if best is None or abs(best[0] - bits) > NEAR:
+        return None
+    return point(x, qsgd.decode(best[1]), best[0])
+
+
+def measure(tensors: Sequence[Tensor]) -> Iterator[dict[str, Any]]:
+    """Rows: tensor, scheme, asked bits (None: the scheme's own), and the point."""
+    for tensor in tensors:
+        x = tensor.values
+        for family in FAMILIES:
+            for bits in BITS:
+                row = at_bits(family, x, bits)
+                if row is not None:
+                    yield {"tensor": tensor.name, "scheme": family.name, "asked": bits, **row}
+        for name, options in FIXED.items():
+            row = of_codec(qsgd.Codec(seed=SEED, **options), x)
+            yield {"tensor": tensor.name, "scheme": name, "asked": None, **row}
+        for bits in CENTROIDS:
+            estimate = eden(x, bits, SEED)
+            row = point(x, estimate.values, estimate.bits)
+            yield {"tensor": tensor.name, "scheme": "EDEN", "asked": bits, **row}
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as text: error x 4^bits, and the median over buckets behind it."""
+    lines = [f"{'tensor':14} {'scheme':28} {'bits':>6} {'x 4^bits':>9} {'median':>9}"]
+    for row in rows:
+        lines.append(
+            f"{row['tensor']:14} {row['scheme']:28} {row['bits']:6.3f} {row['factor']:9.3f} "
+            f"{row['median factor']:9.3f}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy")
+    parser.add_argument("files", nargs="*", type=Path, help="gradients, .npy (default: bundled)")
+    parser.add_argument("--json", type=Path, help="also write every figure to this file")
+    options = parser.parse_args()
+    rows = list(measure(real_tensors(options.files)))
+    print(table(rows))
+    if options.json is not None:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
