@@ -1,6 +1,6 @@
 """Error at equal bits: our schemes from whole frames, EDEN, and the limits.
 
-    python -m benchmarks.accuracy gradients/*.npy [--json FILE]
+    python -m benchmarks.accuracy gradients/*.npy [--json FILE] [--picture FILE]
 
 Steps are bisected until whole frames take 1 to 5 bits an element. The figure is the squared error
 over the energy, times 4 to the power of the bits (Shannon's limit for one Gaussian: 1); beside it
@@ -19,6 +19,7 @@ import numpy as np
 
 import qsgd
 from benchmarks.eden import CENTROIDS, eden
+from benchmarks.pictures import draw_accuracy
 from benchmarks.sizes import error_of
 from benchmarks.tensors import Tensor, Vector, real_tensors
 
@@ -140,11 +141,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy")
     parser.add_argument("files", nargs="*", type=Path, help="gradients, .npy (default: bundled)")
     parser.add_argument("--json", type=Path, help="also write every figure to this file")
+    parser.add_argument("--picture", type=Path, help="also draw them, by matplotlib")
     options = parser.parse_args()
     rows = list(measure(real_tensors(options.files)))
     print(table(rows))
     if options.json is not None:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    if options.picture is not None:
+        draw_accuracy(rows, options.picture)
 
 
 if __name__ == "__main__":

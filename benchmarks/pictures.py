@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -176,3 +177,38 @@ def _bits(results: Row, figures: Any) -> Any:
     fewest, most = min(r["elements"] for r in rows), max(r["elements"] for r in rows)
     figure.suptitle(f"Size against entropy, frames of {fewest} to {most} elements")
     return figure
+
+
+def draw_accuracy(rows: Sequence[Row], path: Path) -> None:
+    """Error times 4^bits against bits, a panel per tensor, from the rows of accuracy.py.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is missing.
+    """
+    figures = optional("matplotlib.figure")
+    tensors = list(dict.fromkeys(row["tensor"] for row in rows))
+    schemes = Counter(row["scheme"] for row in rows)  # lines first: they need colours of their own
+    figure = figures.Figure(figsize=(5 * len(tensors), 7), layout="constrained")
+    panels = figure.subplots(2, len(tensors), sharex=True, squeeze=False)
+    for column, tensor in enumerate(tensors):
+        for number, (scheme, _) in enumerate(schemes.most_common()):
+            found = [row for row in rows if (row["tensor"], row["scheme"]) == (tensor, scheme)]
+            for axes, key in zip(panels[:, column], ("factor", "median factor"), strict=True):
+                axes.plot(
+                    [row["bits"] for row in found], [row[key] for row in found],
+                    color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)],
+                    ls="-" if len(found) > 1 else "", lw=1.2, ms=5, label=scheme,
+                )  # fmt: skip
+        for axes in panels[:, column]:
+            axes.axhline(1, color="#555555", lw=1, ls=":")
+            axes.set_yscale("log")
+            _bare(axes, "both")
+        panels[0, column].set_title(tensor)
+        panels[1, column].set_xlabel("bits per element of whole frames")
+    panels[0, 0].set_ylabel("error x 4^bits")
+    panels[1, 0].set_ylabel("the same of the median bucket")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    figure.savefig(path, dpi=DPI)
