@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy gradients/*.npy [--json FILE] [--picture FILE]
 
-Steps are bisected until whole frames take 1 to 5 bits an element. The figure is the squared error
+Steps are bisected until whole frames take 1/2 to 5 bits an element. The figure is the squared error
 over the energy, times 4 to the power of the bits (Shannon's limit for one Gaussian: 1); beside it
 stands the same of the median bucket of 512 elements, which says what quiet layers lose.
 """
@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +25,7 @@ from benchmarks.pictures import draw_accuracy
 from benchmarks.sizes import error_of
 from benchmarks.tensors import Tensor, Vector, real_tensors
 
-BITS = (1, 2, 3, 4, 5)
+BITS = (0.5, 1, 2, 3, 4, 5)
 BUCKET = 512  # of the median
 TOLERANCE, NEAR = 1e-3, 0.02  # bits: of the bisection, and what it may jump over
 SEED = 1
@@ -46,15 +48,20 @@ FAMILIES = (
     _family("whole, one table, dithered", bucket=0, rounding="dithered", classes="off"),
     _family("buckets of 512, dithered", bucket=512, rounding="dithered"),
     _family("buckets of 512, stochastic", bucket=512),
+    _family("whole, classes, nearest (biased)", bucket=0, rounding="nearest"),
+    _family("buckets of 512, nearest (biased)", bucket=512, rounding="nearest"),
 )
-FIXED: dict[str, dict[str, Any]] = {  # levels that have no step
-    "qsgd max s=1": {"s": 1},
-    "qsgd max s=3": {"s": 3},
-    "qsgd max s=7": {"s": 7},
-    "qsgd max s=7, dithered": {"s": 7, "rounding": "dithered"},
-    "qsgd max s=7, elias-gamma": {"s": 7, "code": "elias-gamma"},
-    "nuqsgd s=4": {"norm": "l2", "levels": "exponential", "s": 4},
-    "qsgd l2 s=23": {"norm": "l2", "s": 23},
+FIXED: dict[str, Callable[..., qsgd.Codec]] = {  # levels that have no step
+    "qsgd max s=1": partial(qsgd.Codec, s=1),
+    "qsgd max s=3": partial(qsgd.Codec, s=3),
+    "qsgd max s=7": partial(qsgd.Codec, s=7),
+    "qsgd max s=7, dithered": partial(qsgd.Codec, s=7, rounding="dithered"),
+    "qsgd max s=7, elias-gamma": partial(qsgd.Codec, s=7, code="elias-gamma"),
+    "qsgd l2 s=23": partial(qsgd.Codec, norm="l2", s=23),
+    "nuqsgd s=4": partial(qsgd.Codec, norm="l2", levels="exponential", s=4),
+    "natural dithering max s=4": partial(qsgd.Codec, levels="exponential", s=4),
+    "terngrad, clipped (biased)": partial(qsgd.Codec.terngrad, clip=2.5),
+    "sign (biased)": qsgd.Codec.sign,
 }
 
 
@@ -117,21 +124,22 @@ def measure(tensors: Sequence[Tensor]) -> Iterator[dict[str, Any]]:
                 row = at_bits(family, x, bits)
                 if row is not None:
                     yield {"tensor": tensor.name, "scheme": family.name, "asked": bits, **row}
-        for name, options in FIXED.items():
-            row = of_codec(qsgd.Codec(seed=SEED, **options), x)
+        for name, codec in FIXED.items():
+            row = of_codec(codec(seed=SEED), x)
             yield {"tensor": tensor.name, "scheme": name, "asked": None, **row}
-        for bits in CENTROIDS:
-            estimate = eden(x, bits, SEED)
+        for bits, biased in product(CENTROIDS, (False, True)):
+            estimate = eden(x, bits, SEED, biased)
             row = point(x, estimate.values, estimate.bits)
-            yield {"tensor": tensor.name, "scheme": "EDEN", "asked": bits, **row}
+            name = "EDEN (biased)" if biased else "EDEN"
+            yield {"tensor": tensor.name, "scheme": name, "asked": bits, **row}
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """The rows as text: error x 4^bits, and the median over buckets behind it."""
-    lines = [f"{'tensor':14} {'scheme':28} {'bits':>6} {'x 4^bits':>9} {'median':>9}"]
+    lines = [f"{'tensor':14} {'scheme':32} {'bits':>6} {'x 4^bits':>9} {'median':>9}"]
     for row in rows:
         lines.append(
-            f"{row['tensor']:14} {row['scheme']:28} {row['bits']:6.3f} {row['factor']:9.3f} "
+            f"{row['tensor']:14} {row['scheme']:32} {row['bits']:6.3f} {row['factor']:9.3f} "
             f"{row['median factor']:9.3f}"
         )
     return "\n".join(lines)

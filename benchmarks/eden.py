@@ -69,7 +69,7 @@ def _blocks(n: int) -> list[tuple[int, int]]:
     return blocks
 
 
-def _block(x: Vector, size: int, bits: int, rng: np.random.Generator) -> Wide:
+def _block(x: Vector, size: int, bits: int, rng: np.random.Generator, biased: bool) -> Wide:
     padded = np.zeros(size)
     padded[: x.size] = x
     signs = rng.integers(0, 2, size) * 2.0 - 1.0
@@ -78,12 +78,13 @@ def _block(x: Vector, size: int, bits: int, rng: np.random.Generator) -> Wide:
         return padded[: x.size]
     rotated = hadamard(signs * padded)
     centroids = nearest(rotated * np.sqrt(size / energy), bits)
-    scale = energy / float(np.dot(centroids, rotated))
+    along = float(np.dot(centroids, rotated))
+    scale = along / float(np.dot(centroids, centroids)) if biased else energy / along
     back: Wide = signs * hadamard(scale * centroids)
     return back[: x.size]
 
 
-def eden(x: Vector, bits: int, seed: int) -> Estimate:
+def eden(x: Vector, bits: int, seed: int, biased: bool = False) -> Estimate:
     """x as a receiver of EDEN's message of so many bits an element has it.
 
     Parameters
@@ -92,13 +93,15 @@ def eden(x: Vector, bits: int, seed: int) -> Estimate:
     bits : {1, 2, 3, 4}
     seed : int
         Of the rotations' signs, which both ends know.
+    biased : bool
+        With the scale of the least error, <c, R x> / <c, c>, for one sender or error feedback.
     """
     if bits not in CENTROIDS:
         raise ValueError(f"EDEN is defined for 1 to 4 bits here, not {bits!r}")
     rng = np.random.default_rng(seed)
     values, cost, at = np.empty(x.size, np.float32), 0, 0
     for length, size in _blocks(x.size):
-        values[at : at + length] = _block(x[at : at + length], size, bits, rng)
+        values[at : at + length] = _block(x[at : at + length], size, bits, rng, biased)
         cost += bits * size + SCALE_BITS
         at += length
     return Estimate(values, cost / x.size)

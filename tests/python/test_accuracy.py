@@ -28,6 +28,8 @@ def test_eden_has_the_error_of_its_quantiser(bits: int) -> None:
     expected = DISTORTION[bits] / (1 - DISTORTION[bits])
     assert accuracy.error_of(x, estimate.values) == pytest.approx(expected, rel=0.02)
     assert estimate.bits == bits + 32 / 2**18
+    least = eden.eden(x, bits, seed=3, biased=True)
+    assert accuracy.error_of(x, least.values) == pytest.approx(DISTORTION[bits], rel=0.02)
 
 
 def test_eden_is_unbiased_over_rotations() -> None:
