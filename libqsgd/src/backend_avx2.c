@@ -1,5 +1,6 @@
 /* The AVX2 backend: eight lanes, and the permutations that pack and unpack rANS words. */
 #include "simd/avx2.h"
+#include "simd/avx2_codes.h"
 
 #define BACKEND_NAME avx2
 #include "backend.h"

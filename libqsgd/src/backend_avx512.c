@@ -1,5 +1,6 @@
 /* The AVX-512 backend: sixteen lanes. */
 #include "simd/avx512.h"
+#include "simd/avx512_codes.h"
 
 #define BACKEND_NAME avx512
 #include "backend.h"
