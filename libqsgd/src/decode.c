@@ -76,15 +76,16 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
     return QSGD_OK;
 }
 
-/* False if chunks index and index + 1 cannot be read at once: then nothing was written. */
-static bool write_two(const struct decode_call *call, uint64_t index, struct worker *worker) {
+/* False if chunks `first` and `second` cannot be read at once: then nothing was written. */
+static bool write_two(const struct decode_call *call, uint64_t first, uint64_t second,
+                      struct worker *worker) {
+    const uint64_t index[2] = {first, second};
     struct decode_chunk c[2];
     struct decode_chunk *const both[2] = {&c[0], &c[1]};
     qsgd_status status[2];
     uint64_t where;
     for (int i = 0; i < 2; i++) {
-        if (decode_chunk_open(call, index + (uint64_t)i, worker, i != 0, &c[i], &where) !=
-                QSGD_OK ||
+        if (decode_chunk_open(call, index[i], worker, i != 0, &c[i], &where) != QSGD_OK ||
             !decode_chunk_streams(call, &c[i])) {
             return false;
         }
@@ -92,30 +93,55 @@ static bool write_two(const struct decode_call *call, uint64_t index, struct wor
     if (!decode_chunks_pair(&c[0], &c[1])) return false;
     decode_tokens(call, both, 2, worker, status);
     for (int i = 0; i < 2; i++) {
-        const uint64_t chunk = index + (uint64_t)i;
-        if (status[i] != QSGD_OK) worker_fail(worker, chunk, status[i], call->offsets[chunk]);
+        if (status[i] == QSGD_OK) continue;
+        worker_fail(worker, index[i], status[i], call->offsets[index[i]]);
     }
     return true;
 }
 
-/* Chunks of one task: two are faster than one and one, but not if workers go without. */
+static void write_one(const struct decode_call *call, uint64_t index, struct worker *worker) {
+    uint64_t where = call->offsets[index];
+    const qsgd_status status = write_chunk(call, index, worker, &where);
+    if (status != QSGD_OK) worker_fail(worker, index, status, where);
+}
+
+#define GROUP_MOST 8
+
+/* Chunks of one task: two are faster than one and one, and of more, more find one of their shape;
+ * but not if workers go without, or wait for the last one. */
 static uint64_t group_of(const struct decode_call *call) {
-    const uint64_t chunks = call->last - call->first;
+    const uint64_t chunks = call->last - call->first, workers = call->options.workers;
     const bool streams = call->q.params.code == QSGD_CODE_RANS && call->sink.dtype == QSGD_FLOAT32;
-    return streams && chunks >= 2 * (uint64_t)call->options.workers ? 2 : 1;
+    if (!streams || chunks < 2 * workers) return 1;
+    uint64_t group = 2;
+    while (group < GROUP_MOST && chunks >= 16 * group * workers) group *= 2;
+    return group;
+}
+
+/* The next chunk below `end` of the same shape that is not done; `end` if there is none. */
+static uint64_t partner_of(const struct decode_call *call, uint64_t index, uint64_t end,
+                           const bool *done) {
+    const uint8_t shape = call->shapes[index];
+    for (uint64_t other = index + 1; shape != 0 && other < end; other++) {
+        if (!done[other - index] && call->shapes[other] == shape) return other;
+    }
+    return end;
 }
 
 static void task_write(void *context, uint64_t task, uint32_t worker) {
     struct decode_call *call = context;
     struct worker *w = &call->workers[worker];
     const uint64_t group = group_of(call), first = call->first + task * group;
-    fpenv env = fpenv_enter();
     const uint64_t end = min_u64(first + group, call->last);
-    if (end - first != 2 || !write_two(call, first, w)) {
-        for (uint64_t index = first; index < end; index++) {
-            uint64_t where = call->offsets[index];
-            qsgd_status status = write_chunk(call, index, w, &where);
-            if (status != QSGD_OK) worker_fail(w, index, status, where);
+    bool done[GROUP_MOST] = {false};
+    fpenv env = fpenv_enter();
+    for (uint64_t i = first; i < end; i++) {
+        if (done[i - first]) continue;
+        const uint64_t other = partner_of(call, i, end, done + (i - first));
+        if (other < end && write_two(call, i, other, w)) {
+            done[other - first] = true;
+        } else {
+            write_one(call, i, w);
         }
     }
     if (call->sink.stream) call->q.kernels->stream_end();

@@ -15,6 +15,7 @@ struct decode_call {
     uint64_t workspace_bytes;
     struct worker *workers;
     uint64_t *offsets;    /* of payloads; the last entry is the frame's end */
+    uint8_t *shapes;      /* of chunks: rANS streams of one shape can be read two at once; or 0 */
     uint64_t first, last; /* chunks [first, last) are decoded */
     bool deep;            /* the checking pass reads all symbols */
     struct sink sink;

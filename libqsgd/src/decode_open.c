@@ -62,6 +62,7 @@ static qsgd_status check_limits(const struct decode_call *call) {
 
 static void carve(struct decode_call *call, struct arena *arena) {
     call->offsets = arena_take(arena, (call->frame.layout.chunks + 1) * sizeof(uint64_t));
+    call->shapes = arena_take(arena, call->frame.layout.chunks);
     call->workers = workers_carve(arena, &call->q, call->options.workers, false);
 }
 
@@ -175,10 +176,18 @@ static qsgd_status verify_raw(const struct decode_call *call, uint64_t index, ui
     return QSGD_OK;
 }
 
+/* Lanes and P, where there are lanes enough for two streams to gain; 0 elsewhere. */
+static uint8_t shape_of(const struct decode_call *call, const struct chunk_form *form) {
+    const bool words = call->q.params.code == QSGD_CODE_RANS && form->mode == MODE_CODED;
+    if (!words || form->plan.lanes_log2 < 4) return 0;
+    return (uint8_t)(form->plan.lanes_log2 << 4 | form->plan.prob_bits);
+}
+
 static qsgd_status verify_chunk(const struct decode_call *call, uint64_t index,
                                 struct worker *worker, uint64_t *where) {
     size_t bytes;
     const uint8_t *p = decode_payload(call, index, &bytes);
+    call->shapes[index] = 0;
     if (call->frame.info.params.checksum) {
         *where = call->offsets[index];
         if (crc32c(p, bytes) !=
@@ -190,6 +199,7 @@ static qsgd_status verify_chunk(const struct decode_call *call, uint64_t index,
     struct code_chunk chunk;
     struct chunk_form form;
     qsgd_status status = decode_parse_chunk(call, index, &worker->codes, &chunk, &form, where);
+    if (status == QSGD_OK) call->shapes[index] = shape_of(call, &form);
     if (status != QSGD_OK || !call->deep) return status;
     *where = call->offsets[index];
     return chunk_read(&chunk, &form, worker->quantise.indices);

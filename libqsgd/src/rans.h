@@ -132,6 +132,8 @@ static void kernel_rans_decode_two(const struct rans_job job[2], const void *con
         rans_decode_shaped(job, tables, stream, to, tokens, true, 64 / W);
     } else if (alike && stream[1]->at == from && lanes_log2 == 5) {
         rans_decode_shaped(job, tables, stream, to, tokens, true, 32 / W);
+    } else if (alike && stream[1]->at == from && lanes_log2 == 4) {
+        rans_decode_shaped(job, tables, stream, to, tokens, true, 16 / W);
     }
 #endif
     for (int c = 0; c < 2; c++) {

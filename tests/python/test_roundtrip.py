@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import qsgd
 from cases import as_dtype, as_torch
-from qsgd.testing import codecs, tensors
+from qsgd.testing import codecs, layout_of, repair, tensors
 from reference_bits import Array
 from reference_levels import F32, Params, grid
 
@@ -223,3 +223,37 @@ def test_residual_is_what_the_decoder_lacks(codec: qsgd.Codec, x: Array) -> None
         whole = x + residual
         y = qsgd.decode(codec.encode(x, 1, residual=residual))
         np.testing.assert_array_equal(residual, whole - y)
+
+
+@pytest.mark.parametrize("rounding", ["stochastic", "dithered"])
+def test_chunks_of_mixed_entropies_decode_alike_everywhere(rounding: str) -> None:
+    """Chunks of 4 to 64 lanes and several P in one frame: which are read two at a time differs."""
+    rng = np.random.default_rng(8)
+    loud = rng.permutation(np.repeat([3, 0.3, 0.1, 0.02, 0.003], 28)) * rng.uniform(0.5, 2, 140)
+    x = (rng.standard_t(4, (140, 16384)) * loud[:, None]).astype(np.float32).ravel()[:-777]
+    codec = qsgd.Codec(norm="rms", step=0.5, bucket=0, rounding=rounding, chunk=16384, seed=2)
+    frame = codec.encode(x, 0)
+    qsgd.set_backend("scalar")
+    wanted = qsgd.decode(frame)
+    for name in qsgd.backends():
+        qsgd.set_backend(name)
+        for threads in (1, 2):
+            assert qsgd.decode(frame, threads=threads).tobytes() == wanted.tobytes()
+        part = qsgd.decode_range(frame, 5000, x.size - 5000)
+        assert part.tobytes() == wanted[5000:-5000].tobytes()
+
+
+def test_a_bad_chunk_is_named_whichever_it_is_read_with() -> None:
+    """With its checksum repaired, so that it is found where two chunks are decoded at once."""
+    x = np.random.default_rng(3).standard_normal(70 * 16384).astype(np.float32)
+    frame = qsgd.Codec(chunk=16384, seed=2).encode(x, 0)
+    layout = layout_of(frame)
+    for chunk in (0, 1, 6, 7, 33, 69):
+        start, end = layout.payloads[chunk]
+        bad = bytearray(frame)
+        middle = (start + end) // 2
+        bad[middle : middle + 32] = bytes(32)  # words of many lanes, whose states end wrong
+        with pytest.raises(qsgd.QsgdError) as caught:
+            qsgd.decode(repair(bad, layout))
+        assert caught.value.offset is not None
+        assert start <= caught.value.offset < end
