@@ -24,9 +24,9 @@ from benchmarks.eden import CENTROIDS, eden
 from benchmarks.pictures import draw_accuracy
 from benchmarks.sizes import error_of
 from benchmarks.tensors import Tensor, Vector, real_tensors
+from qsgd.demo import bucket_errors
 
 BITS = (0.5, 1, 2, 3, 4, 5)
-BUCKET = 512  # of the median
 TOLERANCE, NEAR = 1e-3, 0.02  # bits: of the bisection, and what it may jump over
 SEED = 1
 
@@ -66,14 +66,9 @@ FIXED: dict[str, Callable[..., qsgd.Codec]] = {  # levels that have no step
 
 
 def median_error(x: Vector, y: Vector) -> float:
-    """Median over buckets that are not zero of their squared error over energy."""
-    n = x.size // BUCKET * BUCKET
-    if n == 0:
-        return error_of(x, y)
-    a, b = (v[:n].astype(np.float64).reshape(-1, BUCKET) for v in (x, y))
-    energy = np.square(a).sum(1)
-    error = np.square(b - a).sum(1)
-    return float(np.median(error[energy > 0] / energy[energy > 0])) if energy.any() else 0.0
+    """Median over buckets of 512 that are not zero of their squared error over energy."""
+    errors = bucket_errors(x, y)
+    return float(np.median(errors)) if errors.size else 0.0
 
 
 def point(x: Vector, y: Vector, bits: float) -> dict[str, float]:

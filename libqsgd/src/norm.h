@@ -10,21 +10,23 @@
 
 BODY void norm_prefetch(const float *x) { PREFETCH((const void *)((uintptr_t)x + NORM_AHEAD)); }
 
-KERNEL uint32_t kernel_max_bits(const float *x, size_t n) {
+BODY void norm_max_step(const float *x, vu max[4]) {
     const vu magnitude = vu_set1(0x7FFFFFFF);
+    for (int v = 0; v < 4; v++) {
+        max[v] = vu_max31(max[v], vu_and(vf_bits(vf_load(x + v * W)), magnitude));
+    }
+}
+
+KERNEL uint32_t kernel_max_bits(const float *x, size_t n) {
     vu max[4];
     for (int v = 0; v < 4; v++) max[v] = vu_set1(0);
     size_t i = 0;
     for (; i + 4 * W <= n; i += 4 * W) {
         for (size_t line = 0; line < 4 * W; line += 16) norm_prefetch(x + i + line);
-        for (int v = 0; v < 4; v++) {
-            max[v] = vu_max31(max[v], vu_and(vf_bits(vf_load(x + i + v * W)), magnitude));
-        }
+        norm_max_step(x + i, max);
     }
     if (i < n && n >= 4 * W) { /* once more what the last vectors have in common */
-        for (int v = 0; v < 4; v++) {
-            max[v] = vu_max31(max[v], vu_and(vf_bits(vf_load(x + n - 4 * W + v * W)), magnitude));
-        }
+        norm_max_step(x + n - 4 * W, max);
         i = n;
     }
     uint32_t result = vu_top31(vu_max31(vu_max31(max[0], max[1]), vu_max31(max[2], max[3])));

@@ -256,8 +256,9 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
     const bool noisy = q->params.rounding <= QSGD_ROUND_DITHERED;
     const uint64_t end = span->first + span->len;
     struct damping damping = {0, 0};
-    struct bucket_state both[2] = {{.bucket = UINT64_MAX}};
+    struct bucket_state both[2] = {{0}};
     struct bucket_state *b = &both[0], *ahead = &both[1];
+    uint64_t next = span->first; /* where `ahead` begins */
     uint64_t block = span->first - span->first % NOISE_TILE, block_end = 0;
     bucket_open(&chunk, span->first / l->bucket, ahead);
     for (uint64_t i = span->first; i < end;) {
@@ -267,9 +268,9 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
             size_t tiles = (size_t)div_up(block_end - block, NOISE_TILE);
             if (noisy) q->kernels->noise(&q->key, block, tiles * NOISE_TILE, scratch->noise);
         }
-        if (ahead->bucket * l->bucket <= i) {
+        if (i == next) {
             struct bucket_state *const last = b;
-            if (last->bucket != UINT64_MAX) damping_add(&damping, last);
+            damping_add(&damping, last);
             b = ahead;
             ahead = last;
             if (b->scale != b->scale && q->params.nonfinite == QSGD_NONFINITE_RAISE) {
@@ -277,10 +278,10 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
                 return QSGD_ERR_NONFINITE;
             }
             /* a bucket early: a norm is long to wait for, and rounding does not need this one */
-            ahead->bucket = UINT64_MAX / l->bucket;
-            if ((b->bucket + 1) * l->bucket < end) bucket_open(&chunk, b->bucket + 1, ahead);
+            next = min_u64(end, (b->bucket + 1) * l->bucket);
+            if (next < end) bucket_open(&chunk, b->bucket + 1, ahead);
         }
-        uint64_t stop = min_u64(block_end, min_u64(end, (b->bucket + 1) * l->bucket));
+        const uint64_t stop = min_u64(block_end, next);
         run_round(q, b, x + (i - span->first), scratch->noise + (i - block), i, (size_t)(stop - i),
                   scratch, k == NULL ? NULL : k + (i - span->first),
                   k == NULL ? tokens + (i - span->first) : NULL);

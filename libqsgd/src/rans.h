@@ -89,17 +89,26 @@ static void rans_decode_lanes(const struct rans_job *job, const void *tables,
     stream->at = to;
 }
 
+#ifdef W_RENORM
+/* Whole rows, where rows are vectors. */
+BODY void rans_decode_vectors(const struct rans_job *job, const void *const *tables,
+                              struct rans_stream *const *stream, size_t to, uint8_t *const *tokens,
+                              const bool two) {
+    if (job->lanes_log2 == 6) {
+        rans_decode_shaped(job, tables, stream, to, tokens, two, 64 / W);
+    } else if (job->lanes_log2 == 5) {
+        rans_decode_shaped(job, tables, stream, to, tokens, two, 32 / W);
+    } else if (job->lanes_log2 == 4) {
+        rans_decode_shaped(job, tables, stream, to, tokens, two, 16 / W);
+    }
+}
+#endif
+
 static void kernel_rans_decode(const struct rans_job *job, const void *tables,
                                struct rans_stream *stream, size_t to, uint8_t *tokens) {
     const size_t lanes = (size_t)1 << job->lanes_log2, from = stream->at;
 #ifdef W_RENORM
-    if (lanes == 64) {
-        rans_decode_shaped(job, &tables, &stream, to, &tokens, false, 64 / W);
-    } else if (lanes == 32) {
-        rans_decode_shaped(job, &tables, &stream, to, &tokens, false, 32 / W);
-    } else if (lanes == 16) {
-        rans_decode_shaped(job, &tables, &stream, to, &tokens, false, 16 / W);
-    }
+    rans_decode_vectors(job, &tables, &stream, to, &tokens, false);
 #endif
     const size_t whole = from + (to - from) / lanes * lanes;
     const size_t bytes = rans_table_bytes(job->prob_bits);
@@ -126,14 +135,9 @@ static void kernel_rans_decode_two(const struct rans_job job[2], const void *con
                                    uint8_t *const tokens[2]) {
     const size_t from = stream[0]->at;
 #if defined(W_SLOTS) || defined(W_STARTS)
-    const unsigned lanes_log2 = job[0].lanes_log2;
-    const bool alike = lanes_log2 == job[1].lanes_log2 && job[0].prob_bits == job[1].prob_bits;
-    if (alike && stream[1]->at == from && lanes_log2 == 6) {
-        rans_decode_shaped(job, tables, stream, to, tokens, true, 64 / W);
-    } else if (alike && stream[1]->at == from && lanes_log2 == 5) {
-        rans_decode_shaped(job, tables, stream, to, tokens, true, 32 / W);
-    } else if (alike && stream[1]->at == from && lanes_log2 == 4) {
-        rans_decode_shaped(job, tables, stream, to, tokens, true, 16 / W);
+    if (job[0].lanes_log2 == job[1].lanes_log2 && job[0].prob_bits == job[1].prob_bits &&
+        stream[1]->at == from) {
+        rans_decode_vectors(job, tables, stream, to, tokens, true);
     }
 #endif
     for (int c = 0; c < 2; c++) {

@@ -55,9 +55,9 @@ static int64_t merge_delta(const struct cluster *c, unsigned a) {
     return joint_cost(one, two) - one->cost - two->cost;
 }
 
-static void merge(struct cluster *c, unsigned a, unsigned classes) {
+static void merge(struct cluster *c, unsigned a, unsigned classes, int64_t delta) {
     struct tally *one = &c->tally[a], *two = one + 1;
-    one->cost = joint_cost(one, two);
+    one->cost += two->cost + delta;
     one->sum += two->sum;
     if (two->tokens > one->tokens) one->tokens = two->tokens;
     for (unsigned t = 0; t < two->tokens; t++) one->counts[t] += two->counts[t];
@@ -77,7 +77,7 @@ static unsigned merge_all(struct cluster *c, unsigned classes) {
             if (delta[a] < delta[best]) best = a;
         }
         if (classes <= CODE_CLASSES && delta[best] > 0) break;
-        merge(c, best, classes--);
+        merge(c, best, classes--, delta[best]);
         for (unsigned a = best; a + 1 < classes; a++) delta[a] = delta[a + 1];
         if (best > 0) delta[best - 1] = merge_delta(c, best - 1);
         if (best + 1 < classes) delta[best] = merge_delta(c, best);
@@ -85,19 +85,27 @@ static unsigned merge_all(struct cluster *c, unsigned classes) {
     return classes;
 }
 
-static uint64_t class_step(uint8_t from, uint8_t to) {
-    return (uint64_t)levels_zigzag((int32_t)to - (int32_t)from) + 1;
+/* How the step from one class to the next is written, by the step plus CODE_CLASSES. */
+struct class_code {
+    uint8_t bits, width;
+};
+
+static void class_codes(struct class_code code[2 * CODE_CLASSES]) {
+    for (int32_t d = 0; d < 2 * CODE_CLASSES; d++) {
+        const uint32_t step = levels_zigzag(d - CODE_CLASSES) + 1;
+        const unsigned n = floor_log2(step);
+        code[d].bits = (uint8_t)(1U << n | (step - (1U << n)) << (n + 1));
+        code[d].width = (uint8_t)(2 * n + 1);
+    }
 }
 
 static uint64_t class_bits(const uint8_t *classes, size_t groups) {
-    uint8_t of_step[2 * CODE_CLASSES];
+    struct class_code code[2 * CODE_CLASSES];
     uint64_t bits = 0;
     uint8_t before = 0;
-    for (unsigned d = 0; d < 2 * CODE_CLASSES; d++) {
-        of_step[d] = (uint8_t)(2 * floor_log2(class_step(CODE_CLASSES, (uint8_t)d)) + 1);
-    }
+    class_codes(code);
     for (size_t g = 0; g < groups; g++) {
-        bits += of_step[CODE_CLASSES + classes[g] - before];
+        bits += code[CODE_CLASSES + classes[g] - before].width;
         before = classes[g];
     }
     return bits;
@@ -121,16 +129,9 @@ unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
 
 /* A class takes 7 bits at most (a step is 15 at most), so that one write serves eight. */
 void rans_classes_write(struct lsb_writer *w, const uint8_t *classes, size_t groups) {
-    struct {
-        uint8_t bits, width;
-    } code[2 * CODE_CLASSES]; /* by step */
+    struct class_code code[2 * CODE_CLASSES];
     uint8_t before = 0;
-    for (unsigned d = 0; d < 2 * CODE_CLASSES; d++) {
-        const uint64_t step = class_step(CODE_CLASSES, (uint8_t)d);
-        const unsigned n = floor_log2(step);
-        code[d].bits = (uint8_t)(1U << n | (step - (1U << n)) << (n + 1));
-        code[d].width = (uint8_t)(2 * n + 1);
-    }
+    class_codes(code);
     for (size_t g = 0; g < groups;) {
         const size_t stop = groups - g < 8 ? groups : g + 8;
         uint64_t bits = 0;

@@ -34,8 +34,7 @@ static uint64_t set_frequencies(struct code_plan *plan, unsigned class, const st
     const unsigned mode = plan->table_mode[class], most = plan->mantissa_most;
     uint16_t *freq = plan->freq[class];
     int32_t rest = 1 << plan->prob_bits;
-    uint64_t cost = (uint64_t)plan->prob_bits << 16;
-    cost *= tally->sum;
+    uint64_t cost = tally->sum * plan->prob_bits << 16;
     for (unsigned t = 0; t < tally->tokens; t++) {
         if (tally->counts[t] == 0 || t == mode) continue;
         const uint32_t f = table_frequency(tally->counts[t] * share >> 16, most, nearest);

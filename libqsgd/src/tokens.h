@@ -6,8 +6,6 @@
 #include "codes.h"
 #include "kernels.h"
 
-#define TOKENS_WHOLE 15U /* not direct: tokens below it are whole indices, |k| < 8 */
-
 /* True if tokens are the indices themselves, without extra bits. */
 static inline bool tokens_direct(const struct levels *levels) {
     return levels->largest <= LEVELS_DIRECT;

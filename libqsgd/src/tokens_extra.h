@@ -4,8 +4,6 @@
  * A token and its extra bits together are 2 |k| + (1 if k < 0), as t + 1 is of a whole token; here
  * that is an element's *code*. */
 
-#define EXTRA_FIRST 15 /* the first token with extra bits */
-
 /* An index of its code. */
 BODY int16_t extra_index(uint32_t code) {
     const int32_t m = (int32_t)(code >> 1);
@@ -16,17 +14,17 @@ BODY int16_t extra_index(uint32_t code) {
 BODY bool extra_any(const uint8_t *tokens) {
     uint64_t eight;
     memcpy(&eight, tokens, sizeof eight);
-    return ((eight + (128 - EXTRA_FIRST) * 0x0101010101010101U) & 0x8080808080808080U) != 0;
+    return ((eight + (128 - TOKENS_WHOLE) * 0x0101010101010101U) & 0x8080808080808080U) != 0;
 }
 
-/* Extra bits of a token >= EXTRA_FIRST. */
+/* Extra bits of a token >= TOKENS_WHOLE. */
 BODY unsigned extra_width(uint8_t token) { return (token - 7U) >> 2; }
 
 #ifdef W_EXTRA
 /* Extra bits of tokens, 0 for whole ones. */
 BODY vh extra_widths(vh token, vh has) { return vh_and(has, vh_srl(vh_sub(token, vh_set1(7)), 2)); }
 
-BODY vh extra_has(vh token) { return vh_ones(vh_above(token, vh_set1(EXTRA_FIRST - 1))); }
+BODY vh extra_has(vh token) { return vh_ones(vh_above(token, vh_set1(TOKENS_WHOLE - 1))); }
 #endif
 
 /* ---- read ------------------------------------------------------------------------------------ */
@@ -131,12 +129,12 @@ BODY vh extra_indices(vh code) {
 BODY vh extra_read_vector(struct extra_stream *s, const uint8_t *p, const uint8_t *tokens,
                           int16_t *k) {
     const vb token = vb_load(tokens);
-    if (!vb_any_reaches(token, EXTRA_FIRST)) { /* the most, or a few, depending on the step */
+    if (!vb_any_reaches(token, TOKENS_WHOLE)) { /* the most, or a few, depending on the step */
         for (int half = 0; half < 2; half++) {
             vh_store(k + half * W_HALVES,
                      token_unzigzag_halves(vh_load_u8(tokens + half * W_HALVES)));
         }
-        return vh_set1(EXTRA_FIRST);
+        return vh_set1(TOKENS_WHOLE);
     }
     const vb width = vb_extra_widths(token), ends = vb_running16(width);
     const vb starts = vb_sub(ends, width);
@@ -187,14 +185,14 @@ static uint32_t kernel_extra_read(struct extra_stream *stream, const uint8_t *to
 static uint32_t kernel_extra_read(struct extra_stream *stream, const uint8_t *tokens, size_t n,
                                   int16_t *k) {
     struct extra_stream s = *stream; /* not reached by stores to k */
-    uint32_t largest = EXTRA_FIRST;  /* a bound is all that is asked for */
+    uint32_t largest = TOKENS_WHOLE; /* a bound is all that is asked for */
     kernel_whole_tokens(tokens, n, k);
     for (size_t i = 0; i < n; i++) {
         if (i % 8 == 0 && n - i >= 8 && !extra_any(tokens + i)) {
             i += 7;
             continue;
         }
-        if (tokens[i] < EXTRA_FIRST) continue;
+        if (tokens[i] < TOKENS_WHOLE) continue;
         const unsigned width = extra_width(tokens[i]);
         const uint32_t top = 4 + ((tokens[i] + 1U) & 3);
         const uint32_t extra = (uint32_t)extra_peek(&s) & ((1U << width) - 1);
@@ -218,7 +216,7 @@ BODY uint8_t *extra_write_rest(struct lsb_writer *w, const int16_t *k, const uin
             i += 7;
             continue;
         }
-        if (tokens[i] < EXTRA_FIRST) continue;
+        if (tokens[i] < TOKENS_WHOLE) continue;
         const uint32_t code = k[i] < 0 ? 2U * (uint32_t)-k[i] + 1 : 2U * (uint32_t)k[i];
         const unsigned width = extra_width(tokens[i]);
         lsb_write(w, code & ((1U << width) - 1), width);
@@ -302,7 +300,7 @@ BODY size_t extra_write_vectors(struct extra_append *out, const int16_t *k, cons
         const size_t most = n - i < BLOCK ? n - i : BLOCK, stop = i + most / W_HALVES * W_HALVES;
         size_t count = 0;
         for (; i < stop; i += W_HALVES) {
-            if (stop - i >= W_BYTES && !vb_any_reaches(vb_load(tokens + i), EXTRA_FIRST)) {
+            if (stop - i >= W_BYTES && !vb_any_reaches(vb_load(tokens + i), TOKENS_WHOLE)) {
                 i += W_BYTES - W_HALVES;
                 continue;
             }

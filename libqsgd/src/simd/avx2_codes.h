@@ -95,8 +95,6 @@ static inline void vb_store_lanes(uint8_t *p, vb a) {
 }
 /* All ones where a > b, of signed bytes. */
 static inline vb vb_greater(vb a, vb b) { return _mm256_cmpgt_epi8(a, b); }
-/* a where the mask is all ones, else b. */
-static inline vb vb_select(vb mask, vb a, vb b) { return _mm256_blendv_epi8(b, a, mask); }
 
 /* ---- prefix codes: bytes by table, neighbours joined by shifts ------------------------------ */
 
