@@ -22,6 +22,7 @@
 #include "rans.h"
 #include "round.h"
 #include "runs.h"
+#include "stats_count.h"
 #include "token_map.h"
 #include "tokens_extra.h"
 #include "value.h"
@@ -43,6 +44,7 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .max_bits = kernel_max_bits,
     .sum_squares = kernel_sum_squares,
     .sum_magnitudes = kernel_sum_magnitudes,
+    .stats_count = kernel_stats_count,
     .noise = kernel_noise,
     .tie_noise = kernel_tie_noise,
     .round_uniform = kernel_round_uniform,

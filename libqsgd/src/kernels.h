@@ -137,6 +137,13 @@ struct prefix_streams {
     uint8_t *out[PREFIX_STREAMS], *stop[PREFIX_STREAMS];
 };
 
+/* Bins of r: about |r| < 2^-24; 384 sixteenths of octaves; |r| >= 1 - 2^-7. Then those of negative
+ * r. */
+#define STATS_MAGNITUDES 386
+#define STATS_BINS (2 * STATS_MAGNITUDES)
+#define STATS_COPIES 4 /* of the counters, so that neighbours in one bin need not wait */
+#define STATS_BLOCK 4096
+
 struct kernels {
     const char *name;
 
@@ -147,6 +154,12 @@ struct kernels {
     uint32_t (*max_bits)(const float *x, size_t n);
     uint32_t (*sum_squares)(const float *x, size_t n, double *sum);
     uint32_t (*sum_magnitudes)(const float *x, size_t n, double *sum);
+
+    /* Adds the weight of n <= STATS_BLOCK elements of one bucket, times inv, to bins of FORMAT.md
+     * section 12, and the sums of r and of r^2 to sums. Which copy counts an element is open; none
+     * takes more than n / STATS_COPIES + 32. */
+    void (*stats_count)(const float *x, size_t n, float inv, uint32_t weight,
+                        uint32_t counts[STATS_COPIES][STATS_BINS], double sums[2]);
 
     /* R(first) .. R(first + n - 1); first and n are multiples of NOISE_TILE. */
     void (*noise)(const struct noise_key *key, uint64_t first, size_t n, uint16_t *out);

@@ -36,13 +36,17 @@ from qsgd.frames import (
 
 if TYPE_CHECKING:
     from qsgd.files import load, save
+    from qsgd.levels import FittedLevels, LevelStats, TruncatedNormal, fit_levels
     from qsgd.tensorfiles import FileError
 
 __all__ = [
     "Codec",
     "FileError",
+    "FittedLevels",
     "FrameInfo",
+    "LevelStats",
     "QsgdError",
+    "TruncatedNormal",
     "__version__",
     "backend",
     "backends",
@@ -54,6 +58,7 @@ __all__ = [
     "elias_decode",
     "elias_encode",
     "encode",
+    "fit_levels",
     "inspect",
     "load",
     "save",
@@ -63,6 +68,9 @@ __all__ = [
 
 # Modules and names that load when first used, so that `import qsgd` stays quick.
 _LAZY_NAMES = dict.fromkeys(("FileError", "load", "save"), "qsgd.files")
+_LAZY_NAMES |= dict.fromkeys(
+    ("FittedLevels", "LevelStats", "TruncatedNormal", "fit_levels"), "qsgd.levels"
+)
 _LAZY_MODULES = ("testing", "theory", "torch")
 
 

@@ -2,7 +2,7 @@
 //   encode.cpp   Params, encode              stages.cpp   quantise, indices, Elias codes
 //   decode.cpp   decode, frame headers       tensors.cpp  Python objects as memory
 //   pool.cpp     threads and scratch         dtypes.cpp   element types
-//   errors.hpp   status to qsgd.QsgdError
+//   levels.cpp   statistics, fitted levels    errors.hpp   status to qsgd.QsgdError
 // Arguments are positional; the package's Python modules give them names, defaults and docs.
 #include "core.hpp"
 
@@ -39,6 +39,7 @@ PYBIND11_MODULE(_core, module) {
     module.attr("__version__") = version();
     binding::define_encode(module);
     binding::define_decode(module);
+    binding::define_levels(module);
     module.def("backends", &backends);
     module.def("backend", &qsgd_backend);
     module.def("set_backend", &set_backend);

@@ -91,5 +91,6 @@ class Params {
 void define_encode(py::module_ &module);                             // encode.cpp
 void define_stages(py::module_ &module, py::class_<Params> &params); // stages.cpp
 void define_decode(py::module_ &module);                             // decode.cpp
+void define_levels(py::module_ &module);                             // levels.cpp
 
 } // namespace binding

@@ -1,7 +1,7 @@
 # Checks what the shared library shows and needs: it exports qsgd_* alone, and asks nothing of the
 # system but what compilers call by themselves: memory and string functions, and on aarch64
 # __getauxval, by which libgcc chooses its atomics.
-# cmake -DNM=<nm> -DLIBRARY=<libqsgd.so> -P check_symbols.cmake
+# cmake -DNM=<nm> -DLIBRARY=<libqsgd.so> -DHEADERS=<qsgd.h;..> -P check_symbols.cmake
 execute_process(COMMAND ${NM} -D --defined-only ${LIBRARY}
   OUTPUT_VARIABLE defined RESULT_VARIABLE failed)
 if(failed OR defined STREQUAL "")
@@ -18,11 +18,15 @@ foreach(line IN LISTS defined)
     message(SEND_ERROR "exported: ${name}")
   endif()
 endforeach()
-file(READ ${HEADER} header)
+set(header "")
+foreach(path IN LISTS HEADERS)
+  file(READ ${path} part)
+  string(APPEND header "${part}")
+endforeach()
 string(REGEX MATCHALL "QSGD_API [^;(]*[ *]qsgd_[a-z_]+\\(" declared "${header}")
 list(LENGTH declared declarations)
 if(NOT exports EQUAL declarations)
-  message(SEND_ERROR "${exports} functions are exported, qsgd.h declares ${declarations}")
+  message(SEND_ERROR "${exports} functions are exported, the headers declare ${declarations}")
 endif()
 
 execute_process(COMMAND ${NM} -D --undefined-only ${LIBRARY} OUTPUT_VARIABLE undefined)

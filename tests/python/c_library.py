@@ -18,11 +18,12 @@ import pytest
 from reference_bits import Array
 
 ROOT = Path(__file__).parent.parent.parent
-HEADER = ROOT / "libqsgd" / "include" / "qsgd.h"
+INCLUDE = ROOT / "libqsgd" / "include"
+HEADER = "".join((INCLUDE / name).read_text() for name in ("qsgd.h", "qsgd_fit.h"))
 
 
 def declarations(text: str) -> str:
-    """What cffi can read of the header: no comments, directives, or QSGD_API; limits as numbers."""
+    """What cffi can read of the headers: no comments, directives, QSGD_API; limits as numbers."""
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     text = re.sub(r"^#if defined\(QSGD_STATIC\).*?^#endif$", "", text, flags=re.M | re.S)
     text = re.sub(r"^#ifdef __cplusplus.*?^#endif$", "", text, flags=re.M | re.S)
@@ -34,7 +35,7 @@ def declarations(text: str) -> str:
 
 
 def functions(text: str) -> list[str]:
-    """Names that the header exports."""
+    """Names that the headers export."""
     return re.findall(r"QSGD_API[^;(]*?\b(qsgd_\w+)\(", text)
 
 
@@ -56,7 +57,7 @@ class Library:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.ffi = cffi.FFI()
-        self.ffi.cdef(declarations(HEADER.read_text()))
+        self.ffi.cdef(declarations(HEADER))
         self.lib = self.ffi.dlopen(str(path))
 
     def name(self, status: int) -> str:

@@ -21,9 +21,12 @@ from reference_levels import Params
 
 pytest.importorskip("cffi")
 
-from c_library import HEADER, Library, build, declarations, functions
+from c_library import HEADER, INCLUDE, Library, build, declarations, functions
 
-STRUCTS = ("error", "params", "encode_options", "frame_info", "decode_options")
+STRUCTS = (
+    *("error", "params", "encode_options", "frame_info", "decode_options"),
+    *("stats_info", "fit_options", "fit"),
+)
 ABSENT = (1 << 64) - 1  # UINT64_MAX: a field of struct qsgd_error that does not apply
 
 
@@ -34,10 +37,10 @@ def compile_header(command: list[str], suffix: str, folder: Path) -> None:
     if shutil.which(command[0]) is None:
         pytest.skip(f"no {command[0]}")
     source = folder / f"header{suffix}"
-    source.write_text('#include "qsgd.h"\nint main(void) { return QSGD_OK; }\n')
+    source.write_text('#include "qsgd_fit.h"\nint main(void) { return QSGD_OK; }\n')
     flags = ["-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
     done = subprocess.run(
-        [*command, *flags, f"-I{HEADER.parent}", str(source)], capture_output=True, text=True
+        [*command, *flags, f"-I{INCLUDE}", str(source)], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
 
@@ -55,16 +58,16 @@ def test_the_header_is_valid_cpp(compiler: str, standard: str, tmp_path: Path) -
 
 
 def test_every_public_name_begins_with_qsgd_and_every_struct_with_its_size() -> None:
-    text = declarations(HEADER.read_text())
+    text = declarations(HEADER)
     for name, body in re.findall(r"struct (\w+) \{(.*?)\};", text, flags=re.DOTALL):
         assert name.startswith("qsgd_")
         assert body.split(";")[0].split() == ["uint32_t", "struct_size"]
-    assert all(name.startswith("qsgd_") for name in functions(HEADER.read_text()))
-    assert len(functions(HEADER.read_text())) >= 25
+    assert all(name.startswith("qsgd_") for name in functions(HEADER))
+    assert len(functions(HEADER)) >= 25
 
 
 def test_status_numbers_are_distinct() -> None:
-    found = re.findall(r"\b(QSGD_(?:OK|ERR_\w+)) = (-?\d+)", HEADER.read_text())
+    found = re.findall(r"\b(QSGD_(?:OK|ERR_\w+)) = (-?\d+)", HEADER)
     assert len({number for _, number in found}) == len(found) >= 35
 
 
@@ -81,7 +84,7 @@ X = np.random.default_rng(1).standard_normal(3000).astype(np.float32)
 
 
 def test_every_function_of_the_header_is_exported(library: Library) -> None:
-    for name in functions(HEADER.read_text()):
+    for name in functions(HEADER):
         assert getattr(library.lib, name) is not None
 
 
@@ -94,22 +97,22 @@ def test_nothing_else_is_exported(library: Library) -> None:
     )  # fmt: skip
     symbols = {line.split()[-1].split("@")[0] for line in found.stdout.splitlines()}
     symbols = {name for name in symbols if not re.fullmatch(r"QSGD_[\d.]+|lib\w+|_\w+", name)}
-    assert symbols == set(functions(HEADER.read_text()))
+    assert symbols == set(functions(HEADER))
 
 
 def test_version_is_the_headers(library: Library) -> None:
-    numbers = re.findall(r"#define QSGD_VERSION_\w+ (\d+)", HEADER.read_text())
+    numbers = re.findall(r"#define QSGD_VERSION_\w+ (\d+)", HEADER)
     major, minor, patch = map(int, numbers)
     assert library.lib.qsgd_version() == major * 10000 + minor * 100 + patch
 
 
 def test_statuses_have_the_names_of_the_header(library: Library) -> None:
-    for name, number in re.findall(r"\b(QSGD_(?:OK|ERR_\w+)) = (-?\d+)", HEADER.read_text()):
+    for name, number in re.findall(r"\b(QSGD_(?:OK|ERR_\w+)) = (-?\d+)", HEADER):
         assert library.name(int(number)) == name
     assert library.name(-9999) == library.name(5) == "QSGD_ERR_UNKNOWN"
 
 
-@pytest.mark.parametrize("struct", ["params", "encode_options", "decode_options"])
+@pytest.mark.parametrize("struct", ["params", "encode_options", "decode_options", "fit_options"])
 def test_the_librarys_struct_sizes_are_those_of_the_header(library: Library, struct: str) -> None:
     pointer = library.ffi.new(f"struct qsgd_{struct} *")
     assert getattr(library.lib, f"qsgd_{struct}_init")(pointer) == 0
@@ -128,8 +131,8 @@ def test_compilers_lay_structs_out_as_cffi_does(library: Library, tmp_path: Path
             checks.append(f"offsetof(struct qsgd_{struct}, {name}) == {field.offset}")
     asserts = "".join(f'_Static_assert({check}, "{check}");\n' for check in checks)
     source = tmp_path / "layout.c"
-    source.write_text(f'#include "qsgd.h"\n{asserts}')
-    command = ["cc", "-std=c11", "-fsyntax-only", f"-I{HEADER.parent}", str(source)]
+    source.write_text(f'#include "qsgd_fit.h"\n{asserts}')
+    command = ["cc", "-std=c11", "-fsyntax-only", f"-I{INCLUDE}", str(source)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -1,0 +1,330 @@
+/* qsgd_fit_levels: from statistics to a table of levels, and what it costs. Stage: statistics ->
+ * levels. */
+#include <string.h>
+
+#include "arena.h"
+#include "error.h"
+#include "fit_table.h"
+#include "fpenv.h"
+#include "levels.h"
+#include "normal.h"
+#include "params.h"
+#include "scales.h"
+
+qsgd_status qsgd_fit_options_init(struct qsgd_fit_options *options) {
+    if (options == NULL) return QSGD_ERR_NULL;
+    memset(options, 0, sizeof *options);
+    options->struct_size = sizeof *options;
+    options->s = 7;
+    options->symmetric = options->zero = 1;
+    return QSGD_OK;
+}
+
+struct fit_work {
+    struct fit_models *models;
+    struct fit_table *table, *best, *measure;
+};
+
+static uint64_t work_carve(struct fit_work *w, void *memory) {
+    struct arena arena = {memory, 0};
+    w->models = arena_take(&arena, sizeof *w->models);
+    w->table = arena_take(&arena, sizeof *w->table);
+    w->best = arena_take(&arena, sizeof *w->best);
+    w->measure = arena_take(&arena, sizeof *w->measure);
+    return arena.used;
+}
+
+uint64_t qsgd_fit_workspace(void) {
+    struct fit_work w;
+    return work_carve(&w, NULL);
+}
+
+/* ---- checks ---------------------------------------------------------------------------------- */
+
+#define PARAM(name, reason) error_parameter(error, QSGD_ERR_PARAM, name, reason)
+#define COMBINATION(name, reason) error_parameter(error, QSGD_ERR_COMBINATION, name, reason)
+
+static bool is_finite(double x) { return x - x == 0; }
+
+static qsgd_status check_options(const struct qsgd_fit_options *o, struct qsgd_error *error) {
+    if (o->method < 0 || o->method > 3) return PARAM("method", "must be one of QSGD_FIT_* (0..3)");
+    if (o->weight < 0 || o->weight > 2) return PARAM("weight", "must be QSGD_WEIGHT_* (0..2)");
+    if (o->model < 0 || o->model > 2) return PARAM("model", "must be one of QSGD_MODEL_* (0..2)");
+    if (o->start < 0 || o->start > 3) return PARAM("start", "must be one of QSGD_START_* (0..3)");
+    if (o->s < 1 || o->s > 127) return PARAM("s", "s must lie in 1..127");
+    if (o->symmetric != 0 && o->symmetric != 1) return PARAM("symmetric", "must be 0 or 1");
+    if (o->zero != 0 && o->zero != 1) return PARAM("zero", "zero must be 0 or 1");
+    if (!(o->bits >= 0 && o->bits <= 8))
+        return PARAM("bits", "bits must lie in 0..8 (0: no target)");
+    if (o->method == QSGD_FIT_AMQ && !o->symmetric) {
+        return COMBINATION("symmetric", "AMQ's levels are mirrored");
+    }
+    if (o->method == QSGD_FIT_AMQ && o->start == QSGD_START_QUANTILE) {
+        return COMBINATION("start", "AMQ's levels are powers: it has no start at quantiles");
+    }
+    if (o->bits > 0 && (o->method != QSGD_FIT_ALQ || !o->symmetric)) {
+        return COMBINATION("bits", "a target in bits is for mirrored ALQ tables");
+    }
+    if (o->model == QSGD_MODEL_NORMAL) {
+        if (!(o->mean >= -1 && o->mean <= 1)) return PARAM("mean", "mean must lie in -1..1");
+        if (!(o->sigma >= 0x1p-20) || !is_finite(o->sigma)) {
+            return PARAM("sigma", "sigma must be finite and at least 2^-20");
+        }
+    }
+    return QSGD_OK;
+}
+
+static qsgd_status prepare(const struct qsgd_stats *stats, const struct qsgd_fit_options *given,
+                           struct qsgd_fit_options *o, const struct qsgd_fit *fit,
+                           const void *workspace, uint64_t workspace_bytes,
+                           struct qsgd_error *error) {
+    qsgd_fit_options_init(o);
+    if (given != NULL && given->struct_size != sizeof *given) {
+        return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "options",
+                               "struct_size is not that of this version: use "
+                               "qsgd_fit_options_init");
+    }
+    if (given != NULL) *o = *given;
+    const bool none = o->model == QSGD_MODEL_NORMAL;
+    if (fit == NULL || workspace == NULL ||
+        (!none && (stats == NULL || stats->made != STATS_MADE))) {
+        return error_parameter(error, QSGD_ERR_NULL,
+                               fit == NULL ? "fit" : (workspace == NULL ? "workspace" : "stats"),
+                               "NULL, or not initialised");
+    }
+    if (fit->struct_size != sizeof *fit) {
+        return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "fit",
+                               "struct_size is not that of this version");
+    }
+    if (((uintptr_t)workspace & 63) != 0 || workspace_bytes < qsgd_fit_workspace()) {
+        return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",
+                               "the workspace must be 64-byte aligned and hold "
+                               "qsgd_fit_workspace bytes");
+    }
+    return check_options(o, error);
+}
+
+static qsgd_status build_models(struct fit_work *w, const struct qsgd_stats *stats,
+                                const struct qsgd_fit_options *o, struct qsgd_error *error) {
+    if (fit_models_build(w->models, stats, o)) return QSGD_OK;
+    return PARAM("stats", "the statistics hold no element that is not zero");
+}
+
+/* ---- descents from several starts ------------------------------------------------------------ */
+
+static void table_shape(const struct fit_work *w, const struct qsgd_fit_options *o,
+                        struct fit_table *t) {
+    t->model = o->symmetric ? &w->models->cost_half : &w->models->cost;
+    t->central = o->symmetric && !o->zero;
+    t->count = o->symmetric ? o->s + (o->zero ? 1U : 0U) : 2 * o->s + (o->zero ? 1U : 0U);
+    t->pinned = !o->symmetric && o->zero ? o->s : UINT32_MAX;
+}
+
+enum { START_THIRD_POWER = QSGD_START_QUANTILE + 1 };
+
+static void table_start(struct fit_table *t, int start) {
+    switch (start) {
+    case QSGD_START_UNIFORM: fit_start_uniform(t); break;
+    case QSGD_START_EXPONENTIAL: fit_start_exponential(t); break;
+    default: fit_start_quantile(t, start == START_THIRD_POWER); break;
+    }
+}
+
+#define NO_ERROR 0x1p1000
+
+/* Keeps w->table if it is better. */
+static void keep_best(struct fit_work *w, uint32_t sweeps, double p, double *error,
+                      struct qsgd_fit *fit) {
+    const double now = fit_table_error(w->table);
+    if (now >= *error) return;
+    *error = now;
+    *w->best = *w->table;
+    fit->sweeps = sweeps;
+    fit->p = p;
+}
+
+static void descend_alq(struct fit_work *w, const struct qsgd_fit_options *o, double *error,
+                        struct qsgd_fit *fit) {
+    for (int start = QSGD_START_UNIFORM; start <= START_THIRD_POWER; start++) {
+        if (o->start != QSGD_START_BEST && o->start != start) continue;
+        uint32_t sweeps = 0;
+        table_shape(w, o, w->table);
+        table_start(w->table, start);
+        if (o->method == QSGD_FIT_ALQ) sweeps = fit_alq(w->table, o->sweeps);
+        if (o->method == QSGD_FIT_ALQ_GRADIENT) sweeps = fit_alq_gradient(w->table, o->sweeps);
+        keep_best(w, sweeps, 0, error, fit);
+    }
+}
+
+static void descend_amq(struct fit_work *w, const struct qsgd_fit_options *o, double *error,
+                        struct qsgd_fit *fit) {
+    for (int tenth = 1; tenth <= 9; tenth++) {
+        if (o->start == QSGD_START_EXPONENTIAL && tenth != 5) continue;
+        double p = tenth / 10.0;
+        table_shape(w, o, w->table);
+        fit_start_uniform(w->table); /* the ends */
+        const uint32_t sweeps = fit_amq(w->table, &p, o->sweeps);
+        keep_best(w, sweeps, p, error, fit);
+    }
+}
+
+/* A target in bits: s is the most levels. Tables start from even levels, and from ALQ's, of as few
+ * levels as have that entropy, and some more. */
+static void descend_entropy(struct fit_work *w, const struct qsgd_fit_options *given, double *error,
+                            struct qsgd_fit *fit) {
+    for (int even = 0; even < 2; even++) {
+        struct qsgd_fit_options o = *given;
+        uint32_t least = 0;
+        for (o.s = 1; o.s <= given->s && (least == 0 || o.s <= least + 2 + least / 2); o.s++) {
+            table_shape(w, &o, w->table);
+            table_start(w->table, even ? QSGD_START_UNIFORM : START_THIRD_POWER);
+            const uint32_t sweeps = even ? 0 : fit_alq(w->table, o.sweeps);
+            if (fit_entropy(w->table, &w->models->count_half) < o.bits) continue;
+            if (least == 0) least = o.s;
+            if (o.s > least + 2 && o.s != least + 2 + least / 2) continue;
+            if (!fit_to_entropy(w->table, &w->models->count_half, o.bits)) continue;
+            keep_best(w, sweeps, 0, error, fit);
+        }
+    }
+}
+
+/* ---- results --------------------------------------------------------------------------------- */
+
+/* Levels as float32, in order and apart. */
+static void round_levels(const struct fit_table *t, float *to) {
+    const uint32_t first = t->model->bins == STATS_MAGNITUDES && !t->central ? 1 : 0;
+    const uint32_t n = t->count - first;
+    for (uint32_t j = 0; j < n; j++) {
+        const double level = t->level[first + j];
+        to[j] = (float)level;
+        if (j > 0 || first > 0 || t->central) { /* 2^-24 beside them is a gap in any table */
+            const float least = j > 0 ? to[j - 1] : 0;
+            const float gap = (least < 0 ? -least : least) * 0x1p-22F + 0x1p-100F;
+            if (to[j] - least < gap) to[j] = least + gap;
+        }
+    }
+    to[n - 1] = 1;
+    for (uint32_t j = n - 1; j-- > 0;) {
+        if (to[j] >= to[j + 1])
+            to[j] = to[j + 1] - (to[j + 1] < 0 ? -to[j + 1] : to[j + 1]) * 0x1p-22F;
+    }
+}
+
+/* All levels of a set, ascending, as doubles; returns how many. */
+static uint32_t all_levels(const struct levels *levels, double *to) {
+    uint32_t n = 0;
+    for (int32_t k = levels->kmin; k <= levels->kmax; k++) {
+        if (!levels_has(levels, k)) continue;
+        const int32_t size = k < 0 ? -k : k;
+        float level;
+        if (levels->kind == QSGD_LEVELS_SIGNED) {
+            level = levels->value[k - levels->kmin];
+        } else if (levels->kind == QSGD_LEVELS_UNIFORM) {
+            level = ((float)size - (levels->zero ? 0.0F : 0.5F)) * levels->gap;
+        } else {
+            level = size == 0 ? 0 : levels->value[size];
+        }
+        to[n++] = k < 0 && levels->kind != QSGD_LEVELS_SIGNED ? -(double)level : (double)level;
+    }
+    return n;
+}
+
+/* Error, probabilities and entropy of a set of levels, into *fit. */
+static void measure(struct fit_work *w, const struct levels *levels, struct qsgd_fit *fit) {
+    struct fit_table *t = w->measure;
+    *t = (struct fit_table){.model = &w->models->cost, .pinned = UINT32_MAX};
+    t->count = all_levels(levels, t->level);
+    fit_table_ready(t);
+    fit->variance = fit_table_error(t);
+    fit->error = fit->variance / w->models->square;
+    t->model = &w->models->count;
+    fit_table_ready(t);
+    fit->indices = t->count;
+    fit->entropy = 0;
+    for (uint32_t j = 0; j < t->count; j++) {
+        const double p = fit_table_probability(t, j);
+        fit->probability[j] = p;
+        if (p > 0) fit->entropy -= p * log2_of(p);
+    }
+}
+
+static void finish(struct fit_work *w, const struct qsgd_fit_options *o, struct qsgd_fit *fit) {
+    struct qsgd_params params;
+    struct levels levels;
+    qsgd_params_init(&params);
+    round_levels(w->best, fit->table);
+    fit->levels = o->symmetric ? QSGD_LEVELS_TABLE : QSGD_LEVELS_SIGNED;
+    fit->zero = o->symmetric ? o->zero : 1;
+    fit->table_len = w->best->count - (o->symmetric && o->zero ? 1 : 0);
+    params.levels = fit->levels;
+    params.zero = fit->zero;
+    params.table = fit->table;
+    params.table_len = fit->table_len;
+    levels_build(&levels, &params);
+    measure(w, &levels, fit);
+}
+
+static qsgd_status fit_in(struct fit_work *w, const struct qsgd_stats *stats,
+                          const struct qsgd_fit_options *o, struct qsgd_fit *fit,
+                          struct qsgd_error *error) {
+    double least = NO_ERROR;
+    qsgd_status status = build_models(w, stats, o, error);
+    if (status != QSGD_OK) return status;
+    struct qsgd_fit result = {.struct_size = sizeof result};
+    if (o->bits > 0) {
+        descend_entropy(w, o, &least, &result);
+        if (least == NO_ERROR) {
+            return PARAM("bits", "no table of at most s levels has indices of that entropy");
+        }
+    } else if (o->method == QSGD_FIT_AMQ) {
+        descend_amq(w, o, &least, &result);
+    } else {
+        descend_alq(w, o, &least, &result);
+    }
+    finish(w, o, &result);
+    *fit = result;
+    return QSGD_OK;
+}
+
+qsgd_status qsgd_fit_levels(const struct qsgd_stats *stats, const struct qsgd_fit_options *options,
+                            struct qsgd_fit *fit, void *workspace, uint64_t workspace_bytes,
+                            struct qsgd_error *error) {
+    struct qsgd_fit_options o;
+    struct fit_work w;
+    qsgd_status status = prepare(stats, options, &o, fit, workspace, workspace_bytes, error);
+    if (status != QSGD_OK) return status;
+    work_carve(&w, workspace);
+    fpenv env = fpenv_enter();
+    status = fit_in(&w, stats, &o, fit, error);
+    fpenv_leave(env);
+    return status;
+}
+
+qsgd_status qsgd_fit_evaluate(const struct qsgd_stats *stats,
+                              const struct qsgd_fit_options *options,
+                              const struct qsgd_params *params, struct qsgd_fit *fit,
+                              void *workspace, uint64_t workspace_bytes, struct qsgd_error *error) {
+    struct qsgd_fit_options o;
+    struct fit_work w;
+    struct levels levels;
+    qsgd_status status = prepare(stats, options, &o, fit, workspace, workspace_bytes, error);
+    if (status == QSGD_OK) status = params_check(params, error);
+    if (status != QSGD_OK) return status;
+    if (params->levels == QSGD_LEVELS_OPEN ||
+        (params->levels == QSGD_LEVELS_UNIFORM && params->s > 127)) {
+        return COMBINATION("levels", "only tables of at most 127 positive levels are evaluated");
+    }
+    work_carve(&w, workspace);
+    fpenv env = fpenv_enter();
+    struct qsgd_fit result = {.struct_size = sizeof result};
+    status = build_models(&w, stats, &o, error);
+    if (status == QSGD_OK) {
+        levels_build(&levels, params);
+        result.levels = params->levels;
+        result.zero = params->zero;
+        measure(&w, &levels, &result);
+        *fit = result;
+    }
+    fpenv_leave(env);
+    return status;
+}

@@ -1,0 +1,121 @@
+/* Statistics as a value: empty, merged, asked (FORMAT.md section 12). All sums are integers, so
+ * that no order of additions shows. How tensors get in is stats_add.c, how bytes come of them
+ * stats_bytes.c. */
+#include "stats.h"
+
+#include <string.h>
+
+#include "error.h"
+#include "params.h"
+
+uint64_t qsgd_stats_bytes(void) { return sizeof(struct qsgd_stats); }
+
+qsgd_status qsgd_stats_init(struct qsgd_stats *stats, const struct qsgd_params *params,
+                            struct qsgd_error *error) {
+    if (stats == NULL) return error_parameter(error, QSGD_ERR_NULL, "stats", "stats is NULL");
+    qsgd_status status = params_check(params, error);
+    if (status != QSGD_OK) return status;
+    if (params->norm != QSGD_NORM_MAX && params->norm != QSGD_NORM_L2) {
+        return error_parameter(error, QSGD_ERR_COMBINATION, "norm",
+                               "statistics are of elements in -1..1: norm must be max or l2");
+    }
+    memset(stats, 0, sizeof *stats);
+    stats->made = STATS_MADE;
+    stats->norm = params->norm;
+    stats->scale = params->scale;
+    stats->clip = params->clip;
+    stats->bucket = params->bucket;
+    return QSGD_OK;
+}
+
+qsgd_status qsgd_stats_info(const struct qsgd_stats *stats, struct qsgd_stats_info *info) {
+    if (stats == NULL || info == NULL || stats->made != STATS_MADE) return QSGD_ERR_NULL;
+    if (info->struct_size != sizeof *info) return QSGD_ERR_STRUCT_SIZE;
+    *info = (struct qsgd_stats_info){
+        .struct_size = sizeof *info,
+        .norm = stats->norm,
+        .scale = stats->scale,
+        .clip = stats->clip,
+        .bucket = stats->bucket,
+        .elements = stats->elements,
+        .buckets = stats->buckets,
+        .idle = stats->idle,
+    };
+    return QSGD_OK;
+}
+
+static void cell_join(struct stats_cell *cell, const struct stats_cell *other) {
+    cell->weight += other->weight;
+    cell->sum += other->sum;
+    cell->square += other->square;
+}
+
+static void row_join(struct qsgd_stats *stats, uint32_t row, const struct qsgd_stats *from,
+                     uint32_t from_row) {
+    for (uint32_t i = 0; i < STATS_BINS; i++) stats->bins[row][i] += from->bins[from_row][i];
+    for (uint32_t i = 0; i < STATS_CELLS; i++) {
+        cell_join(&stats->cells[row][i], &from->cells[from_row][i]);
+    }
+}
+
+static void row_clear(struct qsgd_stats *stats, uint32_t row) {
+    memset(stats->bins[row], 0, sizeof stats->bins[row]);
+    memset(stats->cells[row], 0, sizeof stats->cells[row]);
+}
+
+void stats_raise(struct qsgd_stats *stats, int32_t half) {
+    if (half <= stats->top) return;
+    const int32_t top = stats->top;
+    stats->top = half;
+    if (top == 0) return; /* rows are empty */
+    for (uint32_t row = STATS_REST; row-- > 0;) {
+        const uint32_t to = stats_row(half, top - (int32_t)row);
+        row_join(stats, to, stats, row);
+        row_clear(stats, row);
+    }
+}
+
+/* Every counter is read once, just before it is added: so `other` may be *stats itself. */
+void stats_join(struct qsgd_stats *stats, const struct qsgd_stats *other) {
+    stats_raise(stats, other->top);
+    stats->elements += other->elements;
+    stats->buckets += other->buckets;
+    stats->idle += other->idle;
+    for (uint32_t h = 0; h < STATS_HALVES; h++) {
+        stats->halves[h].elements += other->halves[h].elements;
+        stats->halves[h].weight += other->halves[h].weight;
+        stats->halves[h].weight2 += other->halves[h].weight2;
+    }
+    for (uint32_t row = 0; row < STATS_ROWS && other->top != 0; row++) {
+        const bool rest = row == STATS_REST;
+        if (!rest && (other->top <= (int32_t)row ||
+                      other->halves[other->top - (int32_t)row].elements == 0)) {
+            continue; /* empty */
+        }
+        row_join(stats, rest ? STATS_REST : stats_row(stats->top, other->top - (int32_t)row), other,
+                 row);
+    }
+}
+
+qsgd_status qsgd_stats_merge(struct qsgd_stats *stats, const struct qsgd_stats *other,
+                             struct qsgd_error *error) {
+    if (stats == NULL || other == NULL || stats->made != STATS_MADE || other->made != STATS_MADE) {
+        return error_parameter(error, QSGD_ERR_NULL, "other",
+                               "statistics are NULL, or qsgd_stats_init has not made them");
+    }
+    const char *differs = NULL;
+    if (stats->clip < other->clip || stats->clip > other->clip) differs = "clip";
+    if (stats->scale != other->scale) differs = "scale";
+    if (stats->bucket != other->bucket) differs = "bucket";
+    if (stats->norm != other->norm) differs = "norm";
+    if (differs != NULL) {
+        return error_parameter(error, QSGD_ERR_COMBINATION, differs,
+                               "only statistics of one norm, bucket, scale and clip can be merged");
+    }
+    if (other->elements > QSGD_STATS_MAX_ELEMENTS - stats->elements) {
+        return error_parameter(error, QSGD_ERR_SHAPE, "other",
+                               "statistics hold at most 2^42 elements");
+    }
+    stats_join(stats, other);
+    return QSGD_OK;
+}

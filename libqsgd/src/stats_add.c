@@ -1,0 +1,254 @@
+/* One tensor into statistics: bucket by bucket, its scale, then r = x / scale to bins and cells
+ * (FORMAT.md section 12). What is new is gathered in the workspace and joined at the end, so that
+ * an error leaves the statistics as they were. */
+#include <string.h>
+
+#include "forward.h"
+#include "params.h"
+#include "stats.h"
+#include "tensor.h"
+
+/* Counters of 32 bits take so many elements of the largest weight. */
+#define COUNT_MOST ((uint64_t)1 << (32 - 2 * STATS_WEIGHT_BITS - 1))
+
+struct stats_add {
+    struct quantiser q;
+    struct source source;
+    struct scale_array scales; /* of buckets longer than a chunk */
+    struct bucket_sums *partials;
+    struct quantise_scratch scratch;
+    struct qsgd_stats *fresh;
+    uint32_t (*counts)[STATS_COPIES][STATS_BINS]; /* by row */
+    bool used[STATS_ROWS];                        /* rows of counts that are not empty */
+    uint64_t counted;                             /* elements in a copy of counts, at most */
+};
+
+static void add_carve(struct stats_add *a, struct arena *arena) {
+    const struct layout *l = &a->q.layout;
+    const uint64_t longer = l->per_bucket != 0 ? l->buckets : 0;
+    quantise_scratch_carve(&a->scratch, arena, &a->q, source_converts(&a->source));
+    a->partials = arena_take(arena, quantise_big_blocks(l) * sizeof *a->partials);
+    a->scales = (struct scale_array){arena_take(arena, longer * sizeof(float)), SCALES_NATIVE};
+    a->fresh = arena_take(arena, sizeof *a->fresh);
+    a->counts = arena_take(arena, STATS_ROWS * sizeof *a->counts);
+}
+
+/* Parameters of the quantiser whose scales these are. */
+static struct qsgd_params params_of(const struct qsgd_stats *stats) {
+    struct qsgd_params params;
+    qsgd_params_init(&params);
+    params.norm = stats->norm;
+    params.scale = stats->scale;
+    params.clip = stats->clip;
+    params.bucket = stats->bucket;
+    return params;
+}
+
+static void add_prepare(struct stats_add *a, const struct qsgd_stats *stats, uint32_t dtype,
+                        const void *src, uint64_t n) {
+    const struct qsgd_params params = params_of(stats);
+    memset(a->used, 0, sizeof a->used);
+    a->counted = 0;
+    a->source = (struct source){src, dtype, NULL, NULL};
+    quantiser_init(&a->q, &params, n, 0, false);
+}
+
+/* ---- counters ------------------------------------------------------------------------------- */
+
+static void counts_empty(struct stats_add *a) {
+    for (uint32_t row = 0; row < STATS_ROWS; row++) {
+        if (!a->used[row]) continue;
+        for (uint32_t i = 0; i < STATS_BINS; i++) {
+            for (uint32_t c = 0; c < STATS_COPIES; c++) {
+                a->fresh->bins[row][i] += a->counts[row][c][i];
+            }
+        }
+        a->used[row] = false;
+    }
+    a->counted = 0;
+}
+
+static uint32_t (*counts_of_row(struct stats_add *a, uint32_t row, size_t n)) [STATS_BINS] {
+    const uint64_t most = n / STATS_COPIES + 32; /* of them in one copy */
+    if (a->counted + most > COUNT_MOST) counts_empty(a);
+    a->counted += most;
+    if (!a->used[row]) memset(a->counts[row], 0, sizeof a->counts[row]);
+    a->used[row] = true;
+    return a->counts[row];
+}
+
+/* ---- one bucket ----------------------------------------------------------------------------- */
+
+/* A bucket while its elements pass: pieces of chunks, in order. */
+struct open_bucket {
+    float scale, range, inv;
+    uint32_t row, weight;
+    uint64_t elements;
+    double sums[2]; /* of r and of r^2 */
+};
+
+static void bucket_open(struct stats_add *a, struct open_bucket *b, float scale, uint64_t len) {
+    *b = (struct open_bucket){.scale = scale, .elements = len};
+    a->fresh->elements += len;
+    a->fresh->buckets++;
+    if (scale_is_idle(scale)) {
+        a->fresh->idle += len;
+        return;
+    }
+    b->range = scale_range(scale);
+    b->inv = 1.0F / (scale * b->range);
+    const uint32_t bits = scale_bits(scale), exponent = bits >> 23;
+    const uint32_t significand = (bits & 0x7FFFFF) | (exponent == 0 ? 0 : 0x800000);
+    const int32_t half =
+        2 * (exponent == 0 ? 1 : (int32_t)exponent) + (significand >= STATS_SQRT2 ? 1 : 0);
+    const unsigned drop = 24 - STATS_WEIGHT_BITS;
+    uint64_t weight = (significand + (1U << (drop - 1))) >> drop;
+    weight += weight == 0; /* of scales below 2^-133 */
+    struct stats_half *h = &a->fresh->halves[half];
+    h->elements += len;
+    h->weight += len * weight;
+    h->weight2 += len * weight * weight;
+    if (half > a->fresh->top) {
+        counts_empty(a);
+        stats_raise(a->fresh, half);
+    }
+    b->row = stats_row(a->fresh->top, half);
+    b->weight = (uint32_t)(weight * weight);
+}
+
+static void bucket_count(struct stats_add *a, struct open_bucket *b, const float *x, uint64_t len) {
+    if (scale_is_idle(b->scale)) return;
+    for (uint64_t i = 0; i < len; i += STATS_BLOCK) {
+        const size_t n = (size_t)min_u64(STATS_BLOCK, len - i);
+        const float *block = x + i;
+        if (b->range != 1.0F) { /* rare: bring the elements into range first */
+            memcpy(a->scratch.block, block, n * sizeof *x);
+            for (size_t j = 0; j < n; j++) a->scratch.block[j] *= b->range;
+            block = a->scratch.block;
+        }
+        a->q.kernels->stats_count(block, n, b->inv, b->weight, counts_of_row(a, b->row, n),
+                                  b->sums);
+    }
+}
+
+static uint32_t cell_of(double mean, double variance) {
+    const float v = (float)variance;
+    const int32_t below = 127 - (int32_t)(scale_bits(v > 0 ? v : 0) >> 23); /* 0: 1 <= v < 2 */
+    const uint32_t octave = below < 0                  ? 0
+                            : below >= STATS_VARIANCES ? STATS_VARIANCES - 1
+                                                       : (uint32_t)below;
+    const bool large = mean * mean * 16 >= variance;
+    return octave * STATS_MEANS + (large ? (mean < 0 ? 1 : 2) : 0);
+}
+
+static void bucket_close(struct stats_add *a, const struct open_bucket *b) {
+    if (scale_is_idle(b->scale)) return;
+    const double n = (double)b->elements, mean = b->sums[0] / n, square = b->sums[1] / n;
+    const double sum = (b->sums[0] * b->weight) * STATS_UNIT;
+    struct stats_cell *cell = &a->fresh->cells[b->row][cell_of(mean, square - mean * mean)];
+    cell->weight += b->elements * b->weight;
+    cell->sum += (int64_t)(sum < 0 ? sum - 0.5 : sum + 0.5);
+    cell->square += (uint64_t)((b->sums[1] * b->weight) * STATS_UNIT + 0.5);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static void big_scales(struct stats_add *a) {
+    for (uint64_t i = 0; i < quantise_big_blocks(&a->q.layout); i++) {
+        quantise_big_block(&a->q, &a->source, i, &a->scratch, a->partials);
+    }
+    if (a->q.layout.per_bucket == 0) return;
+    quantise_big_scales(&a->q, &a->source, a->partials, &a->scales, NULL, &a->scratch);
+}
+
+/* Elements of one chunk. UINT64_MAX, or the first bucket that is not finite. */
+static uint64_t add_chunk(struct stats_add *a, uint64_t index, struct open_bucket *b) {
+    const struct layout *l = &a->q.layout;
+    const struct chunk_span span = layout_chunk(l, index);
+    const uint64_t end = span.first + span.len;
+    const float *x = source_read(&a->source, span.first, span.len, a->scratch.elements);
+    for (uint64_t i = span.first, next; i < end; i = next) {
+        const uint64_t bucket = i / l->bucket, start = bucket * l->bucket;
+        const uint64_t len = layout_bucket_len(l, bucket);
+        const float *piece = x + (i - span.first);
+        next = min_u64(end, start + len);
+        if (i == start) {
+            double squares;
+            const float scale = l->per_bucket != 0 ? scale_get(&a->scales, bucket)
+                                                   : scale_of_short_bucket(&a->q, &a->source,
+                                                                           bucket, piece, &squares);
+            if (scale != scale) return bucket;
+            bucket_open(a, b, scale, len);
+        }
+        bucket_count(a, b, piece, next - i);
+        if (next == start + len) bucket_close(a, b);
+    }
+    return UINT64_MAX;
+}
+
+static uint64_t add_all(struct stats_add *a) {
+    fpenv env = fpenv_enter();
+    struct open_bucket b;
+    uint64_t bad = UINT64_MAX;
+    big_scales(a);
+    for (uint64_t i = 0; i < a->q.layout.chunks && bad == UINT64_MAX; i++) {
+        bad = add_chunk(a, i, &b);
+    }
+    counts_empty(a);
+    fpenv_leave(env);
+    return bad;
+}
+
+uint64_t qsgd_stats_workspace(const struct qsgd_stats *stats, uint32_t dtype, uint64_t n) {
+    struct stats_add a;
+    struct arena arena = {NULL, 0};
+    if (stats == NULL || stats->made != STATS_MADE || !tensor_is_float(dtype)) return 0;
+    if (n > QSGD_STATS_MAX_ELEMENTS - stats->elements) return 0;
+    add_prepare(&a, stats, dtype, NULL, n);
+    add_carve(&a, &arena);
+    return arena.used;
+}
+
+static qsgd_status add_check(const struct qsgd_stats *stats, uint32_t dtype, const void *src,
+                             uint64_t n, const void *workspace, uint64_t workspace_bytes,
+                             struct qsgd_error *error) {
+    if (stats == NULL || stats->made != STATS_MADE) {
+        return error_parameter(error, QSGD_ERR_NULL, "stats",
+                               "stats is NULL, or qsgd_stats_init has not made it");
+    }
+    if (!tensor_is_float(dtype)) {
+        return error_parameter(error, QSGD_ERR_DTYPE, "dtype", "src must be of a float type");
+    }
+    if ((src == NULL && n > 0) || workspace == NULL) {
+        return error_parameter(error, QSGD_ERR_NULL, workspace == NULL ? "workspace" : "src",
+                               "a buffer that is needed is NULL");
+    }
+    if (n > QSGD_STATS_MAX_ELEMENTS - stats->elements) {
+        return error_parameter(error, QSGD_ERR_SHAPE, "n", "statistics hold at most 2^42 elements");
+    }
+    if (work_misaligned(workspace) || workspace_bytes < qsgd_stats_workspace(stats, dtype, n)) {
+        return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",
+                               "the workspace must be 64-byte aligned and hold "
+                               "qsgd_stats_workspace bytes");
+    }
+    return QSGD_OK;
+}
+
+qsgd_status qsgd_stats_add(struct qsgd_stats *stats, uint32_t dtype, const void *src, uint64_t n,
+                           void *workspace, uint64_t workspace_bytes, struct qsgd_error *error) {
+    struct stats_add a;
+    struct arena arena = {workspace, 0};
+    qsgd_status status = add_check(stats, dtype, src, n, workspace, workspace_bytes, error);
+    if (status != QSGD_OK) return status;
+    add_prepare(&a, stats, dtype, src, n);
+    add_carve(&a, &arena);
+    qsgd_stats_init(a.fresh, &a.q.params, NULL);
+    const uint64_t bad = add_all(&a);
+    if (bad != UINT64_MAX) {
+        return error_element(error, QSGD_ERR_NONFINITE,
+                             quantise_first_nonfinite(&a.q, &a.source, bad), bad,
+                             "NaN, Inf, or a bucket whose scale overflows");
+    }
+    stats_join(stats, a.fresh);
+    return QSGD_OK;
+}

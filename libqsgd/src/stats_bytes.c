@@ -1,0 +1,231 @@
+/* Statistics as bytes and back (FORMAT.md section 12). Bytes may come from anywhere: what is read
+ * holds no more than statistics that this library made could. */
+#include <string.h>
+
+#include "bits.h"
+#include "crc32c.h"
+#include "error.h"
+#include "params.h"
+#include "scales.h"
+#include "stats.h"
+
+static const uint8_t magic[4] = {0x8F, 0x51, 0x53, 0x73};
+
+enum {
+    HEAD = 4 + 4 + 4, /* magic; version, norm, scale, 0; clip */
+    VARINT = 9,       /* the most bytes of one */
+    BOUND = HEAD + 5 * VARINT + STATS_HALVES * (2 + 3 * VARINT) +
+        STATS_ROWS * (STATS_BINS * (2 + VARINT) + STATS_CELLS * (2 + 3 * VARINT)) +
+        STATS_ROWS * 2 * 2 + 4
+};
+
+uint64_t qsgd_stats_save_bound(void) { return BOUND; }
+
+/* ---- write ---------------------------------------------------------------------------------- */
+
+static uint8_t *put(uint8_t *p, uint64_t value) { return p + varint_write(p, value); }
+
+static uint64_t zigzag(int64_t v) { return v < 0 ? ~((uint64_t)v << 1) : (uint64_t)v << 1; }
+
+static uint8_t *put_halves(uint8_t *p, const struct qsgd_stats *stats) {
+    uint64_t skipped = 0;
+    for (uint32_t i = 0; i < STATS_HALVES; i++, skipped++) {
+        const struct stats_half *half = &stats->halves[i];
+        if (half->elements == 0) continue;
+        p = put(put(p, skipped), half->elements);
+        p = put(put(p, half->weight), half->weight2);
+        skipped = UINT64_MAX; /* 0 after the step */
+    }
+    return put(p, skipped);
+}
+
+static uint8_t *put_bins(uint8_t *p, const uint64_t *bins) {
+    uint64_t skipped = 0;
+    for (uint32_t i = 0; i < STATS_BINS; i++, skipped++) {
+        if (bins[i] == 0) continue;
+        p = put(put(p, skipped), bins[i]);
+        skipped = UINT64_MAX;
+    }
+    return put(p, skipped);
+}
+
+static uint8_t *put_cells(uint8_t *p, const struct stats_cell *cells) {
+    uint64_t skipped = 0;
+    for (uint32_t i = 0; i < STATS_CELLS; i++, skipped++) {
+        if (cells[i].weight == 0) continue;
+        p = put(put(p, skipped), cells[i].weight);
+        p = put(put(p, zigzag(cells[i].sum)), cells[i].square);
+        skipped = UINT64_MAX;
+    }
+    return put(p, skipped);
+}
+
+qsgd_status qsgd_stats_save(const struct qsgd_stats *stats, void *dst, uint64_t dst_bytes,
+                            uint64_t *size) {
+    if (stats == NULL || dst == NULL || size == NULL || stats->made != STATS_MADE) {
+        return QSGD_ERR_NULL;
+    }
+    if (dst_bytes < BOUND) return QSGD_ERR_DST_TOO_SMALL;
+    uint8_t *const start = dst, *p = start + HEAD;
+    memcpy(start, magic, 4);
+    start[4] = 0;
+    start[5] = (uint8_t)stats->norm;
+    start[6] = (uint8_t)stats->scale;
+    start[7] = 0;
+    store_le32(start + 8, scale_bits(stats->clip));
+    p = put(put(p, stats->bucket), stats->elements);
+    p = put(put(p, stats->buckets), stats->idle);
+    p = put_halves(put(p, (uint64_t)stats->top), stats);
+    for (uint32_t row = 0; row < STATS_ROWS; row++) {
+        p = put_cells(put_bins(p, stats->bins[row]), stats->cells[row]);
+    }
+    store_le32(p, crc32c(start, (size_t)(p - start)));
+    *size = (uint64_t)(p - start) + 4;
+    return QSGD_OK;
+}
+
+/* ---- read ----------------------------------------------------------------------------------- */
+
+struct reader {
+    const uint8_t *p, *end;
+    bool bad;
+};
+
+static uint64_t get(struct reader *r) {
+    uint64_t v = 0;
+    const size_t used = varint_read(r->p, r->end, &v);
+    if (used == 0) r->bad = true;
+    r->p += used;
+    return v;
+}
+
+static int64_t get_signed(struct reader *r) {
+    const uint64_t v = get(r);
+    return (int64_t)(v >> 1 ^ (0 - (v & 1)));
+}
+
+/* The next entry of a list of `count`, of which `at` is the one after the last; `count` at its end.
+ */
+static uint64_t get_next(struct reader *r, uint64_t at, uint64_t count) {
+    const uint64_t skipped = get(r);
+    if (skipped > count - at) r->bad = true;
+    return r->bad ? count : at + skipped;
+}
+
+/* A number, at least 1 and at most what `rest` still has, which is reduced. */
+static uint64_t get_part(struct reader *r, uint64_t *rest) {
+    const uint64_t n = get(r);
+    if (n == 0 || n > *rest) r->bad = true;
+    *rest -= r->bad ? 0 : n;
+    return n;
+}
+
+static void get_halves(struct reader *r, struct qsgd_stats *stats) {
+    uint64_t rest = stats->elements - stats->idle, i = 0;
+    while ((i = get_next(r, i, STATS_HALVES)) < STATS_HALVES) {
+        struct stats_half *h = &stats->halves[i];
+        h->elements = get_part(r, &rest);
+        h->weight = get(r);
+        h->weight2 = get(r);
+        /* significands are 2^6 to 2^7; scales below 2^-126 have smaller ones */
+        const uint64_t least = i == 2 ? 1 : (uint64_t)1 << (STATS_WEIGHT_BITS - 1);
+        if (h->weight < h->elements * least || h->weight > h->elements << STATS_WEIGHT_BITS ||
+            h->weight2 < h->weight * least || h->weight2 > h->weight << STATS_WEIGHT_BITS ||
+            i < 2 || i > (uint64_t)stats->top) {
+            r->bad = true;
+        }
+        i++;
+    }
+    if (rest != 0 || (stats->top != 0 && stats->halves[stats->top].elements == 0)) r->bad = true;
+}
+
+static void get_row(struct reader *r, struct qsgd_stats *stats, uint32_t row, uint64_t weight) {
+    uint64_t rest = weight, i = 0;
+    while ((i = get_next(r, i, STATS_BINS)) < STATS_BINS) {
+        stats->bins[row][i++] = get_part(r, &rest);
+    }
+    if (rest != 0) r->bad = true;
+    rest = weight;
+    i = 0;
+    while ((i = get_next(r, i, STATS_CELLS)) < STATS_CELLS) {
+        struct stats_cell *cell = &stats->cells[row][i++];
+        cell->weight = get_part(r, &rest);
+        cell->sum = get_signed(r);
+        cell->square = get(r);
+        /* |r| <= 1, and each bucket rounds its sums to units once */
+        const uint64_t most = r->bad ? 0 : cell->weight * ((uint64_t)STATS_UNIT + 1);
+        if (cell->square > most || cell->sum > (int64_t)most || cell->sum < -(int64_t)most) {
+            r->bad = true;
+        }
+    }
+    if (rest != 0) r->bad = true;
+}
+
+static void get_rows(struct reader *r, struct qsgd_stats *stats) {
+    uint64_t weights[STATS_ROWS] = {0};
+    for (int32_t half = 1; half <= stats->top; half++) {
+        weights[stats_row(stats->top, half)] += stats->halves[half].weight2;
+    }
+    for (uint32_t row = 0; row < STATS_ROWS && !r->bad; row++) {
+        get_row(r, stats, row, weights[row]);
+    }
+}
+
+static qsgd_status check_head(const uint8_t *p, uint64_t size, struct qsgd_error *error) {
+    const uint64_t have = size < 4 ? size : 4;
+    if (have > 0 && memcmp(p, magic, (size_t)have) != 0) {
+        return error_offset(error, QSGD_ERR_MAGIC, 0,
+                            "not statistics, which would start with the bytes 8F 51 53 73");
+    }
+    if (size > 4 && p[4] != 0) {
+        return error_offset(error, QSGD_ERR_VERSION, 4,
+                            "the statistics' version is later than this library's (0)");
+    }
+    if (size < HEAD + 4) {
+        return error_offset(error, QSGD_ERR_NEED_MORE, size, "statistics have at least 16 bytes");
+    }
+    if (crc32c(p, (size_t)size - 4) != load_le32(p + size - 4)) {
+        return error_offset(error, QSGD_ERR_HEADER_CRC, size - 4,
+                            "the statistics' checksum does not match: they are damaged, cut short, "
+                            "or bytes follow them");
+    }
+    return QSGD_OK;
+}
+
+qsgd_status qsgd_stats_load(struct qsgd_stats *stats, const void *bytes, uint64_t size,
+                            struct qsgd_error *error) {
+    if (stats == NULL || (bytes == NULL && size > 0)) {
+        return error_parameter(error, QSGD_ERR_NULL, stats == NULL ? "stats" : "bytes",
+                               "a buffer that is needed is NULL");
+    }
+    const uint8_t *const p = bytes;
+    qsgd_status status = check_head(p, size, error);
+    if (status != QSGD_OK) return status;
+    struct reader r = {p + HEAD, p + size - 4, false};
+    struct qsgd_params params;
+    qsgd_params_init(&params);
+    params.norm = p[5];
+    params.scale = p[6];
+    params.clip = scale_from_bits(load_le32(p + 8));
+    params.bucket = get(&r);
+    if (r.bad || qsgd_stats_init(stats, &params, NULL) != QSGD_OK) {
+        return error_offset(error, QSGD_ERR_HEADER, 5,
+                            "norm, scale, clip or bucket is out of range");
+    }
+    stats->elements = get(&r);
+    stats->buckets = get(&r);
+    stats->idle = get(&r);
+    const uint64_t top = get(&r);
+    if (top >= STATS_HALVES || p[7] != 0) r.bad = true;
+    stats->top = r.bad ? 0 : (int32_t)top;
+    if (stats->elements > QSGD_STATS_MAX_ELEMENTS || stats->idle > stats->elements ||
+        stats->buckets > stats->elements || (stats->top == 0) != (stats->idle == stats->elements)) {
+        r.bad = true;
+    }
+    if (!r.bad) get_halves(&r, stats);
+    if (!r.bad) get_rows(&r, stats);
+    if (!r.bad && r.p == r.end) return QSGD_OK;
+    return error_offset(error, QSGD_ERR_HEADER, (uint64_t)(r.p - p),
+                        r.bad ? "counts are malformed or do not add up"
+                              : "bytes are left over after the counts");
+}

@@ -1,0 +1,360 @@
+"""Levels fitted to data: `LevelStats` gathers what tensors look like, `fit_levels` chooses levels.
+
+stats = LevelStats("l2", 8192); stats.add(gradient) -> stats.merge(those of other workers)
+-> fit_levels(stats, "alq", s=4) -> .codec(). Workers that hold equal statistics, however merged,
+get equal levels bit for bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from qsgd import _core
+from qsgd import _options as opt
+from qsgd._options import Tensor, refuse
+from qsgd.codec import Codec
+from qsgd.errors import QsgdError
+
+__all__ = ["FittedLevels", "LevelStats", "TruncatedNormal", "fit_levels"]
+
+_METHODS = {"alq": 0, "alq-gradient": 1, "amq": 2, "none": 3}
+_WEIGHTS = {"norm2": 0, "norm": 1, "none": 2}
+_MODELS = {"empirical": 0, "parametric": 1}
+_STARTS = {"best": 0, "uniform": 1, "exponential": 2, "quantile": 3}
+_NORMAL = 2
+
+
+class LevelStats:
+    """Statistics of r = x / scale, an element in units of its bucket's scale.
+
+    Holds two models of r at once: its histogram in bins of 1/16 octave, by octave of the buckets'
+    scales; and the papers' parametric one, mean and variance of r by bucket, in cells of similar
+    buckets. All counters are integers: merging is exact, in any order, on any machine.
+
+    Parameters
+    ----------
+    norm : {"max", "l2"}
+        The scale of a bucket, as in `Codec`.
+    bucket : int
+        Elements per scale, 0 (the whole tensor) to 2^47.
+    scale : {"bfloat16", "float32"}
+        How the codec stores scales.
+    clip : float, optional
+        Clip at this many root mean squares; ``norm="max"`` only.
+
+    Raises
+    ------
+    QsgdError
+        For options that `Codec` would refuse, and for other norms, whose r is not bounded.
+
+    References
+    ----------
+    Faghri et al., NeurIPS 2020 (the parametric model); FORMAT.md section 12.
+    """
+
+    _stats: _core.Stats
+
+    def __init__(
+        self,
+        norm: str = "max",
+        bucket: int = 512,
+        *,
+        scale: str = "bfloat16",
+        clip: float | None = None,
+    ) -> None:
+        codec = Codec(norm=norm, bucket=bucket, scale=scale, clip=clip, seed=0)
+        self._stats = _core.Stats(codec._params)
+
+    @classmethod
+    def of(cls, codec: Codec) -> LevelStats:
+        """Empty statistics for tensors that `codec` quantises."""
+        return cls(codec.norm, codec.bucket, scale=codec.scale, clip=codec.clip)
+
+    @classmethod
+    def _wrap(cls, core: _core.Stats) -> LevelStats:
+        stats = cls.__new__(cls)
+        stats._stats = core
+        return stats
+
+    def add(self, x: Tensor) -> LevelStats:
+        """Adds one tensor, cut into buckets from its start; returns self.
+
+        `x` is as in `Codec.encode`: float32, float64, float16 or bfloat16, any shape. NaN or Inf
+        raise QsgdError with ``element`` and ``bucket``, and nothing is added.
+        """
+        self._stats.add(x)
+        return self
+
+    def merge(self, *others: LevelStats) -> LevelStats:
+        """Adds what others hold; returns self. They must be of the same norm, bucket and scale."""
+        for other in others:
+            if not isinstance(other, LevelStats):
+                raise refuse("other", other, "LevelStats")
+        for other in others:
+            self._stats.merge(other._stats)
+        return self
+
+    def copy(self) -> LevelStats:
+        """Statistics of their own with the same contents."""
+        return self._wrap(self._stats.copy())
+
+    def to_bytes(self) -> bytes:
+        """Some kilobytes, 100 at most, for `from_bytes`. Equal statistics give equal bytes."""
+        return self._stats.to_bytes()
+
+    @classmethod
+    def from_bytes(cls, buffer: Tensor) -> LevelStats:
+        """Statistics from bytes of `to_bytes`; QsgdError with ``offset`` for anything else."""
+        return cls._wrap(_core.Stats.from_bytes(buffer))
+
+    def evaluate(
+        self, codec: Codec, *, weight: str = "norm2", model: str = "empirical"
+    ) -> FittedLevels:
+        """What the levels of `codec` cost on these statistics; its norm and bucket do not matter.
+
+        At most 127 positive levels; parameters and result as those of `fit_levels`.
+        """
+        if not isinstance(codec, Codec):
+            raise refuse("codec", codec, "a Codec")
+        w, m = opt.choice("weight", weight, _WEIGHTS), opt.choice("model", model, _MODELS)
+        found = _core.evaluate_levels(self._stats, codec._params, w, m, 0.0, 0.0)
+        table = codec.levels if not isinstance(codec.levels, str) else ()
+        return _result("none", found, table or None, codec, self)
+
+    @property
+    def norm(self) -> str:
+        """The scale of a bucket."""
+        return opt.name_of(opt.NORMS, self._stats.info()["norm"])
+
+    @property
+    def bucket(self) -> int:
+        """Elements per scale; 0 is the whole tensor."""
+        return int(self._stats.info()["bucket"])
+
+    @property
+    def scale(self) -> str:
+        """How scales are stored."""
+        return opt.name_of(opt.SCALES, self._stats.info()["scale"])
+
+    @property
+    def clip(self) -> float | None:
+        """Root mean squares at which buckets are clipped."""
+        clip = self._stats.info()["clip"]
+        return float(str(np.float32(clip))) if clip else None
+
+    @property
+    def elements(self) -> int:
+        """Elements added so far."""
+        return int(self._stats.info()["elements"])
+
+    @property
+    def buckets(self) -> int:
+        """Buckets added so far."""
+        return int(self._stats.info()["buckets"])
+
+    @property
+    def idle(self) -> int:
+        """Elements of buckets that were all zero: they count in no histogram."""
+        return int(self._stats.info()["idle"])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LevelStats) and self.to_bytes() == other.to_bytes()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        info = self._stats.info()
+        return (
+            f"<LevelStats norm={self.norm!r} bucket={info['bucket']} scale={self.scale!r} "
+            f"clip={self.clip} elements={info['elements']} buckets={info['buckets']}>"
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (LevelStats.from_bytes, (self.to_bytes(),))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TruncatedNormal:
+    """A normal distribution of r truncated to [-1, 1], to fit levels without statistics.
+
+    Coordinates of a rotated bucket of d elements are nearly normal: with ``norm="l2"`` of mean 0
+    and standard deviation 1 / sqrt(d).
+
+    Parameters
+    ----------
+    mean : float
+        From -1 to 1.
+    std : float
+        Standard deviation before truncation, at least 2^-20.
+    """
+
+    mean: float
+    std: float
+
+    def __post_init__(self) -> None:
+        if not -1 <= self.mean <= 1:
+            raise refuse("mean", self.mean, "from -1 to 1")
+        if not (self.std >= 2.0**-20 and math.isfinite(self.std)):
+            raise refuse("std", self.std, "finite and at least 2**-20")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FittedLevels:
+    """Levels and what they cost under the model that they were fitted to.
+
+    Attributes
+    ----------
+    levels : tuple of float or None
+        As `Codec` takes it: positive levels that end at 1, or all of them from -1 on. None if the
+        levels evaluated were no table.
+    zero : bool
+        Whether 0 is a level (of tables from -1 on: always True, as `Codec` has it).
+    variance : float
+        E|Q(r) - r|^2 per element of stochastic rounding, r in units of the scale.
+    error : float
+        The same over E r^2: normalised squared error of the tensor.
+    entropy : float
+        Bits per element of the level indices, idle buckets left out.
+    probabilities : tuple of float
+        Of each index, ascending (without 0 where it is none), buckets counted alike.
+    p : float or None
+        Base of AMQ's levels.
+    sweeps : int
+        Sweeps of the descent from the best start.
+    method : str
+        As given to `fit_levels`; "none" if only evaluated.
+    """
+
+    levels: tuple[float, ...] | None
+    zero: bool
+    variance: float
+    error: float
+    entropy: float
+    probabilities: tuple[float, ...]
+    p: float | None
+    sweeps: int
+    method: str
+    _options: dict[str, Any] = dataclasses.field(repr=False, compare=False)
+
+    def codec(self, **options: Any) -> Codec:
+        """A codec with these levels, and norm, bucket, scale and clip of the statistics."""
+        if self.levels is None:
+            raise QsgdError("levels evaluated from a codec that had no table", parameter="levels")
+        own = {**self._options, "levels": self.levels, "zero": self.zero}
+        return Codec(**{**own, **options})
+
+
+def fit_levels(
+    stats: LevelStats | TruncatedNormal,
+    method: str = "alq",
+    s: int | None = None,
+    *,
+    symmetric: bool = True,
+    zero: bool = True,
+    bits: float | None = None,
+    weight: str = "norm2",
+    model: str = "empirical",
+    start: str = "best",
+    sweeps: int | None = None,
+) -> FittedLevels:
+    """Levels of least expected squared error of stochastic rounding.
+
+    Parameters
+    ----------
+    stats : LevelStats or TruncatedNormal
+        What r looks like. Not empty.
+    method : str
+        "alq": every level is free, by coordinate descent with the closed-form update;
+        "alq-gradient": the same by gradient descent; "amq": levels p^j, by descent in p; "none":
+        the start alone. With "-n" behind it (ALQ-N, AMQ-N) buckets count alike: ``weight="none"``.
+    s : int, optional
+        Positive levels, 1 to 127; default 7. With `bits`: the most levels; default 127.
+    symmetric : bool
+        False: a signed table (ALQ) of 2 s levels, or 2 s + 1 with `zero`.
+    zero : bool
+        Whether 0 is a level. Of signed tables: whether it must be one.
+    bits : float, optional
+        Target for the entropy of the indices in bits per element, up to 8: the least error at that
+        entropy, however many levels it takes (mirrored ALQ only). What an entropy code then sends.
+    weight : {"norm2", "norm", "none"}
+        How buckets count: by squared scale, so that the tensor's error is minimised (the papers'
+        theory); by scale (their published code); alike (ALQ-N, AMQ-N).
+    model : {"empirical", "parametric"}
+        The histogram, or the papers' mixture of truncated normals (a single one with "-n").
+    start : {"best", "uniform", "exponential", "quantile"}
+        Where descent starts; "best" keeps the best of all.
+    sweeps : int, optional
+        Most sweeps; None: until it stands.
+
+    Returns
+    -------
+    FittedLevels
+
+    Raises
+    ------
+    QsgdError
+        For arguments out of range, statistics without an element that is not zero, and a target in
+        bits that cannot be met.
+
+    References
+    ----------
+    Faghri et al., Adaptive Gradient Quantization for Data-Parallel SGD, NeurIPS 2020.
+    """
+    base = method
+    if isinstance(method, str) and method.endswith("-n") and method[:-2] in _METHODS:
+        base, weight = method[:-2], "none"
+    number = opt.choice("method", base, _METHODS)
+    count = 7 if s is None else opt.integer("s", s, 1, 127, "an integer from 1 to 127")
+    if bits is not None:
+        count = 127 if s is None else count
+        if not (isinstance(bits, (int, float)) and 0 < bits <= 8):
+            raise refuse("bits", bits, "None, or above 0 and at most 8")
+    most = 0 if sweeps is None else opt.integer("sweeps", sweeps, 1, 1 << 31, "None or at least 1")
+    normal = isinstance(stats, TruncatedNormal)
+    if not isinstance(stats, (LevelStats, TruncatedNormal)):
+        raise refuse("stats", stats, "LevelStats or TruncatedNormal")
+    found = _core.fit_levels(
+        None if isinstance(stats, TruncatedNormal) else stats._stats,
+        number,
+        opt.choice("weight", weight, _WEIGHTS),
+        _NORMAL if normal else opt.choice("model", model, _MODELS),
+        opt.choice("start", start, _STARTS),
+        count,
+        opt.flag("symmetric", symmetric),
+        opt.flag("zero", zero),
+        most,
+        0.0 if bits is None else float(bits),
+        stats.mean if isinstance(stats, TruncatedNormal) else 0.0,
+        stats.std if isinstance(stats, TruncatedNormal) else 0.0,
+    )
+    table = tuple(float(str(np.float32(level))) for level in found["table"])
+    return _result(method, found, table, None, stats)
+
+
+def _result(
+    method: str,
+    found: dict[str, Any],
+    table: tuple[float, ...] | None,
+    codec: Codec | None,
+    stats: LevelStats | TruncatedNormal,
+) -> FittedLevels:
+    options: dict[str, Any] = {}
+    if isinstance(stats, LevelStats):
+        names = ("norm", "bucket", "scale", "clip")
+        options = {name: getattr(stats, name) for name in names}
+    return FittedLevels(
+        levels=table,
+        zero=found["zero"] if codec is None else codec.zero,
+        variance=found["variance"],
+        error=found["error"],
+        entropy=found["entropy"],
+        probabilities=tuple(found["probabilities"]),
+        p=found["p"] or None,
+        sweeps=found["sweeps"],
+        method=method,
+        _options=options,
+    )

@@ -1,0 +1,195 @@
+// Statistics of normalised tensors, and levels fitted to them: qsgd_fit.h as Python objects.
+#include <cstring>
+#include <mutex>
+
+#include "core.hpp"
+#include "qsgd_fit.h"
+
+namespace binding {
+
+namespace {
+
+// Statistics in memory of their own. Calls on one object from several threads take turns.
+class Stats {
+  public:
+    explicit Stats(const Params &params) : memory_(words()) {
+        Detail detail;
+        check(qsgd_stats_init(get(), &params.c, &detail), detail);
+    }
+    Stats(const Stats &other) : memory_(other.copy()) {}
+    Stats &operator=(const Stats &) = delete;
+
+    void add(py::object object) {
+        const Tensor x = load(object, "x", Access::read);
+        Detail detail;
+        qsgd_status status = QSGD_OK;
+        {
+            const Workspace workspace(workspace_bytes(x));
+            const Unlocked unlocked(x.nbytes() + kKeepGilBytes); // the lock needs it
+            const std::lock_guard<std::mutex> lock(mutex_);
+            status = qsgd_stats_add(get(), x.dtype, x.data, x.n, workspace.data(), workspace.size(),
+                                    &detail);
+        }
+        check_encode(status, detail);
+    }
+
+    void merge(const Stats &other) {
+        Stats copy(other); // so that no two locks are held at once
+        Detail detail;
+        qsgd_status status = QSGD_OK;
+        {
+            const Unlocked unlocked(UINT64_MAX);
+            const std::lock_guard<std::mutex> lock(mutex_);
+            status = qsgd_stats_merge(get(), copy.get(), &detail);
+        }
+        check(status, detail);
+    }
+
+    py::bytes to_bytes() const {
+        std::vector<uint64_t> copied = copy();
+        std::vector<char> bytes(qsgd_stats_save_bound());
+        uint64_t size = 0;
+        Detail detail;
+        check(qsgd_stats_save(reinterpret_cast<const qsgd_stats *>(copied.data()), bytes.data(),
+                              bytes.size(), &size),
+              detail);
+        return py::bytes(bytes.data(), size);
+    }
+
+    static std::unique_ptr<Stats> from_bytes(py::object object) {
+        const Tensor bytes = load_bytes(object, "buffer");
+        std::unique_ptr<Stats> stats(new Stats());
+        Detail detail;
+        check(qsgd_stats_load(stats->get(), bytes.data, bytes.nbytes(), &detail), detail);
+        return stats;
+    }
+
+    struct qsgd_stats_info info() const {
+        std::vector<uint64_t> copied = copy();
+        struct qsgd_stats_info info{};
+        info.struct_size = sizeof info;
+        Detail detail;
+        check(qsgd_stats_info(reinterpret_cast<const struct qsgd_stats *>(copied.data()), &info),
+              detail);
+        return info;
+    }
+
+    // A consistent copy of the memory.
+    std::vector<uint64_t> copy() const {
+        const Unlocked unlocked(UINT64_MAX);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return memory_;
+    }
+
+  private:
+    Stats() : memory_(words()) {}
+    static size_t words() { return (qsgd_stats_bytes() + 7) / 8; }
+    qsgd_stats *get() { return reinterpret_cast<qsgd_stats *>(memory_.data()); }
+    uint64_t workspace_bytes(const Tensor &x) {
+        const Unlocked unlocked(UINT64_MAX);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return qsgd_stats_workspace(get(), x.dtype, x.n);
+    }
+
+    std::vector<uint64_t> memory_;
+    mutable std::mutex mutex_;
+};
+
+py::dict describe(const qsgd_fit &fit) {
+    py::list table, probabilities;
+    for (uint32_t i = 0; i < fit.table_len; i++) table.append(fit.table[i]);
+    for (uint32_t i = 0; i < fit.indices; i++) probabilities.append(fit.probability[i]);
+    py::dict result;
+    result["table"] = table;
+    result["zero"] = fit.zero != 0;
+    result["variance"] = fit.variance;
+    result["error"] = fit.error;
+    result["entropy"] = fit.entropy;
+    result["probabilities"] = probabilities;
+    result["p"] = fit.p;
+    result["sweeps"] = fit.sweeps;
+    return result;
+}
+
+// Runs fit or evaluate; the statistics are copied, so that others may go on adding.
+template <typename Call> py::dict run_fit(const Stats *stats, Call call) {
+    std::vector<uint64_t> copied;
+    if (stats != nullptr) copied = stats->copy();
+    qsgd_fit fit{};
+    fit.struct_size = sizeof fit;
+    Detail detail;
+    qsgd_status status = QSGD_OK;
+    {
+        const Workspace workspace(qsgd_fit_workspace());
+        const Unlocked unlocked(UINT64_MAX);
+        status = call(copied.empty() ? nullptr
+                                     : reinterpret_cast<const struct qsgd_stats *>(copied.data()),
+                      &fit, workspace.data(), workspace.size(), &detail);
+    }
+    check(status, detail);
+    return describe(fit);
+}
+
+qsgd_fit_options fit_options(int method, int weight, int model, int start, uint32_t s,
+                             bool symmetric, bool zero, uint32_t sweeps, double bits, double mean,
+                             double sigma) {
+    qsgd_fit_options o{};
+    qsgd_fit_options_init(&o);
+    o.method = method;
+    o.weight = weight;
+    o.model = model;
+    o.start = start;
+    o.s = s;
+    o.symmetric = symmetric ? 1 : 0;
+    o.zero = zero ? 1 : 0;
+    o.sweeps = sweeps;
+    o.bits = bits;
+    o.mean = mean;
+    o.sigma = sigma;
+    return o;
+}
+
+} // namespace
+
+void define_levels(py::module_ &module) {
+    py::class_<Stats>(module, "Stats")
+        .def(py::init<const Params &>())
+        .def("add", &Stats::add)
+        .def("merge", &Stats::merge)
+        .def("to_bytes", &Stats::to_bytes)
+        .def_static("from_bytes", &Stats::from_bytes)
+        .def("copy", [](const Stats &stats) { return std::make_unique<Stats>(stats); })
+        .def("info", [](const Stats &stats) {
+            const struct qsgd_stats_info info = stats.info();
+            py::dict result;
+            result["norm"] = info.norm;
+            result["scale"] = info.scale;
+            result["clip"] = info.clip;
+            result["bucket"] = info.bucket;
+            result["elements"] = info.elements;
+            result["buckets"] = info.buckets;
+            result["idle"] = info.idle;
+            return result;
+        });
+    module.def("fit_levels", [](const Stats *stats, int method, int weight, int model, int start,
+                                uint32_t s, bool symmetric, bool zero, uint32_t sweeps, double bits,
+                                double mean, double sigma) {
+        const qsgd_fit_options o = fit_options(method, weight, model, start, s, symmetric, zero,
+                                               sweeps, bits, mean, sigma);
+        return run_fit(stats, [&](const struct qsgd_stats *c, qsgd_fit *fit, void *workspace,
+                                  uint64_t bytes, Detail *detail) {
+            return qsgd_fit_levels(c, &o, fit, workspace, bytes, detail);
+        });
+    });
+    module.def("evaluate_levels", [](const Stats *stats, const Params &params, int weight,
+                                     int model, double mean, double sigma) {
+        const qsgd_fit_options o =
+            fit_options(QSGD_FIT_ALQ, weight, model, 0, 7, true, true, 0, 0, mean, sigma);
+        return run_fit(stats, [&](const struct qsgd_stats *c, qsgd_fit *fit, void *workspace,
+                                  uint64_t bytes, Detail *detail) {
+            return qsgd_fit_evaluate(c, &o, &params.c, fit, workspace, bytes, detail);
+        });
+    });
+}
+
+} // namespace binding
