@@ -35,16 +35,21 @@ from qsgd.frames import (
 )
 
 if TYPE_CHECKING:
+    from qsgd.adaptive import AdaptiveCodec
     from qsgd.files import load, save
     from qsgd.levels import FittedLevels, LevelStats, TruncatedNormal, fit_levels
+    from qsgd.planning import Plan, Prediction, plan
     from qsgd.tensorfiles import FileError
 
 __all__ = [
+    "AdaptiveCodec",
     "Codec",
     "FileError",
     "FittedLevels",
     "FrameInfo",
     "LevelStats",
+    "Plan",
+    "Prediction",
     "QsgdError",
     "TruncatedNormal",
     "__version__",
@@ -61,6 +66,7 @@ __all__ = [
     "fit_levels",
     "inspect",
     "load",
+    "plan",
     "save",
     "set_backend",
     "split",
@@ -71,6 +77,8 @@ _LAZY_NAMES = dict.fromkeys(("FileError", "load", "save"), "qsgd.files")
 _LAZY_NAMES |= dict.fromkeys(
     ("FittedLevels", "LevelStats", "TruncatedNormal", "fit_levels"), "qsgd.levels"
 )
+_LAZY_NAMES["AdaptiveCodec"] = "qsgd.adaptive"
+_LAZY_NAMES |= dict.fromkeys(("Plan", "Prediction", "plan"), "qsgd.planning")
 _LAZY_MODULES = ("testing", "theory", "torch")
 
 

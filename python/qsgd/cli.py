@@ -1,6 +1,7 @@
 """The command `qsgd`: arguments, exit codes, and one clear line for every error.
 
-The work is elsewhere: cli_files.py (encode, decode, info, verify), cli_reports.py (bench, demo).
+The work is elsewhere: cli_files.py (encode, decode, info, verify), cli_reports.py (bench, demo,
+plan).
 """
 
 from __future__ import annotations
@@ -72,6 +73,14 @@ def _count(text: str) -> int:
     return value
 
 
+def _rate(text: str) -> float:
+    factors = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+    try:
+        return float(text[:-1]) * factors[text[-1]] if text[-1:] in factors else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no rate such as 1e9, 100M or 10G") from None
+
+
 def _add_limit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-elements",
@@ -133,6 +142,31 @@ def _add_report_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
         "input", nargs="?", metavar="FILE", help="float tensors to use in place of the bundled ones"
     )
     demo.add_argument("--plot", metavar="FILE", help="also draw a .png, .svg or .pdf")
+
+    plan = add("plan", help="bits, error and step time on a link", run=cli_reports.run_plan)
+    plan.add_argument(
+        "input",
+        nargs="?",
+        metavar="FILE",
+        help="float tensors like those to send, or .stats: bytes of qsgd.LevelStats (bundled ones)",
+    )
+    plan.add_argument(
+        "--bandwidth", type=_rate, default=1e9, metavar="RATE", help="bit/s, as 1e9 or 100M (1G)"
+    )
+    plan.add_argument(
+        "--latency",
+        type=float,
+        default=1e-4,
+        metavar="S",
+        help="seconds a message (%(default)s)",
+    )
+    plan.add_argument("--workers", type=_count, default=2, metavar="N", help="(%(default)s)")
+    plan.add_argument("--elements", type=_count, metavar="N", help="sent each step (the sample's)")
+    plan.add_argument(
+        "--compute", type=float, default=0.0, metavar="S", help="seconds of a step beside it (0)"
+    )
+    plan.add_argument("--max-error", type=float, metavar="E", help="squared error over energy")
+    plan.add_argument("--json", action="store_true", help="print JSON")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,8 +1,9 @@
-"""The commands that measure: bench and demo. Both print a table, and draw it on request."""
+"""The commands that measure: bench, demo and plan. Each prints a table."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,6 +15,8 @@ from qsgd import bench, demo
 from qsgd.cli_codec import UsageError
 from qsgd.cli_files import progress
 from qsgd.files import FLOATS, dtype_name
+from qsgd.levels import LevelStats
+from qsgd.planning import plan
 from qsgd.tensorfiles import FileError, read_tensors
 
 
@@ -63,6 +66,34 @@ def run_demo(args: argparse.Namespace) -> None:
     if args.plot is not None:
         data = "bundled gradients" if args.input is None else args.input
         plots.draw_demo(rows, args.plot, f"Size and error of qsgd's schemes on {data}")
+
+
+def run_plan(args: argparse.Namespace) -> None:
+    """qsgd plan [FILE]."""
+    made = plan(
+        _sample(args.input),
+        bandwidth=args.bandwidth,
+        latency=args.latency,
+        workers=args.workers,
+        elements=args.elements,
+        compute=args.compute,
+        max_error=args.max_error,
+    )
+    if args.json:
+        rows = [prediction.as_dict() for prediction in made.predictions]
+        print(json.dumps({"best": made.best.name, "predictions": rows}, indent=1))
+    else:
+        print(made)
+
+
+def _sample(path: str | None) -> npt.NDArray[np.float32] | LevelStats:
+    """All float tensors of a file in one piece, statistics from a file, or what is bundled."""
+    if path is None:
+        return np.concatenate(list(demo.bundled_gradients().values()))
+    if not path.endswith(".stats"):
+        return np.concatenate(list(_own_tensors(path).values()))
+    with open(path, "rb") as file:
+        return LevelStats.from_bytes(file.read())
 
 
 def _own_tensors(path: str) -> Mapping[str, npt.NDArray[np.float32]]:

@@ -6,6 +6,7 @@ DistributedDataParallel and FSDP are not part of this version.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from qsgd import _core, frames
@@ -17,7 +18,7 @@ try:
 except ImportError as error:
     raise ImportError("qsgd.torch needs the package 'torch': pip install torch") from error
 
-__all__ = ["decode", "decode_add", "encode"]
+__all__ = ["decode", "decode_add", "encode", "gather_bytes"]
 
 
 def _require_cpu(device: torch.device | str) -> None:
@@ -83,3 +84,33 @@ def decode_add(
     """Adds alpha times the decoded tensor to the float32 CPU tensor `acc`, as `qsgd.decode_add`."""
     _require_cpu(acc.device)
     frames.decode_add(frame, acc, alpha, atomic, threads)
+
+
+def gather_bytes(
+    group: torch.distributed.ProcessGroup | None = None,
+) -> Callable[[bytes], list[bytes]]:
+    """What `qsgd.AdaptiveCodec` takes as `exchange`: one worker's bytes to those of all.
+
+    Two all_gathers of uint8 tensors in CPU memory (lengths, then bytes), so that nothing is
+    unpickled. The group must be able to send such (gloo does); every worker calls it at once.
+
+    Parameters
+    ----------
+    group : ProcessGroup, optional
+        The workers; default: all of them.
+    """
+
+    def exchange(own: bytes) -> list[bytes]:
+        count = torch.distributed.get_world_size(group)
+        sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(count)]
+        torch.distributed.all_gather(sizes, torch.tensor([len(own)]), group=group)
+        longest = int(max(sizes))
+        padded = torch.zeros(longest, dtype=torch.uint8)
+        padded[: len(own)] = torch.frombuffer(bytearray(own), dtype=torch.uint8)
+        parts = [torch.zeros(longest, dtype=torch.uint8) for _ in range(count)]
+        torch.distributed.all_gather(parts, padded, group=group)
+        return [
+            part[: int(size)].numpy().tobytes() for part, size in zip(parts, sizes, strict=True)
+        ]
+
+    return exchange

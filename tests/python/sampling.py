@@ -56,3 +56,28 @@ def moments(codec: qsgd.Codec, x: Array, count: int) -> tuple[Array, Array]:
         first += error
         second += error * error
     return first / count, second / count
+
+
+def expected_error(x: Array, codec: qsgd.Codec, table: Array) -> float:
+    """Exact expectation of the normalised squared error for signed levels, ascending."""
+    _, scales = codec.quantize(x, 0)
+    scale = np.repeat(scales.astype(np.float64), codec.bucket or x.size)[: x.size]
+    v = x.astype(np.float64)
+    r = np.clip(np.divide(v, scale, out=np.zeros_like(v), where=scale > 0), -1, 1)
+    cell = np.clip(np.searchsorted(table, r, side="right") - 1, 0, len(table) - 2)
+    variance = (table[cell + 1] - r) * (r - table[cell]) * scale**2
+    return float(np.sum(variance) / np.sum(v**2))
+
+
+def signed_table(codec: qsgd.Codec) -> Array:
+    magnitudes = {
+        "uniform": [
+            (j if codec.zero else j - 0.5) / (codec.s if codec.zero else codec.s - 0.5)
+            for j in range(1, codec.s + 1)
+        ],
+        "exponential": [2.0 ** (j - codec.s) for j in range(1, codec.s + 1)],
+    }
+    positive = np.array(magnitudes[codec.levels] if isinstance(codec.levels, str) else codec.levels)
+    if positive[0] < 0:
+        return positive
+    return np.concatenate([-positive[::-1], [0.0] if codec.zero else [], positive])

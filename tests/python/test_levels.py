@@ -15,6 +15,7 @@ import qsgd
 import reference_stats
 from qsgd import LevelStats, QsgdError, TruncatedNormal, fit_levels
 from reference_bits import Array
+from sampling import expected_error, signed_table
 
 SAMPLES = ["cnn", "transformer", "lstm"]
 METHODS = ["alq", "alq-n", "alq-gradient", "amq", "amq-n"]
@@ -22,31 +23,6 @@ METHODS = ["alq", "alq-n", "alq-gradient", "amq", "amq-n"]
 
 def heavy(n: int, seed: int) -> Array:
     return np.random.default_rng(seed).standard_t(2.5, n).astype(np.float32)
-
-
-def expected_error(x: Array, codec: qsgd.Codec, table: Array) -> float:
-    """Exact expectation of the normalised squared error for signed levels, ascending."""
-    _, scales = codec.quantize(x, 0)
-    scale = np.repeat(scales.astype(np.float64), codec.bucket or x.size)[: x.size]
-    v = x.astype(np.float64)
-    r = np.clip(np.divide(v, scale, out=np.zeros_like(v), where=scale > 0), -1, 1)
-    cell = np.clip(np.searchsorted(table, r, side="right") - 1, 0, len(table) - 2)
-    variance = (table[cell + 1] - r) * (r - table[cell]) * scale**2
-    return float(np.sum(variance) / np.sum(v**2))
-
-
-def signed_table(codec: qsgd.Codec) -> Array:
-    magnitudes = {
-        "uniform": [
-            (j if codec.zero else j - 0.5) / (codec.s if codec.zero else codec.s - 0.5)
-            for j in range(1, codec.s + 1)
-        ],
-        "exponential": [2.0 ** (j - codec.s) for j in range(1, codec.s + 1)],
-    }
-    positive = np.array(magnitudes[codec.levels] if isinstance(codec.levels, str) else codec.levels)
-    if positive[0] < 0:
-        return positive
-    return np.concatenate([-positive[::-1], [0.0] if codec.zero else [], positive])
 
 
 # ---- statistics ---------------------------------------------------------------------------------

@@ -1,0 +1,216 @@
+"""`AdaptiveCodec`: a codec whose levels follow the gradients while a model trains.
+
+encode gathers statistics -> step, now and then: exchange with the other workers -> merge ->
+fit_levels -> new levels. Frames carry their levels, so that decoding needs nothing of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from qsgd import _options as opt
+from qsgd._options import Tensor, refuse
+from qsgd.codec import Codec
+from qsgd.levels import FittedLevels, LevelStats, fit_levels
+
+__all__ = ["AdaptiveCodec"]
+
+Exchange = Callable[[bytes], Iterable[bytes]]
+
+
+class AdaptiveCodec:
+    """Encodes like a `Codec`, and fits its levels anew on the papers' schedule.
+
+    Every worker makes one with equal arguments (seeds may differ), encodes its own gradients, and
+    calls `step` once a training step. At a step of the schedule all of them exchange the statistics
+    of their last `window` steps; as merging is exact in any order, all fit the same levels, bit for
+    bit.
+
+    Parameters
+    ----------
+    codec : Codec
+        What to start with; its norm (max or l2), bucket and every option but levels stay.
+    method : str
+        As in `fit_levels`: "alq", "alq-n", "amq", "amq-n", ..
+    s : int, optional
+        Positive levels; default: the codec's own.
+    at : iterable of int
+        Steps at which levels are fitted once each.
+    every : int or None
+        And then at every multiple of this. None: no more.
+    window : int
+        Steps before each of those whose tensors are counted.
+    drift : float
+        Levels stay unless the error that is expected of them exceeds that of newly fitted ones by
+        more than this part: 0.05 is 5 percent. 0 takes every new fit.
+    exchange : callable, optional
+        From one worker's bytes to those of all workers (its own included, in any order), such as
+        `qsgd.torch.gather_bytes()`. None: there is one worker.
+    **fit : optional
+        Further arguments of `fit_levels`: symmetric, zero, bits, weight, model.
+
+    Attributes
+    ----------
+    codec : Codec
+        The codec in use.
+    fitted : FittedLevels or None
+        What its levels came from; None before the first fit.
+    steps : int
+        Calls of `step` so far.
+
+    References
+    ----------
+    Faghri et al., Adaptive Gradient Quantization for Data-Parallel SGD, NeurIPS 2020: levels fitted
+    at steps 100, 2000 and every 10000.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        method: str = "alq",
+        s: int | None = None,
+        *,
+        at: Iterable[int] = (100, 2000),
+        every: int | None = 10000,
+        window: int = 10,
+        drift: float = 0.0,
+        exchange: Exchange | None = None,
+        **fit: Any,
+    ) -> None:
+        if not isinstance(codec, Codec):
+            raise refuse("codec", codec, "a Codec")
+        if codec.rounding == "topk" or codec.code == "raw":
+            raise refuse("codec", codec.rounding, "one that rounds to levels, not topk or raw")
+        legal = "a positive integer"
+        self._at = tuple(sorted({opt.integer("at", step, 1, 1 << 62, legal) for step in at}))
+        self._every = None if every is None else opt.integer("every", every, 1, 1 << 62, legal)
+        self._window = opt.integer("window", window, 1, 1 << 62, legal)
+        if not isinstance(drift, (int, float)) or not 0 <= drift < float("inf"):
+            raise refuse("drift", drift, "0 or a positive number")
+        self._drift, self._exchange, self._method = float(drift), exchange, method
+        self._s = None if "bits" in fit and s is None else codec.s if s is None else s
+        self._fit = {"zero": codec.zero, **fit}
+        self._stats = LevelStats.of(codec)
+        sample = np.linspace(0.01, 1, 100, dtype=np.float32)  # bad arguments show now, not later
+        fit_levels(LevelStats(codec.norm).add(sample), **self._arguments())
+        self.codec = codec
+        self.fitted: FittedLevels | None = None
+        self.steps = 0
+
+    def _arguments(self) -> dict[str, Any]:
+        return {"method": self._method, "s": self._s, **self._fit}
+
+    def _due(self, step: int) -> bool:
+        return step in self._at or (
+            self._every is not None and step > 0 and step % self._every == 0
+        )
+
+    @property
+    def sampling(self) -> bool:
+        """Whether tensors encoded now are counted: a fit is due within the next `window` steps."""
+        next_fits = [step for step in self._at if step > self.steps]
+        if self._every is not None:
+            next_fits.append((self.steps // self._every + 1) * self._every)
+        return bool(next_fits) and min(next_fits) - self.steps <= self._window
+
+    # ---- Encode -----------------------------------------------------------------------------
+
+    def encode(
+        self,
+        x: Tensor,
+        nonce: int | None = None,
+        tag: bytes = b"",
+        residual: Tensor | None = None,
+        *,
+        scales: Tensor | None = None,
+    ) -> bytes:
+        """As `Codec.encode` with the levels in use; counts `x` plus `residual` while `sampling`."""
+        if self.sampling:
+            self._stats.add(x if residual is None else x + residual)
+        return self.codec.encode(x, nonce, tag, residual, scales=scales)
+
+    def encode_into(
+        self,
+        x: Tensor,
+        out: Tensor,
+        nonce: int | None = None,
+        tag: bytes = b"",
+        residual: Tensor | None = None,
+        *,
+        scales: Tensor | None = None,
+    ) -> int:
+        """As `Codec.encode_into`; counts as `encode` does."""
+        if self.sampling:
+            self._stats.add(x if residual is None else x + residual)
+        return self.codec.encode_into(x, out, nonce, tag, residual, scales=scales)
+
+    # ---- Levels -----------------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """Ends a training step, on every worker after its last encode. True if levels changed.
+
+        Where a fit is due, all workers meet in `exchange`.
+        """
+        self.steps += 1
+        return self._due(self.steps) and self.refit()
+
+    def refit(self) -> bool:
+        """Exchanges statistics and fits now, all workers together. True if levels changed.
+
+        The statistics start afresh. Levels stay if no worker has seen an element that is not zero.
+        """
+        own, self._stats = self._stats, LevelStats.of(self.codec)
+        parts = [own.to_bytes()] if self._exchange is None else self._exchange(own.to_bytes())
+        merged = LevelStats.of(self.codec).merge(*map(LevelStats.from_bytes, parts))
+        if merged.elements == merged.idle:
+            return False
+        found = fit_levels(merged, **self._arguments())
+        if self._drift and self._good_enough(merged, found):
+            return False
+        self._take(found)
+        return True
+
+    def _good_enough(self, stats: LevelStats, found: FittedLevels) -> bool:
+        """Whether the levels in use cost little more than new ones would."""
+        if self.codec.levels in ("uniform", "open") and self.codec.s > 127:
+            return False
+        weight = "none" if self._method.endswith("-n") else self._fit.get("weight", "norm2")
+        model = self._fit.get("model", "empirical")
+        now = stats.evaluate(self.codec, weight=weight, model=model)
+        return now.error <= found.error * (1 + self._drift)
+
+    def _take(self, found: FittedLevels) -> None:
+        """Takes over levels; noise goes on where it was."""
+        nonce = self.codec.nonce
+        codec = self.codec.replace(levels=found.levels, zero=found.zero)
+        codec._params.nonce = nonce
+        self.codec, self.fitted = codec, found
+
+    # ---- Checkpoints ------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint needs: plain values and bytes. The schedule is the constructor's."""
+        return {
+            "steps": self.steps,
+            "levels": self.codec.levels,
+            "zero": self.codec.zero,
+            "nonce": self.codec.nonce,
+            "stats": self._stats.to_bytes(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes up where `state_dict` was called; `fitted` is None until the next fit."""
+        stats = LevelStats.from_bytes(state["stats"])
+        LevelStats.of(self.codec).merge(stats)  # of the same norm, bucket, scale and clip
+        codec = self.codec
+        if state["levels"] != codec.levels or state["zero"] != codec.zero:
+            codec = codec.replace(levels=state["levels"], zero=state["zero"])
+        codec._params.nonce = state["nonce"]
+        self.codec, self._stats, self.steps = codec, stats, state["steps"]
+        self.fitted = None
+
+    def __repr__(self) -> str:
+        return f"AdaptiveCodec({self.codec!r}, {self._method!r}, steps={self.steps})"
