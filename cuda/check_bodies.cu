@@ -51,7 +51,7 @@ __global__ void norms_dev(const buckets all, const float *x, uint32_t *max, doub
 __global__ void noise_dev(const buckets tiles, const noise_key key, uint16_t *out) {
     size_t n;
     const size_t start = bucket_start(tiles, &n);
-    if (n != 0) kernel_noise(&key, start, NOISE_TILE, out + start);
+    if (n != 0) kernel_noise(&key, NOISE_ROUNDING, start, NOISE_TILE, out + start);
 }
 
 __global__ void round_dev(const buckets all, const round_bucket *how, const float *x,
@@ -179,8 +179,8 @@ static void check_length(size_t n) {
     const noise_key key = {{1234567, 89}, {(uint32_t)n, 7}};
     const size_t tiles = (n + NOISE_TILE - 1) / NOISE_TILE * NOISE_TILE;
     std::vector<uint16_t> noise(tiles), noise_scalar(tiles);
-    kernel_noise(&key, 4096, tiles, noise.data());
-    kernels_scalar.noise(&key, 4096, tiles, noise_scalar.data());
+    kernel_noise(&key, NOISE_ROUNDING, 4096, tiles, noise.data());
+    kernels_scalar.noise(&key, NOISE_ROUNDING, 4096, tiles, noise_scalar.data());
     same("noise", n, noise, noise_scalar);
 
     std::vector<float> x(n);

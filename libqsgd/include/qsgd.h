@@ -205,7 +205,9 @@ struct qsgd_params {
     int32_t rounding;    /* QSGD_ROUND_*; default STOCHASTIC */
     int32_t code;        /* QSGD_CODE_*; default RANS */
     int32_t classes;     /* QSGD_CLASSES_*, for RANS; default AUTO */
-    int32_t rotation;    /* 0; other values are QSGD_ERR_UNSUPPORTED in this version */
+    int32_t rotation;    /* 1: buckets are rotated at random, which spreads their outliers; the
+                            frame then holds seed and nonce. Needs 1 <= bucket <= 2^chunk_log2, not
+                            with RAW and TOPK. 0 (default): no */
     float clip;          /* MAX: clip at this many root mean squares (TernGrad); 0 (default): no */
     int32_t scale;       /* QSGD_SCALE_*; default BFLOAT16 */
     int32_t nonfinite;   /* QSGD_NONFINITE_*; default RAISE */
@@ -299,7 +301,7 @@ struct qsgd_frame_info {
     uint64_t buckets;      /* scales in the frame; 0 for raw */
     uint64_t chunks;
     uint64_t chunk_elements; /* elements of every chunk that no bucket or tensor end cuts short */
-    int32_t has_noise_key;   /* 1: seed and nonce are in the frame (dithered) */
+    int32_t has_noise_key;   /* 1: seed and nonce are in the frame (dithered or rotated) */
     int32_t summands;
     uint64_t nonce;
     const void *tag;
@@ -347,8 +349,9 @@ struct qsgd_decode_options {
 QSGD_API qsgd_status qsgd_decode_options_init(struct qsgd_decode_options *options);
 
 /* Bytes of scratch for any decode function, from the frame's header and options->workers: about 8
- * bytes per element of the longest chunk and worker, so a hostile frame of one long chunk may ask
- * for some 250 MB; options->max_elements bounds that too. */
+ * bytes per element of the longest chunk and worker, 12 if buckets of that length are rotated, so a
+ * hostile frame of one long chunk may ask for some 400 MB; options->max_elements bounds that too.
+ */
 QSGD_API qsgd_status qsgd_decode_workspace(const void *frame, uint64_t size,
                                            const struct qsgd_decode_options *options,
                                            uint64_t *workspace_bytes, struct qsgd_error *error);
@@ -386,7 +389,8 @@ QSGD_API qsgd_status qsgd_decode_sum(const void *const *frames, const uint64_t *
                                      uint32_t *bad_frame, struct qsgd_error *error);
 
 /* Decodes elements [start, stop) of the flattened tensor into stop - start elements of dst; only
- * the chunks that hold them are read. Same values as qsgd_decode gives. */
+ * the chunks that hold them are read. Same values as qsgd_decode gives. Rotated frames decode whole
+ * buckets to that end, and write the part asked for. */
 QSGD_API qsgd_status qsgd_decode_range(const void *frame, uint64_t size,
                                        const struct qsgd_decode_options *options, uint64_t start,
                                        uint64_t stop, void *dst, void *workspace,
@@ -410,7 +414,8 @@ QSGD_API qsgd_status qsgd_quantize(const struct qsgd_params *params,
                                    struct qsgd_error *error);
 
 /* The inverse, as a decoder computes it. alphas may be NULL (no dither is subtracted). nonce as
- * given to qsgd_quantize. Workspace: qsgd_encode_workspace. QSGD_ERR_INDEX names a bad element. */
+ * given to qsgd_quantize (used where dither is subtracted or buckets are rotated). Workspace:
+ * qsgd_encode_workspace. QSGD_ERR_INDEX names a bad element. */
 QSGD_API qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
                                      const int16_t *indices, const float *scales,
                                      const uint8_t *alphas, uint64_t n, uint32_t dst_dtype,

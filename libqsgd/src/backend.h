@@ -20,6 +20,7 @@
 #include "norm.h"
 #include "pack.h"
 #include "rans.h"
+#include "rotate.h"
 #include "round.h"
 #include "runs.h"
 #include "stats_count.h"
@@ -47,6 +48,8 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .stats_count = kernel_stats_count,
     .noise = kernel_noise,
     .tie_noise = kernel_tie_noise,
+    .flip = kernel_flip,
+    .hadamard = kernel_hadamard,
     .round_uniform = kernel_round_uniform,
     .round_table = kernel_round_table,
     .values = kernel_values,

@@ -60,6 +60,7 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
     }
     int16_t *k = worker->quantise.indices;
     const struct scale_array scales = frame_scales(&call->frame);
+    const struct layout *l = &call->q.layout;
     if (chunk_is_sparse(&c.chunk, &c.form) && values_skip_zeros(&call->q, &call->sink, from, to)) {
         const uint32_t *at;
         size_t count;
@@ -71,6 +72,12 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
     }
     status = chunk_read(&c.chunk, &c.form, k);
     if (status != QSGD_OK) return status;
+    if (call->q.params.rotation != 0) { /* whole buckets, of which the sink takes its part */
+        values_of_chunk(&call->q, &span, from / l->bucket * l->bucket,
+                        min_u64(end, div_up(to, l->bucket) * l->bucket), k, &scales, c.form.alpha,
+                        &worker->quantise, &call->sink);
+        return QSGD_OK;
+    }
     values_of_chunk(&call->q, &span, from, to, k, &scales, c.form.alpha, &worker->quantise,
                     &call->sink);
     return QSGD_OK;
@@ -196,7 +203,8 @@ static qsgd_status verify_for(struct decode_call *call, uint64_t n, void *dst) {
     call->from = 0;
     call->to = n;
     call->sink.data = dst;
-    call->sink.origin = 0;
+    call->sink.origin = call->sink.from = 0;
+    call->sink.to = n;
     status = check_sink(call, dst);
     if (status == QSGD_OK) status = decode_begin(call);
     if (status == QSGD_OK) status = decode_verify(call);
@@ -280,7 +288,8 @@ qsgd_status qsgd_decode_range(const void *frame, uint64_t size,
     }
     call.from = start;
     call.to = stop;
-    call.sink = (struct sink){.data = dst, .origin = start, .dtype = output_dtype(&call)};
+    call.sink = (struct sink){
+        .data = dst, .origin = start, .dtype = output_dtype(&call), .from = start, .to = stop};
     status = check_sink(&call, dst);
     if (status == QSGD_OK) status = decode_begin(&call);
     if (status != QSGD_OK || start == stop) return status;

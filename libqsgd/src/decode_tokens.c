@@ -10,7 +10,11 @@ qsgd_status decode_chunk_open(const struct decode_call *call, uint64_t index, st
     c->index = index;
     c->span = layout_chunk(&call->q.layout, index);
     c->scratch = worker->codes;
-    if (second) c->scratch.classes = worker->codes.more_classes;
+    c->quantise = worker->quantise;
+    if (second) {
+        c->scratch.classes = worker->codes.more_classes;
+        c->quantise.rotation = worker->quantise.second;
+    }
     return decode_parse_chunk(call, index, &c->scratch, &c->chunk, &c->form, where);
 }
 
@@ -27,24 +31,25 @@ static size_t table_words(const struct decode_chunk *c) {
 
 bool decode_chunks_pair(const struct decode_chunk *a, const struct decode_chunk *b) {
     const size_t half = CODE_CLASSES * RANS_TABLE_BYTES / 2 / sizeof(uint32_t);
+    if (a->quantise.rotation != NULL && b->quantise.rotation == NULL) return false;
     return a->span.len >= 2 * BLOCK && table_words(a) <= half && table_words(b) <= half;
 }
 
 /* Values of the block [from, to) of the chunk, from its tokens. */
 static void write_block(const struct decode_call *call, struct decode_chunk *c, uint64_t from,
-                        uint64_t to, const uint8_t *tokens, struct worker *worker) {
+                        uint64_t to, const uint8_t *tokens) {
     const struct scale_array scales = frame_scales(&call->frame);
     const struct chunk_span block = {.first = c->span.first + from, .len = to - from};
     const uint64_t end = block.first + block.len;
     const uint8_t alpha = c->form.alpha;
     if (c->indices.direct) {
-        values_of_tokens(&call->q, block.first, end, tokens, &scales, alpha, &worker->quantise,
+        values_of_tokens(&call->q, block.first, end, tokens, &scales, alpha, &c->quantise,
                          &call->sink);
         return;
     }
-    int16_t *k = worker->quantise.indices;
+    int16_t *k = c->quantise.indices;
     tokens_reader_read(&c->indices, tokens, (size_t)block.len, k);
-    values_of_chunk(&call->q, &block, block.first, end, k, &scales, alpha, &worker->quantise,
+    values_of_chunk(&call->q, &block, block.first, end, k, &scales, alpha, &c->quantise,
                     &call->sink);
 }
 
@@ -70,7 +75,7 @@ void decode_tokens(const struct decode_call *call, struct decode_chunk *const *c
             if (from >= span->len) continue;
             const uint64_t stop = min_u64(to, span->len);
             if (!both) rans_reader_read(reader[i], (size_t)from, (size_t)stop, tokens[i]);
-            write_block(call, c[i], from, stop, tokens[i], worker);
+            write_block(call, c[i], from, stop, tokens[i]);
         }
     }
     for (int i = 0; i < count; i++) {

@@ -102,6 +102,9 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, struct w
         chunk_write(&chunk, job->f.q.params.rounding == QSGD_ROUND_DITHERED, k, alpha, dst);
     finish_payload(job, index, dst, bytes);
     if (job->f.source.residual != NULL) {
+        if (job->f.q.params.rotation != 0) {
+            x = source_read(&job->f.source, span.first, span.len, scratch->elements);
+        }
         residual_of_chunk(&job->f.q, &span, x, k, &job->f.scales, alpha, scratch,
                           job->f.source.residual);
     }
@@ -170,7 +173,7 @@ static qsgd_status encode_with(struct encode_job *job, const struct encode_call 
     job->at = 0;
     job->f.scales = (struct scale_array){job->dst + job->frame.scales_offset, params.scale};
     const struct qsgd_encode_options *o = &call->options;
-    forward_carve(&job->f, arena, o->workers, source_converts(&job->f.source));
+    forward_carve(&job->f, arena, o->workers, quantise_copies(&job->f.q, o->dtype, o->residual));
     if (job->code != QSGD_CODE_RAW) forward_big_scales(&job->f, o);
     work_run(o->runner, o->runner_context, task_chunk, job, job->f.q.layout.chunks);
     qsgd_status status = forward_result(&job->f, o->workers, error);
@@ -197,8 +200,8 @@ static uint64_t workspace_of(const struct encode_call *call, const struct quanti
     struct forward f;
     struct arena arena = {NULL, 0};
     f.q = *q;
-    bool converts = call->options.dtype != QSGD_FLOAT32 || call->options.residual != NULL;
-    forward_carve(&f, &arena, call->options.workers, converts);
+    forward_carve(&f, &arena, call->options.workers,
+                  quantise_copies(q, call->options.dtype, call->options.residual));
     return arena.used;
 }
 

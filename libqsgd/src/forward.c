@@ -3,19 +3,19 @@
 
 #include <string.h>
 
-void forward_carve(struct forward *f, struct arena *arena, uint32_t workers, bool converts) {
+void forward_carve(struct forward *f, struct arena *arena, uint32_t workers, bool copies) {
     const struct layout *l = &f->q.layout;
     const bool topk = f->q.params.rounding == QSGD_ROUND_TOPK && l->per_bucket != 0;
-    f->workers = workers_carve(arena, &f->q, workers, converts);
+    f->workers = workers_carve(arena, &f->q, workers, copies);
     f->partials = arena_take(arena, quantise_big_blocks(l) * sizeof(struct bucket_sums));
     f->cuts = arena_take(arena, topk ? l->buckets * sizeof(struct topk_cut) : 0);
     if (!topk) f->cuts = NULL;
 }
 
-qsgd_status forward_open(struct forward *f, uint32_t workers, bool converts, void *workspace,
+qsgd_status forward_open(struct forward *f, uint32_t workers, bool copies, void *workspace,
                          uint64_t workspace_bytes, struct qsgd_error *error) {
     struct arena arena = {NULL, 0};
-    forward_carve(f, &arena, workers, converts);
+    forward_carve(f, &arena, workers, copies);
     if (workspace == NULL) {
         return error_parameter(error, QSGD_ERR_NULL, "workspace", "workspace is NULL");
     }
@@ -26,7 +26,7 @@ qsgd_status forward_open(struct forward *f, uint32_t workers, bool converts, voi
     }
     arena.memory = workspace;
     arena.used = 0;
-    forward_carve(f, &arena, workers, converts);
+    forward_carve(f, &arena, workers, copies);
     return QSGD_OK;
 }
 

@@ -17,10 +17,10 @@ struct forward {
 
 /* Carves workers, partials and cuts, or only counts if arena->memory is NULL. One layout for all
  * callers, so that qsgd_encode_workspace serves them all. */
-void forward_carve(struct forward *f, struct arena *arena, uint32_t workers, bool converts);
+void forward_carve(struct forward *f, struct arena *arena, uint32_t workers, bool copies);
 
 /* Carves the caller's workspace, if it is large enough. */
-qsgd_status forward_open(struct forward *f, uint32_t workers, bool converts, void *workspace,
+qsgd_status forward_open(struct forward *f, uint32_t workers, bool copies, void *workspace,
                          uint64_t workspace_bytes, struct qsgd_error *error);
 
 /* Scales of buckets longer than a chunk, before chunks start. */

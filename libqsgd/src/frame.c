@@ -11,6 +11,7 @@
 
 static const uint8_t magic[4] = {0x8F, 0x51, 0x53, 0x47};
 
+enum { FLAG_CHECKSUM = 1, FLAG_ROTATION = 2 };
 enum { FIELD_TAG = 1, FIELD_NOISE_KEY = 129, FIELD_TABLE = 130, FIELD_CRITICAL = 128 };
 
 /* ---- write ---------------------------------------------------------------------------------- */
@@ -28,7 +29,7 @@ static uint8_t *write_fields(uint8_t *p, const struct qsgd_params *params,
         p += o->tag_bytes;
     }
     if (params->code == QSGD_CODE_RAW) return p;
-    if (params->rounding == QSGD_ROUND_DITHERED) {
+    if (params_keyed(params)) {
         p = put_field(p, FIELD_NOISE_KEY, 16);
         store_le64(p, params->seed);
         store_le64(p + 8, o->nonce);
@@ -51,7 +52,8 @@ uint64_t frame_write_header(uint8_t *dst, const struct qsgd_params *params,
     const bool raw = params->code == QSGD_CODE_RAW;
     memcpy(dst, magic, 4);
     dst[4] = 0;
-    dst[5] = params->checksum ? 1 : 0;
+    dst[5] = (uint8_t)((params->checksum ? FLAG_CHECKSUM : 0) |
+                       (params->rotation && !raw ? FLAG_ROTATION : 0));
     dst[16] = (uint8_t)o->dtype;
     dst[17] = (uint8_t)params->code;
     dst[18] = (uint8_t)(raw ? 0 : params->norm | params->rounding << 4);
@@ -90,7 +92,7 @@ uint64_t frame_header_bytes(const struct qsgd_params *params, const struct encod
     bytes += varint_bytes(params->bucket);
     if (params->levels == QSGD_LEVELS_OPEN) bytes += 4;
     if (params->levels <= QSGD_LEVELS_EXPONENTIAL) bytes += varint_bytes(params->s);
-    if (params->rounding == QSGD_ROUND_DITHERED) bytes += 2 + 16;
+    if (params_keyed(params)) bytes += 2 + 16;
     if (params->levels == QSGD_LEVELS_TABLE || params->levels == QSGD_LEVELS_SIGNED) {
         uint64_t table = 4 * (uint64_t)params->table_len;
         bytes += 1 + varint_bytes(table) + table;
@@ -141,7 +143,9 @@ static qsgd_status parse_prefix(const uint8_t *p, uint64_t size, uint64_t *heade
 
 static qsgd_status check_prefix(const uint8_t *p, uint64_t header_bytes, uint64_t frame_bytes,
                                 struct qsgd_error *error) {
-    if (p[5] & ~1U) return AT(QSGD_ERR_FLAGS, 5, "reserved flag bits are set (bits 1 to 7)");
+    if (p[5] & ~(FLAG_CHECKSUM | FLAG_ROTATION)) {
+        return AT(QSGD_ERR_FLAGS, 5, "reserved flag bits are set (bits 2 to 7)");
+    }
     if (header_bytes < 26) return AT(QSGD_ERR_HEADER, 6, "a header has at least 26 bytes");
     if (frame_bytes < header_bytes || frame_bytes > (uint64_t)1 << 56) {
         return AT(QSGD_ERR_HEADER, 8, "the frame's size is less than its header's, or above 2^56");
@@ -287,11 +291,11 @@ static qsgd_status check_scheme(const struct frame *f, struct qsgd_error *error)
     const bool raw = frame_is_raw(f);
     const bool wants_table =
         !raw && (params->levels == QSGD_LEVELS_TABLE || params->levels == QSGD_LEVELS_SIGNED);
-    const bool wants_key = !raw && params->rounding == QSGD_ROUND_DITHERED;
     if (wants_table != (f->info.table != NULL)) {
         return AT(QSGD_ERR_HEADER, 19, "a level table is there without need, or missing");
     }
-    if (wants_key != (f->info.has_noise_key != 0)) {
+    if (raw && params->rotation) return AT(QSGD_ERR_HEADER, 5, "a raw frame is rotated");
+    if (params_keyed(params) != (f->info.has_noise_key != 0)) {
         return AT(QSGD_ERR_HEADER, 18, "a noise key is there without need, or missing");
     }
     if (raw) return QSGD_OK;
@@ -328,7 +332,8 @@ qsgd_status frame_parse_header(struct frame *f, const uint8_t *bytes, uint64_t s
     info->struct_size = sizeof *info;
     info->params.bucket = 0;
     info->params.s = 0;
-    info->params.checksum = bytes[5] & 1;
+    info->params.checksum = bytes[5] & FLAG_CHECKSUM;
+    info->params.rotation = bytes[5] & FLAG_ROTATION ? 1 : 0;
     status = parse_fixed(f, error);
     if (status != QSGD_OK) return status;
     uint64_t at = 22;

@@ -1,7 +1,8 @@
-/* The kernels: what a backend provides. Their bodies exist once (norm.h, noise.h, round.h, rans.h,
- * merge.h, runs.h, histogram.h, token_map.h, tokens_extra.h, value.h, nonzero.h, pack.h, crc.h),
- * written against the vocabulary of simd/<isa>.h; backend_<isa>.c instantiates them. All backends
- * return the same bits. Tails are part of every kernel: any n, any alignment, no over-read. */
+/* The kernels: what a backend provides. Their bodies exist once (norm.h, noise.h, rotate.h,
+ * round.h, rans.h, merge.h, runs.h, histogram.h, token_map.h, tokens_extra.h, value.h, nonzero.h,
+ * pack.h, crc.h), written against the vocabulary of simd/<isa>.h; backend_<isa>.c instantiates
+ * them. All backends return the same bits. Tails are part of every kernel: any n, any alignment, no
+ * over-read. */
 #ifndef QSGD_KERNELS_H
 #define QSGD_KERNELS_H
 
@@ -10,7 +11,10 @@
 #include <stdint.h>
 
 #define NORM_BLOCK 16384 /* elements of a partial sum (FORMAT.md section 4.1) */
-#define NOISE_TILE 256   /* elements per 32 Philox blocks (FORMAT.md section 6.1) */
+#define NOISE_TILE 256   /* numbers per 32 Philox blocks (FORMAT.md section 6.1) */
+
+/* Domains of the noise. */
+enum { NOISE_ROUNDING = 0, NOISE_TIES = 1, NOISE_SIGNS = 2, NOISE_SIGNS_LAST = 3 };
 
 /* Philox key and nonce of one tensor. */
 struct noise_key {
@@ -161,11 +165,18 @@ struct kernels {
     void (*stats_count)(const float *x, size_t n, float inv, uint32_t weight,
                         uint32_t counts[STATS_COPIES][STATS_BINS], double sums[2]);
 
-    /* R(first) .. R(first + n - 1); first and n are multiples of NOISE_TILE. */
-    void (*noise)(const struct noise_key *key, uint64_t first, size_t n, uint16_t *out);
+    /* R(first) .. R(first + n - 1) of a domain; first and n are multiples of NOISE_TILE. */
+    void (*noise)(const struct noise_key *key, unsigned domain, uint64_t first, size_t n,
+                  uint16_t *out);
 
     /* V(element), for ties. */
     uint32_t (*tie_noise)(const struct noise_key *key, uint64_t element);
+
+    /* out[i] = x[i], with its sign changed where bit (offset + i) mod 16 of
+     * signs[(offset + i) div 16] is set. One more entry of signs may be read; out may be x. */
+    void (*flip)(const uint16_t *signs, size_t offset, const float *x, size_t n, float *out);
+    /* The Hadamard transform of factor * x, n = 2^k elements, in place. */
+    void (*hadamard)(float *x, size_t n, float factor);
 
     /* n elements of one bucket, the first of which is `element` of the tensor, to indices k, or to
      * tokens if k is NULL (zigzag; for levels whose tokens are direct). Returns the sum of

@@ -60,11 +60,12 @@ BODY void philox_begin(const struct noise_key *key, const struct philox_keys *ke
 
 /* A tile of 256 elements is 32 counters; word w of counter l holds elements 64 w + 2 l and + 1. Two
  * vectors of counters go side by side, because rounds wait for their products. */
-KERNEL void kernel_noise(const struct noise_key *key, uint64_t first, size_t n, uint16_t *out) {
+KERNEL void kernel_noise(const struct noise_key *key, unsigned domain, uint64_t first, size_t n,
+                         uint16_t *out) {
     struct philox_keys keys;
     philox_schedule(key, &keys);
     for (size_t i = 0; i < n; i += NOISE_TILE) {
-        const uint64_t block = (first + i) / 8; /* domain 0: the top bits of counter word 1 are 0 */
+        const uint64_t block = (uint64_t)domain << 60 | (first + i) / 8;
         for (uint32_t l = 0; l < 32; l += 2 * W) {
             vp a[4], b[4];
             philox_begin(key, &keys, block + l, a);
@@ -83,7 +84,7 @@ KERNEL void kernel_noise(const struct noise_key *key, uint64_t first, size_t n, 
 
 /* V(element): the second sixteen bits, from domain 1. Rare, so one element at a time will do. */
 KERNEL uint32_t kernel_tie_noise(const struct noise_key *key, uint64_t element) {
-    uint32_t c[4] = {(uint32_t)element, 1U << 28 | (uint32_t)(element >> 32), key->nonce[0],
+    uint32_t c[4] = {(uint32_t)element, NOISE_TIES << 28 | (uint32_t)(element >> 32), key->nonce[0],
                      key->nonce[1]};
     uint32_t k0 = key->key[0], k1 = key->key[1];
     for (int r = 0; r < PHILOX_ROUNDS; r++) {

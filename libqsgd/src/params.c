@@ -100,8 +100,22 @@ int params_code_fits(const struct qsgd_params *p, int32_t code) {
     return p->zero && p->levels != QSGD_LEVELS_SIGNED && p->rounding != QSGD_ROUND_DITHERED;
 }
 
+static qsgd_status check_rotation(const struct qsgd_params *p, struct qsgd_error *error) {
+    if (p->rotation == 0) return QSGD_OK;
+    if (p->code == QSGD_CODE_RAW) return COMBINATION("rotation", "raw frames are not rotated");
+    if (p->bucket == 0 || p->bucket > (uint64_t)1 << p->chunk_log2) {
+        return COMBINATION("rotation",
+                           "rotation needs buckets within chunks: bucket in 1..2^chunk_log2");
+    }
+    if (p->rounding == QSGD_ROUND_TOPK) {
+        return COMBINATION("rotation", "topk sends the largest elements: it refuses rotation");
+    }
+    return QSGD_OK;
+}
+
 qsgd_status params_check_scheme(const struct qsgd_params *p, struct qsgd_error *error) {
     qsgd_status status = check_levels(p, error);
+    if (status == QSGD_OK) status = check_rotation(p, error);
     if (status != QSGD_OK) return status;
     const int uniform1 = p->levels == QSGD_LEVELS_UNIFORM && p->s == 1;
     if ((p->norm == QSGD_NORM_RMS) != (p->levels == QSGD_LEVELS_OPEN)) {
@@ -147,6 +161,7 @@ static qsgd_status check_enumerations(const struct qsgd_params *p, struct qsgd_e
     if (p->nonfinite < 0 || p->nonfinite > 1) {
         return PARAM("nonfinite", "nonfinite must be one of QSGD_NONFINITE_* (0..1)");
     }
+    if (p->rotation != 0 && p->rotation != 1) return PARAM("rotation", "rotation must be 0 or 1");
     if (p->checksum != 0 && p->checksum != 1) return PARAM("checksum", "checksum must be 0 or 1");
     return QSGD_OK;
 }
@@ -162,10 +177,6 @@ qsgd_status params_check(const struct qsgd_params *p, struct qsgd_error *error) 
     if (p->bucket > QSGD_MAX_ELEMENTS) return PARAM("bucket", "bucket must lie in 0..2^47");
     if (p->chunk_log2 < 10 || p->chunk_log2 > 25) {
         return PARAM("chunk_log2", "chunk_log2 must lie in 10..25");
-    }
-    if (p->rotation != 0) {
-        return error_parameter(error, QSGD_ERR_UNSUPPORTED, "rotation",
-                               "rotation is not implemented in this version: it must be 0");
     }
     if (!(p->clip >= 0) || !finite_float(p->clip)) {
         return PARAM("clip", "clip must be 0 (off) or finite and positive");

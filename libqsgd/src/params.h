@@ -11,6 +11,12 @@ qsgd_status params_check(const struct qsgd_params *params, struct qsgd_error *er
  * and combinations. Fields are in range of their enumerations already. */
 qsgd_status params_check_scheme(const struct qsgd_params *params, struct qsgd_error *error);
 
+/* True if frames with these parameters hold the noise key. */
+static inline int params_keyed(const struct qsgd_params *params) {
+    return params->code != QSGD_CODE_RAW &&
+           (params->rounding == QSGD_ROUND_DITHERED || params->rotation != 0);
+}
+
 /* True if code (not AUTO) is legal with the other parameters. */
 int params_code_fits(const struct qsgd_params *params, int32_t code);
 

@@ -8,15 +8,19 @@
 #include "tensor.h"
 
 void quantise_scratch_carve(struct quantise_scratch *s, struct arena *arena,
-                            const struct quantiser *q, bool converts) {
+                            const struct quantiser *q, bool copies) {
     const uint64_t longest = layout_longest(&q->layout);
     const uint64_t elements = longest > NORM_BLOCK ? longest : NORM_BLOCK;
     const uint64_t heap = q->params.rounding == QSGD_ROUND_TOPK ? topk_heap_entries(&q->layout) : 0;
-    s->elements = arena_take(arena, converts ? elements * sizeof(float) : 0);
+    s->elements = arena_take(arena, copies ? elements * sizeof(float) : 0);
     s->noise = arena_take(arena, (QUANTISE_BLOCK + 2 * NOISE_TILE) * sizeof(uint16_t));
     s->block = arena_take(arena, QUANTISE_BLOCK * sizeof(float));
     s->indices = arena_take(arena, longest * sizeof(int16_t));
     s->heap = arena_take(arena, heap * sizeof(struct topk_entry));
+    s->rotation = s->second = NULL;
+    if (q->params.rotation == 0) return;
+    s->rotation = rotation_carve(arena, &q->layout);
+    if (q->layout.bucket <= longest / 2) s->second = rotation_carve(arena, &q->layout);
 }
 
 /* Levels as the rounding kernels want them: cells, reciprocals, weights of the dither. */
@@ -236,7 +240,14 @@ static void bucket_open(const struct chunk_source *c, uint64_t bucket, struct bu
         if (c->cuts != NULL) b->cut = c->cuts[bucket];
     } else {
         double squares;
-        const float *x = c->x + (bucket * l->bucket - c->span->first);
+        const uint64_t at = bucket * l->bucket - c->span->first;
+        const float *x = c->x + at;
+        if (q->params.rotation != 0) {
+            float *to = c->scratch->elements + at;
+            rotation_forward(c->scratch->rotation, q->kernels, &q->key, bucket * l->bucket,
+                             (size_t)layout_bucket_len(l, bucket), x, to);
+            x = to;
+        }
         b->scale = scale_of_short_bucket(q, c->source, bucket, x, &squares);
         scale_set(c->scales, bucket, b->scale);
         if (q->params.rounding == QSGD_ROUND_TOPK && !scale_is_idle(b->scale)) {
@@ -260,13 +271,16 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
     struct bucket_state *b = &both[0], *ahead = &both[1];
     uint64_t next = span->first; /* where `ahead` begins */
     uint64_t block = span->first - span->first % NOISE_TILE, block_end = 0;
+    if (q->params.rotation != 0) x = scratch->elements; /* to be, bucket by bucket */
     bucket_open(&chunk, span->first / l->bucket, ahead);
     for (uint64_t i = span->first; i < end;) {
         if (i >= block_end) {
             block = i - i % NOISE_TILE;
             block_end = min_u64(block + QUANTISE_BLOCK, end);
             size_t tiles = (size_t)div_up(block_end - block, NOISE_TILE);
-            if (noisy) q->kernels->noise(&q->key, block, tiles * NOISE_TILE, scratch->noise);
+            if (noisy)
+                q->kernels->noise(&q->key, NOISE_ROUNDING, block, tiles * NOISE_TILE,
+                                  scratch->noise);
         }
         if (i == next) {
             struct bucket_state *const last = b;

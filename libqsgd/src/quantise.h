@@ -8,6 +8,7 @@
 #include "layout.h"
 #include "levels.h"
 #include "qsgd.h"
+#include "rotation.h"
 #include "scales.h"
 
 #define QUANTISE_BLOCK 4096 /* elements of noise held at once; a multiple of NOISE_TILE */
@@ -39,20 +40,29 @@ struct source {
 
 /* Per-worker memory of this stage, carved from the workspace. */
 struct quantise_scratch {
-    float *elements;  /* longest chunk: elements after conversion; unused for plain float32 */
+    float *elements;  /* longest chunk: elements after conversion and rotation, if any */
     uint16_t *noise;  /* QUANTISE_BLOCK + 2 tiles */
     float *block;     /* QUANTISE_BLOCK */
     int16_t *indices; /* longest chunk */
     struct topk_entry *heap;
+    /* Rotated frames, else NULL. second: of a chunk that is decoded beside another; NULL where a
+     * chunk does not hold two whole buckets. */
+    struct rotation *rotation, *second;
 };
 
-/* Takes the scratch from the arena, or only counts it. `converts`: elements are copied first. */
+/* Takes the scratch from the arena, or only counts it. `copies`: as quantise_copies. */
 void quantise_scratch_carve(struct quantise_scratch *s, struct arena *arena,
-                            const struct quantiser *q, bool converts);
+                            const struct quantiser *q, bool copies);
 
 /* True if elements must be copied to float32 before use. */
 static inline bool source_converts(const struct source *source) {
     return source->dtype != QSGD_FLOAT32 || source->residual != NULL;
+}
+
+/* True if elements are copied before use: converted, or rotated. */
+static inline bool quantise_copies(const struct quantiser *q, uint32_t dtype,
+                                   const float *residual) {
+    return dtype != QSGD_FLOAT32 || residual != NULL || q->params.rotation != 0;
 }
 
 /* Elements [first, first + len) as float32: a pointer into the source, or into `to`. */
@@ -75,8 +85,9 @@ void quantise_big_scales(const struct quantiser *q, const struct source *source,
                          struct topk_cut *cuts, struct quantise_scratch *scratch);
 
 /* Quantises one chunk of x (its elements as float32) to indices k, or to tokens if k is NULL.
- * Scales of buckets within the chunk are computed and stored; longer buckets' are read. Returns
- * QSGD_OK, or QSGD_ERR_NONFINITE with *bad_bucket if params.nonfinite is RAISE. */
+ * Rotated frames leave the rotated elements in scratch->elements, which may be x. Scales of buckets
+ * within the chunk are computed and stored; longer buckets' are read. Returns QSGD_OK, or
+ * QSGD_ERR_NONFINITE with *bad_bucket if params.nonfinite is RAISE. */
 qsgd_status quantise_chunk(const struct quantiser *q, const struct source *source,
                            const struct chunk_span *span, const float *x,
                            const struct scale_array *scales, const struct topk_cut *cuts,
@@ -96,7 +107,8 @@ struct sink {
     uint32_t dtype;
     bool add;
     float alpha;
-    bool stream; /* the output is so long that it would only pass through the caches */
+    uint64_t from, to; /* rotated frames: elements outside come with their buckets, and are left */
+    bool stream;       /* the output is so long that it would only pass through the caches */
 };
 
 /* n <= QUANTISE_BLOCK values of one bucket into v. */
@@ -128,7 +140,7 @@ void values_of_nonzeros(const struct quantiser *q, const struct chunk_span *span
 /* sums[i] += v[i] * alpha, both rounded; n float32 at any alignment. */
 void values_add_to(const float *restrict v, size_t n, float alpha, uint8_t *restrict sums);
 
-/* residual = x - value, for one chunk. */
+/* residual = x - value, for one chunk; x as source_read gives it, not rotated. */
 void residual_of_chunk(const struct quantiser *q, const struct chunk_span *span, const float *x,
                        const int16_t *k, const struct scale_array *scales, uint8_t alpha,
                        struct quantise_scratch *scratch, float *residual);

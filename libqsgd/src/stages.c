@@ -41,6 +41,9 @@ static void task_quantise(void *context, uint64_t index, uint32_t worker) {
         memcpy(job->indices + span.first, w->quantise.indices, (size_t)span.len * sizeof(int16_t));
         if (job->alphas != NULL) job->alphas[index] = alpha;
         if (job->f.source.residual != NULL) {
+            if (job->f.q.params.rotation != 0) {
+                x = source_read(&job->f.source, span.first, span.len, w->quantise.elements);
+            }
             residual_of_chunk(&job->f.q, &span, x, w->quantise.indices, &job->f.scales, alpha,
                               &w->quantise, job->f.source.residual);
         }
@@ -76,8 +79,8 @@ qsgd_status qsgd_quantize(const struct qsgd_params *params,
     job.f.scales = (struct scale_array){(uint8_t *)scales, SCALES_NATIVE};
     job.indices = indices;
     job.alphas = alphas;
-    status = forward_open(&job.f, o->workers, source_converts(&job.f.source), workspace,
-                          workspace_bytes, error);
+    status = forward_open(&job.f, o->workers, quantise_copies(&job.f.q, o->dtype, o->residual),
+                          workspace, workspace_bytes, error);
     if (status != QSGD_OK) return status;
     forward_big_scales(&job.f, o);
     work_run(o->runner, o->runner_context, task_quantise, &job, job.f.q.layout.chunks);
@@ -129,7 +132,7 @@ qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
     job.f.scales = (struct scale_array){(uint8_t *)(uintptr_t)scales, SCALES_NATIVE};
     job.indices = (int16_t *)(uintptr_t)indices;
     job.alphas = (uint8_t *)(uintptr_t)alphas;
-    job.sink = (struct sink){.data = dst, .dtype = dst_dtype};
+    job.sink = (struct sink){.data = dst, .dtype = dst_dtype, .to = n};
     work_run(NULL, NULL, task_values, &job, job.f.q.layout.chunks);
     return QSGD_OK;
 }

@@ -82,9 +82,9 @@ static void add_values(const struct kernels *kernels, const struct value_bucket 
     }
 }
 
-/* n <= QUANTISE_BLOCK values of one bucket into v. */
-static void run_values(const struct quantiser *q, float scale, uint8_t alpha, struct symbols s,
-                       const uint16_t *noise, size_t n, float *v) {
+/* n values of one bucket into v; in_range: before X is undone. */
+static void run_values_in_range(const struct quantiser *q, float scale, uint8_t alpha,
+                                struct symbols s, const uint16_t *noise, size_t n, float *v) {
     if (scale_is_idle(scale)) {
         float idle = scale == 0 ? 0.0F : scale_from_bits(SCALE_NAN_BITS);
         for (size_t i = 0; i < n; i++) v[i] = idle;
@@ -93,7 +93,17 @@ static void run_values(const struct quantiser *q, float scale, uint8_t alpha, st
     struct value_bucket b;
     value_bucket_of(q, scale, alpha, &b);
     put_values(q->kernels, &b, s, noise, n, v);
-    if (scale_range(scale) != 1.0F) unscale(v, n, scale_range(scale));
+}
+
+static void undo_range(float scale, size_t n, float *v) {
+    if (!scale_is_idle(scale) && scale_range(scale) != 1.0F) unscale(v, n, scale_range(scale));
+}
+
+/* n <= QUANTISE_BLOCK values of one bucket into v. */
+static void run_values(const struct quantiser *q, float scale, uint8_t alpha, struct symbols s,
+                       const uint16_t *noise, size_t n, float *v) {
+    run_values_in_range(q, scale, alpha, s, noise, n, v);
+    undo_range(scale, n, v);
 }
 
 void values_of_run(const struct quantiser *q, float scale, uint8_t alpha, const int16_t *k,
@@ -142,7 +152,8 @@ static void walk(const struct quantiser *q, uint64_t from, uint64_t to,
             block = i - i % NOISE_TILE;
             block_end = min_u64(block + QUANTISE_BLOCK, to);
             size_t tiles = (size_t)div_up(block_end - block, NOISE_TILE);
-            if (alpha != 0) q->kernels->noise(&q->key, block, tiles * NOISE_TILE, noise);
+            if (alpha != 0)
+                q->kernels->noise(&q->key, NOISE_ROUNDING, block, tiles * NOISE_TILE, noise);
         }
         if (i >= bucket_end) {
             scale = scale_get(scales, bucket++);
@@ -159,14 +170,49 @@ struct value_run {
     uint64_t first;
     uint8_t alpha;
     float *block;
+    struct rotation *rotation;
     const struct sink *sink;
     const float *x;
     float *residual;
 };
 
+/* n values from `element` on to the sink, as far as it wants them. */
+static void put_floats(const float *v, uint64_t element, size_t n, const struct sink *sink) {
+    const uint64_t from = element > sink->from ? element : sink->from;
+    const uint64_t to = min_u64(element + n, sink->to);
+    if (from >= to) return;
+    uint8_t *at = sink->data + (from - sink->origin) * tensor_item_bytes(sink->dtype);
+    v += from - element;
+    if (sink->add) {
+        values_add_to(v, (size_t)(to - from), sink->alpha, at);
+    } else {
+        tensor_from_float(sink->dtype, v, (size_t)(to - from), at);
+    }
+}
+
+/* A run of a rotated bucket, and the bucket once this is its last. Returns its length then, else 0:
+ * its values are in r->rotation->bucket. */
+static size_t run_rotated(const struct value_run *r, const struct quantiser *q, float scale,
+                          const uint16_t *noise, uint64_t element, size_t n) {
+    const uint64_t bucket = element / q->layout.bucket, start = bucket * q->layout.bucket;
+    const size_t len = (size_t)layout_bucket_len(&q->layout, bucket);
+    float *v = r->rotation->bucket;
+    run_values_in_range(q, scale, r->alpha, symbols_from(&r->symbols, element - r->first), noise, n,
+                        v + (element - start));
+    if (element + n < start + len) return 0;
+    if (!scale_is_idle(scale)) rotation_inverse(r->rotation, q->kernels, &q->key, start, len);
+    undo_range(scale, len, v);
+    return len;
+}
+
 static void run_decode(void *context, const struct quantiser *q, float scale, const uint16_t *noise,
                        uint64_t element, size_t n) {
     const struct value_run *r = context;
+    if (q->params.rotation != 0) {
+        const size_t len = run_rotated(r, q, scale, noise, element, n);
+        if (len > 0) put_floats(r->rotation->bucket, element + n - len, len, r->sink);
+        return;
+    }
     run_to_sink(q, scale, r->alpha, symbols_from(&r->symbols, element - r->first), noise, element,
                 n, r->block, r->sink);
 }
@@ -174,11 +220,19 @@ static void run_decode(void *context, const struct quantiser *q, float scale, co
 static void run_residual(void *context, const struct quantiser *q, float scale,
                          const uint16_t *noise, uint64_t element, size_t n) {
     const struct value_run *r = context;
+    const float *v = r->block;
+    if (q->params.rotation != 0) {
+        const size_t len = run_rotated(r, q, scale, noise, element, n);
+        v = r->rotation->bucket;
+        element = element + n - len;
+        n = len;
+    } else {
+        run_values(q, scale, r->alpha, symbols_from(&r->symbols, element - r->first), noise, n,
+                   r->block);
+    }
     const float *x = r->x + (element - r->first);
-    run_values(q, scale, r->alpha, symbols_from(&r->symbols, element - r->first), noise, n,
-               r->block);
     for (size_t i = 0; i < n; i++) {
-        float left = x[i] - r->block[i];
+        float left = x[i] - v[i];
         memcpy(r->residual + element + i, &left, sizeof left);
     }
 }
@@ -190,6 +244,7 @@ void values_of_chunk(const struct quantiser *q, const struct chunk_span *span, u
                             .first = span->first,
                             .alpha = alpha,
                             .block = scratch->block,
+                            .rotation = scratch->rotation,
                             .sink = sink};
     walk(q, from, to, scales, alpha, scratch->noise, run_decode, &run);
 }
@@ -201,6 +256,7 @@ void values_of_tokens(const struct quantiser *q, uint64_t from, uint64_t to, con
                             .first = from,
                             .alpha = alpha,
                             .block = scratch->block,
+                            .rotation = scratch->rotation,
                             .sink = sink};
     walk(q, from, to, scales, alpha, scratch->noise, run_decode, &run);
 }
@@ -212,6 +268,7 @@ void residual_of_chunk(const struct quantiser *q, const struct chunk_span *span,
                             .first = span->first,
                             .alpha = alpha,
                             .block = scratch->block,
+                            .rotation = scratch->rotation,
                             .x = x,
                             .residual = residual};
     walk(q, span->first, span->first + span->len, scales, alpha, scratch->noise, run_residual,

@@ -8,6 +8,7 @@
 /* What is left out is a zero times alpha, which must be a zero. */
 bool values_skip_zeros(const struct quantiser *q, const struct sink *sink, uint64_t from,
                        uint64_t to) {
+    if (q->params.rotation != 0) return false; /* zeros take part in the rotation */
     if (!sink->add) return true;
     if ((scale_bits(sink->alpha) & 0x7FFFFFFF) >= SCALE_INF_BITS) return false;
     const uint8_t *sums = sink->data + (from - sink->origin) * sizeof(float);

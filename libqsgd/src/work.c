@@ -4,7 +4,7 @@
 #include <string.h>
 
 struct worker *workers_carve(struct arena *arena, const struct quantiser *q, uint32_t workers,
-                             bool converts) {
+                             bool copies) {
     struct worker *all = arena_take(arena, workers * sizeof(struct worker));
     const size_t longest = (size_t)layout_longest(&q->layout);
     const bool raw = q->params.code == QSGD_CODE_RAW; /* needs one block of floats */
@@ -18,7 +18,7 @@ struct worker *workers_carve(struct arena *arena, const struct quantiser *q, uin
             continue;
         }
         struct quantise_scratch quantise;
-        quantise_scratch_carve(&quantise, arena, q, converts);
+        quantise_scratch_carve(&quantise, arena, q, copies);
         void *codes = arena_take(arena, code_scratch_bytes(longest));
         if (all == NULL) continue;
         all[i].quantise = quantise;

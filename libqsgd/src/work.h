@@ -23,7 +23,7 @@ struct worker {
 
 /* Workers, with scratch for q's chunks. Memory may be NULL to count. */
 struct worker *workers_carve(struct arena *arena, const struct quantiser *q, uint32_t workers,
-                             bool converts);
+                             bool copies);
 
 static inline void worker_fail(struct worker *w, uint64_t task, qsgd_status status,
                                uint64_t where) {

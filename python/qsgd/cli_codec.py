@@ -72,6 +72,7 @@ def add_codec_options(parser: argparse.ArgumentParser) -> None:
     add("--rounding", choices=roundings, help="how elements go to levels (stochastic)")
     add("--code", choices=CODES, help="how level indices become bits (rans)")
     add("--classes", choices=("auto", "on", "off"), help="tables by local energy, for rans (auto)")
+    add("--rotation", action="store_true", help="rotate buckets at random: spreads outliers")
     add("--clip", type=float, metavar="X", help="clip at this many root mean squares (off)")
     add("--scale", choices=("bfloat16", "float32"), help="how scales are stored (bfloat16)")
     add("--seed", type=int, metavar="N", help="key of the noise (drawn from the system)")

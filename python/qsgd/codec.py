@@ -72,7 +72,10 @@ class Codec:
     classes : {"auto", "on", "off"} or bool
         Several probability tables by local energy, for rans. True is "on", False is "off".
     rotation : bool
-        Reserved: this version refuses True.
+        Rotate every bucket before it is scaled (random signs, Hadamard transform), and back when
+        decoding: what a few large elements hold is spread over all, so that max norm loses less to
+        outliers. Needs ``1 <= bucket <= chunk``; not with raw and topk. The frame then carries seed
+        and nonce.
     clip : float, optional
         Clip at this many root mean squares of the bucket (TernGrad); ``norm="max"`` only.
     scale : {"bfloat16", "float32"}
@@ -427,10 +430,12 @@ class Codec:
         """The values of indices, as a decoder computes them, in idx's shape.
 
         `alphas` (with the `nonce` of the quantisation, which is then needed) subtracts the dither.
-        Raises QsgdError for indices and scales that this codec could not have made.
+        With ``rotation=True`` the nonce is always needed, to turn the buckets back. Raises
+        QsgdError for indices and scales that this codec could not have made.
         """
-        if alphas is not None and nonce is None and self.rounding == "dithered":
-            raise opt.refuse("nonce", nonce, "given where dither is to be subtracted")
+        dithered = alphas is not None and self.rounding == "dithered"
+        if nonce is None and (dithered or self.rotation):
+            raise opt.refuse("nonce", nonce, "given where dither is subtracted or buckets rotated")
         return self._ready().dequantize(idx, scales, nonce, alphas, dtype)
 
     def encode_indices(
@@ -446,13 +451,14 @@ class Codec:
     ) -> bytes:
         """Codes int16 indices and float32 scales into a frame: the second half of `encode`.
 
-        With ``rounding="dithered"``, `nonce` and `alphas` are needed. `dtype` and `tag` go into the
-        header. `like` is a frame whose header, modes and tables replace codec, nonce, dtype and
-        tag: a frame's own indices, scales and alphas (`qsgd.decode_indices`) then give that frame
-        again, byte for byte.
+        With ``rounding="dithered"``, `nonce` and `alphas` are needed; with ``rotation=True``, the
+        `nonce`. `dtype` and `tag` go into the header. `like` is a frame whose header, modes and
+        tables replace codec, nonce, dtype and tag: a frame's own indices, scales and alphas
+        (`qsgd.decode_indices`) then give that frame again, byte for byte.
         """
-        if nonce is None and like is None and self.rounding == "dithered":
-            raise opt.refuse("nonce", nonce, "given where the frame is dithered")
+        keyed = self.rounding == "dithered" or self.rotation
+        if nonce is None and like is None and keyed:
+            raise opt.refuse("nonce", nonce, "given where the frame is dithered or rotated")
         return self._ready().encode_indices(
             idx, scales, nonce, alphas, dtype, tag, like, self.threads
         )

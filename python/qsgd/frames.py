@@ -59,10 +59,10 @@ class FrameInfo:
     version : int
         Of the frame format.
     nonce : int or None
-        Only dithered frames carry it.
+        Only dithered and rotated frames carry it.
     codec : Codec
         As far as a decoder knows it: clip, nonfinite and classes hold their defaults, and the seed
-        is None unless the frame is dithered.
+        is None unless the frame is dithered or rotated.
     """
 
     shape: tuple[int, ...]
@@ -119,6 +119,7 @@ def _codec_of(raw: dict[str, Any]) -> Codec:
         bucket=raw["bucket"],
         rounding=opt.name_of(opt.ROUNDINGS, raw["rounding"]),
         code=code,
+        rotation=raw["rotation"],
         scale=opt.name_of(opt.SCALES, raw["scale"]),
         seed=raw["seed"] if raw["has_noise_key"] else None,
         **levels,

@@ -178,6 +178,8 @@ def codecs(draw: DrawFn, /, **fixed: Any) -> Codec:
     # Small chunks make small tensors exercise the chunk index.
     options["chunk"] = draw(st.sampled_from([1024, 1024, 2048, 65536]))
     options["classes"] = draw(st.sampled_from(["auto", "on", "off"]))
+    if 1 <= options["bucket"] <= options["chunk"] and options["rounding"] != "topk":
+        options["rotation"] = options["code"] != "raw" and draw(st.booleans())
     options["scale"] = draw(st.sampled_from(["float32", "bfloat16"]))
     options["checksum"] = draw(st.booleans())
     options["seed"] = draw(st.integers(0, 2**64 - 1))

@@ -256,6 +256,7 @@ py::dict frame_info(py::object frame_object) {
     result["chunk_elements"] = info.chunk_elements;
     result["summands"] = info.summands;
     result["has_noise_key"] = info.has_noise_key != 0;
+    result["rotation"] = info.params.rotation != 0;
     result["nonce"] = info.nonce;
     result["tag"] = py::bytes(static_cast<const char *>(info.tag), info.tag_bytes);
     result["table"] = py::bytes(static_cast<const char *>(info.table),

@@ -56,11 +56,11 @@ static void prefix_faults_have_their_own_status(void) {
     for (uint64_t i = 0; i < 4; i++) EXPECT(with_byte(base_frame(), i, 0), QSGD_ERR_MAGIC, 0);
     EXPECT(with_byte(base_frame(), 4, 1), QSGD_ERR_VERSION, 4);
     EXPECT(with_byte(base_frame(), 4, 255), QSGD_ERR_VERSION, 4);
-    for (unsigned bit = 1; bit < 8; bit++) {
+    for (unsigned bit = 2; bit < 8; bit++) {
         EXPECT(with_byte(base_frame(), 5, (uint8_t)(1U | 1U << bit)), QSGD_ERR_FLAGS, 5);
     }
     struct bytes b = base_frame();
-    b.p[5] = 3; /* without repair the checksum speaks first */
+    b.p[5] = 5; /* without repair the checksum speaks first */
     EXPECT(b, QSGD_ERR_HEADER_CRC, load_le16(b.p + 6) - 4U);
     for (uint16_t bytes = 0; bytes < 26; bytes++) {
         b = base_frame();

@@ -78,7 +78,7 @@ static void noise_has_known_answers(void) {
                                     {(uint32_t)f * 99U, f == 0 ? 0 : 5}};
             for (size_t n = 256; n <= 1024; n += 768) {
                 uint16_t *out = guard_place(guards[0], 2 * n, f % 2 == 0 ? 0 : SIZE_MAX);
-                backends[b]->noise(&key, firsts[f], n, out);
+                backends[b]->noise(&key, 0, firsts[f], n, out);
                 for (uint64_t i = firsts[f]; i < firsts[f] + n; i++) {
                     uint64_t counter = 32 * (i / 256) + i % 64 / 2;
                     uint32_t c[4] = {(uint32_t)counter, (uint32_t)(counter >> 32), key.nonce[0],

@@ -100,6 +100,7 @@ def codec_of(p: Params, **changes: Any) -> qsgd.Codec:
         "rounding": p.rounding,
         "code": p.code,
         "classes": p.classes,
+        "rotation": p.rotation,
         "clip": p.clip or None,
         "scale": p.scale,
         "nonfinite": p.nonfinite,

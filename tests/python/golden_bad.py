@@ -33,6 +33,7 @@ class Parts:
     scales: bytes
     payloads: tuple[bytes, ...]
     checksum: bool = True
+    rotation: bool = False
     magic: bytes = MAGIC
     version: int = 0
     flags: int | None = None
@@ -54,7 +55,7 @@ class Parts:
             index += struct.pack("<I", crc32c(index) ^ self.index_crc)
         header_bytes = 16 + len(self.head) + 4
         size = header_bytes + len(index) + sum(map(len, self.payloads))
-        flags = int(self.checksum) if self.flags is None else self.flags
+        flags = self.checksum | self.rotation << 1 if self.flags is None else self.flags
         header_bytes = header_bytes if self.header_bytes is None else self.header_bytes
         size = size if self.frame_bytes is None else self.frame_bytes
         front = self.magic + struct.pack("<BBHQ", self.version, flags, header_bytes, size)
@@ -81,11 +82,12 @@ def parts(x: np.ndarray[Any, Any] = X, tag: bytes = b"", **options: Any) -> Part
     payloads = tuple(frame[c.offset : c.offset + c.size] for c in f.chunks)
     begin = f.header_bytes + (8 if p.checksum else 4) * len(f.chunks)
     end = f.chunks[0].offset - (4 if p.checksum else 0)
-    return Parts(frame[16 : f.header_bytes - 4], frame[begin:end], payloads, p.checksum)
+    return Parts(frame[16 : f.header_bytes - 4], frame[begin:end], payloads, p.checksum, p.rotation)
 
 
 PLAIN = parts(code="fixed")
 DITHERED = parts(code="fixed", rounding="dithered")
+ROTATED = parts(code="fixed", rotation=True)
 TABLED = parts(code="fixed", levels="table", table=(0.25, 0.5, 1.0))
 SIGNED = parts(code="fixed", levels="signed", table=(-1.0, 0.125, 1.0))
 RAW = parts(code="raw")
@@ -130,7 +132,7 @@ BAD_PREFIXES: list[tuple[str, str, bytes | Parts]] = [
     ("trailing-byte", "TRAILING", WHOLE + b"\0"),
     ("magic", "MAGIC", replace(PLAIN, magic=b"\x8fQSH")),
     ("version-1", "VERSION", replace(PLAIN, version=1)),
-    ("flag-reserved", "FLAGS", replace(PLAIN, flags=3)),
+    ("flag-reserved", "FLAGS", replace(PLAIN, flags=5)),
     ("header-bytes-below-least", "HEADER", replace(PLAIN, header_bytes=25)),
     ("header-bytes-past-frame", "HEADER", replace(PLAIN, header_bytes=len(WHOLE) + 1)),
     ("frame-bytes-below-header", "HEADER", replace(PLAIN, frame_bytes=20)),
@@ -182,6 +184,13 @@ BAD_HEADERS = [
     ("noise-key-missing", "HEADER", replaced(DITHERED, DITHERED.head[-18:], b"")),
     ("noise-key-not-dithered", "HEADER", head(NOISE_KEY)),
     ("noise-key-short", "HEADER", replaced(DITHERED, DITHERED.head[-18:], field(129, bytes(15)))),
+    ("rotation-without-noise-key", "HEADER", replace(PLAIN, flags=3)),
+    ("rotation-short-noise-key", "HEADER", replace(head(field(129, bytes(8))), flags=3)),
+    ("rotation-of-bucket-0", "HEADER", replace(head(NOISE_KEY, bucket=0), flags=3)),
+    ("rotation-of-bucket-past-chunk", "HEADER", replace(head(NOISE_KEY, bucket=1025), flags=3)),
+    ("rotation-topk", "HEADER", replace(head(NOISE_KEY, norm="l2", s=1, rounding="topk"), flags=3)),
+    ("rotation-raw", "HEADER", replace(RAW, flags=3)),
+    ("rotation-flag-missing", "HEADER", replace(ROTATED, flags=1)),
     ("table-missing", "HEADER", replaced(TABLED, TABLED.head[-14:], b"")),
     ("table-with-uniform", "HEADER", head(LEVELS_FIELD)),
     ("table-of-13-bytes", "HEADER", replaced(TABLED, TABLED.head[-14:], field(130, bytes(13)))),
@@ -226,6 +235,7 @@ def bad_frames() -> list[tuple[str, str, bytes]]:
 def right_frames() -> list[tuple[str, bytes]]:
     """(name, frame) of frames in the same style that are right: controls of `Parts` and streams."""
     found = [("plain", PLAIN), ("dithered", DITHERED), ("table", TABLED), ("raw", RAW)]
+    found += [("rotated", ROTATED)]
     found += [("signed", SIGNED), ("unknown-optional-field", head(field(7, b"a")))]
     found += [(name, payload_frame(p, x, options)) for name, _, p, x, options in RIGHT_PAYLOADS]
     return [(name, made.build()) for name, made in found]

@@ -135,6 +135,16 @@ GOLDEN = (
     made("terngrad", (1100,), s=1, bucket=0, clip=2.5),
     made("sign", (2000,), norm="mean", s=1, zero=False, rounding="nearest", bucket=0),
     made("topk", (2000,), norm="l2", s=1, bucket=0, rounding="topk", code="rice-sparse"),
+    # Rotated buckets: of a power of two, with a short last one, with transforms that overlap.
+    made("rotated", (1300,), bucket=512, rotation=True, **KEY),
+    made("rotated-bucket-100-dithered", (730,), bucket=100, rotation=True, rounding="dithered"),
+    made("rotated-sparse", (1400,), bucket=1000, rotation=True, norm="l2", s=1,
+         code="rice-sparse"),
+    made("rotated-sign", (600,), "sparse", bucket=256, rotation=True, norm="mean", s=1, zero=False,
+         rounding="nearest", code="fixed", dtype="bfloat16"),
+    made("rotated-hostile-propagate", (300,), "hostile", bucket=16, rotation=True,
+         nonfinite="propagate"),
+    made("raw-by-auto-rotated", (3,), "constant", code="auto", rotation=True),
     # Shapes, dtypes, buckets, scales, tags.
     made("bucket-1", (120,), bucket=1, scale="float32"),
     made("bucket-7-no-checksum", (700,), bucket=7, checksum=False),

@@ -158,8 +158,8 @@ def checked(x: Array, p: Params, dtype: str | None) -> str:
 
 
 def raw_frame(x: Array, p: Params, dtype: str, tag: bytes) -> bytes:
-    """Frame of code 0."""
-    p = replace(p, code="raw")
+    """Frame of code 0, which `auto` may choose in place of a rotated one."""
+    p = replace(p, code="raw", rotation=False)
     cuts = cut(x.size, 0, p.chunk_log2, True)
     flat = x.ravel().astype(x.dtype.newbyteorder("<"))
     payloads = [flat[slice(*cuts.span(j))].tobytes() for j in range(cuts.chunks)]

@@ -43,8 +43,8 @@ class Chunk:
 class Frame:
     """A parsed frame: header fields, scales (float32, as stored), chunks.
 
-    `params` holds norm, levels, bucket and so on; its seed, as `nonce`, is 0 if not dithered, and
-    what a frame does not say (clip, classes, nonfinite) has its default.
+    `params` holds norm, levels, bucket and so on; its seed, as `nonce`, is 0 without a noise key,
+    and what a frame does not say (clip, classes, nonfinite) has its default.
     """
 
     params: Params
@@ -74,7 +74,7 @@ def problem(p: Params, code: str) -> str | None:
     if not 10 <= p.chunk_log2 <= 25:
         return "chunk_log2 out of range"
     if code == "raw":
-        return None
+        return "rotation not allowed" if p.rotation else None
     zero_bit = not p.zero and p.levels not in ("signed", "open")
     table = np.array(p.table or (), np.float32)
     with np.errstate(all="ignore"):
@@ -93,6 +93,7 @@ def problem(p: Params, code: str) -> str | None:
         "rms": (p.norm == "rms") == (p.levels == "open"),
         "mean": p.norm != "mean" or sign,
         "top-k": p.rounding != "topk" or top,
+        "rotation": not p.rotation or (1 <= p.bucket <= 1 << p.chunk_log2 and p.rounding != "topk"),
         "clip": p.clip == 0 or (p.norm == "max" and isfinite(p.clip) and p.clip > 0),
     }
     if "sparse" in code:
@@ -108,6 +109,11 @@ def problem(p: Params, code: str) -> str | None:
 def extension(kind: int, body: bytes) -> bytes:
     """An extension field."""
     return bytes([kind]) + varint(len(body)) + body
+
+
+def keyed(p: Params) -> bool:
+    """Whether a frame of these parameters holds the noise key."""
+    return p.code != "raw" and (p.rounding == "dithered" or p.rotation)
 
 
 def header(p: Params, dtype: str, shape: tuple[int, ...], nonce: int, tag: bytes) -> bytes:
@@ -128,7 +134,7 @@ def header(p: Params, dtype: str, shape: tuple[int, ...], nonce: int, tag: bytes
     out += b"".join(varint(d) for d in shape)
     if tag:
         out += extension(TAG, tag)
-    if p.rounding == "dithered" and not raw:
+    if keyed(p):
         out += extension(NOISE_KEY, struct.pack("<QQ", p.seed, nonce))
     if tabled:
         out += extension(LEVEL_TABLE, np.array(p.table, "<f4").tobytes())
@@ -147,7 +153,8 @@ def assemble(head: bytes, p: Params, scales: bytes, payloads: list[bytes]) -> by
         index += struct.pack("<I", crc32c(index))
     header_bytes = 16 + len(head) + 4
     size = header_bytes + len(index) + sum(map(len, payloads))
-    front = MAGIC + struct.pack("<BBHQ", 0, int(p.checksum), header_bytes, size) + head
+    flags = p.checksum | p.rotation << 1
+    front = MAGIC + struct.pack("<BBHQ", 0, flags, header_bytes, size) + head
     return front + struct.pack("<I", crc32c(front)) + index + b"".join(payloads)
 
 
@@ -174,7 +181,8 @@ def choose(names: tuple[str, ...], number: int) -> str:
 
 def read_scheme(data: bytes, end: int) -> tuple[Params, str, tuple[int, ...], dict[int, bytes]]:
     """Parameters (without table and noise key), dtype, shape and extensions of a header."""
-    p = Params(code=choose(CODES, data[17]), checksum=bool(data[5]), zero=not data[19] & 8)
+    p = Params(code=choose(CODES, data[17]), checksum=bool(data[5] & 1), zero=not data[19] & 8)
+    p.rotation = bool(data[5] & 2)
     p.chunk_log2 = 10 + (data[20] >> 4)
     dtype, at = choose(DTYPES, data[16]), 22
     refuse(data[19] >> 6 != 0 or data[20] & 15 > 8 or data[21] != 1, "header field out of range")
@@ -217,7 +225,7 @@ def parse(frame: bytes) -> Frame:
     data = bytes(frame)
     refuse(len(data) < 16 or data[:4] != MAGIC, "not a frame")
     version, flags, header_bytes, frame_bytes = struct.unpack_from("<BBHQ", data, 4)
-    refuse(version != 0 or flags > 1, "version or flags unknown")
+    refuse(version != 0 or flags > 3, "version or flags unknown")
     refuse(frame_bytes != len(data), "frame has another length")
     refuse(not 26 <= header_bytes <= frame_bytes, "header has a wrong length")
     end = header_bytes - 4
@@ -226,7 +234,7 @@ def parse(frame: bytes) -> Frame:
     raw, nonce = p.code == "raw", 0
     tag = fields.get(TAG, b"")
     refuse(TAG in fields and not 1 <= len(tag) <= 16384, "tag has a wrong length")
-    refuse((NOISE_KEY in fields) != (p.rounding == "dithered" and not raw), "noise key")
+    refuse((NOISE_KEY in fields) != keyed(p), "noise key")
     refuse((LEVEL_TABLE in fields) != (p.levels in ("table", "signed") and not raw), "level table")
     if NOISE_KEY in fields:
         refuse(len(fields[NOISE_KEY]) != 16, "noise key has a wrong length")

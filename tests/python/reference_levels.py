@@ -30,6 +30,7 @@ class Params:
     code: str = "rans"
     classes: str = "auto"
     clip: float = 0.0
+    rotation: bool = False
     scale: str = "bfloat16"
     nonfinite: str = "raise"
     checksum: bool = True

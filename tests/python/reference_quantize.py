@@ -13,6 +13,7 @@ import numpy as np
 
 from reference_bits import Array
 from reference_levels import Cuts, Grid, Params, grid, range_factor
+from reference_rotation import noise, philox, rotate, unrotate
 
 F32, F64 = np.float32, np.float64
 NAN_BITS = 0x7FC00000
@@ -107,36 +108,6 @@ def all_scales(e: Array, p: Params, cuts: Cuts, given: Array | None) -> tuple[Ar
         raise ValueError("non-finite element or scale")
     nan = np.array([NAN_BITS], np.uint32).view(F32)[0]
     return np.where(bad, nan, out), np.concatenate(squares)
-
-
-# -- 6.1 Noise -----------------------------------------------------------------------------------
-
-
-def philox(domain: int, c: Array, seed: int, nonce: int) -> list[Array]:
-    """Four words (uint64 arrays below 2^32) of Philox4x32-7 for the counters `c`."""
-    low, full = np.uint64(0xFFFFFFFF), np.full(c.shape, 1, dtype=np.uint64)
-    c = c.astype(np.uint64)
-    words = [c & low, full * np.uint64(domain << 28) | c >> np.uint64(32)]
-    words += [full * np.uint64(nonce & 0xFFFFFFFF), full * np.uint64(nonce >> 32)]
-    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
-    for _ in range(7):
-        a, b = words[0] * np.uint64(0xD2511F53), words[2] * np.uint64(0xCD9E8D57)
-        words = [
-            b >> np.uint64(32) ^ words[1] ^ np.uint64(k0),
-            b & low,
-            a >> np.uint64(32) ^ words[3] ^ np.uint64(k1),
-            a & low,
-        ]
-        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
-    return words
-
-
-def noise(n: int, seed: int, nonce: int) -> Array:
-    """R(i) of elements 0 .. n - 1 (int64, 16 bits)."""
-    blocks = -(-n // 256)
-    words = np.stack(philox(0, np.arange(32 * blocks), seed, nonce)).astype(np.int64)
-    by_block = words.reshape(4, blocks, 32).transpose(1, 0, 2)
-    return np.stack([by_block & 65535, by_block >> 16], axis=3).ravel()[:n]
 
 
 # -- 6.2 From element to index -------------------------------------------------------------------
@@ -272,6 +243,8 @@ def quantize_elements(
     e: Array, p: Params, cuts: Cuts, nonce: int, given: Array | None
 ) -> tuple[Array, Array, Array]:
     """Indices (int64), stored scales (float32), alphas (uint8; none if not dithered)."""
+    if p.rotation:
+        e = rotate(e, p, cuts, nonce)
     scales, squares = all_scales(e, p, cuts, given)
     grd = grid(p)
     if p.rounding == "topk":
@@ -316,6 +289,8 @@ def values_of(k: Array, scales: Array, alphas: Array, p: Params, cuts: Cuts, non
         v = level * scaled
         if alphas.size:
             v = v + c * unit
+    if p.rotation:
+        v = unrotate(v.astype(F32), idle, p, cuts, nonce)
     back = (F32(1) / factor)[of_element]
     out = v * back
     most = np.copysign(np.finfo(F32).max, v)

@@ -206,7 +206,9 @@ def test_a_runner_of_the_caller_gives_the_same_frame(library: Library) -> None:
         ({"bucket": (1 << 47) + 1}, "PARAM", b"bucket"),
         ({"norm": 2}, "COMBINATION", b"norm"),
         ({"rounding": 1, "s": 1}, "COMBINATION", b"rounding"),
-        ({"rotation": 1}, "UNSUPPORTED", b"rotation"),
+        ({"rotation": 2}, "PARAM", b"rotation"),
+        ({"rotation": 1, "bucket": 0}, "COMBINATION", b"rotation"),
+        ({"rotation": 1, "code": 0}, "COMBINATION", b"rotation"),
         ({"levels": 2, "table_len": 2}, "NULL", b"table"),
     ],
 )

@@ -32,6 +32,9 @@ CODECS = [
     Codec(seed=14, norm="l2", s=2, code="elias-delta-sparse"),
     Codec(seed=15, norm="l2", s=2, code="elias-omega-sparse"),
     Codec(seed=16, code="auto"),
+    Codec(seed=23, rotation=True),
+    Codec(seed=24, rotation=True, bucket=100, rounding="dithered", code="huffman"),
+    Codec(seed=25, rotation=True, norm="l2", s=1, bucket=2000, code="rice-sparse", chunk=2048),
     Codec.terngrad(2.5, seed=17),
     Codec.sign(seed=18),
     Codec.gradient_descent(seed=19),
@@ -81,7 +84,8 @@ def test_coding_a_frames_own_indices_like_it_gives_its_bytes(codec: Codec) -> No
 def test_inspect_returns_the_codec_as_far_as_the_frame_tells(codec: Codec) -> None:
     info = qsgd.inspect(codec.encode(X, nonce=8, tag=b"tag"))
     told = codec.replace(clip=None, classes="auto", nonfinite="raise")
-    if codec.rounding != "dithered":
+    keyed = codec.rounding == "dithered" or codec.rotation
+    if not keyed:
         told = told.replace(seed=None)
     if codec.code == "auto":
         told = told.replace(code=info.codec.code)
@@ -89,7 +93,7 @@ def test_inspect_returns_the_codec_as_far_as_the_frame_tells(codec: Codec) -> No
     assert info.shape == X.shape
     assert info.elements == X.size
     assert info.tag == b"tag"
-    assert info.nonce == (8 if codec.rounding == "dithered" else None)
+    assert info.nonce == (8 if keyed else None)
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=IDS)

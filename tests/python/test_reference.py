@@ -36,6 +36,7 @@ FACTORS: dict[str, tuple[Any, ...]] = {
     "extra": ("none", "tag", "residual", "scales"),
     "chunk_log2": (10, 11, 16),
     "classes": ("auto", "on", "off"),
+    "rotation": (False, True),
     "ndim": (1, 2, 8),
     "scale": ("float32", "bfloat16"),
     "checksum": (True, False),
@@ -61,6 +62,12 @@ def possible(row: Row) -> bool:
     """Whether FORMAT.md section 3 and the interface allow some completion of a partial row."""
     if (row.get("quantiser"), row.get("code"), row.get("rounding")) not in COMPLETABLE:
         return False
+    if value_of(row, "rotation"):
+        bucket, chunk_log2 = value_of(row, "bucket"), value_of(row, "chunk_log2")
+        if bucket == 0 or (bucket or 1) > 1 << (chunk_log2 or 16):
+            return False
+        if value_of(row, "code") == "raw" or value_of(row, "rounding") == "topk":
+            return False
     extra = value_of(row, "extra")
     if extra == "residual" and value_of(row, "dtype") not in (None, "float32"):
         return False

@@ -58,6 +58,17 @@ def reach(codec: qsgd.Codec) -> float:
     return 32767.0 * float(codec.step or 0) if codec.levels == "open" else 1.0
 
 
+def in_norm(codec: qsgd.Codec, x: Array, scales: Array, number: Array) -> tuple[Array, Array]:
+    """Rotated buckets: the norms of x, and the largest ones of its errors, per bucket."""
+    count = int(number.max(initial=-1)) + 1
+    lengths = np.bincount(number, minlength=count)
+    norms = np.sqrt(np.bincount(number, x * x, count))
+    most = np.sqrt(lengths) * (cell(codec) * (1 + 2.0**-20) * scales + 2.0**-148)
+    # Clipping and the mean cut rotated elements, whose norm is that of the bucket.
+    cut = codec.norm == "mean" or codec.clip is not None
+    return norms, most + 2.0**-20 * norms + cut * norms
+
+
 # ---- Values -------------------------------------------------------------------------------------
 
 
@@ -76,14 +87,20 @@ def test_shape_dtype_and_error_bound(codec: qsgd.Codec, x: Array, nonce: int) ->
     values = qsgd.decode(frame, dtype="float64").ravel()
     bucket = codec.bucket or max(x.size, 1)
     number = np.arange(x.size) // bucket
-    scales = qsgd.decode_indices(frame)[1].astype(np.float64)[number]
+    per_bucket = qsgd.decode_indices(frame)[1].astype(np.float64)
+    scales = per_bucket[number]
     dead = np.isnan(scales)
     np.testing.assert_array_equal(np.isnan(values), dead)
     hurt = np.unique(number[~np.isfinite(wide)])
     assert dead[np.isin(number, hurt)].all()
     assert not values[scales == 0].any()
-    assert not wide[scales == 0].any()
     live = ~dead
+    if codec.rotation:
+        safe, error = np.where(live, wide, 0.0), np.where(live, values - wide, 0.0)
+        _, most = in_norm(codec, safe, np.nan_to_num(per_bucket), number)
+        assert (in_norm(codec, error, per_bucket, number)[0] <= most).all()
+        return
+    assert not wide[scales == 0].any()
     beyond = np.maximum(np.abs(wide[live]) - reach(codec) * scales[live], 0)
     if codec.norm == "mean":
         beyond = np.abs(wide[live])

@@ -92,6 +92,7 @@ def test_codecs_reach_every_option() -> None:
     assert {c.rounding for c in found} == {"stochastic", "dithered", "nearest", "topk"}
     assert {c.code for c in found} == {*testing.DENSE_CODES, *testing.SPARSE_CODES}
     assert {c.scale for c in found} == {"float32", "bfloat16"}
+    assert {c.rotation for c in found} == {False, True}
     assert {c.levels for c in found} >= {"uniform", "exponential", "open"}
     assert any(isinstance(c.levels, tuple) and c.levels[0] < 0 for c in found)
     assert any(isinstance(c.levels, tuple) and c.levels[0] > 0 for c in found)
@@ -208,7 +209,7 @@ def test_truncated_and_extended_frames_are_never_decoded() -> None:
 def test_repaired_damage_passes_the_checksums_and_reaches_the_decoders() -> None:
     header = statuses("repaired header")
     payload = {*statuses("repaired payload"), *statuses("resized payload")}
-    index = statuses("repaired index")
+    index = statuses("repaired index", 1000)
     assert not {"HEADER_CRC", "INDEX_CRC", "CHUNK_CRC"} & (payload | set(index))
     assert "HEADER_CRC" not in header
     assert {"HEADER", "FIELD"} <= set(header)

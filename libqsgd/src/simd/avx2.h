@@ -31,11 +31,19 @@ static inline vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); } /* MINPS: a 
 static inline vm vf_ge(vf a, vf b) { return _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_GE_OQ)); }
 static inline vu vf_bits(vf a) { return _mm256_castps_si256(a); }
 static inline vf vf_from_bits(vu a) { return _mm256_castsi256_ps(a); }
+static inline vf vf_partner(vf a, int h) {
+    if (h == 1) return _mm256_permute_ps(a, 0xB1);
+    return h == 2 ? _mm256_permute_ps(a, 0x4E) : _mm256_permute2f128_ps(a, a, 1);
+}
 static inline vf vf_gather(const float *table, vu i) { return _mm256_i32gather_ps(table, i, 4); }
 static inline vf vf_from_int(vu a) { return _mm256_cvtepi32_ps(a); }
 static inline vu vf_trunc(vf a) { return _mm256_cvttps_epi32(a); }
 
 static inline vu vu_set1(uint32_t a) { return _mm256_set1_epi32((int)a); }
+static inline vu vu_flips(uint32_t bits) {
+    const __m256i up = _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24);
+    return _mm256_and_si256(_mm256_sllv_epi32(vu_set1(bits), up), vu_set1(0x80000000U));
+}
 static inline vu vu_add(vu a, vu b) { return _mm256_add_epi32(a, b); }
 static inline vu vu_sub(vu a, vu b) { return _mm256_sub_epi32(a, b); }
 static inline vu vu_and(vu a, vu b) { return _mm256_and_si256(a, b); }

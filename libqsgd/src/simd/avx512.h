@@ -32,11 +32,19 @@ static inline vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); } /* MINPS: a 
 static inline vm vf_ge(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
 static inline vu vf_bits(vf a) { return _mm512_castps_si512(a); }
 static inline vf vf_from_bits(vu a) { return _mm512_castsi512_ps(a); }
+static inline vf vf_partner(vf a, int h) {
+    if (h == 1) return _mm512_permute_ps(a, 0xB1);
+    if (h == 2) return _mm512_permute_ps(a, 0x4E);
+    return h == 4 ? _mm512_shuffle_f32x4(a, a, 0xB1) : _mm512_shuffle_f32x4(a, a, 0x4E);
+}
 static inline vf vf_gather(const float *table, vu i) { return _mm512_i32gather_ps(i, table, 4); }
 static inline vf vf_from_int(vu a) { return _mm512_cvtepi32_ps(a); }
 static inline vu vf_trunc(vf a) { return _mm512_cvttps_epi32(a); }
 
 static inline vu vu_set1(uint32_t a) { return _mm512_set1_epi32((int)a); }
+static inline vu vu_flips(uint32_t bits) {
+    return _mm512_maskz_set1_epi32((__mmask16)bits, INT32_MIN);
+}
 static inline vu vu_add(vu a, vu b) { return _mm512_add_epi32(a, b); }
 static inline vu vu_sub(vu a, vu b) { return _mm512_sub_epi32(a, b); }
 static inline vu vu_and(vu a, vu b) { return _mm512_and_si512(a, b); }

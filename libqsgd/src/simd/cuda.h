@@ -41,11 +41,16 @@ LANE vf vf_from_bits(vu a) {
     memcpy(&f, &a, 4);
     return f;
 }
+LANE vf vf_partner(vf a, int h) {
+    (void)h;
+    return a;
+}
 LANE vf vf_gather(const float *table, vu i) { return table[(int32_t)i]; }
 LANE vf vf_from_int(vu a) { return ON_DEVICE(__int2float_rn((int32_t)a), (float)(int32_t)a); }
 LANE vu vf_trunc(vf a) { return (uint32_t)ON_DEVICE(__float2int_rz(a), (int32_t)a); }
 
 LANE vu vu_set1(uint32_t a) { return a; }
+LANE vu vu_flips(uint32_t bits) { return bits << 31; }
 LANE vu vu_add(vu a, vu b) { return a + b; }
 LANE vu vu_sub(vu a, vu b) { return a - b; }
 LANE vu vu_and(vu a, vu b) { return a & b; }

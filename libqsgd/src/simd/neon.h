@@ -27,6 +27,7 @@ static inline vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 static inline vm vf_ge(vf a, vf b) { return vcgeq_f32(a, b); }
 static inline vu vf_bits(vf a) { return vreinterpretq_u32_f32(a); }
 static inline vf vf_from_bits(vu a) { return vreinterpretq_f32_u32(a); }
+static inline vf vf_partner(vf a, int h) { return h == 1 ? vrev64q_f32(a) : vextq_f32(a, a, 2); }
 static inline vf vf_from_int(vu a) { return vcvtq_f32_s32(vreinterpretq_s32_u32(a)); }
 static inline vu vf_trunc(vf a) { return vreinterpretq_u32_s32(vcvtq_s32_f32(a)); }
 
@@ -34,6 +35,10 @@ static inline vu vu_set1(uint32_t a) { return vdupq_n_u32(a); }
 static inline vu vu_iota(void) {
     static const uint32_t lanes[4] = {0, 1, 2, 3};
     return vld1q_u32(lanes);
+}
+static inline vu vu_flips(uint32_t bits) {
+    static const int32_t up[4] = {31, 30, 29, 28};
+    return vandq_u32(vshlq_u32(vdupq_n_u32(bits), vld1q_s32(up)), vdupq_n_u32(0x80000000U));
 }
 static inline vu vu_add(vu a, vu b) { return vaddq_u32(a, b); }
 static inline vu vu_sub(vu a, vu b) { return vsubq_u32(a, b); }

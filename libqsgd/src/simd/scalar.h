@@ -63,11 +63,16 @@ static inline vf vf_from_bits(vu a) {
     memcpy(&f, &a, 4);
     return f;
 }
+static inline vf vf_partner(vf a, int h) { /* lane l gets that of lane l ^ h; h < W */
+    (void)h;
+    return a;
+}
 static inline vf vf_gather(const float *table, vu i) { return table[(int32_t)i]; }
 static inline vf vf_from_int(vu a) { return (float)(int32_t)a; } /* two's complement */
 static inline vu vf_trunc(vf a) { return (uint32_t)(int32_t)a; } /* 0 <= a <= 2^31 - 128 */
 
 static inline vu vu_set1(uint32_t a) { return a; }
+static inline vu vu_flips(uint32_t bits) { return bits << 31; } /* sign bit of lane l: bit l */
 static inline vu vu_add(vu a, vu b) { return a + b; }
 static inline vu vu_sub(vu a, vu b) { return a - b; }
 static inline vu vu_and(vu a, vu b) { return a & b; }

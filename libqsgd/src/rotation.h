@@ -1,0 +1,36 @@
+/* The rotation of buckets: random signs and a Hadamard transform, and back (FORMAT.md section 4.3).
+ * Stage: tensor -> rotated elements -> norm, and values -> tensor. */
+#ifndef QSGD_ROTATION_H
+#define QSGD_ROTATION_H
+
+#include "arena.h"
+#include "kernels.h"
+#include "layout.h"
+
+#define SIGN_TILE ((uint64_t)16 * NOISE_TILE) /* elements whose signs are made at once */
+
+/* Signs of the last tile that was asked for: a short bucket shares it with its neighbours. */
+struct sign_tile {
+    uint64_t tile;
+    uint16_t bits[NOISE_TILE + 1]; /* the last entry is only read */
+};
+
+/* One worker's memory for one run of buckets in ascending order. */
+struct rotation {
+    float *bucket; /* values of the bucket at hand, as far as they are known */
+    struct sign_tile first, last;
+};
+
+/* Takes the memory from the arena, or only counts it and returns NULL. */
+struct rotation *rotation_carve(struct arena *arena, const struct layout *l);
+
+/* The elements [first, first + len) of one bucket, x, rotated: to `to`, which may be x. */
+void rotation_forward(struct rotation *r, const struct kernels *kernels,
+                      const struct noise_key *key, uint64_t first, size_t len, const float *x,
+                      float *to);
+
+/* The inverse, on r->bucket; the result lies there, too. */
+void rotation_inverse(struct rotation *r, const struct kernels *kernels,
+                      const struct noise_key *key, uint64_t first, size_t len);
+
+#endif

@@ -1,0 +1,107 @@
+"""Noise and rotation of the reference codec (FORMAT.md 6.1, 4.3): signs, Hadamard transforms.
+
+Elements are rotated before reference_quantize.py scales them, and values turned back after it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reference_bits import Array
+from reference_levels import Cuts, Params, range_factor
+
+F32 = np.float32
+ROOT_HALF = np.array([0x3F3504F3], np.uint32).view(F32)[0]
+
+# -- 6.1 Noise -----------------------------------------------------------------------------------
+
+
+def philox(domain: int, c: Array, seed: int, nonce: int) -> list[Array]:
+    """Four words (uint64 arrays below 2^32) of Philox4x32-7 for the counters `c`."""
+    low, full = np.uint64(0xFFFFFFFF), np.full(c.shape, 1, dtype=np.uint64)
+    c = c.astype(np.uint64)
+    words = [c & low, full * np.uint64(domain << 28) | c >> np.uint64(32)]
+    words += [full * np.uint64(nonce & 0xFFFFFFFF), full * np.uint64(nonce >> 32)]
+    k0, k1 = seed & 0xFFFFFFFF, seed >> 32
+    for _ in range(7):
+        a, b = words[0] * np.uint64(0xD2511F53), words[2] * np.uint64(0xCD9E8D57)
+        words = [
+            b >> np.uint64(32) ^ words[1] ^ np.uint64(k0),
+            b & low,
+            a >> np.uint64(32) ^ words[3] ^ np.uint64(k1),
+            a & low,
+        ]
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return words
+
+
+def noise(n: int, seed: int, nonce: int, domain: int = 0) -> Array:
+    """R(i) of elements 0 .. n - 1 (int64, 16 bits)."""
+    blocks = -(-n // 256)
+    words = np.stack(philox(domain, np.arange(32 * blocks), seed, nonce)).astype(np.int64)
+    by_block = words.reshape(4, blocks, 32).transpose(1, 0, 2)
+    return np.stack([by_block & 65535, by_block >> 16], axis=3).ravel()[:n]
+
+
+# -- 4.3 Rotation --------------------------------------------------------------------------------
+
+
+def signs(domain: int, n: int, seed: int, nonce: int) -> Array:
+    """Signs (float32, 1 or -1) of elements 0 .. n - 1."""
+    numbers = noise(-(-n // 16), seed, nonce, domain)
+    bits = numbers[:, None] >> np.arange(16) & 1
+    return (1 - 2 * bits.ravel()[:n]).astype(F32)
+
+
+def transform(y: Array) -> Array:
+    """T of 2^k float32 numbers."""
+    k = y.size.bit_length() - 1
+    y = y * (F32(2.0 ** -(k // 2)) * (ROOT_HALF if k % 2 else F32(1)))
+    h = 1
+    while h < y.size:
+        pairs = y.reshape(-1, 2, h)
+        y = np.stack([pairs[:, 0] + pairs[:, 1], pairs[:, 0] - pairs[:, 1]], axis=1).ravel()
+        h *= 2
+    return y
+
+
+def forward(x: Array, first: Array, last: Array) -> Array:
+    """A rotated bucket, by the signs s2 and s3 of its elements."""
+    factor = range_factor(np.abs(x).max())
+    y = x * factor
+    p = 1 << (y.size.bit_length() - 1)
+    y[:p] = transform(y[:p] * first[:p])
+    if p < y.size:
+        y[-p:] = transform(y[-p:] * last[-p:])
+    return np.asarray(y * (F32(1) / factor))
+
+
+def inverse(v: Array, first: Array, last: Array) -> Array:
+    """Values of a bucket, turned back."""
+    v = v.copy()
+    p = 1 << (v.size.bit_length() - 1)
+    if p < v.size:
+        v[-p:] = transform(v[-p:]) * last[-p:]
+    v[:p] = transform(v[:p]) * first[:p]
+    return v
+
+
+def rotate(e: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
+    """Elements (n,) float32 with every bucket rotated."""
+    first, last = (signs(domain, cuts.n, p.seed, nonce) for domain in (2, 3))
+    out = np.array(e, dtype=F32)
+    for start in range(0, cuts.n, cuts.bucket):
+        part = slice(start, start + cuts.bucket)
+        out[part] = forward(out[part], first[part], last[part])
+    return out
+
+
+def unrotate(v: Array, idle: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
+    """Values (n,) float32, before their range is undone, with every other bucket turned back."""
+    first, last = (signs(domain, cuts.n, p.seed, nonce) for domain in (2, 3))
+    out = v.copy()
+    for start in range(0, cuts.n, cuts.bucket):
+        part = slice(start, start + cuts.bucket)
+        if not idle[start // cuts.bucket]:
+            out[part] = inverse(v[part], first[part], last[part])
+    return out
