@@ -74,8 +74,10 @@ static void *allocate(uint64_t bytes) {
 /* ---- Arguments ------------------------------------------------------------------------------ */
 
 static void set_field(struct qsgd_params *p, const char *field, const char *value) {
-    int32_t *const integers[] = {&p->norm, &p->levels, &p->rounding, &p->code, &p->classes};
-    static const char *const names[] = {"norm", "levels", "rounding", "code", "classes"};
+    int32_t *const integers[] = {&p->norm, &p->levels,  &p->rounding,
+                                 &p->code, &p->classes, &p->rotation};
+    static const char *const names[] = {"norm", "levels",  "rounding",
+                                        "code", "classes", "rotation"};
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(field, names[i]) == 0) {
             *integers[i] = (int32_t)strtol(value, NULL, 10);

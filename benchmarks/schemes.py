@@ -31,6 +31,7 @@ class Scheme(NamedTuple):
             "bucket": codec.bucket,
             "rounding": _options.ROUNDINGS[codec.rounding],
             "code": _options.CODES[codec.code],
+            "rotation": int(codec.rotation),
         }
         return f"{self.name}:" + ",".join(f"{key}={value}" for key, value in fields.items())
 
@@ -45,6 +46,7 @@ WHOLE: dict[str, Any] = {"norm": "rms", "bucket": 0}
 SCHEMES = (
     DEFAULT,
     Scheme("max s=7 rans dithered", {"rounding": "dithered"}),
+    Scheme("max s=7 rans rotated", {"rotation": True}),
     Scheme("rms step 0.5 whole rans", {"step": 0.5, **WHOLE}),
     Scheme("rms step 0.5 whole rans dithered", {"step": 0.5, "rounding": "dithered", **WHOLE}),
     Scheme("max s=7 fixed", {"code": "fixed"}),

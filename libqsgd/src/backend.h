@@ -49,6 +49,7 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .noise = kernel_noise,
     .tie_noise = kernel_tie_noise,
     .flip = kernel_flip,
+    .flip_add = kernel_flip_add,
     .hadamard = kernel_hadamard,
     .round_uniform = kernel_round_uniform,
     .round_table = kernel_round_table,

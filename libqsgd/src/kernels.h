@@ -173,8 +173,12 @@ struct kernels {
     uint32_t (*tie_noise)(const struct noise_key *key, uint64_t element);
 
     /* out[i] = x[i], with its sign changed where bit (offset + i) mod 16 of
-     * signs[(offset + i) div 16] is set. One more entry of signs may be read; out may be x. */
-    void (*flip)(const uint16_t *signs, size_t offset, const float *x, size_t n, float *out);
+     * signs[(offset + i) div 16] is set; or sums[i] += alpha * that. One more entry of signs may be
+     * read. out may be x unless `stream`: then it goes past the cache, as values do. */
+    void (*flip)(const uint16_t *signs, size_t offset, const float *x, size_t n, bool stream,
+                 float *out);
+    void (*flip_add)(const uint16_t *signs, size_t offset, const float *x, size_t n, float alpha,
+                     float *sums);
     /* The Hadamard transform of factor * x, n = 2^k elements, in place. */
     void (*hadamard)(float *x, size_t n, float factor);
 

@@ -9,18 +9,80 @@ BODY uint32_t rotate_bits(const uint16_t *signs, size_t offset) {
     return two >> offset % 16;
 }
 
-KERNEL void kernel_flip(const uint16_t *signs, size_t offset, const float *x, size_t n,
-                        float *out) {
-    size_t i = 0;
-    for (; i + W <= n; i += W) {
-        const vu bits = vu_xor(vf_bits(vf_load(x + i)), vu_flips(rotate_bits(signs, offset + i)));
-        vf_store(out + i, vf_from_bits(bits));
-    }
-    for (; i < n; i++) {
+BODY vf rotate_flip(const uint16_t *signs, size_t offset, const float *x) {
+    return vf_from_bits(vu_xor(vf_bits(vf_load(x)), vu_flips(rotate_bits(signs, offset))));
+}
+
+/* Elements [i, end) one by one. */
+BODY void rotate_flip_ones(const uint16_t *signs, size_t offset, const float *x, size_t i,
+                           size_t end, float *out) {
+    for (; i < end; i++) {
         uint32_t one;
         memcpy(&one, x + i, sizeof one);
         one ^= rotate_bits(signs, offset + i) << 31;
         memcpy(out + i, &one, sizeof one);
+    }
+}
+
+#ifdef W_STREAM
+/* Elements [i, end) of n >= W, less than a line of them. */
+BODY void rotate_flip_edge(const uint16_t *signs, size_t offset, const float *x, size_t i,
+                           size_t end, size_t n, float *out) {
+    while (i < end) {
+        const size_t base = i + W <= n ? i : n - W, last = end - base < W ? end - base : W;
+        float lanes[W];
+        vf_store(lanes, rotate_flip(signs, offset + base, x + base));
+        for (; i < base + last; i++) vf_stream_one(out + i, lanes[i - base]);
+    }
+}
+#endif
+
+/* As values_stream: in whole lines. */
+BODY bool rotate_flip_stream(const uint16_t *signs, size_t offset, const float *x, size_t n,
+                             float *out) {
+#ifdef W_STREAM
+    const size_t line = 64 / sizeof(float);
+    if (n < 3 * line || ((uintptr_t)out & 3) != 0) return false;
+    const size_t first = (0 - (uintptr_t)out) / sizeof(float) % line;
+    const size_t end = first + (n - first) / line * line;
+    rotate_flip_edge(signs, offset, x, 0, first, n, out);
+    for (size_t i = first; i < end; i += W) {
+        vf_stream(out + i, rotate_flip(signs, offset + i, x + i));
+    }
+    rotate_flip_edge(signs, offset, x, end, n, n, out);
+    return true;
+#else
+    (void)signs, (void)offset, (void)x, (void)n, (void)out;
+    return false;
+#endif
+}
+
+KERNEL void kernel_flip(const uint16_t *signs, size_t offset, const float *x, size_t n, bool stream,
+                        float *out) {
+    size_t i = 0;
+    if (stream && rotate_flip_stream(signs, offset, x, n, out)) return;
+    for (; i + W <= n; i += W) vf_store(out + i, rotate_flip(signs, offset + i, x + i));
+    rotate_flip_ones(signs, offset, x, i, n, out);
+}
+
+/* The sums that the next bucket adds to are fetched ahead. Never faults, wherever it points. */
+#define ROTATE_AHEAD 8192 /* bytes */
+
+KERNEL void kernel_flip_add(const uint16_t *signs, size_t offset, const float *x, size_t n,
+                            float alpha, float *sums) {
+    size_t i = 0;
+    for (; i + W <= n; i += W) {
+        const vf product = vf_mul(rotate_flip(signs, offset + i, x + i), vf_set1(alpha));
+        PREFETCH((const void *)((uintptr_t)(sums + i) + ROTATE_AHEAD));
+        vf_store(sums + i, vf_add(vf_load(sums + i), product));
+    }
+    for (; i < n; i++) {
+        float one, sum;
+        rotate_flip_ones(signs, offset + i, x + i, 0, 1, &one);
+        memcpy(&sum, sums + i, sizeof sum);
+        one = one * alpha;
+        sum = sum + one;
+        memcpy(sums + i, &sum, sizeof sum);
     }
 }
 

@@ -22,8 +22,18 @@ struct turn {
     const struct noise_key *key;
 };
 
+/* n <= SIGN_TILE elements with the signs from `offset` on. */
+static void put(const struct turn *t, const uint16_t *signs, size_t offset, const float *x,
+                size_t n, const struct rotation_out *out, float *to) {
+    if (out->add) {
+        t->kernels->flip_add(signs, offset, x, n, out->alpha, to);
+    } else {
+        t->kernels->flip(signs, offset, x, n, out->stream, to);
+    }
+}
+
 static void flip(const struct turn *t, struct sign_tile *signs, unsigned domain, uint64_t first,
-                 size_t n, const float *x, float *to) {
+                 size_t n, const float *x, const struct rotation_out *out) {
     for (size_t i = 0; i < n;) {
         const uint64_t tile = (first + i) / SIGN_TILE;
         const size_t offset = (size_t)((first + i) % SIGN_TILE);
@@ -32,8 +42,17 @@ static void flip(const struct turn *t, struct sign_tile *signs, unsigned domain,
             t->kernels->noise(t->key, domain, tile * NOISE_TILE, NOISE_TILE, signs->bits);
             signs->tile = tile;
         }
-        t->kernels->flip(signs->bits, offset, x + i, some, to + i);
+        put(t, signs->bits, offset, x + i, some, out, out->to + i);
         i += some;
+    }
+}
+
+/* The n elements from v on, which the last transform does not take, as they are. */
+static void put_rest(const struct turn *t, const float *v, size_t n, const struct rotation_out *out,
+                     float *to) {
+    static const uint16_t none[NOISE_TILE + 1] = {0};
+    for (size_t i = 0; to != v && i < n; i += SIGN_TILE) {
+        put(t, none, 0, v + i, (size_t)min_u64(SIGN_TILE, n - i), out, to + i);
     }
 }
 
@@ -70,26 +89,30 @@ void rotation_forward(struct rotation *r, const struct kernels *kernels,
         multiply(x, len, range, to);
         x = to;
     }
-    flip(&t, &r->first, NOISE_SIGNS, first, p, x, to);
+    flip(&t, &r->first, NOISE_SIGNS, first, p, x, &(struct rotation_out){.to = to});
     if (x != to && rest > 0) memcpy(to + p, x + p, rest * sizeof *x);
     kernels->hadamard(to, p, factor);
     if (rest > 0) {
-        flip(&t, &r->last, NOISE_SIGNS_LAST, first + rest, p, to + rest, to + rest);
+        flip(&t, &r->last, NOISE_SIGNS_LAST, first + rest, p, to + rest,
+             &(struct rotation_out){.to = to + rest});
         kernels->hadamard(to + rest, p, factor);
     }
     if (range != 1.0F) multiply(to, len, 1.0F / range, to);
 }
 
 void rotation_inverse(struct rotation *r, const struct kernels *kernels,
-                      const struct noise_key *key, uint64_t first, size_t len) {
+                      const struct noise_key *key, uint64_t first, size_t len,
+                      const struct rotation_out *out) {
     const struct turn t = {kernels, key};
     const size_t p = transform_len(len), rest = len - p;
     const float factor = transform_factor(p);
     float *v = r->bucket;
     if (rest > 0) {
         kernels->hadamard(v + rest, p, factor);
-        flip(&t, &r->last, NOISE_SIGNS_LAST, first + rest, p, v + rest, v + rest);
+        flip(&t, &r->last, NOISE_SIGNS_LAST, first + rest, p, v + rest,
+             &(struct rotation_out){.to = v + rest});
     }
     kernels->hadamard(v, p, factor);
-    flip(&t, &r->first, NOISE_SIGNS, first, p, v, v);
+    flip(&t, &r->first, NOISE_SIGNS, first, p, v, out);
+    put_rest(&t, v + p, rest, out, out->to + p);
 }

@@ -29,8 +29,17 @@ void rotation_forward(struct rotation *r, const struct kernels *kernels,
                       const struct noise_key *key, uint64_t first, size_t len, const float *x,
                       float *to);
 
-/* The inverse, on r->bucket; the result lies there, too. */
+/* Where a bucket of values goes: to float32 of any alignment, or times alpha to such sums. */
+struct rotation_out {
+    float *to;
+    bool add;
+    float alpha;
+    bool stream; /* past the cache, as far as that pays */
+};
+
+/* The inverse, of r->bucket; out->to may be r->bucket unless it adds or streams. */
 void rotation_inverse(struct rotation *r, const struct kernels *kernels,
-                      const struct noise_key *key, uint64_t first, size_t len);
+                      const struct noise_key *key, uint64_t first, size_t len,
+                      const struct rotation_out *out);
 
 #endif

@@ -190,19 +190,37 @@ static void put_floats(const float *v, uint64_t element, size_t n, const struct 
     }
 }
 
-/* A run of a rotated bucket, and the bucket once this is its last. Returns its length then, else 0:
- * its values are in r->rotation->bucket. */
+/* A run of a rotated bucket into r->rotation->bucket. Returns the bucket's length if it was the
+ * last one, else 0. */
 static size_t run_rotated(const struct value_run *r, const struct quantiser *q, float scale,
                           const uint16_t *noise, uint64_t element, size_t n) {
     const uint64_t bucket = element / q->layout.bucket, start = bucket * q->layout.bucket;
     const size_t len = (size_t)layout_bucket_len(&q->layout, bucket);
-    float *v = r->rotation->bucket;
     run_values_in_range(q, scale, r->alpha, symbols_from(&r->symbols, element - r->first), noise, n,
-                        v + (element - start));
-    if (element + n < start + len) return 0;
-    if (!scale_is_idle(scale)) rotation_inverse(r->rotation, q->kernels, &q->key, start, len);
+                        r->rotation->bucket + (element - start));
+    return element + n < start + len ? 0 : len;
+}
+
+/* Turns the bucket back in place. */
+static void turn_back(struct rotation *rotation, const struct quantiser *q, float scale,
+                      uint64_t start, size_t len) {
+    float *v = rotation->bucket;
+    if (scale_is_idle(scale)) return;
+    rotation_inverse(rotation, q->kernels, &q->key, start, len, &(struct rotation_out){.to = v});
     undo_range(scale, len, v);
-    return len;
+}
+
+static void bucket_to_sink(struct rotation *rotation, const struct quantiser *q, float scale,
+                           uint64_t start, size_t len, const struct sink *sink) {
+    const bool whole = start >= sink->from && start + len <= sink->to;
+    if (whole && sink->dtype == QSGD_FLOAT32 && !scale_is_idle(scale) && scale_range(scale) == 1) {
+        uint8_t *to = sink->data + (start - sink->origin) * sizeof(float);
+        const struct rotation_out out = {(float *)(void *)to, sink->add, sink->alpha, sink->stream};
+        rotation_inverse(rotation, q->kernels, &q->key, start, len, &out);
+        return;
+    }
+    turn_back(rotation, q, scale, start, len);
+    put_floats(rotation->bucket, start, len, sink);
 }
 
 static void run_decode(void *context, const struct quantiser *q, float scale, const uint16_t *noise,
@@ -210,7 +228,7 @@ static void run_decode(void *context, const struct quantiser *q, float scale, co
     const struct value_run *r = context;
     if (q->params.rotation != 0) {
         const size_t len = run_rotated(r, q, scale, noise, element, n);
-        if (len > 0) put_floats(r->rotation->bucket, element + n - len, len, r->sink);
+        if (len > 0) bucket_to_sink(r->rotation, q, scale, element + n - len, len, r->sink);
         return;
     }
     run_to_sink(q, scale, r->alpha, symbols_from(&r->symbols, element - r->first), noise, element,
@@ -226,6 +244,7 @@ static void run_residual(void *context, const struct quantiser *q, float scale,
         v = r->rotation->bucket;
         element = element + n - len;
         n = len;
+        if (len > 0) turn_back(r->rotation, q, scale, element, len);
     } else {
         run_values(q, scale, r->alpha, symbols_from(&r->symbols, element - r->first), noise, n,
                    r->block);

@@ -21,6 +21,7 @@ Vector = npt.NDArray[np.float32]
 SCHEMES = (
     make_scheme("max s=7 rans (default)"),
     make_scheme("max s=7 rans, dithered", rounding="dithered"),
+    make_scheme("max s=7 rans, rotated", rotation=True),
     make_scheme("rms step 0.5, whole, rans", **WHOLE),
     make_scheme("max s=7 fixed", code="fixed"),
     make_scheme("max s=7 elias-gamma", code="elias-gamma"),

@@ -186,7 +186,7 @@ int main(int argc, char **argv) {
         for (size_t l = 0; l < 10; l++) {
             struct qsgd_params params = scheme_params(&schemes[i]);
             params.checksum = l < 5;
-            params.bucket = l % 2 == 0 ? 100 : 0;
+            set_bucket(&params, l % 2 == 0 ? 100 : 0);
             fill_tensor(x, lengths[l % 5], i + l + 1);
             seeds[count] = encode_frame(&params, NULL, x, lengths[l % 5]);
             LLVMFuzzerTestOneInput(seeds[count].p, seeds[count].n);

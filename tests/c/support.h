@@ -63,6 +63,8 @@ static inline void philox(uint32_t k0, uint32_t k1, uint32_t c[4]) {
 static const float mirrored_table[3] = {0.125F, 0.4F, 1.0F};
 static const float signed_table[6] = {-1.0F, -0.5F, -0.1F, 0.0F, 0.25F, 1.0F};
 
+#define ROTATED 16 /* beside the rounding */
+
 /* One codec: fields that differ from qsgd_params_init. */
 struct scheme {
     int32_t code, levels;
@@ -93,6 +95,9 @@ static const struct scheme schemes[] = {
     {QSGD_CODE_RANS, QSGD_LEVELS_EXPONENTIAL, 20, 0, QSGD_ROUND_STOCHASTIC, QSGD_NORM_MAX},
     {QSGD_CODE_RANS, QSGD_LEVELS_OPEN, 7, 1, QSGD_ROUND_DITHERED, QSGD_NORM_RMS},
     {QSGD_CODE_RANS, QSGD_LEVELS_SIGNED, 7, 1, QSGD_ROUND_NEAREST, QSGD_NORM_MAX},
+    {QSGD_CODE_RANS, QSGD_LEVELS_UNIFORM, 7, 1, QSGD_ROUND_DITHERED | ROTATED, QSGD_NORM_MAX},
+    {QSGD_CODE_RICE_SPARSE, QSGD_LEVELS_UNIFORM, 2, 1, QSGD_ROUND_STOCHASTIC | ROTATED,
+     QSGD_NORM_L2},
 };
 #define SCHEMES (sizeof schemes / sizeof *schemes)
 
@@ -104,7 +109,8 @@ static inline struct qsgd_params scheme_params(const struct scheme *scheme) {
     p.levels = scheme->levels;
     p.s = scheme->s;
     p.zero = scheme->zero;
-    p.rounding = scheme->rounding;
+    p.rounding = scheme->rounding & ~ROTATED;
+    p.rotation = scheme->rounding & ROTATED ? 1 : 0;
     p.norm = scheme->norm;
     p.bucket = 100;
     p.chunk_log2 = 10;
@@ -119,6 +125,12 @@ static inline struct qsgd_params scheme_params(const struct scheme *scheme) {
         p.table_len = 6;
     }
     return p;
+}
+
+/* Rotation needs buckets within chunks, here of 1024 elements. */
+static inline void set_bucket(struct qsgd_params *p, uint64_t bucket) {
+    const bool fits = bucket > 0 && bucket <= 1024;
+    p->bucket = p->rotation && !fits ? 1024 : bucket;
 }
 
 /* ---- frames --------------------------------------------------------------------------------- */

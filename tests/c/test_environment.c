@@ -206,7 +206,7 @@ int main(void) {
         struct qsgd_params p = scheme_params(&schemes[i]);
         check_scheme(&p, &m);
         if (p.code == QSGD_CODE_RAW) continue;
-        p.bucket = 0; /* a bucket longer than a chunk */
+        set_bucket(&p, 0); /* a bucket longer than a chunk */
         p.scale = QSGD_SCALE_FLOAT32;
         check_scheme(&p, &m);
     }

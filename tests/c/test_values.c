@@ -184,7 +184,7 @@ static void bounds_suffice_for_any_tensor(void) {
     for (size_t i = 0; i < SCHEMES; i++) {
         for (uint64_t n = 0; n < 1500; n += n < 40 ? 1 : 97) {
             struct qsgd_params p = scheme_params(&schemes[i]);
-            p.bucket = n % 3 == 0 ? 0 : 1 + n;
+            set_bucket(&p, n % 3 == 0 ? 0 : 1 + n);
             if (n % 5 == 0) p.code = QSGD_CODE_AUTO;
             for (uint64_t j = 0; j < n; j++) {
                 noise[j] = (float)(int64_t)(random_u64(&state) >> 2) * 0x1p-62F - 0.5F;
