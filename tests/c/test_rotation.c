@@ -89,7 +89,8 @@ static void sums_of_flipped_elements(const struct kernels *k, const uint16_t *si
     SCALAR->flip(signs, offset, x, n, false, flipped);
     k->flip_add(signs, offset, x, n, 0.3F, out);
     for (size_t i = 0; i < n; i++) {
-        const float product = flipped[i] * 0.3F, sum = sums[i] + product;
+        const volatile float product = flipped[i] * 0.3F; /* else compilers may fuse */
+        const float sum = sums[i] + product;
         CHECK(memcmp((uint8_t *)out + 4 * i, &sum, 4) == 0);
     }
 }
