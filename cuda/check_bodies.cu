@@ -1,5 +1,5 @@
-/* Compiles the kernel bodies of norm, noise, rounding and values as CUDA, one lane per thread:
- * proof that they will carry to GPUs. Nothing runs on a GPU yet, and nothing is measured.
+/* Compiles the kernel bodies of norm, noise, rotation, rounding and values as CUDA, one lane per
+ * thread: proof that they will carry to GPUs. Nothing runs on a GPU yet, and nothing is measured.
  *
  * nvcc generates code for the device from the __global__ functions; the test cuda_fma reads it. The
  * program compares the same bodies, compiled for the host, with the scalar backend: that shows that
@@ -20,6 +20,7 @@ extern "C" {
 
 #include "noise.h"
 #include "norm.h"
+#include "rotate.h"
 #include "round.h"
 #include "value.h"
 
@@ -52,6 +53,17 @@ __global__ void noise_dev(const buckets tiles, const noise_key key, uint16_t *ou
     size_t n;
     const size_t start = bucket_start(tiles, &n);
     if (n != 0) kernel_noise(&key, NOISE_ROUNDING, start, NOISE_TILE, out + start);
+}
+
+/* Buckets whose sizes are powers of two. */
+__global__ void rotate_dev(const buckets all, const uint16_t *signs, float factor, const float *x,
+                           float *out) {
+    size_t n;
+    const size_t start = bucket_start(all, &n);
+    if (n == 0) return;
+    kernel_flip(signs, start, x + start, n, false, out + start);
+    kernel_hadamard(out + start, n, factor);
+    kernel_flip_add(signs, start, x + start, n, factor, out + start);
 }
 
 __global__ void round_dev(const buckets all, const round_bucket *how, const float *x,
@@ -116,6 +128,20 @@ static void check_norms(const std::vector<float> &x) {
     scalar[1] = kernels_scalar.sum_squares(x.data(), n, &scalar[2]);
     scalar[3] = kernels_scalar.sum_magnitudes(x.data(), n, &scalar[4]);
     same("norm", n, ours, scalar);
+}
+
+static void check_rotation(const std::vector<float> &x, const std::vector<uint16_t> &signs) {
+    size_t n = 1;
+    while (2 * n <= x.size()) n *= 2;
+    if (n > x.size() || n / 16 + 2 > signs.size()) return;
+    std::vector<float> ours(n), scalar(n);
+    kernel_flip(signs.data(), 3, x.data(), n, false, ours.data());
+    kernels_scalar.flip(signs.data(), 3, x.data(), n, false, scalar.data());
+    kernel_hadamard(ours.data(), n, 0.3F);
+    kernels_scalar.hadamard(scalar.data(), n, 0.3F);
+    kernel_flip_add(signs.data(), 0, x.data(), n, 0.7F, ours.data());
+    kernels_scalar.flip_add(signs.data(), 0, x.data(), n, 0.7F, scalar.data());
+    same("rotation", n, ours, scalar);
 }
 
 /* Levels 1/count, 2/count ... 1, with weights that differ. */
@@ -190,6 +216,7 @@ static void check_length(size_t n) {
         if (i % 16 == 0) x[i] = ((float)noise[i] + 0.5F) / (7 * 65536.0F);
     }
     check_norms(x);
+    check_rotation(x, noise);
     for (int kind = 0; kind < 16; kind++) {
         const bool dithered = kind & 1, crossed = kind & 2, nearest = kind & 4;
         const round_table table = make_table(7, !crossed);

@@ -104,7 +104,7 @@ BODY void rotate_rows(vf v[ROTATE_ROWS], const int rows) {
 
 /* Between the lanes of a vector: a lane whose bit is set takes its partner minus itself. */
 BODY vf rotate_lanes(vf a) {
-    static const uint32_t second[4] = {0xAAAA, 0xCCCC, 0xF0F0, 0xFF00};
+    const uint32_t second[4] = {0xAAAA, 0xCCCC, 0xF0F0, 0xFF00};
     for (int stage = 0; 1 << stage < W; stage++) {
         const vf flipped = vf_from_bits(vu_xor(vf_bits(a), vu_flips(second[stage])));
         a = vf_add(vf_partner(a, 1 << stage), flipped);
