@@ -90,6 +90,7 @@ const float *source_read(const struct source *source, uint64_t first, uint64_t l
 /* What a bucket's elements need, kept while its runs pass. */
 struct bucket_state {
     uint64_t bucket;
+    const float *x; /* its elements, as far as they are in the chunk; rotated, if they are to be */
     float scale;
     float range; /* X */
     struct round_bucket round;
@@ -230,25 +231,31 @@ struct chunk_source {
     struct quantise_scratch *scratch;
 };
 
+/* Elements that were copied are rotated where they lie. Else two buckets are in use, and take turns
+ * in memory that so stays in the first cache. */
+static void bucket_rotate(const struct chunk_source *c, struct bucket_state *b) {
+    const struct layout *l = &c->q->layout;
+    const uint64_t number = b->bucket - c->span->bucket;
+    const bool copied = c->x == c->scratch->elements;
+    float *to = c->scratch->elements + (copied ? number : number % 2) * l->bucket;
+    rotation_forward(c->scratch->rotation, c->q->kernels, &c->q->key, b->bucket * l->bucket,
+                     (size_t)layout_bucket_len(l, b->bucket), b->x, to);
+    b->x = to;
+}
+
 /* Scale of a bucket, which is stored if it is short, and what follows from it. */
 static void bucket_open(const struct chunk_source *c, uint64_t bucket, struct bucket_state *b) {
     const struct quantiser *q = c->q;
     const struct layout *l = &q->layout;
     b->bucket = bucket;
+    b->x = l->per_bucket != 0 ? c->x : c->x + (bucket * l->bucket - c->span->first);
     if (l->per_bucket != 0) {
         b->scale = scale_get(c->scales, bucket);
         if (c->cuts != NULL) b->cut = c->cuts[bucket];
     } else {
         double squares;
-        const uint64_t at = bucket * l->bucket - c->span->first;
-        const float *x = c->x + at;
-        if (q->params.rotation != 0) {
-            float *to = c->scratch->elements + at;
-            rotation_forward(c->scratch->rotation, q->kernels, &q->key, bucket * l->bucket,
-                             (size_t)layout_bucket_len(l, bucket), x, to);
-            x = to;
-        }
-        b->scale = scale_of_short_bucket(q, c->source, bucket, x, &squares);
+        if (q->params.rotation != 0) bucket_rotate(c, b);
+        b->scale = scale_of_short_bucket(q, c->source, bucket, b->x, &squares);
         scale_set(c->scales, bucket, b->scale);
         if (q->params.rounding == QSGD_ROUND_TOPK && !scale_is_idle(b->scale)) {
             b->cut = topk_select(q, c->source, bucket, squares, c->scratch);
@@ -271,7 +278,6 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
     struct bucket_state *b = &both[0], *ahead = &both[1];
     uint64_t next = span->first; /* where `ahead` begins */
     uint64_t block = span->first - span->first % NOISE_TILE, block_end = 0;
-    if (q->params.rotation != 0) x = scratch->elements; /* to be, bucket by bucket */
     bucket_open(&chunk, span->first / l->bucket, ahead);
     for (uint64_t i = span->first; i < end;) {
         if (i >= block_end) {
@@ -296,7 +302,8 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
             if (next < end) bucket_open(&chunk, b->bucket + 1, ahead);
         }
         const uint64_t stop = min_u64(block_end, next);
-        run_round(q, b, x + (i - span->first), scratch->noise + (i - block), i, (size_t)(stop - i),
+        const uint64_t start = l->per_bucket != 0 ? span->first : b->bucket * l->bucket;
+        run_round(q, b, b->x + (i - start), scratch->noise + (i - block), i, (size_t)(stop - i),
                   scratch, k == NULL ? NULL : k + (i - span->first),
                   k == NULL ? tokens + (i - span->first) : NULL);
         i = stop;

@@ -85,9 +85,9 @@ void quantise_big_scales(const struct quantiser *q, const struct source *source,
                          struct topk_cut *cuts, struct quantise_scratch *scratch);
 
 /* Quantises one chunk of x (its elements as float32) to indices k, or to tokens if k is NULL.
- * Rotated frames leave the rotated elements in scratch->elements, which may be x. Scales of buckets
- * within the chunk are computed and stored; longer buckets' are read. Returns QSGD_OK, or
- * QSGD_ERR_NONFINITE with *bad_bucket if params.nonfinite is RAISE. */
+ * Rotated frames overwrite scratch->elements, which may be x. Scales of buckets within the chunk
+ * are computed and stored; longer buckets' are read. Returns QSGD_OK, or QSGD_ERR_NONFINITE with
+ * *bad_bucket if params.nonfinite is RAISE. */
 qsgd_status quantise_chunk(const struct quantiser *q, const struct source *source,
                            const struct chunk_span *span, const float *x,
                            const struct scale_array *scales, const struct topk_cut *cuts,
