@@ -95,7 +95,8 @@ enum {
     QSGD_ERR_CODE_TABLE = -54,  /* a probability, code-length or class table is malformed */
     QSGD_ERR_STREAM = -55,      /* code symbols are malformed, run out, or name no level */
     QSGD_ERR_PADDING = -56,     /* padding bits are not zero, or bytes are left over */
-    QSGD_ERR_TRAILING = -57     /* bytes follow the frame */
+    QSGD_ERR_TRAILING = -57,    /* bytes follow the frame */
+    QSGD_ERR_TABLES = -58       /* the frame names shared tables that the caller did not give */
 };
 
 /* Details of an error: `struct qsgd_error e = {.struct_size = sizeof e};`. They are filled on
@@ -216,6 +217,10 @@ struct qsgd_params {
     uint32_t table_len;  /* entries of `table`: TABLE 1..127, SIGNED 2..255 */
     const float *table;  /* TABLE, SIGNED; else NULL. Read during calls only */
     uint64_t seed;       /* key of the noise; default 0: choose one, see `nonce` below */
+    const void *tables;  /* RANS, HUFFMAN: shared tables (see qsgd_tables_build) of tables_bytes
+                             bytes, which frames then name and chunks use where that is shorter;
+                             decoders need them. Read during calls only. NULL (default): none */
+    uint64_t tables_bytes;
 };
 
 /* Fills *params with the defaults above. Returns QSGD_OK or QSGD_ERR_NULL. */
@@ -306,9 +311,11 @@ struct qsgd_frame_info {
     uint64_t nonce;
     const void *tag;
     uint64_t tag_bytes;
-    const void *table; /* level table as little-endian float32, for TABLE and SIGNED; else NULL */
+    const void *table;  /* level table as little-endian float32, for TABLE and SIGNED; else NULL */
+    int32_t has_tables; /* 1: the frame names shared tables, which a decoder needs */
+    uint8_t tables_digest[8]; /* by this digest (qsgd_tables_digest) */
     /* The codec, as far as a decoder knows it: clip, nonfinite and classes hold their defaults,
-     * table is NULL (see above), seed is 0 unless has_noise_key. */
+     * table (see above) and tables are NULL, seed is 0 unless has_noise_key. */
     struct qsgd_params params;
 };
 
@@ -344,6 +351,11 @@ struct qsgd_decode_options {
     uint64_t allowed_roundings; /* bit r allows rounding r */
     qsgd_runner runner;
     void *runner_context;
+    /* Shared tables, from which a frame that names some takes its own by their digest: tables[i]
+     * has tables_bytes[i] bytes, i < tables_count. All are checked if the frame names any. */
+    const void *const *tables;
+    const uint64_t *tables_bytes;
+    uint32_t tables_count; /* default 0 */
 };
 
 QSGD_API qsgd_status qsgd_decode_options_init(struct qsgd_decode_options *options);
@@ -358,7 +370,8 @@ QSGD_API qsgd_status qsgd_decode_workspace(const void *frame, uint64_t size,
 
 /* Decodes exactly one frame.
  *
- * frame, size  any bytes whatever; a frame of exactly `size` bytes decodes.
+ * frame, size  any bytes whatever; a frame of exactly `size` bytes decodes. If it names shared
+ *              tables that options do not hold: QSGD_ERR_TABLES, and nothing is written.
  * dst          n elements of options->dtype, where n must equal the frame's elements.
  * workspace    64-byte aligned, qsgd_decode_workspace bytes.
  *
@@ -424,7 +437,8 @@ QSGD_API qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t 
 
 /* Codes given indices and scales (and alphas, if DITHERED) into a frame. The scales must be exact
  * in params->scale. If `like` is not NULL it is a frame whose header, modes and tables are taken
- * over in place of params and options: then a frame's own indices, scales and alphas give back that
+ * over in place of options and params (NULL, or used for params->tables alone, if `like` names
+ * shared tables): then a frame's own indices, scales and alphas give back that
  * frame, byte for byte (FORMAT.md section 10). dst: qsgd_encode_bound, or the size of `like`.
  * Workspace: qsgd_encode_workspace, or qsgd_decode_workspace of `like`. */
 QSGD_API qsgd_status qsgd_encode_indices(
@@ -441,6 +455,44 @@ QSGD_API qsgd_status qsgd_decode_indices(const void *frame, uint64_t size,
                                          int16_t *indices, float *scales, uint8_t *alphas,
                                          uint64_t n, void *workspace, uint64_t workspace_bytes,
                                          struct qsgd_error *error);
+
+/* ---------------------------------------------------------------------------------------------
+ * Shared tables (FORMAT.md section 8.6)
+ *
+ * Where encoder and decoder know the probabilities of the levels beforehand, a table can travel
+ * once, or be made on both sides, in place of a table in every chunk. It is a short byte string
+ * without pointers, the same on every machine. Frames name it by its digest, which tells tables
+ * apart but protects nothing: anyone can make two tables of one digest.
+ * ------------------------------------------------------------------------------------------- */
+
+/* Bytes that suffice for any tables. */
+QSGD_API uint64_t qsgd_tables_bound(void);
+
+/* Makes tables for a codec.
+ *
+ * params   code RANS or HUFFMAN, and the levels; the rest does not matter.
+ * weights  one per level, in ascending order of the index k (index 0 is left out where it is no
+ *          level): probabilities or counts, finite, at least 0, not all 0. Every level can be coded
+ *          with the tables, also one of weight 0.
+ * count    number of weights: the levels of params (2 s + 1; without zero 2 s; SIGNED table_len;
+ *          OPEN 65535).
+ * dst      receives the tables; dst_bytes >= qsgd_tables_bound().
+ * bytes    on success, their length.
+ *
+ * Returns QSGD_OK; QSGD_ERR_PARAM, _COMBINATION, _NULL, _DST_TOO_SMALL and what qsgd_params_check
+ * returns. Equal arguments give equal bytes on every machine. */
+QSGD_API qsgd_status qsgd_tables_build(const struct qsgd_params *params, const double *weights,
+                                       uint64_t count, void *dst, uint64_t dst_bytes,
+                                       uint64_t *bytes, struct qsgd_error *error);
+
+/* Checks tables from anywhere, as every use of them does: QSGD_ERR_CODE_TABLE, and error->offset is
+ * the byte of the tables. */
+QSGD_API qsgd_status qsgd_tables_check(const void *tables, uint64_t bytes,
+                                       struct qsgd_error *error);
+
+/* Checks tables and computes the 8 bytes by which frames name them. */
+QSGD_API qsgd_status qsgd_tables_digest(const void *tables, uint64_t bytes, uint8_t digest[8],
+                                        struct qsgd_error *error);
 
 /* ---------------------------------------------------------------------------------------------
  * Elias codes of positive integers, on their own (Elias, IEEE Trans. Inf. Theory 21(2), 1975)

@@ -62,15 +62,17 @@ size_t chunk_write(const struct code_chunk *chunk, bool dithered, const int16_t 
         return write_constant(dithered, k[0], alpha, dst);
     }
     size_t bytes = SIZE_MAX;
+    uint8_t mode = MODE_FIXED;
     if (code != &code_fixed) {
-        const size_t head = write_head(dithered, MODE_CODED, alpha, dst);
         code->plan(chunk, k, &plan);
+        mode = plan.shared ? MODE_SHARED : MODE_CODED;
+        const size_t head = write_head(dithered, mode, alpha, dst);
         bytes = code->write(chunk, k, &plan, dst + head, most);
         if (bytes <= fixed_floor(chunk, &plan)) return head + bytes;
     }
     code_fixed.plan(chunk, k, &fixed);
     const size_t limit = (size_t)fixed_bytes(chunk->levels, chunk->len, fixed.width);
-    const size_t head = write_head(dithered, bytes <= limit ? MODE_CODED : MODE_FIXED, alpha, dst);
+    const size_t head = write_head(dithered, bytes <= limit ? mode : MODE_FIXED, alpha, dst);
     if (bytes <= limit) return head + bytes;
     if (k == NULL) k = indices_of_tokens(chunk);
     return head + code_fixed.write(chunk, k, &fixed, dst + head, limit);
@@ -101,8 +103,9 @@ qsgd_status chunk_parse(const struct code_chunk *chunk, bool dithered, const uin
     form->mode = p[0];
     form->alpha = dithered ? p[1] : 0;
     memset(&form->plan, 0, sizeof form->plan);
-    if (form->mode > MODE_CONSTANT || (code == &code_fixed && form->mode != MODE_FIXED) ||
-        (form->mode == MODE_CONSTANT && !code->may_be_constant)) {
+    if (form->mode > MODE_SHARED || (code == &code_fixed && form->mode != MODE_FIXED) ||
+        (form->mode == MODE_CONSTANT && !code->may_be_constant) ||
+        (form->mode == MODE_SHARED && (!code->may_share || chunk->shared == NULL))) {
         return QSGD_ERR_CHUNK;
     }
     if (form->mode == MODE_CONSTANT) {
@@ -117,7 +120,9 @@ qsgd_status chunk_parse(const struct code_chunk *chunk, bool dithered, const uin
         return head + used == bytes ? QSGD_OK : QSGD_ERR_PADDING;
     }
     if (form->mode == MODE_FIXED) code = &code_fixed;
-    qsgd_status status = code->parse(chunk, p + head, bytes - head, &form->plan, where);
+    struct code_chunk own = *chunk;
+    if (form->mode != MODE_SHARED) own.shared = NULL;
+    qsgd_status status = code->parse(&own, p + head, bytes - head, &form->plan, where);
     *where += head;
     return status;
 }

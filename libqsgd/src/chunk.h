@@ -6,7 +6,7 @@
 #include "error.h"
 #include "layout.h"
 
-enum { MODE_CODED = 0, MODE_FIXED = 1, MODE_CONSTANT = 2 };
+enum { MODE_CODED = 0, MODE_FIXED = 1, MODE_CONSTANT = 2, MODE_SHARED = 3 };
 
 /* A payload whose tables were read and checked, or whose form another chunk takes over. */
 struct chunk_form {
@@ -14,6 +14,11 @@ struct chunk_form {
     int16_t constant;
     struct code_plan plan;
 };
+
+/* True if the payload is the code's own, with its tables or with shared ones. */
+static inline bool chunk_is_coded(const struct chunk_form *form) {
+    return form->mode == MODE_CODED || form->mode == MODE_SHARED;
+}
 
 /* Bytes that suffice for a payload of len elements. */
 uint64_t chunk_bound(const struct levels *levels, uint64_t len);

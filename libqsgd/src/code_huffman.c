@@ -3,6 +3,7 @@
  * Payload: code lengths, segment lengths, a stream of codewords per segment, extra bits. */
 #include "prefix.h"
 #include "segments.h"
+#include "tables.h"
 #include "tokens.h"
 
 #define COUNT_BITS 6U
@@ -68,15 +69,42 @@ static unsigned tree_lengths(const uint32_t weights[CODE_TOKENS], uint8_t length
     return longest;
 }
 
-static void huffman_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
-    uint32_t weights[CODE_TOKENS];
-    tokens_from_indices(chunk, k, chunk->scratch->tokens, weights);
-    while (tree_lengths(weights, plan->lengths) > CODE_HUFFMAN_BITS) {
+void huffman_lengths(uint32_t weights[CODE_TOKENS], uint8_t lengths[CODE_TOKENS]) {
+    while (tree_lengths(weights, lengths) > CODE_HUFFMAN_BITS) {
         for (unsigned t = 0; t < CODE_TOKENS; t++) weights[t] = (weights[t] + 1) >> 1;
     }
+}
+
+/* Bits of the codewords; UINT64_MAX if a token has none. */
+static uint64_t codeword_bits(const uint32_t counts[CODE_TOKENS],
+                              const uint8_t lengths[CODE_TOKENS]) {
+    uint64_t bits = 0;
+    for (unsigned t = 0; t < CODE_TOKENS; t++) {
+        if (counts[t] != 0 && lengths[t] == 0) return UINT64_MAX;
+        bits += (uint64_t)counts[t] * lengths[t];
+    }
+    return bits;
+}
+
+static void use_shared(const struct shared_tables *shared, struct code_plan *plan) {
+    plan->shared = true;
+    plan->token_count = shared->tokens;
+    memcpy(plan->lengths, shared->lengths, sizeof plan->lengths);
+}
+
+static void huffman_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
+    uint32_t counts[CODE_TOKENS], weights[CODE_TOKENS];
+    tokens_from_indices(chunk, k, chunk->scratch->tokens, counts);
+    memcpy(weights, counts, sizeof weights);
+    huffman_lengths(weights, plan->lengths);
     plan->token_count = CODE_TOKENS;
     while (plan->token_count > 1 && plan->lengths[plan->token_count - 1] == 0) plan->token_count--;
     plan->body = NULL; /* the tokens are there */
+    plan->shared = false;
+    if (chunk->shared == NULL) return;
+    const uint64_t own =
+        codeword_bits(counts, plan->lengths) + 8 * (uint64_t)table_bytes(plan->token_count);
+    if (codeword_bits(counts, chunk->shared->lengths) <= own) use_shared(chunk->shared, plan);
 }
 
 /* ---- encode --------------------------------------------------------------------------------- */
@@ -115,13 +143,13 @@ static void write_table(const struct code_plan *plan, uint8_t *dst) {
 static size_t huffman_write(const struct code_chunk *chunk, const int16_t *k,
                             const struct code_plan *plan, uint8_t *dst, size_t cap) {
     struct prefix_memory *memory = chunk->scratch->prefix;
-    const size_t head = table_bytes(plan->token_count);
+    const size_t head = plan->shared ? 0 : table_bytes(plan->token_count);
     if (plan->body != NULL) { /* a parsed plan: tokens are not there yet, the table may not fit */
         tokens_from_indices(chunk, k, chunk->scratch->tokens, NULL);
         if (!table_covers(chunk, plan->lengths)) return SIZE_MAX;
     }
     if (head > cap) return SIZE_MAX;
-    write_table(plan, dst);
+    if (!plan->shared) write_table(plan, dst);
     canonical_code(plan->lengths, plan->token_count, memory);
     size_t bytes =
         prefix_write_segments(chunk, &memory->code, chunk->scratch->tokens, dst + head, cap - head);
@@ -166,9 +194,15 @@ static qsgd_status parse_table(const uint8_t *p, const uint8_t *end, struct code
 static qsgd_status huffman_parse(const struct code_chunk *chunk, const uint8_t *p, size_t bytes,
                                  struct code_plan *plan, size_t *where) {
     size_t head = 0;
+    qsgd_status status = QSGD_OK;
     *where = 0;
     plan->end = p + bytes;
-    qsgd_status status = parse_table(p, plan->end, plan, &head);
+    plan->shared = false;
+    if (chunk->shared != NULL) {
+        use_shared(chunk->shared, plan);
+    } else {
+        status = parse_table(p, plan->end, plan, &head);
+    }
     if (status != QSGD_OK) return status;
     *where = head;
     status = segments_parse(chunk, p + head, plan->end, plan);
@@ -264,6 +298,7 @@ static qsgd_status huffman_read(const struct code_chunk *chunk, const struct cod
 const struct qsgd_code code_huffman = {
     .name = "huffman",
     .may_be_constant = true,
+    .may_share = true,
     .plan = huffman_plan,
     .write = huffman_write,
     .parse = huffman_parse,

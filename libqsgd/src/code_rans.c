@@ -256,6 +256,7 @@ static qsgd_status rans_read(const struct code_chunk *chunk, const struct code_p
 const struct qsgd_code code_rans = {
     .name = "rans",
     .may_be_constant = true,
+    .may_share = true,
     .from_tokens = true,
     .plan = rans_plan,
     .write = rans_write,

@@ -17,6 +17,7 @@
 
 struct kernels;
 struct prefix_memory;
+struct shared_tables;
 
 #define CODE_TOKENS 64                          /* tokens are below 63 */
 #define CODE_CLASSES 8                          /* rans: at most this many tables */
@@ -32,6 +33,8 @@ struct code_chunk {
     size_t len;     /* elements, >= 1 */
     size_t segment; /* elements of a segment; the last may be shorter */
     bool classes;   /* rans: several classes are allowed */
+    /* Encoding: tables that may be used; parsing: those of mode 3. NULL: none. */
+    const struct shared_tables *shared;
     struct code_scratch *scratch;
 };
 
@@ -62,6 +65,7 @@ struct code_plan {
     unsigned least_width;                    /* open levels: bits that the largest rank has, if the
                                               * code can tell them without looking; else 0 */
     unsigned rice;                           /* rice-sparse: rho */
+    bool shared;                             /* huffman, rans: the tables are not in the payload */
     uint8_t lengths[CODE_TOKENS];            /* huffman: code lengths; token_count of them */
     unsigned token_count;                    /* huffman: A */
     unsigned lanes_log2, prob_bits, classes; /* rans */
@@ -76,6 +80,7 @@ struct qsgd_code {
     const char *name;
     bool sparse;          /* refuses `dithered`, and levels without 0 */
     bool may_be_constant; /* mode 2 is allowed */
+    bool may_share;       /* mode 3 is allowed */
     bool from_tokens;     /* k may be NULL where tokens are direct: they are in the scratch */
     /* Chooses the plan for k[0 .. len - 1]. */
     void (*plan)(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan);
@@ -104,6 +109,9 @@ extern const struct qsgd_code code_elias_gamma, code_elias_delta, code_elias_ome
 extern const struct qsgd_code code_elias_gamma_sparse, code_elias_delta_sparse;
 extern const struct qsgd_code code_elias_omega_sparse, code_rice_sparse;
 extern const struct qsgd_code code_huffman, code_rans;
+
+/* Code lengths for weights, which change: at most CODE_HUFFMAN_BITS (FORMAT.md section 8.4). */
+void huffman_lengths(uint32_t weights[CODE_TOKENS], uint8_t lengths[CODE_TOKENS]);
 
 /* Bytes of scratch for chunks of at most `len` elements, and its layout in 64-byte aligned memory.
  */

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "crc32c.h"
+#include "tables.h"
 #include "tensor.h"
+#include "tokens.h"
 
 qsgd_status qsgd_decode_options_init(struct qsgd_decode_options *options) {
     if (options == NULL) return QSGD_ERR_NULL;
@@ -40,6 +42,9 @@ static qsgd_status read_options(struct decode_call *call,
     if (options->flags & ~(uint32_t)QSGD_DECODE_ATOMIC) {
         return error_parameter(call->error, QSGD_ERR_PARAM, "flags", "unknown flags are set");
     }
+    if (options->tables_count > 0 && (options->tables == NULL || options->tables_bytes == NULL)) {
+        return error_parameter(call->error, QSGD_ERR_NULL, "tables", "tables are NULL");
+    }
     return QSGD_OK;
 }
 
@@ -56,6 +61,29 @@ static qsgd_status check_limits(const struct decode_call *call) {
                   !(o->allowed_roundings >> p->rounding & 1)))) {
         return error_parameter(call->error, QSGD_ERR_SCHEME, "allowed_codes",
                                "the frame's code, norm, levels or rounding is not allowed");
+    }
+    return QSGD_OK;
+}
+
+/* Finds the shared tables that the frame names among those given, which are all checked. */
+static qsgd_status find_tables(struct decode_call *call) {
+    const struct qsgd_decode_options *o = &call->options;
+    const struct qsgd_frame_info *info = &call->frame.info;
+    struct shared_tables t;
+    if (!info->has_tables) return QSGD_OK;
+    for (uint32_t i = 0; i < o->tables_count; i++) {
+        qsgd_status status = tables_parse(o->tables[i], o->tables_bytes[i], &t, call->error);
+        if (status != QSGD_OK) return status;
+        if (memcmp(t.digest, info->tables_digest, sizeof t.digest) == 0) call->q.shared = t;
+    }
+    if (call->q.shared.code == QSGD_CODE_RAW) {
+        return error_offset(call->error, QSGD_ERR_TABLES, call->frame.tables_offset,
+                            "the frame names shared tables that were not given");
+    }
+    if (call->q.shared.code != info->params.code ||
+        call->q.shared.direct != tokens_direct(&call->q.levels)) {
+        return error_offset(call->error, QSGD_ERR_HEADER, call->frame.tables_offset,
+                            "the frame names tables of another code or kind of tokens");
     }
     return QSGD_OK;
 }
@@ -108,7 +136,7 @@ qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t si
     call->workspace = workspace;
     call->workspace_bytes = workspace_bytes;
     call->size = size;
-    return QSGD_OK;
+    return find_tables(call);
 }
 
 qsgd_status decode_begin(struct decode_call *call) {
@@ -178,7 +206,7 @@ static qsgd_status verify_raw(const struct decode_call *call, uint64_t index, ui
 
 /* Lanes and P, where there are lanes enough for two streams to gain; 0 elsewhere. */
 static uint8_t shape_of(const struct decode_call *call, const struct chunk_form *form) {
-    const bool words = call->q.params.code == QSGD_CODE_RANS && form->mode == MODE_CODED;
+    const bool words = call->q.params.code == QSGD_CODE_RANS && chunk_is_coded(form);
     if (!words || form->plan.lanes_log2 < 4) return 0;
     return (uint8_t)(form->plan.lanes_log2 << 4 | form->plan.prob_bits);
 }

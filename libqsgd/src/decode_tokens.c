@@ -20,7 +20,7 @@ qsgd_status decode_chunk_open(const struct decode_call *call, uint64_t index, st
 
 bool decode_chunk_streams(const struct decode_call *call, const struct decode_chunk *c) {
     const uint64_t end = c->span.first + c->span.len;
-    return call->q.params.code == QSGD_CODE_RANS && c->form.mode == MODE_CODED &&
+    return call->q.params.code == QSGD_CODE_RANS && chunk_is_coded(&c->form) &&
            call->sink.dtype == QSGD_FLOAT32 && call->from <= c->span.first && end <= call->to &&
            tokens_are_levels(&call->q.levels, rans_possible(&c->form.plan));
 }

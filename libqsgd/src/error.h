@@ -38,7 +38,11 @@ static inline qsgd_status error_element(struct qsgd_error *e, qsgd_status status
     return status;
 }
 
-/* Adds the element to an error that is set. */
+/* Add a place to an error that is set. */
+static inline void error_at_offset(struct qsgd_error *e, uint64_t offset) {
+    if (e != NULL && e->struct_size >= sizeof *e) e->offset = offset;
+}
+
 static inline void error_at_element(struct qsgd_error *e, uint64_t element) {
     if (e != NULL && e->struct_size >= sizeof *e) e->element = element;
 }

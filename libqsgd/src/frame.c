@@ -7,12 +7,13 @@
 #include "bits.h"
 #include "crc32c.h"
 #include "error.h"
+#include "tables.h"
 #include "tensor.h"
 
 static const uint8_t magic[4] = {0x8F, 0x51, 0x53, 0x47};
 
 enum { FLAG_CHECKSUM = 1, FLAG_ROTATION = 2 };
-enum { FIELD_TAG = 1, FIELD_NOISE_KEY = 129, FIELD_TABLE = 130, FIELD_CRITICAL = 128 };
+enum { FIELD_TAG = 1, FIELD_CRITICAL = 128, FIELD_NOISE_KEY, FIELD_TABLE, FIELD_SHARED };
 
 /* ---- write ---------------------------------------------------------------------------------- */
 
@@ -42,6 +43,11 @@ static uint8_t *write_fields(uint8_t *p, const struct qsgd_params *params,
             memcpy(&level, params->table + i, sizeof level);
             store_le32(p, scale_bits(level));
         }
+    }
+    if (params->tables != NULL) {
+        p = put_field(p, FIELD_SHARED, TABLES_DIGEST_BYTES);
+        qsgd_tables_digest(params->tables, params->tables_bytes, p, NULL); /* they were checked */
+        p += TABLES_DIGEST_BYTES;
     }
     return p;
 }
@@ -97,6 +103,7 @@ uint64_t frame_header_bytes(const struct qsgd_params *params, const struct encod
         uint64_t table = 4 * (uint64_t)params->table_len;
         bytes += 1 + varint_bytes(table) + table;
     }
+    if (params->tables != NULL) bytes += 2 + TABLES_DIGEST_BYTES;
     return bytes;
 }
 
@@ -257,6 +264,13 @@ static qsgd_status parse_field(struct frame *f, uint8_t type, uint64_t at, uint6
         for (uint32_t i = 0; i < bytes / 4; i++)
             f->table[i] = scale_from_bits(load_le32(p + 4 * i));
         info->params.table = f->table;
+    } else if (type == FIELD_SHARED) {
+        if (bytes != TABLES_DIGEST_BYTES) {
+            return AT(QSGD_ERR_HEADER, at, "the digest of shared tables has 8 bytes");
+        }
+        info->has_tables = 1;
+        memcpy(info->tables_digest, p, TABLES_DIGEST_BYTES);
+        f->tables_offset = at;
     } else if (type >= FIELD_CRITICAL) {
         return AT(QSGD_ERR_FIELD, at, "an extension field that must be understood is unknown");
     }
@@ -297,6 +311,9 @@ static qsgd_status check_scheme(const struct frame *f, struct qsgd_error *error)
     if (raw && params->rotation) return AT(QSGD_ERR_HEADER, 5, "a raw frame is rotated");
     if (params_keyed(params) != (f->info.has_noise_key != 0)) {
         return AT(QSGD_ERR_HEADER, 18, "a noise key is there without need, or missing");
+    }
+    if (f->info.has_tables && params->code != QSGD_CODE_HUFFMAN && params->code != QSGD_CODE_RANS) {
+        return AT(QSGD_ERR_HEADER, 17, "shared tables are named, but the code has none");
     }
     if (raw) return QSGD_OK;
     struct qsgd_error detail = {.struct_size = sizeof detail};

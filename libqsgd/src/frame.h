@@ -17,6 +17,7 @@ struct frame {
     struct layout layout;
     float table[QSGD_MAX_TABLE];
     uint64_t index_offset, scales_offset, payload_offset;
+    uint64_t tables_offset; /* of the digest, if info.has_tables */
 };
 
 static inline bool frame_is_raw(const struct frame *f) {

@@ -61,14 +61,32 @@ static qsgd_status recode_all(const struct recode *r, const struct frame *f, uin
     return QSGD_OK;
 }
 
-static qsgd_status encode_indices_like(const void *like, uint64_t like_bytes, struct recode *r,
-                                       const float *scales, uint64_t n, uint8_t *dst,
-                                       uint64_t dst_bytes, void *workspace,
-                                       uint64_t workspace_bytes, uint64_t *frame_bytes,
-                                       struct qsgd_error *error) {
+/* Decode options for `like`: the tables that it may name are those of params. */
+static qsgd_status like_options(const struct qsgd_params *params,
+                                struct qsgd_decode_options *options, struct qsgd_error *error) {
+    qsgd_decode_options_init(options);
+    if (params == NULL) return QSGD_OK;
+    if (params->struct_size != sizeof *params) {
+        return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "params",
+                               "struct_size is not that of this version: use qsgd_params_init");
+    }
+    options->tables = &params->tables;
+    options->tables_bytes = &params->tables_bytes;
+    options->tables_count = params->tables != NULL;
+    return QSGD_OK;
+}
+
+static qsgd_status encode_indices_like(const struct qsgd_params *params, const void *like,
+                                       uint64_t like_bytes, struct recode *r, const float *scales,
+                                       uint64_t n, uint8_t *dst, uint64_t dst_bytes,
+                                       void *workspace, uint64_t workspace_bytes,
+                                       uint64_t *frame_bytes, struct qsgd_error *error) {
     struct decode_call call;
-    qsgd_status status =
-        decode_open(&call, like, like_bytes, NULL, workspace, workspace_bytes, error);
+    struct qsgd_decode_options options;
+    qsgd_status status = like_options(params, &options, error);
+    if (status == QSGD_OK) {
+        status = decode_open(&call, like, like_bytes, &options, workspace, workspace_bytes, error);
+    }
     if (status != QSGD_OK) return status;
     if (frame_is_raw(&call.frame)) {
         return error_parameter(error, QSGD_ERR_SCHEME, "like", "raw frames have no indices");
@@ -147,8 +165,8 @@ qsgd_status qsgd_encode_indices(const struct qsgd_params *params,
     }
     struct recode r = {.indices = indices, .alphas = alphas};
     if (like != NULL) {
-        return encode_indices_like(like, like_bytes, &r, scales, n, dst, dst_bytes, workspace,
-                                   workspace_bytes, frame_bytes, error);
+        return encode_indices_like(params, like, like_bytes, &r, scales, n, dst, dst_bytes,
+                                   workspace, workspace_bytes, frame_bytes, error);
     }
     return encode_indices_new(params, options, &r, scales, n, dst, dst_bytes, workspace,
                               workspace_bytes, frame_bytes, error);

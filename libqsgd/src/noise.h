@@ -1,21 +1,7 @@
 /* Kernel body of the noise: Philox4x32-7, sixteen bits per element (FORMAT.md section 6.1).
  * Seven rounds are the fewest that its authors report to pass BigCrush; ten cost 40 % more. */
 
-#define PHILOX_ROUNDS 7
-#define PHILOX_M0 0xD2511F53U
-#define PHILOX_M1 0xCD9E8D57U
-#define PHILOX_K0 0x9E3779B9U
-#define PHILOX_K1 0xBB67AE85U
-
-/* One round of one counter: the specification. */
-BODY void philox_one(uint32_t c[4], uint32_t k0, uint32_t k1) {
-    const uint64_t p0 = (uint64_t)c[0] * PHILOX_M0, p1 = (uint64_t)c[2] * PHILOX_M1;
-    const uint32_t c1 = c[1], c3 = c[3];
-    c[0] = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-    c[1] = (uint32_t)p1;
-    c[2] = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-    c[3] = (uint32_t)p0;
-}
+#include "philox.h"
 
 /* The keys of all rounds, in every lane. */
 struct philox_keys {
@@ -86,11 +72,6 @@ KERNEL void kernel_noise(const struct noise_key *key, unsigned domain, uint64_t 
 KERNEL uint32_t kernel_tie_noise(const struct noise_key *key, uint64_t element) {
     uint32_t c[4] = {(uint32_t)element, NOISE_TIES << 28 | (uint32_t)(element >> 32), key->nonce[0],
                      key->nonce[1]};
-    uint32_t k0 = key->key[0], k1 = key->key[1];
-    for (int r = 0; r < PHILOX_ROUNDS; r++) {
-        philox_one(c, k0, k1);
-        k0 += PHILOX_K0;
-        k1 += PHILOX_K1;
-    }
+    philox(c, key->key[0], key->key[1]);
     return c[0] & 0xFFFF;
 }

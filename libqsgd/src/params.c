@@ -5,7 +5,9 @@
 
 #include "codes.h"
 #include "error.h"
+#include "tables.h"
 #include "tensor.h"
+#include "tokens.h"
 
 qsgd_status qsgd_params_init(struct qsgd_params *params) {
     if (params == NULL) return QSGD_ERR_NULL;
@@ -140,6 +142,25 @@ qsgd_status params_check_scheme(const struct qsgd_params *p, struct qsgd_error *
     return QSGD_OK;
 }
 
+static qsgd_status check_shared(const struct qsgd_params *p, struct qsgd_error *error) {
+    struct shared_tables tables;
+    if (p->tables == NULL && p->tables_bytes == 0) return QSGD_OK;
+    qsgd_status status = tables_parse(p->tables, p->tables_bytes, &tables, error);
+    if (status != QSGD_OK) return status;
+    if (p->code != tables.code) {
+        return COMBINATION("tables", p->code == QSGD_CODE_HUFFMAN || p->code == QSGD_CODE_RANS
+                                         ? "the tables are those of the other code"
+                                         : "only huffman and rans can share tables");
+    }
+    struct levels levels;
+    levels_build(&levels, p);
+    if (tables.direct != tokens_direct(&levels)) {
+        return COMBINATION("tables", "the tables' tokens have extra bits where the levels' have "
+                                     "none, or the other way round");
+    }
+    return QSGD_OK;
+}
+
 static qsgd_status check_enumerations(const struct qsgd_params *p, struct qsgd_error *error) {
     if (p->norm < 0 || p->norm > 3) return PARAM("norm", "norm must be one of QSGD_NORM_* (0..3)");
     if (p->levels < 0 || p->levels > 4) {
@@ -187,7 +208,8 @@ qsgd_status params_check(const struct qsgd_params *p, struct qsgd_error *error) 
     if (p->levels != QSGD_LEVELS_OPEN && p->step != 0) {
         return COMBINATION("step", "step is for open levels alone: it must be 0 otherwise");
     }
-    return params_check_scheme(p, error);
+    status = params_check_scheme(p, error);
+    return status == QSGD_OK ? check_shared(p, error) : status;
 }
 
 qsgd_status qsgd_params_check(const struct qsgd_params *params, struct qsgd_error *error) {

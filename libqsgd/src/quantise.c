@@ -60,6 +60,10 @@ void quantiser_init(struct quantiser *q, const struct qsgd_params *params, uint6
     q->key = (struct noise_key){{(uint32_t)params->seed, (uint32_t)(params->seed >> 32)},
                                 {(uint32_t)nonce, (uint32_t)(nonce >> 32)}};
     q->kernels = kernels_current();
+    q->shared.code = QSGD_CODE_RAW;
+    if (params->tables != NULL) {
+        tables_parse(params->tables, params->tables_bytes, &q->shared, NULL); /* checked before */
+    }
     if (raw) return;
     fpenv env = fpenv_enter(); /* gaps and reciprocals are rounded */
     levels_build(&q->levels, params);

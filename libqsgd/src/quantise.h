@@ -10,6 +10,7 @@
 #include "qsgd.h"
 #include "rotation.h"
 #include "scales.h"
+#include "tables.h"
 
 #define QUANTISE_BLOCK 4096 /* elements of noise held at once; a multiple of NOISE_TILE */
 
@@ -20,6 +21,7 @@ struct quantiser {
     struct levels levels;
     struct noise_key key;
     const struct kernels *kernels;
+    struct shared_tables shared;            /* code 0: there are none */
     float level_of[QSGD_MAX_TABLE + 1];     /* tables: level of index k at level_of[k - kmin] */
     float of_token[32];                     /* direct tokens: as value_bucket has it */
     struct round_table table;               /* mirrored tables */

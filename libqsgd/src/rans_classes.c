@@ -99,7 +99,7 @@ static void class_codes(struct class_code code[2 * CODE_CLASSES]) {
     }
 }
 
-static uint64_t class_bits(const uint8_t *classes, size_t groups) {
+uint64_t rans_classes_bits(const uint8_t *classes, size_t groups) {
     struct class_code code[2 * CODE_CLASSES];
     uint64_t bits = 0;
     uint8_t before = 0;
@@ -120,7 +120,7 @@ unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
     unsigned classes = merge_all(c, count_bins(chunk, k, tokens, c, bins, all));
     if (classes == 1) return 1;
     for (size_t g = 0; g < groups; g++) bins[g] = c->of_bin[bins[g]];
-    int64_t cost = (int64_t)(class_bits(bins, groups) << 16);
+    int64_t cost = (int64_t)(rans_classes_bits(bins, groups) << 16);
     for (unsigned i = 0; i < classes; i++) cost += c->tally[i].cost;
     return cost < all->cost ? classes : 1;
 }

@@ -13,6 +13,7 @@ static inline size_t rans_groups(size_t len) { return (len + CODE_GROUP - 1) / C
 unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
                              const uint8_t *tokens, struct tally *all, struct tally **each);
 
+uint64_t rans_classes_bits(const uint8_t *classes, size_t groups);
 void rans_classes_write(struct lsb_writer *w, const uint8_t *classes, size_t groups);
 
 /* False if one is not below `number`, or one below it has no group. */

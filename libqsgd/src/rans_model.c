@@ -6,6 +6,7 @@
 
 #include "kernels.h"
 #include "rans_classes.h"
+#include "tables.h"
 #include "tokens.h"
 
 /* ---- frequencies ---------------------------------------------------------------------------- */
@@ -97,11 +98,8 @@ static bool make_symmetric(struct tally *tally, unsigned end, unsigned mantissa)
     return true;
 }
 
-static void set_tokens(const struct code_chunk *chunk, struct code_plan *plan, unsigned class,
-                       struct tally *tally) {
+static void set_mode(struct code_plan *plan, unsigned class, const struct tally *tally) {
     unsigned mode = 0;
-    plan->symmetric[class] =
-        make_symmetric(tally, pairs_end(chunk, tally->tokens), plan->mantissa_most);
     for (unsigned t = 1; t < tally->tokens; t++) {
         if (tally->counts[t] > tally->counts[mode]) mode = t;
     }
@@ -110,12 +108,17 @@ static void set_tokens(const struct code_chunk *chunk, struct code_plan *plan, u
     memset(plan->freq[class], 0, sizeof plan->freq[class]);
 }
 
+static void set_tokens(const struct code_chunk *chunk, struct code_plan *plan, unsigned class,
+                       struct tally *tally) {
+    plan->symmetric[class] =
+        make_symmetric(tally, pairs_end(chunk, tally->tokens), plan->mantissa_most);
+    set_mode(plan, class, tally);
+}
+
 /* The coarsest of 8, 9, 10 and 12 bits that costs at most 1/512 more than 12 do: decoders look
  * fewer slots up faster. With classes of 9, 10 and 12, and 1/256: most chunks then have 9 and can
  * be decoded two at a time. */
-static uint64_t choose_frequencies(const struct code_chunk *chunk, struct code_plan *plan,
-                                   struct tally *tally) {
-    for (unsigned c = 0; c < plan->classes; c++) set_tokens(chunk, plan, c, &tally[c]);
+static uint64_t choose_frequencies(struct code_plan *plan, const struct tally *tally) {
     const uint64_t finest = set_all(plan, 12, tally);
     const uint64_t most = finest + (finest >> (plan->classes == 1 ? 9 : 8));
     for (unsigned prob_bits = plan->classes == 1 ? 8 : 9; prob_bits <= 10; prob_bits++) {
@@ -153,29 +156,92 @@ static unsigned least_width(unsigned tokens) {
     return rank == 0 ? 0 : floor_log2(rank) + 1;
 }
 
+/* Bits of m_t that follow e_t. */
+static unsigned mantissa_bits(unsigned e, unsigned most) {
+    return e > most ? most : (e > 1 ? e - 1 : 0);
+}
+
+/* Bits of e_t of a frequency. */
+static unsigned exponent_of(uint32_t f) { return f == 0 ? 0 : floor_log2(f) + 1; }
+
+/* Bits of the tables and classes, before padding. */
+static uint64_t model_bits(const struct code_chunk *chunk, const struct code_plan *plan) {
+    uint64_t bits = 13 * (uint64_t)plan->classes;
+    for (unsigned c = 0; c < plan->classes; c++) {
+        const unsigned tokens = plan->table_tokens[c], mode = plan->table_mode[c];
+        const unsigned end = plan->symmetric[c] ? pairs_end(chunk, tokens) : 0;
+        for (unsigned t = 0; t < tokens; t++) {
+            if (t == mode || is_mirrored(t, end, mode)) continue;
+            bits += 4 + mantissa_bits(exponent_of(plan->freq[c][t]), plan->mantissa_most);
+        }
+    }
+    if (plan->classes == 1) return bits;
+    return bits + rans_classes_bits(chunk->scratch->classes, rans_groups(chunk->len));
+}
+
+/* ---- shared tables -------------------------------------------------------------------------- */
+
+/* What shared tables cost, in units of 2^-16 bits; UINT64_MAX if there are none, or a token has no
+ * frequency. */
+static uint64_t shared_cost(const struct shared_tables *shared,
+                            const uint32_t counts[CODE_TOKENS]) {
+    uint64_t cost = 0;
+    if (shared == NULL) return UINT64_MAX;
+    for (unsigned t = 0; t < CODE_TOKENS; t++) {
+        if (counts[t] == 0) continue;
+        if (shared->freq[t] == 0) return UINT64_MAX;
+        cost += counts[t] * (((uint64_t)shared->prob_bits << 16) - lg(shared->freq[t]));
+    }
+    return cost;
+}
+
+/* One class, with the frequencies of shared tables. */
+static void use_shared(const struct shared_tables *shared, struct code_plan *plan) {
+    plan->shared = true;
+    plan->classes = 1;
+    plan->prob_bits = shared->prob_bits;
+    plan->table_tokens[0] = shared->tokens;
+    plan->table_mode[0] = shared->mode;
+    memcpy(plan->freq[0], shared->freq, sizeof plan->freq[0]);
+}
+
+/* ---- the model ------------------------------------------------------------------------------ */
+
 void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
                        struct code_plan *plan) {
     struct tally all, *each = &all;
     plan->classes = 1;
+    plan->shared = false;
     if (chunk->classes) {
         plan->classes = rans_classes_choose(chunk, k, tokens, &all, &each);
     } else {
         chunk->kernels->histogram(tokens, chunk->len, all.counts);
         tally_finish(&all);
     }
+    const uint64_t shared = shared_cost(chunk->shared, all.counts);
     plan->mantissa_most = mantissa_most(chunk->len, plan->classes);
-    const uint64_t cost = choose_frequencies(chunk, plan, plan->classes == 1 ? &all : each);
-    const unsigned limit = rans_token_limit(plan);
-    plan->lanes_log2 = choose_lanes(cost, chunk->len, limit);
-    plan->least_width = least_width(limit);
+    if (plan->classes == 1) each = &all;
+    for (unsigned c = 0; c < plan->classes; c++) set_tokens(chunk, plan, c, &each[c]);
+    uint64_t cost = choose_frequencies(plan, each);
+    plan->least_width = least_width(rans_token_limit(plan));
+    if (shared <= cost + (model_bits(chunk, plan) << 16)) {
+        use_shared(chunk->shared, plan);
+        cost = shared;
+    }
+    plan->lanes_log2 = choose_lanes(cost, chunk->len, rans_token_limit(plan));
+}
+
+void rans_model_fit(const uint32_t counts[CODE_TOKENS], struct code_plan *plan) {
+    struct tally tally;
+    memcpy(tally.counts, counts, sizeof tally.counts);
+    tally_finish(&tally);
+    plan->classes = 1;
+    plan->mantissa_most = 12;
+    set_mode(plan, 0, &tally);
+    choose_frequencies(plan, &tally);
 }
 
 /* ---- bytes ---------------------------------------------------------------------------------- */
-
-/* Bits of m_t that follow e_t. */
-static unsigned mantissa_bits(unsigned e, unsigned most) {
-    return e > most ? most : (e > 1 ? e - 1 : 0);
-}
 
 /* A token takes 8 bits at most, so that one write serves seven. */
 static void write_table(struct lsb_writer *w, const struct code_chunk *chunk,
@@ -190,8 +256,7 @@ static void write_table(struct lsb_writer *w, const struct code_chunk *chunk,
         for (; t < stop; t++) {
             const uint32_t f = plan->freq[class][t];
             if (t == mode || is_mirrored(t, end, mode)) continue;
-            const unsigned e = f == 0 ? 0 : floor_log2(f) + 1,
-                           d = mantissa_bits(e, plan->mantissa_most);
+            const unsigned e = exponent_of(f), d = mantissa_bits(e, plan->mantissa_most);
             const uint32_t m = d == 0 ? 0 : (f - (1U << (e - 1))) >> (e - 1 - d);
             bits |= (uint64_t)(e | m << 4) << held;
             held += 4 + d;
@@ -203,6 +268,10 @@ static void write_table(struct lsb_writer *w, const struct code_chunk *chunk,
 uint8_t *rans_model_write(const struct code_chunk *chunk, const struct code_plan *plan, uint8_t *p,
                           uint8_t *end) {
     if (p == end) return NULL;
+    if (plan->shared) {
+        *p++ = (uint8_t)plan->lanes_log2;
+        return p;
+    }
     const unsigned prob_code = plan->prob_bits == 12 ? 3 : plan->prob_bits - 8;
     *p++ = (uint8_t)(plan->lanes_log2 | prob_code << 3 | (plan->classes - 1) << 5);
     struct lsb_writer w;
@@ -259,6 +328,13 @@ static bool parse_table(struct bit_reader *r, const struct code_chunk *chunk,
 qsgd_status rans_model_parse(const struct code_chunk *chunk, const uint8_t *p, const uint8_t *end,
                              struct code_plan *plan, const uint8_t **next) {
     if (p == end) return QSGD_ERR_CODE_TABLE;
+    plan->shared = false;
+    if (chunk->shared != NULL) {
+        use_shared(chunk->shared, plan);
+        plan->lanes_log2 = *p;
+        *next = p + 1;
+        return *p > 6 ? QSGD_ERR_CODE_TABLE : QSGD_OK;
+    }
     plan->lanes_log2 = *p & 7;
     plan->prob_bits = (*p >> 3 & 3) == 3 ? 12 : 8U + (*p >> 3 & 3);
     plan->classes = 1U + (*p >> 5);

@@ -10,6 +10,10 @@
 void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
                        struct code_plan *plan);
 
+/* P and frequencies, to whole slots, of one class with these counts: for tables that no frame
+ * carries. */
+void rans_model_fit(const uint32_t counts[CODE_TOKENS], struct code_plan *plan);
+
 /* Writes byte h and the padded block of tables and classes; returns its end, NULL if over `end`. */
 uint8_t *rans_model_write(const struct code_chunk *chunk, const struct code_plan *plan, uint8_t *p,
                           uint8_t *end);

@@ -45,6 +45,7 @@ const char *qsgd_status_name(qsgd_status status) {
         NAME(QSGD_ERR_STREAM);
         NAME(QSGD_ERR_PADDING);
         NAME(QSGD_ERR_TRAILING);
+        NAME(QSGD_ERR_TABLES);
     default: return "QSGD_ERR_UNKNOWN";
     }
 }

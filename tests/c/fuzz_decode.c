@@ -25,6 +25,33 @@ static bool same_floats(const float *a, const float *b, uint64_t n) {
     return true;
 }
 
+static struct table_sets tables; /* that decoders know */
+
+/* The defaults, with the tables. */
+static struct qsgd_decode_options decode_options(void) {
+    struct qsgd_decode_options options;
+    qsgd_decode_options_init(&options);
+    if (tables.count == 0) fill_tables(&tables);
+    offer_tables(&tables, &options);
+    return options;
+}
+
+/* Params with the tables that a frame names, for its recoding. */
+static struct qsgd_params like_params(const uint8_t *data, size_t size) {
+    struct qsgd_frame_info info = {.struct_size = sizeof info};
+    struct qsgd_params params;
+    uint8_t digest[8];
+    qsgd_params_init(&params);
+    if (qsgd_frame_info(data, size, &info, NULL) != QSGD_OK) fail("no info", data, size);
+    for (uint32_t i = 0; info.has_tables && i < tables.count; i++) {
+        qsgd_tables_digest(tables.at[i], tables.bytes_at[i], digest, NULL);
+        if (memcmp(digest, info.tables_digest, 8) != 0) continue;
+        params.tables = tables.at[i];
+        params.tables_bytes = tables.bytes_at[i];
+    }
+    return params;
+}
+
 struct buffers {
     void *work;
     uint64_t work_bytes, n;
@@ -35,8 +62,7 @@ struct buffers {
 };
 
 static void check_values(const struct buffers *b, const uint8_t *data, size_t size) {
-    struct qsgd_decode_options options;
-    qsgd_decode_options_init(&options);
+    struct qsgd_decode_options options = decode_options();
     options.dtype = QSGD_FLOAT32;
     qsgd_status status =
         qsgd_decode(data, size, &options, b->values, b->n, b->work, b->work_bytes, NULL);
@@ -50,10 +76,10 @@ static void check_values(const struct buffers *b, const uint8_t *data, size_t si
 /* 1 if the frame was accepted. */
 static int check_coded(const struct buffers *b, const uint8_t *data, size_t size) {
     uint64_t bytes = 0;
-    if (qsgd_decode_indices(data, size, NULL, b->indices, b->scales, b->alphas, b->n, b->work,
+    struct qsgd_decode_options options = decode_options();
+    const struct qsgd_params params = like_params(data, size);
+    if (qsgd_decode_indices(data, size, &options, b->indices, b->scales, b->alphas, b->n, b->work,
                             b->work_bytes, NULL) != QSGD_OK) {
-        struct qsgd_decode_options options;
-        qsgd_decode_options_init(&options);
         options.flags = QSGD_DECODE_ATOMIC;
         options.dtype = QSGD_FLOAT32;
         if (qsgd_decode(data, size, &options, b->values, b->n, b->work, b->work_bytes, NULL) ==
@@ -64,7 +90,7 @@ static int check_coded(const struct buffers *b, const uint8_t *data, size_t size
         qsgd_decode(data, size, &options, b->values, b->n, b->work, b->work_bytes, NULL);
         return 0;
     }
-    if (qsgd_encode_indices(NULL, NULL, data, size, b->indices, b->scales, b->alphas, b->n,
+    if (qsgd_encode_indices(&params, NULL, data, size, b->indices, b->scales, b->alphas, b->n,
                             b->again, size, b->work, b->work_bytes, &bytes, NULL) != QSGD_OK) {
         fail("indices of a frame do not encode like it", data, size);
     }
@@ -179,15 +205,23 @@ int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) failures += replay(argv[i]);
     if (argc > 1) return failures == 0 ? 0 : 1;
     static const size_t lengths[] = {LONGEST, 1, 4, 130, 700};
-    struct bytes seeds[2 * SCHEMES * 5];
+    struct bytes seeds[4 * SCHEMES * 5];
     size_t count = 0;
     float x[LONGEST];
+    fill_tables(&tables);
     for (size_t i = 0; i < SCHEMES; i++) {
         for (size_t l = 0; l < 10; l++) {
             struct qsgd_params params = scheme_params(&schemes[i]);
             params.checksum = l < 5;
             set_bucket(&params, l % 2 == 0 ? 100 : 0);
             fill_tensor(x, lengths[l % 5], i + l + 1);
+            seeds[count] = encode_frame(&params, NULL, x, lengths[l % 5]);
+            LLVMFuzzerTestOneInput(seeds[count].p, seeds[count].n);
+            CHECK(accepted);
+            count++;
+            if (tables.bytes[i] == 0) continue;
+            params.tables = tables.blob[i];
+            params.tables_bytes = tables.bytes[i];
             seeds[count] = encode_frame(&params, NULL, x, lengths[l % 5]);
             LLVMFuzzerTestOneInput(seeds[count].p, seeds[count].n);
             CHECK(accepted);

@@ -164,19 +164,86 @@ static inline struct bytes encode_frame(const struct qsgd_params *params,
     return frame;
 }
 
-/* Decodes as the frame's dtype with a workspace of its own. */
+/* Decodes with a workspace of its own. */
+static inline qsgd_status decode_frame_with(const struct qsgd_decode_options *options,
+                                            const uint8_t *p, uint64_t size, void *dst, uint64_t n,
+                                            struct qsgd_error *error) {
+    uint64_t work_bytes = 0;
+    qsgd_status status = qsgd_decode_workspace(p, size, options, &work_bytes, error);
+    if (status != QSGD_OK) return status;
+    void *work = aligned_bytes(work_bytes);
+    status = qsgd_decode(p, size, options, dst, n, work, work_bytes, error);
+    free(work);
+    return status;
+}
+
+/* The same as the frame's dtype. */
 static inline qsgd_status decode_frame(const uint8_t *p, uint64_t size, uint32_t flags, void *dst,
                                        uint64_t n, struct qsgd_error *error) {
     struct qsgd_decode_options options;
-    uint64_t work_bytes = 0;
     qsgd_decode_options_init(&options);
     options.flags = flags;
-    qsgd_status status = qsgd_decode_workspace(p, size, &options, &work_bytes, error);
-    if (status != QSGD_OK) return status;
+    return decode_frame_with(&options, p, size, dst, n, error);
+}
+
+/* ---- shared tables --------------------------------------------------------------------------- */
+
+/* Shared tables for every scheme of huffman and rans; none (0 bytes) for the others. */
+struct table_sets {
+    uint8_t blob[SCHEMES][160];
+    const void *at[SCHEMES]; /* as decode options want them: those that there are, in order */
+    uint64_t bytes[SCHEMES], bytes_at[SCHEMES];
+    uint32_t count;
+};
+
+static inline uint64_t scheme_levels(const struct qsgd_params *p) {
+    switch (p->levels) {
+    case QSGD_LEVELS_OPEN: return 65535;
+    case QSGD_LEVELS_SIGNED: return p->table_len;
+    case QSGD_LEVELS_TABLE: return 2 * p->table_len + (p->zero ? 1U : 0U);
+    default: return 2 * p->s + (p->zero ? 1U : 0U);
+    }
+}
+
+#define TABLES_FROM 3000
+
+/* From the level counts of a tensor. */
+static inline uint64_t build_tables(const struct qsgd_params *p, uint8_t *dst) {
+    const uint64_t count = scheme_levels(p),
+                   work_bytes = qsgd_encode_workspace(p, NULL, TABLES_FROM);
+    double *weights = calloc((size_t)count, sizeof *weights);
+    static float x[TABLES_FROM], scales[TABLES_FROM];
+    static int16_t k[TABLES_FROM];
+    uint64_t bytes = 0;
     void *work = aligned_bytes(work_bytes);
-    status = qsgd_decode(p, size, &options, dst, n, work, work_bytes, error);
+    fill_tensor(x, TABLES_FROM, 1);
+    CHECK(qsgd_quantize(p, NULL, x, TABLES_FROM, k, scales, NULL, work, work_bytes, NULL) == 0);
+    for (size_t i = 0; i < TABLES_FROM; i++) { /* mirrored levels without 0 lack the middle */
+        weights[(uint64_t)(k[i] + (int64_t)(count / 2)) - (!p->zero && k[i] > 0 ? 1U : 0U)] += 1;
+    }
     free(work);
-    return status;
+    CHECK(qsgd_tables_build(p, weights, count, dst, qsgd_tables_bound(), &bytes, NULL) == QSGD_OK);
+    free(weights);
+    return bytes;
+}
+
+static inline void fill_tables(struct table_sets *sets) {
+    sets->count = 0;
+    for (size_t i = 0; i < SCHEMES; i++) {
+        const struct qsgd_params p = scheme_params(&schemes[i]);
+        sets->bytes[i] = 0;
+        if (p.code != QSGD_CODE_HUFFMAN && p.code != QSGD_CODE_RANS) continue;
+        sets->bytes[i] = build_tables(&p, sets->blob[i]);
+        sets->at[sets->count] = sets->blob[i];
+        sets->bytes_at[sets->count++] = sets->bytes[i];
+    }
+}
+
+static inline void offer_tables(const struct table_sets *sets,
+                                struct qsgd_decode_options *options) {
+    options->tables = sets->at;
+    options->tables_bytes = sets->bytes_at;
+    options->tables_count = sets->count;
 }
 
 static inline void repair_header(uint8_t *p, uint64_t size) {

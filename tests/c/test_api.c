@@ -357,7 +357,7 @@ static void every_status_has_its_own_name(void) {
         named++;
         for (qsgd_status b = -100; b < a; b++) CHECK(strcmp(name, qsgd_status_name(b)) != 0);
     }
-    CHECK(named == 1 + 7 + 7 + 2 + 18);
+    CHECK(named == 1 + 7 + 7 + 2 + 19);
     CHECK(strcmp(qsgd_status_name(QSGD_OK), "QSGD_OK") == 0);
     CHECK(strcmp(qsgd_status_name(QSGD_ERR_TRAILING), "QSGD_ERR_TRAILING") == 0);
     CHECK(qsgd_version() ==

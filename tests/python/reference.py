@@ -7,6 +7,7 @@ reference_bits.py) -> frame (reference_frame.py). Slow, and without limits on me
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -26,6 +27,7 @@ from reference_bits import (
 from reference_codes import (
     CODES,
     Coding,
+    Shared,
     dense_decode,
     dense_encode,
     fixed_decode,
@@ -39,6 +41,7 @@ from reference_frame import DTYPES, Chunk, Frame, assemble, header, parse, probl
 from reference_levels import Cuts, Params, cut, grid
 from reference_quantize import quantize_elements, stored, values_of
 from reference_rans import rans_decode, rans_encode
+from reference_tables import read_tables
 from reference_tokens import huffman_decode, huffman_encode
 
 __all__ = [
@@ -58,16 +61,17 @@ __all__ = [
     "quantize",
 ]
 
-MODE_CODED, MODE_FIXED, MODE_CONSTANT = 0, 1, 2
+MODE_CODED, MODE_FIXED, MODE_CONSTANT, MODE_SHARED = 0, 1, 2, 3
 
 
-def coding(p: Params, cuts: Cuts) -> Coding:
+def coding(p: Params, cuts: Cuts, shared: Shared | None = None) -> Coding:
     """The view that section 8 has of a frame."""
     grd = grid(p)
     classes = p.classes == "on" or (p.classes == "auto" and (p.bucket == 0 or p.bucket >= 4096))
     return Coding(
-        p.code, p.levels, grd.zero, grd.low, grd.high, grd.kmax, grd.count, cuts.segment, classes
-    )
+        p.code, p.levels, grd.zero, grd.low, grd.high, grd.kmax, grd.count, cuts.segment, classes,
+        shared,
+    )  # fmt: skip
 
 
 # -- 8, 9 Payloads -------------------------------------------------------------------------------
@@ -80,9 +84,9 @@ def payload_encode(k: Array, alpha: int | None, c: Coding) -> bytes:
         return bytes([MODE_CONSTANT]) + head + varint(zigzag(int(k[0])))
     fixed = fixed_encode(k, c)
     if c.code != "fixed":
-        coded = coded_encode(k, c)
+        shared, coded = coded_encode(k, c)
         if len(coded) <= len(fixed):
-            return bytes([MODE_CODED]) + head + coded
+            return bytes([MODE_SHARED if shared else MODE_CODED]) + head + coded
     return bytes([MODE_FIXED]) + head + fixed
 
 
@@ -98,31 +102,32 @@ def payload_decode(data: bytes, n: int, dithered: bool, c: Coding) -> tuple[Arra
         refuse(value > 65536, "index is no level")
         k = np.full(n, unzigzag(value), dtype=np.int64)
     else:
-        refuse(mode != MODE_CODED or c.code == "fixed", "mode not allowed")
-        k = coded_decode(body, n, c)
+        named = mode == MODE_SHARED and c.shared is not None
+        refuse(not named and (mode != MODE_CODED or c.code == "fixed"), "mode not allowed")
+        k = coded_decode(body, n, c, c.shared if named else None)
     return c.check(k), alpha
 
 
-def coded_encode(k: Array, c: Coding) -> bytes:
-    """Body of mode 0."""
+def coded_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
+    """Body of mode 0, or, if the first is true, of mode 3."""
     if c.code == "huffman":
         return huffman_encode(k, c)
     if c.code == "rans":
         return rans_encode(k, c)
     if c.code == "rice-sparse":
-        return rice_encode(k, c)
+        return False, rice_encode(k, c)
     kind = c.code.split("-")[1]
     if c.code.endswith("-sparse"):
-        return sparse_encode(k, kind, c)
-    return dense_encode(k, kind, c)
+        return False, sparse_encode(k, kind, c)
+    return False, dense_encode(k, kind, c)
 
 
-def coded_decode(data: bytes, n: int, c: Coding) -> Array:
-    """Indices from the body of mode 0."""
+def coded_decode(data: bytes, n: int, c: Coding, shared: Shared | None) -> Array:
+    """Indices from the body of mode 0, or of mode 3 with its tables."""
     if c.code == "huffman":
-        return huffman_decode(data, n, c)
+        return huffman_decode(data, n, c, shared)
     if c.code == "rans":
-        return rans_decode(data, n, c)
+        return rans_decode(data, n, c, shared)
     if c.code == "rice-sparse":
         return rice_decode(data, n, c)
     kind = c.code.split("-")[1]
@@ -154,7 +159,18 @@ def checked(x: Array, p: Params, dtype: str | None) -> str:
         wrong = "dtype only for raw frames"
     if wrong is not None:
         raise ValueError(wrong)
+    shared_of(p)
     return name
+
+
+def shared_of(p: Params) -> Shared | None:
+    """The shared tables of an encoder's parameters, which must go with the rest."""
+    if p.tables is None:
+        return None
+    shared = read_tables(p.tables)
+    if shared.code != p.code or shared.direct != (grid(p).kmax <= 15):
+        raise ValueError("tables of another code or kind of tokens")
+    return shared
 
 
 def raw_frame(x: Array, p: Params, dtype: str, tag: bytes) -> bytes:
@@ -185,7 +201,7 @@ def quantized_frames(
         if problem(p, code) is not None:
             continue
         named = replace(p, code=code)
-        c = coding(named, cuts)
+        c = coding(named, cuts, shared_of(p))
         c.check(k)
         payloads = [
             payload_encode(k[slice(*cuts.span(j))], int(alphas[j]) if alphas.size else None, c)
@@ -248,7 +264,8 @@ def encode(
         frame = min(frames, key=len)
         if residual is not None:
             f = parse(frame)
-            residual[...] = 0 if f.raw else x - decode_values(frame)
+            given = () if params.tables is None else (params.tables,)
+            residual[...] = 0 if f.raw else x - decode_values(frame, given)
     return frame
 
 
@@ -293,12 +310,23 @@ def raw_elements(frame: Frame) -> Array:
     return flat.reshape(frame.shape)
 
 
-def decode_indices(frame: bytes) -> tuple[Array, Array, Array]:
+def named_tables(f: Frame, tables: Iterable[bytes]) -> Shared | None:
+    """The shared tables that a frame names, out of those given."""
+    if f.tables is None:
+        return None
+    found = [t for t in map(read_tables, tables) if t.digest == f.tables]
+    refuse(not found, "shared tables were not given")
+    fits = found[0].code == f.params.code and found[0].direct == (grid(f.params).kmax <= 15)
+    refuse(not fits, "tables of another code or kind of tokens")
+    return found[0]
+
+
+def decode_indices(frame: bytes, tables: Iterable[bytes] = ()) -> tuple[Array, Array, Array]:
     """Indices (int16, flat), scales (float32) and alphas (uint8; empty if not dithered)."""
     f = parse(frame)
     if f.raw:
         raise ValueError("raw frames have no indices")
-    c, dithered = coding(f.params, f.cuts), f.params.rounding == "dithered"
+    c, dithered = coding(f.params, f.cuts, named_tables(f, tables)), f.params.rounding == "dithered"
     parts = [np.zeros(0, np.int64)]
     alphas = []
     for chunk in f.chunks:
@@ -309,23 +337,23 @@ def decode_indices(frame: bytes) -> tuple[Array, Array, Array]:
     return np.concatenate(parts).astype(np.int16), f.scales, kept
 
 
-def decode_values(frame: bytes) -> Array:
+def decode_values(frame: bytes, tables: Iterable[bytes] = ()) -> Array:
     """Values in float32, in the tensor's shape, before conversion to its dtype."""
     f = parse(frame)
     with np.errstate(all="ignore"):
         if f.raw:
             return elements(raw_elements(f), f.dtype).reshape(f.shape)
-        k, scales, alphas = decode_indices(frame)
+        k, scales, alphas = decode_indices(frame, tables)
         v = values_of(k.astype(np.int64), scales, alphas, f.params, f.cuts, f.nonce)
     return v.astype(np.float32).reshape(f.shape)
 
 
-def decode(frame: bytes) -> Array:
+def decode(frame: bytes, tables: Iterable[bytes] = ()) -> Array:
     """Tensor of a frame, in its shape and dtype (bfloat16 as uint16 patterns)."""
     f = parse(frame)
     if f.raw:
         return raw_elements(f)
-    v = decode_values(frame)
+    v = decode_values(frame, tables)
     if f.dtype == "bfloat16":
         bits = v.view(np.uint32).astype(np.uint64)
         return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)

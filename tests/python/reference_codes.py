@@ -39,11 +39,23 @@ CODES = (
 
 
 @dataclass(frozen=True)
+class Shared:
+    """Shared tables (8.6): `entries` are frequencies at `p` bits (rans), or code lengths."""
+
+    code: str
+    direct: bool
+    p: int
+    entries: tuple[int, ...]
+    digest: bytes
+
+
+@dataclass(frozen=True)
 class Coding:
     """What the codes of section 8 need to know of a frame.
 
     low, high, kmax, count: least, largest index, largest magnitude, number of indices (section 5);
-    segment: elements of a segment (1.1); classes: whether rANS may use several (8.5, step 1).
+    segment: elements of a segment (1.1); classes: whether rANS may use several (8.5, step 1);
+    shared: the shared tables that the frame names (8.6).
     """
 
     code: str
@@ -55,6 +67,7 @@ class Coding:
     count: int
     segment: int
     classes: bool
+    shared: Shared | None = None
 
     def check(self, k: Array) -> Array:
         """Refuse indices that are no level."""

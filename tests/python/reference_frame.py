@@ -14,6 +14,7 @@ import numpy as np
 from reference_bits import Array, crc32c, read_varint, refuse, varint
 from reference_codes import CODES
 from reference_levels import Cuts, Params, cut
+from reference_tables import digest
 
 MAGIC = b"\x8fQSG"
 NORMS = ("max", "l2", "rms", "mean")
@@ -24,7 +25,7 @@ DTYPES = (
     *("float32", "float64", "float16", "bfloat16", "int8", "uint8", "int16", "uint16"),
     *("int32", "uint32", "int64", "uint64", "bool", "complex64", "complex128"),
 )
-TAG, NOISE_KEY, LEVEL_TABLE = 1, 129, 130
+TAG, NOISE_KEY, LEVEL_TABLE, SHARED = 1, 129, 130, 131
 MOST = 1 << 47  # elements of a tensor, or of a bucket
 
 
@@ -59,6 +60,7 @@ class Frame:
     scales: Array
     chunks: list[Chunk]
     data: bytes
+    tables: bytes | None  # digest of the shared tables that it names
 
     @property
     def raw(self) -> bool:
@@ -138,6 +140,8 @@ def header(p: Params, dtype: str, shape: tuple[int, ...], nonce: int, tag: bytes
         out += extension(NOISE_KEY, struct.pack("<QQ", p.seed, nonce))
     if tabled:
         out += extension(LEVEL_TABLE, np.array(p.table, "<f4").tobytes())
+    if p.tables is not None:
+        out += extension(SHARED, digest(p.tables))
     return bytes(out)
 
 
@@ -166,7 +170,7 @@ def read_extensions(data: bytes, at: int, end: int) -> dict[int, bytes]:
         kind = data[at]
         size, at = read_varint(data[:end], at + 1)
         refuse(kind <= last, "extension types do not ascend")
-        refuse(kind >= 128 and kind not in (NOISE_KEY, LEVEL_TABLE), "unknown extension")
+        refuse(kind >= 128 and kind not in (NOISE_KEY, LEVEL_TABLE, SHARED), "unknown extension")
         refuse(size > end - at, "extension field ends early")
         out[kind] = data[at : at + size]
         last, at = kind, at + size
@@ -242,6 +246,9 @@ def parse(frame: bytes) -> Frame:
     if LEVEL_TABLE in fields:
         refuse(len(fields[LEVEL_TABLE]) % 4 != 0, "level table has a wrong length")
         p.table = tuple(np.frombuffer(fields[LEVEL_TABLE], "<f4").tolist())
+    shared = fields.get(SHARED)
+    if shared is not None:
+        refuse(len(shared) != 8 or p.code not in ("huffman", "rans"), "digest of shared tables")
     wrong = problem(p, p.code)
     refuse(wrong is not None, wrong or "")
     n = prod(shape)
@@ -261,5 +268,6 @@ def parse(frame: bytes) -> Frame:
         body += size
     refuse(body != len(data), "lengths of the chunks do not add up")
     return Frame(
-        p, dtype, shape, n, tag, nonce, header_bytes, frame_bytes, cuts, scales, chunks, data
-    )
+        p, dtype, shape, n, tag, nonce, header_bytes, frame_bytes, cuts, scales, chunks, data,
+        shared,
+    )  # fmt: skip

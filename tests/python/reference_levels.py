@@ -36,6 +36,7 @@ class Params:
     checksum: bool = True
     chunk_log2: int = 16
     seed: int = 0
+    tables: bytes | None = None  # shared tables (8.6)
 
 
 # -- 1.1 Buckets, chunks, segments ---------------------------------------------------------------

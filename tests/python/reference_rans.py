@@ -22,7 +22,7 @@ from reference_bits import (
     varint,
     zigzag,
 )
-from reference_codes import Coding
+from reference_codes import Coding, Shared
 from reference_tokens import tokens_of, tokens_to
 
 LOW = 1 << 16  # a rANS state lies in [2^16, 2^32)
@@ -156,6 +156,14 @@ def tail_shape(tokens: int, lanes: int, n: int) -> tuple[int, int]:
     return width, min(16 // width, n // lanes)
 
 
+def choose_lanes(bits: int, n: int, tokens: int) -> int:
+    """Log2 of the number of lanes (step 5)."""
+    width = tail_shape(tokens, 1, n)[0]
+    bits, each = min(bits, width * n), 16 // width
+    v = bits * n // ((56 if n < 32768 else 36) * (24 * n - each * bits))
+    return min(6, v.bit_length() - 1) if v else 0
+
+
 def rest_states(tokens: list[int], width: int, each: int, lanes: int) -> list[int]:
     """States that hold the tail, the last `each * lanes` tokens."""
     tail = tokens[len(tokens) - each * lanes :]
@@ -185,8 +193,16 @@ def starts_of(f: list[int]) -> list[int]:
 # -- 8.5 rANS: streams ---------------------------------------------------------------------------
 
 
-def rans_encode(k: Array, c: Coding) -> bytes:
-    """Tables, group classes, states, words, extra bits."""
+def shared_bits(shared: Shared, counts: list[int]) -> float:
+    """Bits of all tokens, times 2^16, with shared tables; infinite if a token has no frequency."""
+    f = shared.entries
+    if any(n and (t >= len(f) or not f[t]) for t, n in enumerate(counts)):
+        return math.inf
+    return sum(n * ((shared.p << 16) - lg(f[t])) for t, n in enumerate(counts) if n)
+
+
+def rans_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
+    """Whether tables are shared; else tables and group classes; states, words, extra bits."""
     n = len(k)
     tokens, extra = tokens_of(k, c.kmax)
     classes = choose_classes(k, tokens, c)
@@ -197,10 +213,7 @@ def rans_encode(k: Array, c: Coding) -> bytes:
     even = [even_signs(h, c.kmax, most) for h in histograms]
     histograms = [h for _, h in even]
     p = choose_bits(histograms, most)
-    width = tail_shape(max(map(len, histograms)), 1, n)[0]
-    bits, each = min(int(bits_at(p, histograms, most)) >> 16, width * n), 16 // width
-    v = bits * n // ((56 if n < 32768 else 36) * (24 * n - each * bits))
-    lanes_log2 = min(6, v.bit_length() - 1) if v else 0
+    bits = bits_at(p, histograms, most)
     fields: Fields = []
     tables = []
     for i in range(number):
@@ -210,14 +223,23 @@ def rans_encode(k: Array, c: Coding) -> bytes:
         tables.append((f, starts_of(f)))
     if number > 1:
         fields += class_fields(classes)
+    theirs = math.inf if c.shared is None else shared_bits(c.shared, np.bincount(tokens).tolist())
+    shared = theirs <= bits + (sum(width for _, width in fields) << 16)
+    if c.shared is not None and shared:
+        bits, p, class_of = theirs, c.shared.p, np.zeros(n, np.int64)
+        tables = [(list(c.shared.entries), starts_of(list(c.shared.entries)))]
+    lanes_log2 = choose_lanes(int(bits) >> 16, n, max(len(f) for f, _ in tables))
     states, words = rans_push(tokens.tolist(), class_of.tolist(), tables, 1 << lanes_log2, p)
-    head = bytes([lanes_log2 | P_OF_CODE.index(p) << 3 | (number - 1) << 5]) + pack_fields(fields)
+    head = bytes([lanes_log2])
+    if not shared:
+        head = bytes([lanes_log2 | P_OF_CODE.index(p) << 3 | (number - 1) << 5])
+        head += pack_fields(fields)
     for group in words if c.kmax > 15 else words[:-1]:
         head += varint(len(group))
     body = np.array(states, "<u4").tobytes() + b"".join(
         np.array(group, "<u2").tobytes() for group in words
     )
-    return head + body + extra
+    return shared, head + body + extra
 
 
 def rans_push(
@@ -262,8 +284,12 @@ def read_table(
                 f[t] = (1 << (e - 1)) + (r.field(d) << (e - 1 - d))
     f[mode] = (1 << p) - sum(f)
     refuse(f[mode] < 1 or f[-1] == 0, "frequencies do not make a table")
-    slots = [t for t, value in enumerate(f) for _ in range(value)]
-    return f, starts_of(f), slots
+    return with_slots(f)
+
+
+def with_slots(f: list[int]) -> tuple[list[int], list[int], list[int]]:
+    """Frequencies with their starts, and the token of every slot."""
+    return f, starts_of(f), [t for t, value in enumerate(f) for _ in range(value)]
 
 
 def read_classes(r: BitReader, groups: int, number: int) -> list[int]:
@@ -279,15 +305,21 @@ def read_classes(r: BitReader, groups: int, number: int) -> list[int]:
     return classes or [0] * groups
 
 
-def rans_decode(data: bytes, n: int, c: Coding) -> Array:
+def rans_decode(data: bytes, n: int, c: Coding, shared: Shared | None) -> Array:
     """Inverse of `rans_encode`."""
     refuse(not data, "payload ends early")
-    lanes, p, number = 1 << (data[0] & 7), P_OF_CODE[data[0] >> 3 & 3], 1 + (data[0] >> 5)
-    refuse(lanes > 64, "number of lanes out of range")
-    r = BitReader(data[1:], False)
-    tables = [read_table(r, p, mantissa_of(n, number), c.kmax) for _ in range(number)]
-    classes = read_classes(r, (n + GROUP - 1) // GROUP, number)
-    at = 1 + r.align()
+    groups_of_n = (n + GROUP - 1) // GROUP
+    if shared is None:
+        lanes, p, number = 1 << (data[0] & 7), P_OF_CODE[data[0] >> 3 & 3], 1 + (data[0] >> 5)
+        refuse(lanes > 64, "number of lanes out of range")
+        r = BitReader(data[1:], False)
+        tables = [read_table(r, p, mantissa_of(n, number), c.kmax) for _ in range(number)]
+        classes = read_classes(r, groups_of_n, number)
+        at = 1 + r.align()
+    else:
+        refuse(data[0] > 6, "number of lanes out of range")
+        lanes, p, classes, at = 1 << data[0], shared.p, [0] * groups_of_n, 1
+        tables = [with_slots(list(shared.entries))]
     counts = []
     for _ in range(max(1, lanes // LANES_OF_A_GROUP) - (c.kmax <= 15)):
         count, at = read_varint(data, at)

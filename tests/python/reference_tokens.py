@@ -5,6 +5,8 @@ One pass per element in plain Python, for reading rather than for speed.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from reference_bits import (
@@ -17,7 +19,7 @@ from reference_bits import (
     refuse,
     unpack_lsb,
 )
-from reference_codes import Coding, segments_decode, segments_encode
+from reference_codes import Coding, Shared, segments_decode, segments_encode
 
 # -- 8.4 Tokens ----------------------------------------------------------------------------------
 
@@ -83,23 +85,39 @@ def canonical(lengths: list[int]) -> dict[int, tuple[int, int]]:
     return out
 
 
-def huffman_encode(k: Array, c: Coding) -> bytes:
-    """Code lengths, segments of codewords, extra bits."""
+def huffman_bits(counts: list[int], lengths: list[int]) -> float:
+    """Bits of all codewords; infinite if a token has none."""
+    if any(n and (t >= len(lengths) or not lengths[t]) for t, n in enumerate(counts)):
+        return math.inf
+    return sum(n * lengths[t] for t, n in enumerate(counts) if n)
+
+
+def huffman_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
+    """Whether tables are shared; code lengths if not, segments of codewords, extra bits."""
     tokens, extra = tokens_of(k, c.kmax)
-    lengths = huffman_lengths(np.bincount(tokens).tolist())
-    fields = [(len(lengths) - 1, 6)] + [(n, 4) for n in lengths]
+    counts = np.bincount(tokens).tolist()
+    lengths = huffman_lengths(counts)
+    table = pack_fields([(len(lengths) - 1, 6)] + [(n, 4) for n in lengths])
+    shared = False
+    if c.shared is not None:
+        theirs = list(c.shared.entries)
+        own = huffman_bits(counts, lengths) + 8 * len(table)
+        shared = huffman_bits(counts, theirs) <= own
+    if shared:
+        lengths, table = theirs, b""
     codes = canonical(lengths)
     words = np.array([codes.get(t, (0, 0))[0] for t in range(len(lengths))])[tokens]
-    return (
-        pack_fields(fields) + segments_encode(words, np.array(lengths)[tokens], c.segment) + extra
-    )
+    return shared, table + segments_encode(words, np.array(lengths)[tokens], c.segment) + extra
 
 
-def huffman_decode(data: bytes, n: int, c: Coding) -> Array:
+def huffman_decode(data: bytes, n: int, c: Coding, shared: Shared | None) -> Array:
     """Inverse of `huffman_encode`."""
-    r = BitReader(data, False)
-    lengths = [r.field(4) for _ in range(r.field(6) + 1)]
-    data = data[r.align() :]
+    if shared is None:
+        r = BitReader(data, False)
+        lengths = [r.field(4) for _ in range(r.field(6) + 1)]
+        data = data[r.align() :]
+    else:
+        lengths = list(shared.entries)
     refuse(len(lengths) > 63 or max(lengths) > 12 or not lengths[-1], "malformed code lengths")
     kraft = sum(4096 >> length for length in lengths if length)
     alone = sum(map(bool, lengths)) == 1 and lengths[-1] == 1

@@ -1,0 +1,35 @@
+/* Shared tables: one code table of tokens that travels apart from frames, which name it by its
+ * digest (FORMAT.md section 8.6). tables_build.c makes them. */
+#ifndef QSGD_TABLES_H
+#define QSGD_TABLES_H
+
+#include "codes.h"
+#include "error.h"
+
+#define TABLES_HEAD_BYTES 9
+#define TABLES_DIGEST_BYTES 8
+
+/* A blob, read and checked. */
+struct shared_tables {
+    int32_t code; /* QSGD_CODE_HUFFMAN or _RANS; QSGD_CODE_RAW: there are no tables */
+    bool direct;  /* of tokens without extra bits */
+    uint8_t tokens;
+    uint8_t prob_bits, mode;      /* rans: P, and a token of the largest frequency */
+    uint16_t freq[CODE_TOKENS];   /* rans */
+    uint8_t lengths[CODE_TOKENS]; /* huffman */
+    uint8_t digest[TABLES_DIGEST_BYTES];
+};
+
+/* Reads a blob. On QSGD_ERR_CODE_TABLE error->offset counts from its first byte. */
+qsgd_status tables_parse(const void *blob, uint64_t bytes, struct shared_tables *tables,
+                         struct qsgd_error *error);
+
+/* Writes the blob of tables whose digest is not there yet; returns its bytes. */
+uint64_t tables_write(const struct shared_tables *tables, uint8_t *dst);
+
+/* Bytes of a blob of `tokens` tokens. */
+static inline uint64_t tables_bytes(int32_t code, unsigned tokens) {
+    return TABLES_HEAD_BYTES + (uint64_t)(code == QSGD_CODE_RANS ? 2 : 1) * tokens;
+}
+
+#endif

@@ -1,0 +1,115 @@
+/* Makes shared tables from the weights of levels (FORMAT.md section 8.6): every level can be coded
+ * with them, whatever its weight. */
+#include <string.h>
+
+#include "bits.h"
+#include "fpenv.h"
+#include "kernels.h"
+#include "params.h"
+#include "rans_model.h"
+#include "tables.h"
+#include "tokens.h"
+
+#define BLOCK 256
+#define TOTAL 0x1p24 /* what counts sum to, about: P asks for 12 bits, and lg for few more */
+
+/* Sums of the weights by token, in ascending order of the index; *used has the tokens of levels. */
+static bool sum_weights(const struct levels *levels, const double *weights,
+                        double sums[CODE_TOKENS], uint64_t *used) {
+    const bool direct = tokens_direct(levels);
+    const struct kernels *kernels = kernels_current();
+    int16_t k[BLOCK];
+    uint8_t tokens[BLOCK];
+    memset(sums, 0, CODE_TOKENS * sizeof *sums);
+    *used = 0;
+    for (int32_t next = levels->kmin; next <= levels->kmax;) {
+        size_t n = 0;
+        for (; n < BLOCK && next <= levels->kmax; next++) {
+            if (levels_has(levels, next)) k[n++] = (int16_t)next;
+        }
+        kernels->tokens(k, n, direct, tokens);
+        for (size_t i = 0; i < n; i++, weights++) {
+            double weight;
+            memcpy(&weight, weights, sizeof weight);
+            if (!(weight >= 0)) return false;
+            sums[tokens[i]] += weight;
+            *used |= (uint64_t)1 << tokens[i];
+        }
+    }
+    return true;
+}
+
+/* The sums as counts that sum to about TOTAL, at least 1 for every token of a level. */
+static bool make_counts(const double sums[CODE_TOKENS], uint64_t used,
+                        uint32_t counts[CODE_TOKENS]) {
+    double total = 0;
+    for (unsigned t = 0; t < CODE_TOKENS; t++) total += sums[t];
+    if (!(total > 0) || total > 0x1.fffffffffffffp1023) return false;
+    for (unsigned t = 0; t < CODE_TOKENS; t++) {
+        const double share = sums[t] / total;
+        counts[t] = (uint32_t)(share * TOTAL);
+        if (counts[t] == 0) counts[t] = used >> t & 1;
+    }
+    return true;
+}
+
+/* True if the weights are such as a table can be made of. */
+static bool count_tokens(const struct levels *levels, const double *weights,
+                         uint32_t counts[CODE_TOKENS]) {
+    double sums[CODE_TOKENS];
+    uint64_t used;
+    fpenv env = fpenv_enter(); /* sums and shares are rounded */
+    const bool fine = sum_weights(levels, weights, sums, &used) && make_counts(sums, used, counts);
+    fpenv_leave(env);
+    return fine;
+}
+
+static void fit(struct shared_tables *t, uint32_t counts[CODE_TOKENS]) {
+    struct code_plan plan;
+    for (unsigned i = 0; i < CODE_TOKENS; i++) {
+        if (counts[i] != 0) t->tokens = (uint8_t)(i + 1);
+    }
+    if (t->code == QSGD_CODE_HUFFMAN) {
+        huffman_lengths(counts, t->lengths);
+        return;
+    }
+    rans_model_fit(counts, &plan);
+    t->prob_bits = (uint8_t)plan.prob_bits;
+    memcpy(t->freq, plan.freq[0], sizeof t->freq);
+}
+
+qsgd_status qsgd_tables_build(const struct qsgd_params *params, const double *weights,
+                              uint64_t count, void *dst, uint64_t dst_bytes, uint64_t *bytes,
+                              struct qsgd_error *error) {
+    struct shared_tables t;
+    struct levels levels;
+    uint32_t counts[CODE_TOKENS];
+    qsgd_status status = params_check(params, error);
+    if (status != QSGD_OK) return status;
+    if (params->code != QSGD_CODE_HUFFMAN && params->code != QSGD_CODE_RANS) {
+        return error_parameter(error, QSGD_ERR_COMBINATION, "code",
+                               "only huffman and rans have tables");
+    }
+    if (weights == NULL || dst == NULL || bytes == NULL) {
+        return error_parameter(error, QSGD_ERR_NULL, weights == NULL ? "weights" : "dst",
+                               "a buffer that is needed is NULL");
+    }
+    levels_build(&levels, params);
+    if (count != levels_ranks(&levels)) {
+        return error_parameter(error, QSGD_ERR_PARAM, "count", "there must be a weight per level");
+    }
+    if (!count_tokens(&levels, weights, counts)) {
+        return error_parameter(error, QSGD_ERR_PARAM, "weights",
+                               "weights must be finite, at least 0, and not all 0");
+    }
+    memset(&t, 0, sizeof t);
+    t.code = params->code;
+    t.direct = tokens_direct(&levels);
+    fit(&t, counts);
+    if (dst_bytes < tables_bytes(t.code, t.tokens)) {
+        return error_parameter(error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
+                               "dst must hold qsgd_tables_bound bytes");
+    }
+    *bytes = tables_write(&t, dst);
+    return QSGD_OK;
+}
