@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qsgd._core import __version__
+from qsgd._tables import Tables, tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 from qsgd.frames import (
@@ -51,6 +52,7 @@ __all__ = [
     "Plan",
     "Prediction",
     "QsgdError",
+    "Tables",
     "TruncatedNormal",
     "__version__",
     "backend",
@@ -70,6 +72,7 @@ __all__ = [
     "save",
     "set_backend",
     "split",
+    "tables",
 ]
 
 # Modules and names that load when first used, so that `import qsgd` stays quick.

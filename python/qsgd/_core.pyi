@@ -30,7 +30,9 @@ class Params:
         chunk_log2: int,
         table: list[float],
         seed: int,
+        tables: bytes,
     ) -> None: ...
+    def build_tables(self, weights: npt.NDArray[np.float64], /) -> bytes: ...
     def encode(
         self,
         x: Any,
@@ -81,6 +83,7 @@ def decode(
     max_elements: int | None,
     atomic: bool,
     threads: int | None,
+    tables: list[bytes],
     /,
 ) -> Any: ...
 def decode_range(
@@ -91,10 +94,17 @@ def decode_range(
     dtype: Any,
     atomic: bool,
     threads: int | None,
+    tables: list[bytes],
     /,
 ) -> Any: ...
 def decode_add(
-    frame: Any, acc: Any, alpha: float, atomic: bool, threads: int | None, /
+    frame: Any,
+    acc: Any,
+    alpha: float,
+    atomic: bool,
+    threads: int | None,
+    tables: list[bytes],
+    /,
 ) -> None: ...
 def decode_sum(
     frames: list[Any],
@@ -103,13 +113,15 @@ def decode_sum(
     max_elements: int | None,
     atomic: bool,
     threads: int | None,
+    tables: list[bytes],
     /,
 ) -> Any: ...
 def decode_indices(
-    frame: Any, max_elements: int | None, threads: int | None, /
+    frame: Any, max_elements: int | None, threads: int | None, tables: list[bytes], /
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float32], npt.NDArray[np.uint8]]: ...
 def frame_info(frame: Any, /) -> dict[str, Any]: ...
 def frame_size(buffer: Any, start: int, /) -> int: ...
+def tables_digest(tables: bytes, /) -> bytes: ...
 def elias_encode(values: Any, code: int, /) -> tuple[bytes, int]: ...
 def elias_decode(
     buffer: Any, count: int, code: int, nbits: int | None, /

@@ -91,6 +91,16 @@ def _add_limit(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_tables(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--tables",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="shared tables that frames name (Tables.to_bytes); repeatable",
+    )
+
+
 def _add_file_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     encode = add("encode", help="tensors to a .qsgd file", run=cli_files.run_encode)
     encode.add_argument("input", metavar="IN", help=".npy, .npz, .safetensors, .pt or .pth")
@@ -116,6 +126,7 @@ def _add_file_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     decode.add_argument("--tensor", action="append", metavar="NAME", help="only this; repeatable")
     decode.add_argument("--quiet", action="store_true", help="print nothing")
     _add_limit(decode)
+    _add_tables(decode)
 
     info = add("info", help="what the headers of a .qsgd file say", run=cli_files.run_info)
     info.add_argument("file", metavar="FILE", help="a .qsgd file")
@@ -125,6 +136,7 @@ def _add_file_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     verify.add_argument("file", metavar="FILE", help="a .qsgd file")
     verify.add_argument("--quiet", action="store_true", help="print damage only")
     _add_limit(verify)
+    _add_tables(verify)
 
 
 def _add_report_commands(add: Callable[..., argparse.ArgumentParser]) -> None:

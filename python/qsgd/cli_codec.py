@@ -7,7 +7,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from qsgd._tables import Tables
 from qsgd.codec import Codec
+from qsgd.errors import QsgdError
+from qsgd.tensorfiles import FileError
 
 CODES = (
     "auto", "rans", "huffman", "rice-sparse", "elias-gamma", "elias-delta", "elias-omega",
@@ -40,6 +43,16 @@ def _levels(text: str) -> str | tuple[float, ...]:
         raise argparse.ArgumentTypeError(
             f"{text!r} is neither uniform, exponential, nor numbers with commas between"
         ) from None
+
+
+def read_tables(path: str) -> Tables:
+    """Shared tables from a file that holds `Tables.to_bytes`."""
+    with open(path, "rb") as file:
+        data = file.read(1 << 12)  # many times what tables can have
+    try:
+        return Tables(data)
+    except QsgdError as error:
+        raise FileError(f"{path}: {error}") from None
 
 
 def add_codec_options(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +92,7 @@ def add_codec_options(parser: argparse.ArgumentParser) -> None:
     add("--nonfinite", choices=("raise", "propagate"), help="what NaN and Inf do (raise)")
     add("--no-checksum", dest="checksum", action="store_false", help="check the header alone")
     add("--chunk", type=int, metavar="N", help="elements coded together, a power of two (65536)")
+    add("--tables", metavar="FILE", help="shared tables (Tables.to_bytes), for rans and huffman")
     add("--threads", type=int, metavar="N", help="most threads (the cores, at most 8)")
 
 
@@ -94,6 +108,8 @@ def codec_from(args: argparse.Namespace) -> Codec:
     """
     names = [*inspect.signature(Codec).parameters, "p"]
     options = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    if "tables" in options:
+        options["tables"] = read_tables(options["tables"])
     scheme: str | None = getattr(args, "scheme", None)
     if "p" in options and scheme != "amq":
         raise UsageError("--p goes with --scheme amq only")

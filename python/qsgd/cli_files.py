@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from qsgd import files
 from qsgd._atomic import atomic_writer
-from qsgd.cli_codec import UsageError, codec_from
+from qsgd._tables import Tables
+from qsgd.cli_codec import UsageError, codec_from, read_tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 from qsgd.frames import FrameInfo, decode, inspect
@@ -103,21 +104,22 @@ def run_decode(args: argparse.Namespace) -> None:
         found = [entry for entry in found if entry.name in args.tensor]
     files.check_limit(found, args.max_elements)
     check_writable(args.output, len(found))
+    tables = [read_tables(path) for path in args.tables]
     tensors = {}
     for entry in progress(found, "decoding", len(found)):
-        tensors[entry.name] = _decoded(entry, args.dtype)
+        tensors[entry.name] = _decoded(entry, args.dtype, tables)
     write_tensors(args.output, tensors)
     if not args.quiet:
         total = sum(tensor.array.size for tensor in tensors.values())
         print(f"{args.output}: {_plural(len(tensors), 'tensor')}, {_plural(total, 'element')}")
 
 
-def _decoded(entry: files.Entry, dtype: str | None) -> Decoded:
+def _decoded(entry: files.Entry, dtype: str | None, tables: list[Tables]) -> Decoded:
     """Decodes a frame; NumPy lacks bfloat16, so that goes as float32 and a name."""
     stored = entry.info.dtype
     wanted = dtype if dtype is not None and stored in files.FLOATS else stored
     numpy_dtype = "float32" if wanted == "bfloat16" else wanted
-    array = files.decode_entry(entry, numpy_dtype if stored in files.FLOATS else None)
+    array = files.decode_entry(entry, numpy_dtype if stored in files.FLOATS else None, tables)
     return Decoded(array, wanted)
 
 
@@ -162,6 +164,7 @@ def _facts(name: str, info: FrameInfo) -> dict[str, Any]:
         "bytes": info.nbytes,
         "bits_per_element": info.bits_per_element,
         "checksum": info.codec.checksum,
+        "tables": info.tables,
         "codec": describe(info.codec),
     }
 
@@ -180,6 +183,7 @@ def run_info(args: argparse.Namespace) -> None:
             f"{fact['name']:{width}}  {fact['dtype']:8}  {shape:14}  {fact['bytes']:10}  "
             f"{fact['bits_per_element']:9.3f}  {fact['codec']}"
             + ("" if fact["checksum"] else ", no checksum")
+            + ("" if fact["tables"] is None else f", tables {fact['tables']}")
         )
     total, nbytes = sum(f["elements"] for f in facts), sum(f["bytes"] for f in facts)
     bits = 8 * nbytes / total if total else 0.0
@@ -214,11 +218,12 @@ def run_verify(args: argparse.Namespace) -> None:
         content = file.read()
     if not content:
         raise FileError(f"{args.file}: the file is empty")
+    tables = [read_tables(path) for path in args.tables]
     found = list(walk(memoryview(content)))
     names: set[str] = set()
     damaged = 0
     for number, (offset, frame) in enumerate(progress(found, "verifying", len(found))):
-        name, fault = _verify_frame(frame, names, args.max_elements)
+        name, fault = _verify_frame(frame, names, args.max_elements, tables)
         label = name if name is not None else f"frame {number}"
         damaged += fault is not None
         if fault is not None or not args.quiet:
@@ -231,7 +236,7 @@ def run_verify(args: argparse.Namespace) -> None:
 
 
 def _verify_frame(
-    frame: memoryview, names: set[str], max_elements: int | None
+    frame: memoryview, names: set[str], max_elements: int | None, tables: list[Tables]
 ) -> tuple[str | None, str | None]:
     """Returns the tensor's name, if the header gives it, and the fault, if there is one."""
     name = None
@@ -241,7 +246,7 @@ def _verify_frame(
         if name in names:
             return name, "another frame has the same name"
         names.add(name)
-        decode(frame, max_elements=max_elements, atomic=True)
+        decode(frame, max_elements=max_elements, atomic=True, tables=tables)
     except UnicodeDecodeError:
         return None, "the tag is not UTF-8, so no name"
     except QsgdError as error:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from qsgd import _core
 from qsgd import _options as opt
 from qsgd._options import Alphas, Array, Indices, Scales, Tensor
+from qsgd._tables import Tables
 from qsgd.errors import QsgdError
 
 __all__ = ["Codec"]
@@ -92,6 +93,9 @@ class Codec:
         Tensors of fewer than 4 chunks use the calling thread alone. Never changes a byte.
     chunk : int
         Elements coded together, a power of two from 1024 to 2^25.
+    tables : Tables, optional
+        Shared tables of `qsgd.tables` for this code and these levels: chunks leave theirs out where
+        that is no longer, and every decoder needs them. "rans" and "huffman" only.
 
     Raises
     ------
@@ -126,6 +130,7 @@ class Codec:
     checksum: bool = True
     threads: int | None = None
     chunk: int = 65536
+    tables: Tables | None = None
     _params: _core.Params = dataclasses.field(init=False, repr=False, compare=False)
     _born: int = dataclasses.field(init=False, repr=False, compare=False)  # value of _forks
 
@@ -153,6 +158,9 @@ class Codec:
         self._set("chunk", opt.integer("chunk", self.chunk, 1 << 10, 1 << 25, chunk_range))
         if self.chunk & (self.chunk - 1):
             raise opt.refuse("chunk", self.chunk, chunk_range)
+        given: Any = self.tables
+        if given is not None and not isinstance(given, Tables):
+            self._set("tables", Tables(given))  # digits, as `options` gives them
         self._set("_born", _forks)
         self._set("_params", self._make_params())
 
@@ -182,6 +190,7 @@ class Codec:
                 chunk_log2=self.chunk.bit_length() - 1,
                 table=[] if isinstance(self.levels, str) else list(self.levels),
                 seed=secrets.randbits(64) if self.seed is None else self.seed,
+                tables=b"" if self.tables is None else self.tables.blob,
             )
         except QsgdError as error:
             if error.parameter is None or "got" in error.reason:
@@ -275,8 +284,14 @@ class Codec:
         return self._params.nonce
 
     def options(self) -> dict[str, Any]:
-        """The constructor's arguments, fully expanded: plain values, for logs and JSON."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+        """The constructor's arguments, fully expanded: plain values, for logs and JSON.
+
+        Tables are hexadecimal digits.
+        """
+        options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+        if self.tables is not None:
+            options["tables"] = self.tables.blob.hex()
+        return options
 
     def replace(self, **changes: Any) -> Codec:
         """A codec with some options changed. Its counter starts at 0: change a given seed, too.
@@ -454,7 +469,8 @@ class Codec:
         With ``rounding="dithered"``, `nonce` and `alphas` are needed; with ``rotation=True``, the
         `nonce`. `dtype` and `tag` go into the header. `like` is a frame whose header, modes and
         tables replace codec, nonce, dtype and tag: a frame's own indices, scales and alphas
-        (`qsgd.decode_indices`) then give that frame again, byte for byte.
+        (`qsgd.decode_indices`) then give that frame again, byte for byte. If it names shared
+        tables, they must be this codec's.
         """
         keyed = self.rounding == "dithered" or self.rotation
         if nonce is None and like is None and keyed:

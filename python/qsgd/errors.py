@@ -26,6 +26,8 @@ class QsgdError(ValueError):
         Byte offset from the frame's (in `split`: the buffer's) first byte.
     element, bucket : int or None
         Index in the flattened tensor, and number of the bucket.
+    digest : str or None
+        Of the shared tables that a frame names and the decoder was not given ("QSGD_ERR_TABLES").
     reason : str
         The cause alone, without argument and place.
     """
@@ -36,6 +38,7 @@ class QsgdError(ValueError):
     offset: int | None
     element: int | None
     bucket: int | None
+    digest: str | None
     reason: str
 
     def __init__(
@@ -48,6 +51,7 @@ class QsgdError(ValueError):
         offset: int | None = None,
         element: int | None = None,
         bucket: int | None = None,
+        digest: str | None = None,
         reason: str | None = None,
     ) -> None:
         super().__init__(message)
@@ -57,6 +61,7 @@ class QsgdError(ValueError):
         self.offset = offset
         self.element = element
         self.bucket = bucket
+        self.digest = digest
         self.reason = message if reason is None else reason
 
     @classmethod
@@ -69,11 +74,14 @@ class QsgdError(ValueError):
         offset: int | None,
         element: int | None,
         bucket: int | None,
+        digest: str | None,
     ) -> QsgdError:
         """Makes the message: argument, reason, place. Called by the compiled module."""
         message = reason or name
         if parameter is not None and not re.search(rf"\b{re.escape(parameter)}\b", message):
             message = f"{parameter}: {message}"
+        if digest is not None:
+            message = f"{message}: digest {digest}"
         places = [
             f"{label} {value}"
             for label, value in (("byte", offset), ("element", element), ("bucket", bucket))
@@ -89,6 +97,7 @@ class QsgdError(ValueError):
             offset=offset,
             element=element,
             bucket=bucket,
+            digest=digest,
             reason=reason,
         )
 

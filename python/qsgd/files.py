@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from qsgd._atomic import atomic_writer
+from qsgd._tables import Tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 from qsgd.frames import FrameInfo, decode, inspect, split
@@ -165,6 +166,8 @@ def load(
     path: str | os.PathLike[str],
     dtype: npt.DTypeLike | None = None,
     max_elements: int | None = MAX_ELEMENTS,
+    *,
+    tables: Tables | Iterable[Tables] | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
     """Reads a .qsgd file.
 
@@ -176,6 +179,8 @@ def load(
         Float type for all float tensors. Default: each frame's own (bfloat16 gives float32).
     max_elements : int or None
         Most elements of all tensors together, checked before memory is taken; None: no limit.
+    tables : Tables or iterable of Tables, optional
+        Shared tables that the frames name.
 
     Returns
     -------
@@ -194,10 +199,15 @@ def load(
     with open(path, "rb") as file:
         found = entries(file.read())
     check_limit(found, max_elements)
-    return {entry.name: decode_entry(entry, dtype) for entry in found}
+    known = list(tables) if isinstance(tables, Iterable) else tables
+    return {entry.name: decode_entry(entry, dtype, known) for entry in found}
 
 
-def decode_entry(entry: Entry, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
+def decode_entry(
+    entry: Entry,
+    dtype: npt.DTypeLike | None = None,
+    tables: Tables | Iterable[Tables] | None = None,
+) -> npt.NDArray[Any]:
     """Decodes one frame of a file; `dtype` applies to float tensors only.
 
     Raises
@@ -207,7 +217,9 @@ def decode_entry(entry: Entry, dtype: npt.DTypeLike | None = None) -> npt.NDArra
     """
     wanted = dtype if entry.info.dtype in FLOATS else None
     try:
-        array: npt.NDArray[Any] = decode(entry.frame, dtype=wanted, max_elements=None)
+        array: npt.NDArray[Any] = decode(
+            entry.frame, dtype=wanted, max_elements=None, tables=tables
+        )
     except QsgdError as error:
         error.args = (f"{entry.name}: {error}", *error.args[1:])
         raise

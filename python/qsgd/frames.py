@@ -15,6 +15,7 @@ import numpy.typing as npt
 from qsgd import _core
 from qsgd import _options as opt
 from qsgd._options import Alphas, Array, Indices, Scales, Tensor
+from qsgd._tables import Tables, blobs
 from qsgd.codec import Codec
 
 __all__ = [
@@ -60,9 +61,11 @@ class FrameInfo:
         Of the frame format.
     nonce : int or None
         Only dithered and rotated frames carry it.
+    tables : str or None
+        Digest of the shared tables that a decoder needs (`Tables.digest`).
     codec : Codec
-        As far as a decoder knows it: clip, nonfinite and classes hold their defaults, and the seed
-        is None unless the frame is dithered or rotated.
+        As far as a decoder knows it: clip, nonfinite, classes and tables hold their defaults, and
+        the seed is None unless the frame is dithered or rotated.
     """
 
     shape: tuple[int, ...]
@@ -76,6 +79,7 @@ class FrameInfo:
     tag: bytes
     version: int
     nonce: int | None
+    tables: str | None
     codec: Codec
 
     @property
@@ -149,6 +153,8 @@ def decode(
     max_elements: int | None = MAX_ELEMENTS,
     atomic: bool = False,
     threads: int | None = None,
+    *,
+    tables: Tables | Iterable[Tables] | None = None,
 ) -> Any:
     """Decodes exactly one frame.
 
@@ -169,6 +175,8 @@ def decode(
         one in symbols that a right checksum covers. Without `out` nothing damaged is returned.
     threads : int, optional
         Most threads, 1 to 256; None: as many as there are cores, at most 8.
+    tables : Tables or iterable of Tables, optional
+        Shared tables, among which those that the frame names (`qsgd.inspect` says which) must be.
 
     Returns
     -------
@@ -180,9 +188,10 @@ def decode(
     Raises
     ------
     QsgdError
-        For a bad frame (``offset`` says where in bytes) or an unusable argument.
+        For a bad frame (``offset`` says where in bytes), an unusable argument, or shared tables
+        that are missing ("QSGD_ERR_TABLES"; ``digest`` says which).
     """
-    return _written(_core.decode(frame, out, dtype, max_elements, atomic, threads))
+    return _written(_core.decode(frame, out, dtype, max_elements, atomic, threads, blobs(tables)))
 
 
 def decode_add(
@@ -191,13 +200,15 @@ def decode_add(
     alpha: float = 1.0,
     atomic: bool = False,
     threads: int | None = None,
+    *,
+    tables: Tables | Iterable[Tables] | None = None,
 ) -> None:
     """Adds alpha times the decoded tensor to `acc`, in float32, in one pass.
 
     `acc` is float32 whatever the frame's dtype, writable and C-contiguous, with the frame's number
-    of elements. Errors and `atomic` as in `decode`.
+    of elements. `atomic`, `tables` and errors as in `decode`.
     """
-    _core.decode_add(frame, acc, _alpha(alpha), atomic, threads)
+    _core.decode_add(frame, acc, _alpha(alpha), atomic, threads, blobs(tables))
     _written(acc)
 
 
@@ -208,6 +219,8 @@ def decode_sum(
     max_elements: int | None = MAX_ELEMENTS,
     atomic: bool = False,
     threads: int | None = None,
+    *,
+    tables: Tables | Iterable[Tables] | None = None,
 ) -> Any:
     """The sum of alphas[f] times frame f, in float32, in the order of the frames.
 
@@ -217,7 +230,9 @@ def decode_sum(
     if isinstance(frames, (bytes, bytearray, memoryview)):
         raise opt.refuse("frames", type(frames).__name__, "a sequence of frames")
     weights = None if alphas is None else np.array([_alpha(value) for value in alphas], np.float32)
-    return _written(_core.decode_sum(list(frames), out, weights, max_elements, atomic, threads))
+    return _written(
+        _core.decode_sum(list(frames), out, weights, max_elements, atomic, threads, blobs(tables))
+    )
 
 
 def _written(tensor: Any) -> Any:
@@ -244,24 +259,32 @@ def decode_range(
     dtype: npt.DTypeLike | None = None,
     atomic: bool = False,
     threads: int | None = None,
+    *,
+    tables: Tables | Iterable[Tables] | None = None,
 ) -> Any:
     """Decodes elements [start, stop) of the flattened tensor, as ``decode(frame).ravel()[a:b]``.
 
     Only the chunks that hold them are read. 0 <= start <= stop <= elements. Returns a
     one-dimensional array, or `out` of stop - start elements; `dtype` and errors as in `decode`.
     """
-    return _written(_core.decode_range(frame, start, stop, out, dtype, atomic, threads))
+    return _written(
+        _core.decode_range(frame, start, stop, out, dtype, atomic, threads, blobs(tables))
+    )
 
 
 def decode_indices(
-    frame: Tensor, max_elements: int | None = MAX_ELEMENTS, threads: int | None = None
+    frame: Tensor,
+    max_elements: int | None = MAX_ELEMENTS,
+    threads: int | None = None,
+    *,
+    tables: Tables | Iterable[Tables] | None = None,
 ) -> tuple[Indices, Scales, Alphas]:
     """The parts of a frame: (idx int16 in its shape, scales float32, alphas uint8 per chunk).
 
     ``codec.encode_indices(idx, scales, alphas=alphas, like=frame)`` gives the frame again. Raw
     frames have no indices and are refused.
     """
-    return _core.decode_indices(frame, max_elements, threads)
+    return _core.decode_indices(frame, max_elements, threads, blobs(tables))
 
 
 def split(buffer: Tensor) -> Iterator[memoryview]:

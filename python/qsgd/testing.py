@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qsgd._damage import Layout, crc32c, layout_of, repair, replace_payload
+from qsgd._tables import Tables, level_range, tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 
@@ -48,6 +49,7 @@ __all__ = [
     "layout_of",
     "repair",
     "replace_payload",
+    "shared_tables",
     "tensors",
 ]
 
@@ -188,6 +190,38 @@ def codecs(draw: DrawFn, /, **fixed: Any) -> Codec:
         return Codec(**(options | fixed))
     except QsgdError:  # illegal together, as FORMAT.md section 3 lists
         reject()
+
+
+@st.composite
+def shared_tables(draw: DrawFn, codec: Codec) -> Tables:
+    """Shared tables for a codec of code "rans" or "huffman": likely levels, unlikely ones, any.
+
+    Parameters
+    ----------
+    codec : Codec
+        As `qsgd.tables` takes it.
+
+    Returns
+    -------
+    SearchStrategy[Tables]
+
+    Examples
+    --------
+    >>> @given(st.data())
+    ... def test_my_handler_knows_the_tables(data):
+    ...     codec = qsgd.Codec(seed=1)
+    ...     codec = codec.replace(tables=data.draw(shared_tables(codec)))
+    ...     my_handler(codec.encode(x), known=[codec.tables])
+    """
+    low, high, zero = level_range(codec)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    k = np.array([k for k in range(low, high + 1) if k or zero])
+    kind = draw(st.sampled_from(["falling", "random", "one"]))
+    if kind == "falling":
+        return tables(codec, np.exp2(-np.abs(k) * draw(st.sampled_from([0.01, 0.5, 1.0, 3.0]))))
+    if kind == "random":
+        return tables(codec, rng.random(k.size) + 2.0**-20)
+    return tables(codec, {int(rng.choice(k)): 1.0})
 
 
 # ---- Tensors ----------------------------------------------------------------------------------

@@ -6,10 +6,11 @@ DistributedDataParallel and FSDP are not part of this version.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from qsgd import _core, frames
+from qsgd._tables import Tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 
@@ -46,6 +47,8 @@ def decode(
     dtype: torch.dtype | None = None,
     max_elements: int | None = frames.MAX_ELEMENTS,
     threads: int | None = None,
+    *,
+    tables: Tables | Iterable[Tables] | None = None,
 ) -> torch.Tensor:
     """Decodes a frame to a new torch tensor.
 
@@ -56,7 +59,7 @@ def decode(
         "cpu"; others raise QsgdError in this version.
     dtype : torch.dtype, optional
         A float dtype; by default the frame's, so that bfloat16 frames give torch.bfloat16.
-    max_elements, threads
+    max_elements, threads, tables
         As in `qsgd.decode`.
 
     Raises
@@ -70,7 +73,7 @@ def decode(
         frames.decode(frame, max_elements=max_elements)  # raises the error that says so
     wanted = getattr(torch, info["dtype"]) if dtype is None else dtype
     out = torch.empty(info["shape"], dtype=wanted)
-    frames.decode(frame, out, max_elements=max_elements, threads=threads)
+    frames.decode(frame, out, max_elements=max_elements, threads=threads, tables=tables)
     return out
 
 
@@ -80,10 +83,12 @@ def decode_add(
     alpha: float = 1.0,
     atomic: bool = False,
     threads: int | None = None,
+    *,
+    tables: Tables | Iterable[Tables] | None = None,
 ) -> None:
     """Adds alpha times the decoded tensor to the float32 CPU tensor `acc`, as `qsgd.decode_add`."""
     _require_cpu(acc.device)
-    frames.decode_add(frame, acc, alpha, atomic, threads)
+    frames.decode_add(frame, acc, alpha, atomic, threads, tables=tables)
 
 
 def gather_bytes(

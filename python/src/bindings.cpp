@@ -2,7 +2,8 @@
 //   encode.cpp   Params, encode              stages.cpp   quantise, indices, Elias codes
 //   decode.cpp   decode, frame headers       tensors.cpp  Python objects as memory
 //   pool.cpp     threads and scratch         dtypes.cpp   element types
-//   levels.cpp   statistics, fitted levels    errors.hpp   status to qsgd.QsgdError
+//   levels.cpp   statistics, fitted levels    tables.cpp   shared tables
+//   errors.hpp   status to qsgd.QsgdError
 // Arguments are positional; the package's Python modules give them names, defaults and docs.
 #include "core.hpp"
 

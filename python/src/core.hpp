@@ -76,6 +76,7 @@ class Params {
   public:
     qsgd_params c{};
     std::vector<float> table;
+    std::string tables; // shared tables; empty: none
     std::atomic<uint64_t> next_nonce{0};
 
     Params() = default;
@@ -92,5 +93,17 @@ void define_encode(py::module_ &module);                             // encode.c
 void define_stages(py::module_ &module, py::class_<Params> &params); // stages.cpp
 void define_decode(py::module_ &module);                             // decode.cpp
 void define_levels(py::module_ &module);                             // levels.cpp
+void define_tables(py::module_ &module, py::class_<Params> &params); // tables.cpp
+
+// Digest of the shared tables that a frame names, in hexadecimal; empty if it names none.
+std::string named_tables(const struct qsgd_frame_info &info);
+
+// As check, for a frame: an error of its tables names them.
+inline void check_frame(qsgd_status status, const Detail &detail,
+                        const struct qsgd_frame_info &info) {
+    if (status == QSGD_ERR_TABLES)
+        raise(status, detail.reason, {}, detail.offset, kNone, kNone, named_tables(info));
+    check(status, detail);
+}
 
 } // namespace binding

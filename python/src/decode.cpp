@@ -48,9 +48,20 @@ uint64_t element_limit(py::handle max_elements) {
 struct Options {
     qsgd_decode_options c{};
     RunnerContext runner;
+    std::vector<Tensor> tables; // shared ones
+    std::vector<const void *> table_data;
+    std::vector<uint64_t> table_bytes;
 
-    Options(bool atomic, uint32_t dtype, uint32_t workers) {
+    Options(bool atomic, uint32_t dtype, uint32_t workers, const py::list &blobs) {
         qsgd_decode_options_init(&c);
+        for (const py::handle blob : blobs) {
+            tables.push_back(load_bytes(blob, "tables"));
+            table_data.push_back(tables.back().data);
+            table_bytes.push_back(tables.back().nbytes());
+        }
+        c.tables = table_data.data();
+        c.tables_bytes = table_bytes.data();
+        c.tables_count = static_cast<uint32_t>(blobs.size());
         c.flags = atomic ? uint32_t{QSGD_DECODE_ATOMIC} : 0;
         c.dtype = dtype;
         set_runner(c, runner, workers);
@@ -97,12 +108,13 @@ struct Target {
 };
 
 py::object decode(py::object frame_object, py::object out, py::object dtype,
-                  py::object max_elements, bool atomic, py::object threads) {
+                  py::object max_elements, bool atomic, py::object threads, py::list tables) {
     const Frame frame(frame_object);
     frame.check_size(element_limit(max_elements));
     Target target(std::move(out), dtype, frame, frame.info.shape, frame.info.ndim,
                   frame.info.elements);
-    const Options options(atomic, target.tensor.dtype, thread_count(threads, frame.info.chunks));
+    const Options options(atomic, target.tensor.dtype, thread_count(threads, frame.info.chunks),
+                          tables);
     Detail detail;
     qsgd_status status = QSGD_OK;
     {
@@ -111,12 +123,13 @@ py::object decode(py::object frame_object, py::object out, py::object dtype,
         status = qsgd_decode(frame.data(), frame.size(), &options.c, target.tensor.data,
                              target.tensor.n, workspace.data(), workspace.size(), &detail);
     }
-    check(status, detail);
+    check_frame(status, detail, frame.info);
     return target.result;
 }
 
 py::object decode_range(py::object frame_object, py::object start_object, py::object stop_object,
-                        py::object out, py::object dtype, bool atomic, py::object threads) {
+                        py::object out, py::object dtype, bool atomic, py::object threads,
+                        py::list tables) {
     const Frame frame(frame_object);
     frame.check_size(UINT64_MAX);
     const uint64_t start = to_u64(start_object, "start");
@@ -130,7 +143,7 @@ py::object decode_range(py::object frame_object, py::object start_object, py::ob
     const uint64_t length = stop - start;
     Target target(std::move(out), dtype, frame, &length, 1, length);
     const uint64_t chunks = length / std::max<uint64_t>(frame.info.chunk_elements, 1) + 1;
-    const Options options(atomic, target.tensor.dtype, thread_count(threads, chunks));
+    const Options options(atomic, target.tensor.dtype, thread_count(threads, chunks), tables);
     Detail detail;
     qsgd_status status = QSGD_OK;
     {
@@ -139,16 +152,16 @@ py::object decode_range(py::object frame_object, py::object start_object, py::ob
         status = qsgd_decode_range(frame.data(), frame.size(), &options.c, start, stop,
                                    target.tensor.data, workspace.data(), workspace.size(), &detail);
     }
-    check(status, detail);
+    check_frame(status, detail, frame.info);
     return target.result;
 }
 
 void decode_add(py::object frame_object, py::object acc_object, float alpha, bool atomic,
-                py::object threads) {
+                py::object threads, py::list tables) {
     const Frame frame(frame_object);
     frame.check_size(UINT64_MAX);
     const Tensor acc = load_as(acc_object, "acc", Access::write, QSGD_FLOAT32, frame.info.elements);
-    const Options options(atomic, QSGD_FLOAT32, thread_count(threads, frame.info.chunks));
+    const Options options(atomic, QSGD_FLOAT32, thread_count(threads, frame.info.chunks), tables);
     Detail detail;
     qsgd_status status = QSGD_OK;
     {
@@ -158,7 +171,7 @@ void decode_add(py::object frame_object, py::object acc_object, float alpha, boo
                                  static_cast<float *>(acc.data), acc.n, workspace.data(),
                                  workspace.size(), &detail);
     }
-    check(status, detail);
+    check_frame(status, detail, frame.info);
 }
 
 // Frames of a sum; an error starts with the number of the frame at fault.
@@ -180,7 +193,7 @@ std::vector<Frame> open_frames(const py::list &objects, uint64_t max_elements) {
 }
 
 py::object decode_sum(py::list frame_objects, py::object out, py::object alphas_object,
-                      py::object max_elements, bool atomic, py::object threads) {
+                      py::object max_elements, bool atomic, py::object threads, py::list tables) {
     const std::vector<Frame> frames = open_frames(frame_objects, element_limit(max_elements));
     const Frame &first = frames.front();
     const Tensor alphas = alphas_object.is_none() ? Tensor{}
@@ -188,7 +201,7 @@ py::object decode_sum(py::list frame_objects, py::object out, py::object alphas_
                                                             QSGD_FLOAT32, frames.size());
     Target target(std::move(out), py::str("float32"), first, first.info.shape, first.info.ndim,
                   first.info.elements);
-    const Options options(atomic, QSGD_FLOAT32, thread_count(threads, first.info.chunks));
+    const Options options(atomic, QSGD_FLOAT32, thread_count(threads, first.info.chunks), tables);
     std::vector<const void *> data;
     std::vector<uint64_t> sizes;
     uint64_t scratch = 0;
@@ -211,17 +224,19 @@ py::object decode_sum(py::list frame_objects, py::object out, py::object alphas_
     }
     if (status != QSGD_OK)
         raise(status, "frame " + std::to_string(bad) + ": " + detail.reason,
-              python_name(detail.parameter), detail.offset, detail.element, detail.bucket);
+              python_name(detail.parameter), detail.offset, detail.element, detail.bucket,
+              status == QSGD_ERR_TABLES ? named_tables(frames[bad].info) : std::string());
     return target.result;
 }
 
-py::tuple decode_indices(py::object frame_object, py::object max_elements, py::object threads) {
+py::tuple decode_indices(py::object frame_object, py::object max_elements, py::object threads,
+                         py::list tables) {
     const Frame frame(frame_object);
     frame.check_size(element_limit(max_elements));
     py::array indices = new_array(QSGD_INT16, frame.info.shape, frame.info.ndim);
     py::array scales = new_array(QSGD_FLOAT32, &frame.info.buckets, 1);
     py::array alphas = new_array(QSGD_UINT8, &frame.info.chunks, 1);
-    const Options options(true, kUnknownDtype, thread_count(threads, frame.info.chunks));
+    const Options options(true, kUnknownDtype, thread_count(threads, frame.info.chunks), tables);
     auto *to_indices = static_cast<int16_t *>(indices.mutable_data());
     auto *to_scales = static_cast<float *>(scales.mutable_data());
     auto *to_alphas = static_cast<uint8_t *>(alphas.mutable_data());
@@ -234,7 +249,7 @@ py::tuple decode_indices(py::object frame_object, py::object max_elements, py::o
                                      to_alphas, frame.info.elements, workspace.data(),
                                      workspace.size(), &detail);
     }
-    check(status, detail);
+    check_frame(status, detail, frame.info);
     return py::make_tuple(indices, scales, alphas);
 }
 
@@ -273,6 +288,8 @@ py::dict frame_info(py::object frame_object) {
     result["checksum"] = params.checksum != 0;
     result["chunk_log2"] = params.chunk_log2;
     result["seed"] = params.seed;
+    const std::string tables = named_tables(info);
+    result["tables"] = tables.empty() ? py::object(py::none()) : py::object(py::str(tables));
     return result;
 }
 

@@ -13,7 +13,7 @@ std::unique_ptr<Params> make_params(int norm, int levels, py::object s, float st
                                     py::object bucket, int rounding, int code, int classes,
                                     bool rotation, float clip, int scale, int nonfinite,
                                     bool checksum, uint32_t chunk_log2, std::vector<float> table,
-                                    py::object seed) {
+                                    py::object seed, std::string tables) {
     auto params = std::make_unique<Params>();
     qsgd_params &c = params->c;
     qsgd_params_init(&c);
@@ -36,6 +36,9 @@ std::unique_ptr<Params> make_params(int norm, int levels, py::object s, float st
     c.table = params->table.empty() ? nullptr : params->table.data();
     c.table_len = static_cast<uint32_t>(params->table.size());
     c.seed = to_u64(seed, "seed");
+    params->tables = std::move(tables);
+    c.tables = params->tables.empty() ? nullptr : params->tables.data();
+    c.tables_bytes = params->tables.size();
     Detail detail;
     check(qsgd_params_check(&c, &detail), detail);
     return params;
@@ -145,7 +148,7 @@ void define_encode(py::module_ &module) {
                py::arg("s"), py::arg("step"), py::arg("zero"), py::arg("bucket"),
                py::arg("rounding"), py::arg("code"), py::arg("classes"), py::arg("rotation"),
                py::arg("clip"), py::arg("scale"), py::arg("nonfinite"), py::arg("checksum"),
-               py::arg("chunk_log2"), py::arg("table"), py::arg("seed"));
+               py::arg("chunk_log2"), py::arg("table"), py::arg("seed"), py::arg("tables"));
     params.def_property(
         "nonce", [](const Params &self) { return self.next_nonce.load(); },
         [](Params &self, py::object value) { self.next_nonce = to_u64(value, "nonce"); });
@@ -162,6 +165,7 @@ void define_encode(py::module_ &module) {
         return qsgd_chunk_count(&self.c, to_u64(n, "n"));
     });
     define_stages(module, params);
+    define_tables(module, params);
 }
 
 } // namespace binding

@@ -41,7 +41,8 @@ inline std::string python_name(const char *parameter) {
 // pickles.
 [[noreturn]] inline void raise(qsgd_status status, const std::string &reason,
                                const std::string &parameter = {}, uint64_t offset = kNone,
-                               uint64_t element = kNone, uint64_t bucket = kNone) {
+                               uint64_t element = kNone, uint64_t bucket = kNone,
+                               const std::string &digest = {}) {
     const auto optional = [](uint64_t value) -> py::object {
         return value == kNone ? py::none() : py::object(py::int_(value));
     };
@@ -49,7 +50,8 @@ inline std::string python_name(const char *parameter) {
     py::object error =
         type.attr("build")(static_cast<int>(status), qsgd_status_name(status), reason,
                            parameter.empty() ? py::none() : py::object(py::str(parameter)),
-                           optional(offset), optional(element), optional(bucket));
+                           optional(offset), optional(element), optional(bucket),
+                           digest.empty() ? py::none() : py::object(py::str(digest)));
     PyErr_SetObject(type.ptr(), error.ptr());
     throw py::error_already_set();
 }

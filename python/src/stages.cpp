@@ -126,7 +126,7 @@ py::bytes encode_indices(const Params &own, py::object idx, py::object scales_ob
                          py::object tag_object, py::object like_object, py::object threads) {
     const Recipe recipe(own, like_object);
     const bool has_like = !like_object.is_none();
-    const qsgd_params &params = recipe.params;
+    qsgd_params params = recipe.params;
     const Tensor indices =
         load_as(idx, "idx", Access::read, QSGD_INT16, has_like ? recipe.info.elements : kNone);
     const uint64_t n = indices.n;
@@ -157,6 +157,10 @@ py::bytes encode_indices(const Params &own, py::object idx, py::object scales_ob
     uint64_t scratch = qsgd_encode_workspace(&params, &options, n);
     if (has_like) scratch = std::max(scratch, recipe.workspace());
     qsgd_status status = QSGD_OK;
+    if (has_like) { // it may name this codec's tables, or be of another code
+        params.tables = own.c.tables;
+        params.tables_bytes = own.c.tables_bytes;
+    }
     {
         const Workspace workspace(scratch);
         const Unlocked unlocked(indices.nbytes());
@@ -167,7 +171,7 @@ py::bytes encode_indices(const Params &own, py::object idx, py::object scales_ob
                                      static_cast<const uint8_t *>(data_or_null(alphas)), n, out,
                                      bound, workspace.data(), workspace.size(), &size, &detail);
     }
-    check(status, detail);
+    check_frame(status, detail, recipe.info);
     frame = owner.release().ptr();
     if (_PyBytes_Resize(&frame, static_cast<Py_ssize_t>(size)) != 0) throw py::error_already_set();
     return py::reinterpret_steal<py::bytes>(frame);

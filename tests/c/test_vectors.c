@@ -2,6 +2,7 @@
  * scheme and code, and compares checksums of frames and floats with tests/golden/vectors.txt. Run
  * with
  * --print to write that file anew (a change of format must say so in its commit). */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,11 +48,31 @@ static uint32_t crc_floats(const float *x, size_t n, uint8_t *bytes) {
     return crc32c(bytes, 4 * n);
 }
 
-/* Checksums of the frame and of its floats. */
-static void run(const struct scheme *s, const float *x, size_t n, uint32_t sums[2]) {
+/* Tables of weights 1 / (1 + distance^2) from the middle level, into p, with memory of the caller.
+ */
+static void share_tables(struct qsgd_params *p, uint64_t levels, uint8_t blob[160]) {
+    double *weights = malloc(levels * sizeof *weights);
+    uint64_t bytes = 0;
+    CHECK(weights != NULL);
+    for (uint64_t i = 0; i < levels; i++) {
+        const double distance = (double)i - (double)(levels / 2);
+        weights[i] = 1.0 / (1.0 + distance * distance);
+    }
+    CHECK(qsgd_tables_build(p, weights, levels, blob, 160, &bytes, NULL) == QSGD_OK);
+    free(weights);
+    p->tables = blob;
+    p->tables_bytes = bytes;
+}
+
+/* Checksums of the frame and of its floats. levels: of shared tables; 0: none. */
+static void run(const struct scheme *s, uint64_t levels, const float *x, size_t n,
+                uint32_t sums[2]) {
     struct qsgd_params p;
     struct qsgd_encode_options o;
+    struct qsgd_decode_options d;
+    uint8_t blob[160];
     qsgd_params_init(&p);
+    qsgd_decode_options_init(&d);
     qsgd_encode_options_init(&o);
     p.norm = s->norm;
     p.levels = s->levels;
@@ -72,6 +93,12 @@ static void run(const struct scheme *s, const float *x, size_t n, uint32_t sums[
         p.table = both;
         p.table_len = 6;
     }
+    if (levels > 0) {
+        share_tables(&p, levels, blob);
+        d.tables = &p.tables;
+        d.tables_bytes = &p.tables_bytes;
+        d.tables_count = 1;
+    }
     uint64_t bound = qsgd_encode_bound(&p, &o, n), scratch = qsgd_encode_workspace(&p, &o, n);
     uint64_t bytes = 0, decode_scratch = 0;
     uint8_t *frame = malloc(bound);
@@ -83,7 +110,7 @@ static void run(const struct scheme *s, const float *x, size_t n, uint32_t sums[
     float *y = calloc(n, sizeof *y);
     CHECK(qsgd_decode_workspace(frame, bytes, NULL, &decode_scratch, &e) == QSGD_OK);
     workspace = aligned_alloc(64, decode_scratch);
-    CHECK(qsgd_decode(frame, bytes, NULL, y, n, workspace, decode_scratch, &e) == QSGD_OK);
+    CHECK(qsgd_decode(frame, bytes, &d, y, n, workspace, decode_scratch, &e) == QSGD_OK);
     uint8_t *le = malloc(4 * n);
     sums[0] = crc32c(frame, bytes);
     sums[1] = crc_floats(y, n, le);
@@ -132,6 +159,27 @@ static const struct scheme schemes[] = {
      1},
 };
 
+#define PLAIN (sizeof schemes / sizeof schemes[0])
+
+/* With shared tables, and the number of their levels. */
+static const struct {
+    struct scheme scheme;
+    uint64_t levels;
+} shared[] = {
+    {{QSGD_NORM_MAX, QSGD_LEVELS_UNIFORM, 1, QSGD_ROUND_STOCHASTIC, QSGD_CODE_RANS, 7, 0, 64, 10,
+      0},
+     15},
+    {{QSGD_NORM_L2, QSGD_LEVELS_UNIFORM, 0, QSGD_ROUND_DITHERED, QSGD_CODE_RANS, 100, 0, 64, 10, 0},
+     200},
+    {{QSGD_NORM_MAX, QSGD_LEVELS_UNIFORM, 1, QSGD_ROUND_STOCHASTIC, QSGD_CODE_HUFFMAN, 20, 0, 64,
+      10, 0},
+     41},
+    {{QSGD_NORM_RMS, QSGD_LEVELS_OPEN, 1, QSGD_ROUND_DITHERED, QSGD_CODE_RANS, 7, 1.0F, 64, 10, 0},
+     65535},
+    {{QSGD_NORM_L2, QSGD_LEVELS_UNIFORM, 1, QSGD_ROUND_DITHERED, QSGD_CODE_RANS, 7, 0, 512, 12, 1},
+     15},
+};
+
 int main(int argc, char **argv) {
     static float x[N];
     static const size_t lengths[] = {N, 1000, 1};
@@ -146,10 +194,13 @@ int main(int argc, char **argv) {
         if (!available) continue;
         CHECK(qsgd_set_backend(name) == QSGD_OK);
         if (!print) rewind(f);
-        for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        for (size_t i = 0; i < PLAIN + sizeof shared / sizeof shared[0]; i++) {
+            const bool plain = i < PLAIN;
+            const struct scheme *scheme = plain ? &schemes[i] : &shared[i - PLAIN].scheme;
+            const uint64_t levels = plain ? 0 : shared[i - PLAIN].levels;
             for (size_t l = 0; l < 3; l++) {
                 uint32_t sums[2] = {0, 0}, want[2] = {0, 0};
-                run(&schemes[i], x, lengths[l], sums);
+                run(scheme, levels, x, lengths[l], sums);
                 if (print) {
                     printf("%08x %08x\n", (unsigned)sums[0], (unsigned)sums[1]);
                     continue;

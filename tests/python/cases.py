@@ -106,6 +106,7 @@ def codec_of(p: Params, **changes: Any) -> qsgd.Codec:
         "nonfinite": p.nonfinite,
         "checksum": p.checksum,
         "chunk": 1 << p.chunk_log2,
+        "tables": None if p.tables is None else qsgd.Tables(p.tables),
         "seed": p.seed,
         "threads": 1,
     }

@@ -14,10 +14,17 @@ from typing import Any
 import numpy as np
 
 import reference
-from golden_bad_codes import BAD_PAYLOADS, RIGHT_PAYLOADS
+from golden_bad_codes import (
+    BAD_PAYLOADS,
+    RIGHT_PAYLOADS,
+    SHARED_HUFFMAN,
+    SHARED_RANS,
+    SHARED_RANS_15,
+)
 from reference_bits import crc32c, varint
 from reference_frame import MAGIC, header, parse
 from reference_levels import Params
+from reference_tables import digest
 
 X = ((np.arange(40) * 7919 % 41) - 20).astype(np.float32) / np.float32(16)
 
@@ -91,6 +98,7 @@ ROTATED = parts(code="fixed", rotation=True)
 TABLED = parts(code="fixed", levels="table", table=(0.25, 0.5, 1.0))
 SIGNED = parts(code="fixed", levels="signed", table=(-1.0, 0.125, 1.0))
 RAW = parts(code="raw")
+NAMED = parts(s=1, tables=SHARED_RANS)
 
 
 def head(extensions: bytes = b"", shape: tuple[int, ...] = (40,), **options: Any) -> Parts:
@@ -121,6 +129,7 @@ def replaced(base: Parts, old: bytes, new: bytes) -> Parts:
 WHOLE = PLAIN.build()
 NOISE_KEY = field(129, bytes(16))
 LEVELS_FIELD = field(130, struct.pack("<ff", 0.5, 1.0))
+NAME = field(131, digest(SHARED_RANS))
 S = 23  # offset of the varint s, behind the one byte of bucket = 16
 SHAPE = 24
 
@@ -200,6 +209,12 @@ BAD_HEADERS = [
     ("table-not-ending-at-1", "HEADER", table(0.25, 0.5, 0.75)),
     ("table-with-nan", "HEADER", table(0.25, float("nan"), 1.0)),
     ("table-of-128-entries", "HEADER", table(*(j / 128 for j in range(1, 129)))),
+    ("tables-unknown", "TABLES", replaced(NAMED, NAME, field(131, bytes(8)))),
+    ("tables-digest-of-7-bytes", "HEADER", replaced(NAMED, NAME, NAME[:1] + b"\x07" + NAME[3:])),
+    ("tables-with-fixed", "HEADER", head(NAME)),
+    ("tables-with-raw", "HEADER", replace(RAW, head=RAW.head + NAME)),
+    ("tables-of-huffman", "HEADER", replaced(NAMED, NAME, field(131, digest(SHARED_HUFFMAN)))),
+    ("tables-of-extra-bits", "HEADER", replaced(NAMED, NAME, field(131, digest(SHARED_RANS_15)))),
     ("signed-table-not-from-minus-1", "HEADER", head(levels="signed", table=(-0.5, 0.0, 1.0))),
     ("signed-table-of-1-entry", "HEADER", head(levels="signed", table=(1.0,))),
     ("signed-table-without-zero-bit", "HEADER", SIGNED.at(19, SIGNED.head[3] | 8)),

@@ -17,7 +17,7 @@ from reference_rans import rans_push, starts_of
 
 BadPayload = tuple[str, str, bytes, Array, dict[str, Any]]
 
-CODED, FIXED, CONSTANT = b"\0", b"\1", b"\2"
+CODED, FIXED, CONSTANT, SHARED = b"\0", b"\1", b"\2", b"\3"
 X = ((np.arange(40) * 7919 % 41) - 20).astype(np.float32) / np.float32(16)  # as golden_bad.X
 LONG = np.arange(300, dtype=np.float32)
 TINY = np.array([1, -1, 0, 1], np.float32)
@@ -42,6 +42,40 @@ TABLE_15: Fields = [
     *[(15, 6), (0, 6), (0, 1), (0, 4), (0, 4), (11, 4), (0, 1)], *[(0, 4)] * 11, *[(11, 4), (0, 1)]
 ]  # fmt: skip
 FREQUENCIES_15 = [2048, 0, 0, 1024, *[0] * 11, 1024]
+
+
+# Shared tables: of FREQUENCIES and FREQUENCIES_15, of tokens 0 and 3, and two of Huffman.
+def shared_tables(code: int, direct: bool, p: int, entries: Sequence[int]) -> bytes:
+    layout = "B" if code == 9 else "H"
+    head = b"\x8fQTB" + bytes([0, code, direct, p, len(entries) - 1])
+    return head + struct.pack(f"<{len(entries)}{layout}", *entries)
+
+
+SHARED_RANS = shared_tables(10, True, 12, FREQUENCIES)
+SHARED_RANS_15 = shared_tables(10, False, 12, FREQUENCIES_15)
+SHARED_RANS_3 = shared_tables(10, True, 12, [2048, 0, 0, 2048])
+SHARED_HUFFMAN = shared_tables(9, True, 0, [1, 1])
+SHARED_HUFFMAN_4 = shared_tables(9, True, 0, [2, 2, 2, 2])
+KNOWN_TABLES = (
+    *(SHARED_RANS, SHARED_RANS_15, SHARED_RANS_3),
+    *(SHARED_HUFFMAN, SHARED_HUFFMAN_4),
+)
+
+
+def shared(
+    name: str,
+    status: str,
+    states: Sequence[int] = (1 << 16,),
+    words: Sequence[int] = (),
+    head: int = 0,
+    tail: bytes = b"",
+    tables: bytes = SHARED_RANS,
+    **options: Any,
+) -> BadPayload:
+    """A rANS payload of mode 3 with one lane, unless `head` says otherwise."""
+    count = varint(len(words)) if options.get("s", 1) > 15 else b""
+    body = count + struct.pack(f"<{len(states)}I{len(words)}H", *states, *words)
+    return bad(name, status, SHARED + bytes([head]) + body + tail, tables=tables, **options)
 
 
 def rans(
@@ -98,6 +132,13 @@ RIGHT_PAYLOADS: list[BadPayload] = [
     rans("rans-long", "OK", TABLE, [LONG_STATE], LONG_WORDS, x=LONG),
     rans("rans-extra-bits", "OK", TABLE_15, *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3",
          s=100),
+    shared("rans-shared", "OK", [STATE], WORDS, x=X),
+    shared("rans-shared-extra-bits", "OK", *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3",
+           s=100, tables=SHARED_RANS_15),
+    bad("huffman-shared", "OK", SHARED + b"\1\1" + bits("0101"), code="huffman",
+        tables=SHARED_HUFFMAN),
+    rans("rans-with-its-own-tables-beside-shared-ones", "OK", TABLE, [STATE], WORDS, x=X,
+         tables=SHARED_RANS),
 ]  # fmt: skip
 
 BAD_PAYLOADS: list[BadPayload] = [
@@ -194,4 +235,25 @@ BAD_PAYLOADS: list[BadPayload] = [
          *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3\0", s=100),
     rans("rans-token-0-without-zero-level", "STREAM", TABLE_15,
          *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3", s=16, zero=False),
+    # Shared tables.
+    bad("shared-payload-cut", "CODE_TABLE", SHARED, code="rans", tables=SHARED_RANS),
+    shared("shared-lanes-128", "CODE_TABLE", (1 << 16,) * 128, head=7),
+    shared("shared-bits-beside-lanes", "CODE_TABLE", [STATE], WORDS, head=3 << 3, x=X),
+    shared("shared-state-below-2^16", "STREAM", [(1 << 16) - 1]),
+    shared("shared-rest-state", "STREAM", [(1 << 16) + (1 << 8)]),
+    shared("shared-tail-token-unused", "STREAM", [(1 << 16) + 3]),
+    shared("shared-words-left-over", "PADDING", [STATE], [*WORDS, 0], x=X),
+    shared("shared-words-run-out", "STREAM", [STATE], WORDS[:-1], x=X),
+    shared("shared-no-level", "STREAM", *pushed([0, 3, 0, 3], [2048, 0, 0, 2048]),
+           tables=SHARED_RANS_3),
+    shared("shared-extra-bits-missing", "STREAM", *pushed([15, 0, 3, 0], FREQUENCIES_15), s=100,
+           tables=SHARED_RANS_15),
+    bad("shared-huffman-segment-too-long", "STREAM", SHARED + b"\1\2" + bits("0101"),
+        code="huffman", tables=SHARED_HUFFMAN),
+    bad("shared-huffman-padding", "PADDING", SHARED + b"\1\1" + bits("0101 0001"), code="huffman",
+        tables=SHARED_HUFFMAN),
+    bad("shared-huffman-no-level", "STREAM", SHARED + b"\1\1" + bits("11 00 01 10"),
+        code="huffman", tables=SHARED_HUFFMAN_4),
+    bad("shared-huffman-with-lengths", "CODE_TABLE", SHARED + b"\x41\4\1\1" + bits("0101"),
+        code="huffman", tables=SHARED_HUFFMAN),
 ]  # fmt: skip

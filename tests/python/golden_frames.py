@@ -16,7 +16,8 @@ import numpy as np
 import reference
 from cases import as_dtype
 from reference_bits import Array
-from reference_levels import Params
+from reference_levels import Params, grid
+from reference_tables import make_tables
 
 INPUTS = {
     "raw": "r = numpy.random.Philox(key=input_seed).random_raw(n), 64-bit integers r[i]",
@@ -81,10 +82,26 @@ def elements(r: Array, kind: str, n: int) -> Array:
 
 
 def made(name: str, shape: tuple[int, ...], kind: str = "spread", **options: Any) -> Golden:
-    """A golden frame; options of `Golden` and of `Params` side by side."""
+    """A golden frame; options of `Golden` and of `Params` side by side.
+
+    `shared` adds shared tables: from the "counted" levels of the tensor itself, or from weights
+    2^-|k| ("falling").
+    """
     own = {key: options.pop(key) for key in ("dtype", "nonce", "tag") if key in options}
+    shared = options.pop("shared", None)
     defaults: dict[str, Any] = {"seed": 0x0123456789ABCDEF, "chunk_log2": 10}
-    return Golden(name, Params(**(defaults | options)), shape, kind, **own)
+    params = Params(**(defaults | options))
+    golden = Golden(name, params, shape, kind, **own)
+    if shared is None:
+        return golden
+    grd = grid(params)
+    k = np.array([k for k in range(grd.low, grd.high + 1) if k or grd.zero])
+    weights = np.ldexp(1.0, -np.minimum(np.abs(k), 1000))
+    if shared == "counted":
+        found = reference.quantize(golden.tensor(), params, golden.nonce, dtype=golden.dtype)[0]
+        weights = np.bincount(found.astype(np.int64) - grd.low, minlength=65535)[k - grd.low]
+    tables = make_tables(params, weights)
+    return dataclasses.replace(golden, params=dataclasses.replace(params, tables=tables))
 
 
 SPARSE: dict[str, Any] = {"norm": "l2", "s": 1, "bucket": 0}
@@ -145,6 +162,18 @@ GOLDEN = (
     made("rotated-hostile-propagate", (300,), "hostile", bucket=16, rotation=True,
          nonfinite="propagate"),
     made("raw-by-auto-rotated", (3,), "constant", code="auto", rotation=True),
+    # Shared tables: that fit, that have extra bits, that chunks do better without, all kinds.
+    made("rans-shared", (1300,), shared="counted"),
+    made("rans-shared-not-for-all", (1300,), shared="falling"),
+    made("huffman-shared", (1300,), "local", code="huffman", bucket=300, shared="counted"),
+    made("huffman-shared-unused", (1300,), code="huffman", shared="falling"),
+    made("rans-shared-extra-bits", (1500,), s=200, zero=False, bucket=64, shared="counted"),
+    made("huffman-shared-extra-bits", (300,), code="huffman", s=20, shared="counted"),
+    made("rans-shared-open-dithered", (2100,), step=1.0, rounding="dithered", shared="counted",
+         **KEY, **OPEN),
+    made("rans-shared-signed", (200,), levels="signed", table=SIGNED, shared="counted"),
+    made("rans-shared-lanes", (4096,), s=1, bucket=0, chunk_log2=12, shared="counted"),
+    made("rans-shared-constant", (1200,), "constant", shared="falling"),
     # Shapes, dtypes, buckets, scales, tags.
     made("bucket-1", (120,), bucket=1, scale="float32"),
     made("bucket-7-no-checksum", (700,), bucket=7, checksum=False),
@@ -169,11 +198,16 @@ def sha256(x: Array) -> str:
     return hashlib.sha256(x.astype(x.dtype.newbyteorder("<")).tobytes()).hexdigest()
 
 
-def decoded(frame: bytes) -> Array:
+def tables_of(golden: Golden) -> tuple[bytes, ...]:
+    """The shared tables that a decoder of the frame needs."""
+    return () if golden.params.tables is None else (golden.params.tables,)
+
+
+def decoded(frame: bytes, tables: tuple[bytes, ...]) -> Array:
     """What the manifest's decoded_sha256 covers: float32 values, or the integers of a raw frame."""
     if reference.parse(frame).dtype == "int32":
         return reference.decode(frame)
-    return reference.decode_values(frame)
+    return reference.decode_values(frame, tables)
 
 
 def encoded(golden: Golden) -> bytes:
@@ -185,10 +219,13 @@ def encoded(golden: Golden) -> bytes:
 
 def entry(golden: Golden, frame: bytes) -> dict[str, Any]:
     """A frame's part of the manifest."""
+    params = dataclasses.asdict(golden.params)
+    if golden.params.tables is not None:
+        params["tables"] = golden.params.tables.hex()
     return {
         "name": golden.name,
         "bytes": len(frame),
-        "params": dataclasses.asdict(golden.params),
+        "params": params,
         "nonce": golden.nonce,
         "tag": golden.tag.hex(),
         "shape": list(golden.shape),
@@ -197,5 +234,5 @@ def entry(golden: Golden, frame: bytes) -> dict[str, Any]:
         "input_seed": golden.seed,
         "input_sha256": sha256(golden.tensor()),
         "frame_sha256": hashlib.sha256(frame).hexdigest(),
-        "decoded_sha256": sha256(decoded(frame)),
+        "decoded_sha256": sha256(decoded(frame, tables_of(golden))),
     }

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import qsgd
-from qsgd import Codec
+from qsgd import Codec, Tables
 
 RNG = np.random.default_rng(20240)
 X = (RNG.standard_normal((40, 250)) * np.exp(RNG.standard_normal((40, 1)))).astype(np.float32)
@@ -42,13 +42,14 @@ CODECS = [
     Codec.nuqsgd(3, seed=21),
     Codec.alq((0.05, 0.2, 0.5, 1.0), seed=22),
     Codec.amq(0.4, 4, seed=23),
+    Codec(seed=24, s=3, tables=Tables("8f515442000a01080653003c0032001e00190005000300")),
 ]
 IDS = [f"{c.norm}-{c.code}-{c.rounding}-{i}" for i, c in enumerate(CODECS)]
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=IDS)
 def test_decoded_frame_has_the_shape_and_dtype_of_the_tensor(codec: Codec) -> None:
-    y = qsgd.decode(codec.encode(X))
+    y = qsgd.decode(codec.encode(X), tables=codec.tables)
     assert y.shape == X.shape
     assert y.dtype == np.float32
     assert np.isfinite(y).all()
@@ -56,7 +57,7 @@ def test_decoded_frame_has_the_shape_and_dtype_of_the_tensor(codec: Codec) -> No
 
 @pytest.mark.parametrize("codec", CODECS, ids=IDS)
 def test_quantize_then_dequantize_is_encode_then_decode(codec: Codec) -> None:
-    y = qsgd.decode(codec.encode(X, nonce=5))
+    y = qsgd.decode(codec.encode(X, nonce=5), tables=codec.tables)
     idx, scales, alphas = codec.quantize(X, nonce=5, alphas=True)
     assert idx.shape == X.shape
     assert idx.dtype == np.int16
@@ -74,16 +75,16 @@ def test_coding_the_quantised_indices_gives_the_frame(codec: Codec) -> None:
 @pytest.mark.parametrize("codec", CODECS, ids=IDS)
 def test_coding_a_frames_own_indices_like_it_gives_its_bytes(codec: Codec) -> None:
     frame = codec.encode(X, nonce=7, tag=b"like")
-    idx, scales, alphas = qsgd.decode_indices(frame)
+    idx, scales, alphas = qsgd.decode_indices(frame, tables=codec.tables)
     assert idx.shape == X.shape
-    other = Codec(seed=99, s=2)
+    other = Codec(seed=99, s=2, tables=codec.tables)
     assert other.encode_indices(idx, scales, alphas=alphas, like=frame) == frame
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=IDS)
 def test_inspect_returns_the_codec_as_far_as_the_frame_tells(codec: Codec) -> None:
     info = qsgd.inspect(codec.encode(X, nonce=8, tag=b"tag"))
-    told = codec.replace(clip=None, classes="auto", nonfinite="raise")
+    told = codec.replace(clip=None, classes="auto", nonfinite="raise", tables=None)
     keyed = codec.rounding == "dithered" or codec.rotation
     if not keyed:
         told = told.replace(seed=None)
@@ -101,7 +102,7 @@ def test_repr_evaluates_to_an_equal_codec_and_names_every_option(codec: Codec) -
     again = eval(repr(codec))
     assert again == codec
     assert hash(again) == hash(codec)
-    assert repr(codec).count("=") == 17
+    assert repr(codec).count("=") == 18
     assert again.encode(X, nonce=3) == codec.encode(X, nonce=3)
 
 

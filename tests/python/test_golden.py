@@ -18,6 +18,7 @@ import qsgd
 import reference
 from cases import as_torch, codec_of
 from golden_bad import bad_frames, right_frames
+from golden_bad_codes import KNOWN_TABLES
 from golden_frames import GOLDEN, Golden, encoded, sha256
 from reference_bits import Array
 from reference_codes import CODES
@@ -29,6 +30,7 @@ MANIFEST: list[dict[str, Any]] = json.loads((FOLDER / "manifest.json").read_text
 STATUSES: dict[str, str] = json.loads((FOLDER / "bad" / "manifest.json").read_text())["statuses"]
 BY_NAME = {golden.name: golden for golden in GOLDEN}
 NAMES = [entry["name"] for entry in MANIFEST]
+KNOWN = [qsgd.Tables(blob) for blob in KNOWN_TABLES]
 
 
 def stored(name: str) -> bytes:
@@ -40,13 +42,22 @@ def chosen(entry: dict[str, Any]) -> Params:
     params = dict(entry["params"])
     if params["table"] is not None:
         params["table"] = tuple(params["table"])
+    if params["tables"] is not None:
+        params["tables"] = bytes.fromhex(params["tables"])
     return Params(**params)
 
 
-def values(frame: bytes) -> Array:
+def shared(entry: dict[str, Any]) -> qsgd.Tables | None:
+    """The shared tables that the manifest names."""
+    blob = entry["params"]["tables"]
+    return None if blob is None else qsgd.Tables(blob)
+
+
+def values(frame: bytes, tables: qsgd.Tables | None) -> Array:
     """What decoded_sha256 covers, by the C library."""
     info = qsgd.inspect(frame)
-    decoded: Array = qsgd.decode(frame, dtype=None if info.dtype == "int32" else "float32")
+    dtype = None if info.dtype == "int32" else "float32"
+    decoded: Array = qsgd.decode(frame, dtype=dtype, tables=tables)
     return decoded
 
 
@@ -78,7 +89,7 @@ def test_golden_frames_hold_every_choice_of_the_format() -> None:
     assert {len(f.shape) for f in frames} >= {0, 1, 2, 3, 8}
     assert {p.checksum for p in found} == {True, False}
     modes = {f.data[c.offset] for f in frames if not f.raw for c in f.chunks}
-    assert modes == {0, 1, 2}
+    assert modes == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=NAMES)
@@ -105,12 +116,12 @@ def test_every_backend_decodes_the_stored_floats(entry: dict[str, Any]) -> None:
     frame = stored(entry["name"])
     for backend in qsgd.backends():
         qsgd.set_backend(backend)
-        y = values(frame)
+        y = values(frame, shared(entry))
         assert list(y.shape) == entry["shape"]
         assert sha256(y) == entry["decoded_sha256"]
         if y.dtype == np.float32:
             total = np.zeros(y.shape, np.float32)
-            qsgd.decode_add(frame, total)
+            qsgd.decode_add(frame, total, tables=shared(entry))
             np.testing.assert_array_equal(total, y)
     info = qsgd.inspect(frame)
     assert (info.dtype, list(info.shape)) == (entry["dtype"], entry["shape"])
@@ -119,11 +130,15 @@ def test_every_backend_decodes_the_stored_floats(entry: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("raw")])
 def test_own_indices_give_the_stored_bytes_again(name: str) -> None:
-    frame = stored(name)
-    idx, scales, alphas = qsgd.decode_indices(frame)
+    frame, tables = stored(name), shared(MANIFEST[NAMES.index(name)])
+    idx, scales, alphas = qsgd.decode_indices(frame, tables=tables)
+    code = "rans" if tables is None else tables.code
     for backend in qsgd.backends():
         qsgd.set_backend(backend)
-        again = qsgd.Codec(seed=1, s=2).encode_indices(idx, scales, alphas=alphas, like=frame)
+        s = 2 if tables is None or tables.blob[6] else 20  # what the tables are for
+        again = qsgd.Codec(seed=1, s=s, code=code, tables=tables).encode_indices(
+            idx, scales, alphas=alphas, like=frame
+        )
         assert again == frame
 
 
@@ -145,12 +160,12 @@ def test_malformed_frames_are_stored_as_defined() -> None:
 def test_malformed_frame_is_refused_with_its_status(name: str) -> None:
     frame = bad(name)
     with pytest.raises(reference.FrameError):
-        reference.decode(frame)
+        reference.decode(frame, KNOWN_TABLES)
     for backend in qsgd.backends():
         qsgd.set_backend(backend)
         for atomic in (False, True):
             with pytest.raises(qsgd.QsgdError) as caught:
-                qsgd.decode(frame, max_elements=1 << 20, atomic=atomic)
+                qsgd.decode(frame, max_elements=1 << 20, atomic=atomic, tables=KNOWN)
             assert caught.value.name == STATUSES[name]
             assert caught.value.offset is not None
             assert 0 <= caught.value.offset <= max(len(frame), 16)
@@ -160,8 +175,8 @@ def test_malformed_frame_is_refused_with_its_status(name: str) -> None:
 def test_malformed_frame_leaves_an_atomic_output_alone(name: str) -> None:
     acc = np.ones(40, np.float32)
     for call in (
-        lambda: qsgd.decode_add(bad(name), acc, atomic=True),
-        lambda: qsgd.decode(bad(name), out=acc, atomic=True),
+        lambda: qsgd.decode_add(bad(name), acc, atomic=True, tables=KNOWN),
+        lambda: qsgd.decode(bad(name), out=acc, atomic=True, tables=KNOWN),
     ):
         with pytest.raises(qsgd.QsgdError):
             call()
@@ -170,5 +185,5 @@ def test_malformed_frame_leaves_an_atomic_output_alone(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "frame"), right_frames(), ids=[n for n, _ in right_frames()])
 def test_right_frames_in_the_style_of_the_malformed_decode(name: str, frame: bytes) -> None:
-    y = qsgd.decode(frame)
-    assert y.tobytes() == reference.decode(frame).tobytes()
+    y = qsgd.decode(frame, tables=KNOWN)
+    assert y.tobytes() == reference.decode(frame, KNOWN_TABLES).tobytes()

@@ -162,7 +162,7 @@ def test_frames_decode(frame: bytes) -> None:
 STATUSES = {
     *("NEED_MORE", "MAGIC", "VERSION", "FLAGS", "HEADER", "HEADER_CRC", "FIELD", "LIMIT"),
     *("INDEX_CRC", "CHUNK_INDEX", "SCALE", "CHUNK_CRC", "CHUNK", "CODE_TABLE"),
-    *("STREAM", "PADDING", "TRAILING"),
+    *("STREAM", "PADDING", "TRAILING", "TABLES"),
 }
 
 
