@@ -279,10 +279,11 @@ QSGD_API uint64_t qsgd_encode_workspace(const struct qsgd_params *params,
  * frame_bytes on success, bytes of the frame; untouched on error. dst may hold more scratch.
  * error       details; may be NULL.
  *
- * Returns QSGD_OK; QSGD_ERR_PARAM, _COMBINATION, _UNSUPPORTED, _TABLE, _DTYPE, _SHAPE (nothing
- * written); QSGD_ERR_NULL, _DST_TOO_SMALL, _WORKSPACE, _OVERLAP, _STRUCT_SIZE (nothing written);
- * QSGD_ERR_NONFINITE (dst and residual unspecified; error->element is the first such element).
- * One (src, params, nonce) gives the same bytes on every backend, thread count and machine. */
+ * Returns QSGD_OK; QSGD_ERR_PARAM, _COMBINATION, _UNSUPPORTED, _TABLE, _CODE_TABLE
+ * (params->tables), _DTYPE, _SHAPE (nothing written); QSGD_ERR_NULL, _DST_TOO_SMALL, _WORKSPACE,
+ * _OVERLAP, _STRUCT_SIZE (nothing written); QSGD_ERR_NONFINITE (dst and residual unspecified;
+ * error->element is the first such element). One (src, params, nonce) gives the same bytes on every
+ * backend, thread count and machine. */
 QSGD_API qsgd_status qsgd_encode(const struct qsgd_params *params,
                                  const struct qsgd_encode_options *options, const void *src,
                                  uint64_t n, void *dst, uint64_t dst_bytes, void *workspace,
@@ -352,7 +353,8 @@ struct qsgd_decode_options {
     qsgd_runner runner;
     void *runner_context;
     /* Shared tables, from which a frame that names some takes its own by their digest: tables[i]
-     * has tables_bytes[i] bytes, i < tables_count. All are checked if the frame names any. */
+     * has tables_bytes[i] bytes, i < tables_count. All are checked if the frame names any:
+     * QSGD_ERR_CODE_TABLE with parameter "tables", and the offset is within them. */
     const void *const *tables;
     const uint64_t *tables_bytes;
     uint32_t tables_count; /* default 0 */

@@ -224,7 +224,7 @@ void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const u
     for (unsigned c = 0; c < plan->classes; c++) set_tokens(chunk, plan, c, &each[c]);
     uint64_t cost = choose_frequencies(plan, each);
     plan->least_width = least_width(rans_token_limit(plan));
-    if (shared <= cost + (model_bits(chunk, plan) << 16)) {
+    if (shared != UINT64_MAX && shared <= cost + (model_bits(chunk, plan) << 16)) {
         use_shared(chunk->shared, plan);
         cost = shared;
     }

@@ -34,6 +34,14 @@ class Tables:
     blob : bytes or str
         As `to_bytes` gives them, or their hexadecimal digits.
 
+    Attributes
+    ----------
+    digest : str
+        The name by which frames ask for them: 16 hexadecimal digits. It finds mix-ups; it is no
+        protection, as tables of a given digest are easy to make.
+    code : str
+        What they are for: "huffman" or "rans".
+
     Raises
     ------
     QsgdError
@@ -41,7 +49,7 @@ class Tables:
     """
 
     blob: bytes
-    digest: str = dataclasses.field(init=False, compare=False)  # 16 hexadecimal digits: their name
+    digest: str = dataclasses.field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         legal = "tables as bytes, or their hexadecimal digits"
@@ -55,7 +63,7 @@ class Tables:
 
     @property
     def code(self) -> str:
-        """The code that they are for: "huffman" or "rans"."""
+        """What they are for: "huffman" or "rans"."""
         return CODE_NAMES[self.blob[5]]
 
     def to_bytes(self) -> bytes:

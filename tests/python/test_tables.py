@@ -169,6 +169,16 @@ def test_frames_decode_with_their_tables_as_without() -> None:
     assert qsgd.inspect(CODEC.encode(X)).tables is None
 
 
+def test_a_buffer_of_bound_bytes_holds_any_frame_with_tables() -> None:
+    codec = Codec(code="huffman", s=200, seed=1)  # all indices alike likely: fixed width is shorter
+    codec = codec.replace(tables=qsgd.tables(codec, {200: 1.0}))
+    x = np.random.default_rng(1).uniform(-1, 1, 4000).astype(np.float32)
+    buffer = bytearray(codec.bound(x.size))
+    size = codec.encode_into(x, buffer, 3)
+    assert bytes(buffer[:size]) == codec.encode(x, 3)
+    assert qsgd.decode(buffer[:size], tables=codec.tables).shape == x.shape
+
+
 def test_torch_takes_tables() -> None:
     torch = pytest.importorskip("torch")
     y = qsgd.torch.decode(FRAME, tables=SHARED)
