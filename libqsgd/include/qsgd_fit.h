@@ -33,7 +33,7 @@ QSGD_API uint64_t qsgd_stats_bytes(void);
 
 /* Empties *stats, for tensors quantised with params: norm (MAX or L2), bucket, scale and clip
  * count; the rest is not used. Returns QSGD_OK, what qsgd_params_check returns, QSGD_ERR_NULL, or
- * QSGD_ERR_COMBINATION for other norms, whose r is not bounded. */
+ * QSGD_ERR_COMBINATION for other norms, whose r is not bounded, and for rotation. */
 QSGD_API qsgd_status qsgd_stats_init(struct qsgd_stats *stats, const struct qsgd_params *params,
                                      struct qsgd_error *error);
 

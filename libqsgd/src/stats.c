@@ -19,6 +19,11 @@ qsgd_status qsgd_stats_init(struct qsgd_stats *stats, const struct qsgd_params *
         return error_parameter(error, QSGD_ERR_COMBINATION, "norm",
                                "statistics are of elements in -1..1: norm must be max or l2");
     }
+    if (params->rotation) {
+        return error_parameter(error, QSGD_ERR_COMBINATION, "rotation",
+                               "statistics are of elements as they are: rotated ones are nearly "
+                               "normal (QSGD_MODEL_NORMAL)");
+    }
     memset(stats, 0, sizeof *stats);
     stats->made = STATS_MADE;
     stats->norm = params->norm;

@@ -29,27 +29,44 @@ BODY void stats_increment(const int16_t *bins, uint32_t weight,
         uint64_t four;
         memcpy(&four, bins + l, sizeof four);
         counts[0][four & 0xFFFF] += weight;
-        counts[1][four >> 16 & 0xFFFF] += weight;
-        counts[2][four >> 32 & 0xFFFF] += weight;
-        counts[3][four >> 48] += weight;
+        counts[1][(four >>= 16) & 0xFFFF] += weight;
+        counts[2][(four >>= 16) & 0xFFFF] += weight;
+        counts[3][four >> 16] += weight;
     }
 }
 
-/* n <= STATS_BLOCK elements. Rows of 32 give the sums; lane l is that of elements l mod 32, as in
- * norm.h, whatever W is. The last, shorter row is padded with zeros, which are not counted. */
+/* Sum of lanes, folded as in norm.h. */
+BODY double stats_fold(const vf *sum) {
+    float lanes[NORM_LANES];
+    double folded[NORM_LANES];
+    for (int v = 0; v < NORM_LANES / W; v++) vf_store(lanes + v * W, sum[v]);
+    for (int l = 0; l < NORM_LANES; l++) folded[l] = (double)lanes[l];
+    for (int half = NORM_LANES / 2; half > 0; half /= 2) {
+        for (int l = 0; l < half; l++) folded[l] += folded[l + half];
+    }
+    return folded[0];
+}
+
+/* Rows whose bins wait before they are counted, so that loads need not wait for stores. */
+#define STATS_WAIT 4
+
+/* n <= STATS_BLOCK elements. Rows of 32 give the sums; lane l is that of elements l mod 32,
+ * whatever W is. The last, shorter row is padded with zeros, which are not counted. */
 KERNEL void kernel_stats_count(const float *x, size_t n, float inv, uint32_t weight,
                                uint32_t counts[STATS_COPIES][STATS_BINS], double sums[2]) {
     enum { rows = NORM_LANES / W };
+    _Alignas(64) int16_t bins[STATS_WAIT][NORM_LANES];
     vf sum[rows], square[rows];
     for (int v = 0; v < rows; v++) sum[v] = square[v] = vf_set1(0);
-    for (size_t i = 0; i < n; i += NORM_LANES) {
-        const size_t live = n - i < NORM_LANES ? n - i : NORM_LANES;
+    const size_t whole = n / NORM_LANES, all = whole + (n % NORM_LANES != 0);
+    for (size_t i = 0; i < all; i++) {
         float padded[NORM_LANES];
-        int16_t bins[NORM_LANES];
-        const float *row = x + i;
-        if (live < NORM_LANES) {
+        const float *row = x + i * NORM_LANES;
+        int16_t *const to = bins[i % STATS_WAIT];
+        if (i >= STATS_WAIT) stats_increment(to, weight, counts);
+        if (i == whole) {
             memset(padded, 0, sizeof padded);
-            memcpy(padded, row, live * sizeof *x);
+            memcpy(padded, row, n % NORM_LANES * sizeof *x);
             row = padded;
         }
         for (int v = 0; v < rows; v += 2) {
@@ -57,19 +74,15 @@ KERNEL void kernel_stats_count(const float *x, size_t n, float inv, uint32_t wei
             const vf b = vf_mul(vf_load(row + (v + 1) * W), vf_set1(inv));
             const vu low = stats_bins(a, sum + v, square + v);
             const vu high = stats_bins(b, sum + v + 1, square + v + 1);
-            vh_store(bins + v * W, vh_natural(vh_low(low, high)));
+            vh_store(to + v * W, vh_natural(vh_low(low, high)));
         }
-        if (live == NORM_LANES) stats_increment(bins, weight, counts);
-        for (size_t l = 0; live < NORM_LANES && l < live; l++)
-            counts[0][(uint16_t)bins[l]] += weight;
     }
-    float lanes[2][NORM_LANES];
-    for (int v = 0; v < rows; v++) {
-        vf_store(lanes[0] + v * W, sum[v]);
-        vf_store(lanes[1] + v * W, square[v]);
+    for (size_t i = all < STATS_WAIT ? 0 : all - STATS_WAIT; i < whole; i++) {
+        stats_increment(bins[i % STATS_WAIT], weight, counts);
     }
-    for (int l = 0; l < NORM_LANES; l++) {
-        sums[0] += (double)lanes[0][l];
-        sums[1] += (double)lanes[1][l];
+    for (size_t l = 0; l < n % NORM_LANES; l++) {
+        counts[0][(uint16_t)bins[whole % STATS_WAIT][l]] += weight;
     }
+    sums[0] += stats_fold(sum);
+    sums[1] += stats_fold(square);
 }

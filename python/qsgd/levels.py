@@ -71,8 +71,8 @@ class LevelStats:
 
     @classmethod
     def of(cls, codec: Codec) -> LevelStats:
-        """Empty statistics for tensors that `codec` quantises."""
-        return cls(codec.norm, codec.bucket, scale=codec.scale, clip=codec.clip)
+        """Empty statistics for tensors that `codec` quantises, which must not rotate them."""
+        return cls._wrap(_core.Stats(codec._params))
 
     @classmethod
     def _wrap(cls, core: _core.Stats) -> LevelStats:

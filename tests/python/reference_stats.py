@@ -38,8 +38,10 @@ def _sums(r: Array) -> tuple[float, float]:
             lanes = np.zeros(32, F32)
             for row in values:
                 lanes = lanes + row
-            for lane in lanes:
-                totals[which] = totals[which] + F64(lane)
+            folded = lanes.astype(F64)
+            for half in (16, 8, 4, 2, 1):
+                folded = folded[:half] + folded[half : 2 * half]
+            totals[which] = totals[which] + folded[0]
     return float(totals[0]), float(totals[1])
 
 

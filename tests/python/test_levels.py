@@ -137,6 +137,23 @@ def test_bytes_that_are_cut_are_refused(cut: int) -> None:
     assert caught.value.offset is not None
 
 
+def test_rotated_codecs_are_refused() -> None:
+    with pytest.raises(QsgdError, match="rotation"):
+        LevelStats.of(qsgd.Codec("l2", rotation=True))
+
+
+def test_levels_of_a_normal_suit_rotated_buckets() -> None:
+    """Heavy tails, l2 and 512: what is foretold for a normal comes true within 5 percent.
+
+    512 buckets of which each is close to normal; one draw of 2^18 elements, standard error 1 %.
+    """
+    fitted = fit_levels(TruncatedNormal(0, 512**-0.5), "alq", 7)
+    codec = qsgd.Codec("l2", levels=fitted.levels, bucket=512, rotation=True, seed=1)
+    x = heavy(1 << 18, 14)
+    error = np.sum((qsgd.decode(codec.encode(x)).astype(np.float64) - x) ** 2)
+    assert error / np.sum(x.astype(np.float64) ** 2) == pytest.approx(fitted.error, rel=0.05)
+
+
 def test_norms_without_a_bound_are_refused() -> None:
     with pytest.raises(QsgdError, match="norm"):
         LevelStats("mean")
