@@ -13,7 +13,10 @@ import numpy as np
 
 from qsgd import _options as opt
 from qsgd._options import Tensor, refuse
+from qsgd._tables import Tables
+from qsgd._tables import tables as make_tables
 from qsgd.codec import Codec
+from qsgd.frames import decode
 from qsgd.levels import FittedLevels, LevelStats, fit_levels
 
 __all__ = ["AdaptiveCodec"]
@@ -46,6 +49,9 @@ class AdaptiveCodec:
     drift : float
         Levels stay unless the error that is expected of them exceeds that of newly fitted ones by
         more than this part: 0.05 is 5 percent. 0 takes every new fit.
+    shared : bool
+        Make code tables from the fitted probabilities, too (`qsgd.tables`): frames then name them
+        and carry none of their own. Decoders need `tables`, or `decode`.
     exchange : callable, optional
         From one worker's bytes to those of all workers (its own included, in any order), such as
         `qsgd.torch.gather_bytes()`. None: there is one worker.
@@ -60,6 +66,8 @@ class AdaptiveCodec:
         What its levels came from; None before the first fit.
     steps : int
         Calls of `step` so far.
+    tables : tuple of Tables
+        With `shared`: those in use and those before, newest first. Equal on all workers.
 
     References
     ----------
@@ -77,6 +85,7 @@ class AdaptiveCodec:
         every: int | None = 10000,
         window: int = 10,
         drift: float = 0.0,
+        shared: bool = False,
         exchange: Exchange | None = None,
         **fit: Any,
     ) -> None:
@@ -93,12 +102,16 @@ class AdaptiveCodec:
         self._drift, self._exchange, self._method = float(drift), exchange, method
         self._s = None if "bits" in fit and s is None else codec.s if s is None else s
         self._fit = {"zero": codec.zero, **fit}
+        self._shared = opt.flag("shared", shared)
+        if self._shared and codec.code not in ("rans", "huffman"):
+            raise refuse("shared", shared, f"False with code {codec.code!r}")
         self._stats = LevelStats.of(codec)
         sample = np.linspace(0.01, 1, 100, dtype=np.float32)  # bad arguments show now, not later
         fit_levels(LevelStats(codec.norm).add(sample), **self._arguments())
         self.codec = codec
         self.fitted: FittedLevels | None = None
         self.steps = 0
+        self.tables: tuple[Tables, ...] = ()
 
     def _arguments(self) -> dict[str, Any]:
         return {"method": self._method, "s": self._s, **self._fit}
@@ -147,6 +160,10 @@ class AdaptiveCodec:
             self._stats.add(x if residual is None else x + residual)
         return self.codec.encode_into(x, out, nonce, tag, residual, scales=scales)
 
+    def decode(self, frame: Tensor, **arguments: Any) -> Any:
+        """As `qsgd.decode`, with the tables that frames since the fit before last may name."""
+        return decode(frame, tables=self.tables or None, **arguments)
+
     # ---- Levels -----------------------------------------------------------------------------
 
     def step(self) -> bool:
@@ -185,7 +202,10 @@ class AdaptiveCodec:
     def _take(self, found: FittedLevels) -> None:
         """Takes over levels; noise goes on where it was."""
         nonce = self.codec.nonce
-        codec = self.codec.replace(levels=found.levels, zero=found.zero)
+        codec = self.codec.replace(levels=found.levels, zero=found.zero, tables=None)
+        if self._shared:
+            self.tables = (make_tables(codec, found.probabilities), *self.tables[:1])
+            codec = codec.replace(tables=self.tables[0])
         codec._params.nonce = nonce
         self.codec, self.fitted = codec, found
 
@@ -199,6 +219,7 @@ class AdaptiveCodec:
             "zero": self.codec.zero,
             "nonce": self.codec.nonce,
             "stats": self._stats.to_bytes(),
+            "tables": [tables.to_bytes() for tables in self.tables],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -207,7 +228,10 @@ class AdaptiveCodec:
         LevelStats.of(self.codec).merge(stats)  # of the same norm, bucket, scale and clip
         codec = self.codec
         if state["levels"] != codec.levels or state["zero"] != codec.zero:
-            codec = codec.replace(levels=state["levels"], zero=state["zero"])
+            codec = codec.replace(levels=state["levels"], zero=state["zero"], tables=None)
+        self.tables = tuple(map(Tables.from_bytes, state["tables"]))
+        if self.tables:
+            codec = codec.replace(tables=self.tables[0])
         codec._params.nonce = state["nonce"]
         self.codec, self._stats, self.steps = codec, stats, state["steps"]
         self.fitted = None

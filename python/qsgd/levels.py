@@ -220,7 +220,8 @@ class FittedLevels:
     entropy : float
         Bits per element of the level indices, idle buckets left out.
     probabilities : tuple of float
-        Of each index, ascending (without 0 where it is none), buckets counted alike.
+        Of each index, ascending (without 0 where it is none), buckets counted alike: what
+        `qsgd.tables` takes.
     p : float or None
         Base of AMQ's levels.
     sweeps : int

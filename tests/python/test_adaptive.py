@@ -129,6 +129,34 @@ def test_workers_that_exchange_get_the_same_levels_in_any_order() -> None:
     assert len({codec.codec.levels for codec in codecs}) == 1
 
 
+def test_shared_tables_come_from_the_fit_and_outlive_the_next() -> None:
+    codec = AdaptiveCodec(
+        Codec("l2", s=15, chunk=1024, seed=1), at=(2, 4), every=None, window=2, shared=True
+    )
+    frames, decoded = [], []
+    for step in range(6):
+        x = gradient(step, n=1 << 16)
+        frames.append(codec.encode(x, nonce=step))
+        decoded.append(codec.codec.replace(tables=None).encode(x, nonce=step))
+        codec.step()
+    named = [qsgd.inspect(frame).tables for frame in frames]
+    assert named[:2] == [None, None]
+    assert named[2] == named[3] == codec.tables[1].digest
+    assert named[4] == named[5] == codec.tables[0].digest
+    assert codec.fitted is not None
+    assert codec.tables[0] == qsgd.tables(codec.codec, codec.fitted.probabilities)
+    for frame, own in zip(frames, decoded, strict=True):
+        assert np.array_equal(codec.decode(frame), qsgd.decode(own))
+    assert all(
+        len(frame) < 0.995 * len(own) for frame, own in zip(frames[2:], decoded[2:], strict=True)
+    )
+    start = Codec("l2", s=15, chunk=1024, seed=1)
+    again = AdaptiveCodec(start, at=(2, 4), every=None, shared=True)
+    again.load_state_dict(pickle.loads(pickle.dumps(codec.state_dict())))
+    assert again.codec == codec.codec
+    assert again.tables == codec.tables
+
+
 def _worker(rank: int, world: int, folder: str) -> None:
     import torch.distributed
 
@@ -195,6 +223,8 @@ def test_a_checkpoint_of_another_codec_is_refused() -> None:
         (Codec(), {"method": "best"}, "method"),
         (Codec(), {"s": 200}, "s"),
         (Codec(), {"bits": 20}, "bits"),
+        (Codec(code="fixed"), {"shared": True}, "shared"),
+        (Codec("l2", rotation=True), {}, "rotation"),
     ],
 )
 def test_bad_arguments_are_named_at_once(
