@@ -143,10 +143,11 @@ enum {
 
 /* The scale of a bucket (FORMAT.md section 4). */
 enum {
-    QSGD_NORM_MAX = 0, /* largest magnitude */
-    QSGD_NORM_L2 = 1,  /* Euclidean norm, as in the paper */
-    QSGD_NORM_RMS = 2, /* l2 / sqrt(length); for open-ended levels */
-    QSGD_NORM_MEAN = 3 /* mean magnitude; for sign */
+    QSGD_NORM_MAX = 0,     /* largest magnitude */
+    QSGD_NORM_L2 = 1,      /* Euclidean norm, as in the paper */
+    QSGD_NORM_RMS = 2,     /* l2 / sqrt(length); for open-ended levels */
+    QSGD_NORM_MEAN = 3,    /* mean magnitude; for sign */
+    QSGD_NORM_BALANCED = 4 /* geometric mean of the rms of bucket and tensor; for open levels */
 };
 
 /* The set of levels (FORMAT.md section 5). */
@@ -209,6 +210,10 @@ struct qsgd_params {
     int32_t rotation;    /* 1: buckets are rotated at random, which spreads their outliers; the
                             frame then holds seed and nonce. Needs 1 <= bucket <= 2^chunk_log2, not
                             with RAW and TOPK. 0 (default): no */
+    int32_t rescale;     /* NEAREST with UNIFORM or OPEN levels, buckets within chunks: 1 stores, in
+                            place of the norm, the scale by which the decoded bucket projects on
+                            the given one as that does on itself; with rotation, unbiased over its
+                            signs (as EDEN, Vargaftik et al. 2022). Default 0 */
     float clip;          /* MAX: clip at this many root mean squares (TernGrad); 0 (default): no */
     int32_t scale;       /* QSGD_SCALE_*; default BFLOAT16 */
     int32_t nonfinite;   /* QSGD_NONFINITE_*; default RAISE */

@@ -45,6 +45,7 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .max_bits = kernel_max_bits,
     .sum_squares = kernel_sum_squares,
     .sum_magnitudes = kernel_sum_magnitudes,
+    .sum_products = kernel_sum_products,
     .stats_count = kernel_stats_count,
     .noise = kernel_noise,
     .tie_noise = kernel_tie_noise,

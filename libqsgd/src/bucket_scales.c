@@ -1,6 +1,8 @@
 /* Scales of buckets: sums of blocks by the fixed 32-lane rule, then the norm (FORMAT.md section 4).
  * Buckets longer than a chunk are summed block by block before the chunks start, so that any number
  * of threads gives the same bits. Stage: tensor -> norm -> scale. */
+#include <string.h>
+
 #include "quantise.h"
 
 /* Which sum a norm needs beside the largest magnitude. */
@@ -60,7 +62,8 @@ static struct bucket_sums short_bucket_sums(const struct quantiser *q, const flo
 static float bucket_scale(const struct quantiser *q, const struct source *source, uint64_t bucket,
                           const struct bucket_sums *sums) {
     if (source->given == NULL) {
-        return scale_of_sums(&q->params, sums, layout_bucket_len(&q->layout, bucket));
+        return scale_of_sums(&q->params, sums, layout_bucket_len(&q->layout, bucket),
+                             q->tensor_rms);
     }
     float given;
     memcpy(&given, source->given + bucket, sizeof given);
@@ -109,4 +112,77 @@ void quantise_big_scales(const struct quantiser *q, const struct source *source,
         }
         partials += blocks;
     }
+}
+
+/* ---- the tensor's sum ------------------------------------------------------------------------ */
+
+uint64_t quantise_total_blocks(const struct quantiser *q) {
+    return q->params.norm == QSGD_NORM_BALANCED ? div_up(q->layout.n, NORM_BLOCK) : 0;
+}
+
+/* Blocks that hold a NaN or Inf count as 0: what is wrong with them must not reach the others. */
+void quantise_total_block(const struct quantiser *q, const struct source *source, uint64_t block,
+                          struct quantise_scratch *scratch, struct bucket_sums *totals) {
+    const uint64_t start = block * NORM_BLOCK, len = min_u64(NORM_BLOCK, q->layout.n - start);
+    const float *x = source_read(source, start, len, scratch->elements);
+    struct bucket_sums *sums = &totals[block];
+    sums->max_bits = q->kernels->sum_squares(x, (size_t)len, &sums->sum);
+    if (sums->max_bits >= SCALE_INF_BITS) sums->sum = 0;
+}
+
+void quantise_total(struct quantiser *q, const struct bucket_sums *totals) {
+    struct block_lanes lanes = {.blocks = 0};
+    for (uint64_t i = 0; i < quantise_total_blocks(q); i++) lanes_add(&lanes, &totals[i]);
+    q->tensor_rms = __builtin_sqrt(lanes_fold(&lanes).sum / (double)q->layout.n);
+}
+
+/* ---- rescaling (FORMAT.md section 6.5) ------------------------------------------------------- */
+
+/* Position of the first element of the largest magnitude. */
+static uint64_t largest_at(const float *x, uint64_t len) {
+    uint64_t at = 0;
+    uint32_t most = 0;
+    for (uint64_t i = 0; i < len; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= 0x7FFFFFFF;
+        if (bits > most) {
+            most = bits;
+            at = i;
+        }
+    }
+    return at;
+}
+
+static double sum_products(const struct quantiser *q, const float *x, const int16_t *k,
+                           uint64_t len) {
+    const float half = q->levels.zero ? 0 : 0.5F;
+    struct block_lanes lanes = {.blocks = 0};
+    for (uint64_t i = 0; i < len; i += NORM_BLOCK) {
+        struct bucket_sums block = {0, 0};
+        const size_t n = (size_t)min_u64(NORM_BLOCK, len - i);
+        q->kernels->sum_products(x + i, k + i, n, half, &block.sum);
+        lanes_add(&lanes, &block);
+    }
+    return len <= NORM_BLOCK ? lanes.lane[0] : lanes_fold(&lanes).sum;
+}
+
+float quantise_rescale(const struct quantiser *q, const float *x, uint64_t len, float scale,
+                       int16_t *k) {
+    struct block_lanes lanes = {.blocks = 0};
+    double projection = sum_products(q, x, k, len);
+    if (!(projection > 0)) { /* all are 0: to say nothing of a bucket would be a bias */
+        const uint64_t at = largest_at(x, len);
+        float largest;
+        memcpy(&largest, x + at, sizeof largest);
+        k[at] = (int16_t)(scale_bits(largest) >> 31 ? -1 : 1);
+        projection = sum_products(q, x, k, len);
+    }
+    for (uint64_t i = 0; i < len; i += NORM_BLOCK) {
+        struct bucket_sums block = {0, 0};
+        q->kernels->sum_squares(x + i, (size_t)min_u64(NORM_BLOCK, len - i), &block.sum);
+        lanes_add(&lanes, &block);
+    }
+    const double squares = len <= NORM_BLOCK ? lanes.lane[0] : lanes_fold(&lanes).sum;
+    return scale_rescaled(&q->params, scale, squares, projection * (double)q->levels.gap);
 }

@@ -8,6 +8,7 @@ void forward_carve(struct forward *f, struct arena *arena, uint32_t workers, boo
     const bool topk = f->q.params.rounding == QSGD_ROUND_TOPK && l->per_bucket != 0;
     f->workers = workers_carve(arena, &f->q, workers, copies);
     f->partials = arena_take(arena, quantise_big_blocks(l) * sizeof(struct bucket_sums));
+    f->totals = arena_take(arena, quantise_total_blocks(&f->q) * sizeof(struct bucket_sums));
     f->cuts = arena_take(arena, topk ? l->buckets * sizeof(struct topk_cut) : 0);
     if (!topk) f->cuts = NULL;
 }
@@ -37,7 +38,23 @@ static void task_big_block(void *context, uint64_t block, uint32_t worker) {
     fpenv_leave(env);
 }
 
+static void task_total_block(void *context, uint64_t block, uint32_t worker) {
+    struct forward *f = context;
+    fpenv env = fpenv_enter();
+    quantise_total_block(&f->q, &f->source, block, &f->workers[worker].quantise, f->totals);
+    fpenv_leave(env);
+}
+
+static void tensor_total(struct forward *f, const struct qsgd_encode_options *o) {
+    if (f->q.params.norm != QSGD_NORM_BALANCED) return;
+    work_run(o->runner, o->runner_context, task_total_block, f, quantise_total_blocks(&f->q));
+    fpenv env = fpenv_enter();
+    quantise_total(&f->q, f->totals);
+    fpenv_leave(env);
+}
+
 void forward_big_scales(struct forward *f, const struct qsgd_encode_options *o) {
+    tensor_total(f, o);
     if (f->q.layout.per_bucket == 0) return;
     work_run(o->runner, o->runner_context, task_big_block, f, quantise_big_blocks(&f->q.layout));
     fpenv env = fpenv_enter();

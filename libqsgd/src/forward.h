@@ -12,6 +12,7 @@ struct forward {
     struct scale_array scales;
     struct worker *workers;
     struct bucket_sums *partials; /* per block of buckets longer than a chunk */
+    struct bucket_sums *totals;   /* per block of the tensor, for balanced scales */
     struct topk_cut *cuts;        /* per such bucket, for top-k; else NULL */
 };
 
@@ -23,7 +24,7 @@ void forward_carve(struct forward *f, struct arena *arena, uint32_t workers, boo
 qsgd_status forward_open(struct forward *f, uint32_t workers, bool copies, void *workspace,
                          uint64_t workspace_bytes, struct qsgd_error *error);
 
-/* Scales of buckets longer than a chunk, before chunks start. */
+/* What chunks need of others before they start: the tensor's sum, scales of long buckets. */
 void forward_big_scales(struct forward *f, const struct qsgd_encode_options *o);
 
 /* The first error of the chunk tasks, which is a non-finite bucket; QSGD_OK if there is none. */

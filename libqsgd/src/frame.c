@@ -189,7 +189,7 @@ static qsgd_status parse_fixed(struct frame *f, struct qsgd_error *error) {
         return AT(QSGD_ERR_HEADER, 16, "unknown dtype, or one that cannot be quantised");
     }
     if (params->code > QSGD_CODE_RANS) return AT(QSGD_ERR_HEADER, 17, "unknown code");
-    if (params->norm > 3 || params->rounding > 3) {
+    if (params->norm > 4 || params->rounding > 3) {
         return AT(QSGD_ERR_HEADER, 18, "unknown norm or rounding");
     }
     if (params->levels > 4 || params->scale > 1 || p[19] >> 6 != 0) {

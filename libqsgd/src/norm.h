@@ -39,6 +39,16 @@ KERNEL uint32_t kernel_max_bits(const float *x, size_t n) {
     return result;
 }
 
+/* The lanes' sum, halves upon each other. */
+BODY double norm_fold(const vd *acc) {
+    double lanes[NORM_LANES];
+    for (int v = 0; v < NORM_LANES / W; v++) vd_store(lanes + v * W, acc[v]);
+    for (int half = NORM_LANES / 2; half > 0; half /= 2) {
+        for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
+    }
+    return lanes[0];
+}
+
 /* Both sums in one body. The last, shorter row is padded with zeros: adding +0 changes no lane. */
 BODY uint32_t norm_sum(const float *x, size_t n, double *sum, const bool square) {
     enum { rows = NORM_LANES / W };
@@ -63,17 +73,43 @@ BODY uint32_t norm_sum(const float *x, size_t n, double *sum, const bool square)
             acc[v] = vd_add(acc[v], square ? vd_mul(value, value) : value);
         }
     }
-    double lanes[NORM_LANES];
-    for (int v = 0; v < rows; v++) vd_store(lanes + v * W, acc[v]);
-    for (int half = NORM_LANES / 2; half > 0; half /= 2) {
-        for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
-    }
-    *sum = lanes[0];
+    *sum = norm_fold(acc);
     return vu_top31(max);
 }
 
 KERNEL uint32_t kernel_sum_squares(const float *x, size_t n, double *sum) {
     return norm_sum(x, n, sum, true);
+}
+
+/* Sum of x h, h = k, or k less 1/2 towards 0; the products are exact. */
+KERNEL void kernel_sum_products(const float *x, const int16_t *k, size_t n, float half,
+                                double *sum) {
+    enum { rows = NORM_LANES / W };
+    const vu sign = vu_set1(0x80000000), half_bits = vf_bits(vf_set1(half));
+    vd acc[rows];
+    for (int v = 0; v < rows; v++) acc[v] = vd_zero();
+    for (size_t i = 0; i < n; i += NORM_LANES) {
+        float padded[NORM_LANES];
+        int16_t padded_k[NORM_LANES];
+        const float *row = x + i;
+        const int16_t *of = k + i;
+        if (n - i < NORM_LANES) {
+            memset(padded, 0, sizeof padded);
+            memset(padded_k, 0, sizeof padded_k);
+            memcpy(padded, row, (n - i) * sizeof *x);
+            memcpy(padded_k, of, (n - i) * sizeof *k);
+            row = padded;
+            of = padded_k;
+        }
+        for (int v = 0; v < rows; v++) {
+            const vf index = vf_from_int(vu_load_i16(of + v * W));
+            const vu towards = vu_or(half_bits, vu_and(vf_bits(index), sign));
+            const vf h = vf_sub(index, vf_from_bits(towards));
+            const vd product = vd_mul(vd_from_vf(vf_load(row + v * W)), vd_from_vf(h));
+            acc[v] = vd_add(acc[v], product);
+        }
+    }
+    *sum = norm_fold(acc);
 }
 
 KERNEL uint32_t kernel_sum_magnitudes(const float *x, size_t n, double *sum) {

@@ -102,10 +102,15 @@ int params_code_fits(const struct qsgd_params *p, int32_t code) {
     return p->zero && p->levels != QSGD_LEVELS_SIGNED && p->rounding != QSGD_ROUND_DITHERED;
 }
 
+/* True if every bucket lies within a chunk, however long the tensor. */
+static int buckets_fit(const struct qsgd_params *p) {
+    return p->bucket != 0 && p->bucket <= (uint64_t)1 << p->chunk_log2;
+}
+
 static qsgd_status check_rotation(const struct qsgd_params *p, struct qsgd_error *error) {
     if (p->rotation == 0) return QSGD_OK;
     if (p->code == QSGD_CODE_RAW) return COMBINATION("rotation", "raw frames are not rotated");
-    if (p->bucket == 0 || p->bucket > (uint64_t)1 << p->chunk_log2) {
+    if (!buckets_fit(p)) {
         return COMBINATION("rotation",
                            "rotation needs buckets within chunks: bucket in 1..2^chunk_log2");
     }
@@ -120,8 +125,10 @@ qsgd_status params_check_scheme(const struct qsgd_params *p, struct qsgd_error *
     if (status == QSGD_OK) status = check_rotation(p, error);
     if (status != QSGD_OK) return status;
     const int uniform1 = p->levels == QSGD_LEVELS_UNIFORM && p->s == 1;
-    if ((p->norm == QSGD_NORM_RMS) != (p->levels == QSGD_LEVELS_OPEN)) {
-        return COMBINATION("norm", "norm rms and open levels (step) need each other");
+    const int open_norm = p->norm == QSGD_NORM_RMS || p->norm == QSGD_NORM_BALANCED;
+    if (open_norm != (p->levels == QSGD_LEVELS_OPEN)) {
+        return COMBINATION("norm",
+                           "norms rms and balanced, and open levels (step), need each other");
     }
     if (p->norm == QSGD_NORM_MEAN && !(uniform1 && !p->zero && p->rounding == QSGD_ROUND_NEAREST)) {
         return COMBINATION("norm",
@@ -162,7 +169,7 @@ static qsgd_status check_shared(const struct qsgd_params *p, struct qsgd_error *
 }
 
 static qsgd_status check_enumerations(const struct qsgd_params *p, struct qsgd_error *error) {
-    if (p->norm < 0 || p->norm > 3) return PARAM("norm", "norm must be one of QSGD_NORM_* (0..3)");
+    if (p->norm < 0 || p->norm > 4) return PARAM("norm", "norm must be one of QSGD_NORM_* (0..4)");
     if (p->levels < 0 || p->levels > 4) {
         return PARAM("levels", "levels must be one of QSGD_LEVELS_* (0..4)");
     }
@@ -183,7 +190,21 @@ static qsgd_status check_enumerations(const struct qsgd_params *p, struct qsgd_e
         return PARAM("nonfinite", "nonfinite must be one of QSGD_NONFINITE_* (0..1)");
     }
     if (p->rotation != 0 && p->rotation != 1) return PARAM("rotation", "rotation must be 0 or 1");
+    if (p->rescale != 0 && p->rescale != 1) return PARAM("rescale", "rescale must be 0 or 1");
     if (p->checksum != 0 && p->checksum != 1) return PARAM("checksum", "checksum must be 0 or 1");
+    return QSGD_OK;
+}
+
+static qsgd_status check_rescale(const struct qsgd_params *p, struct qsgd_error *error) {
+    if (p->rescale == 0) return QSGD_OK;
+    if (p->rounding != QSGD_ROUND_NEAREST || p->code == QSGD_CODE_RAW ||
+        (p->levels != QSGD_LEVELS_UNIFORM && p->levels != QSGD_LEVELS_OPEN)) {
+        return COMBINATION("rescale", "rescale needs nearest rounding to uniform or open levels");
+    }
+    if (!buckets_fit(p)) {
+        return COMBINATION("rescale",
+                           "rescale needs buckets within chunks: bucket in 1..2^chunk_log2");
+    }
     return QSGD_OK;
 }
 
@@ -205,6 +226,8 @@ qsgd_status params_check(const struct qsgd_params *p, struct qsgd_error *error) 
     if (p->clip > 0 && p->norm != QSGD_NORM_MAX) {
         return COMBINATION("clip", "clip needs norm max");
     }
+    status = check_rescale(p, error);
+    if (status != QSGD_OK) return status;
     if (p->levels != QSGD_LEVELS_OPEN && p->step != 0) {
         return COMBINATION("step", "step is for open levels alone: it must be 0 otherwise");
     }

@@ -60,6 +60,7 @@ void quantiser_init(struct quantiser *q, const struct qsgd_params *params, uint6
     q->key = (struct noise_key){{(uint32_t)params->seed, (uint32_t)(params->seed >> 32)},
                                 {(uint32_t)nonce, (uint32_t)(nonce >> 32)}};
     q->kernels = kernels_current();
+    q->tensor_rms = 0;
     q->shared.code = QSGD_CODE_RAW;
     if (params->tables != NULL) {
         tables_parse(params->tables, params->tables_bytes, &q->shared, NULL); /* checked before */
@@ -268,6 +269,15 @@ static void bucket_open(const struct chunk_source *c, uint64_t bucket, struct bu
     bucket_begin(q, b);
 }
 
+/* A bucket whose indices are all there: its last word on the scale. */
+static void bucket_finish(const struct chunk_source *c, const struct bucket_state *b, int16_t *k) {
+    const struct layout *l = &c->q->layout;
+    if (c->q->params.rescale == 0 || b->elements == 0 || scale_is_idle(b->scale)) return;
+    const uint64_t at = b->bucket * l->bucket - c->span->first;
+    const uint64_t len = layout_bucket_len(l, b->bucket);
+    scale_set(c->scales, b->bucket, quantise_rescale(c->q, b->x, len, b->scale, k + at));
+}
+
 qsgd_status quantise_chunk(const struct quantiser *q, const struct source *source,
                            const struct chunk_span *span, const float *x,
                            const struct scale_array *scales, const struct topk_cut *cuts,
@@ -295,6 +305,7 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
         if (i == next) {
             struct bucket_state *const last = b;
             damping_add(&damping, last);
+            bucket_finish(&chunk, last, k);
             b = ahead;
             ahead = last;
             if (b->scale != b->scale && q->params.nonfinite == QSGD_NONFINITE_RAISE) {
@@ -313,6 +324,7 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
         i = stop;
     }
     damping_add(&damping, b);
+    bucket_finish(&chunk, b, k);
     *alpha = q->params.rounding == QSGD_ROUND_DITHERED ? damping_byte(&damping) : 0;
     return QSGD_OK;
 }

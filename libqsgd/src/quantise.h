@@ -20,6 +20,7 @@ struct quantiser {
     struct layout layout;
     struct levels levels;
     struct noise_key key;
+    double tensor_rms; /* for QSGD_NORM_BALANCED: of all elements, before chunks start */
     const struct kernels *kernels;
     struct shared_tables shared;            /* code 0: there are none */
     float level_of[QSGD_MAX_TABLE + 1];     /* tables: level of index k at level_of[k - kmin] */
@@ -86,6 +87,18 @@ void quantise_big_scales(const struct quantiser *q, const struct source *source,
                          const struct bucket_sums *partials, const struct scale_array *scales,
                          struct topk_cut *cuts, struct quantise_scratch *scratch);
 
+/* QSGD_NORM_BALANCED wants the sum of squares of the tensor first: task `block` of
+ * quantise_total_blocks sums one block into totals[block], then quantise_total takes them. */
+uint64_t quantise_total_blocks(const struct quantiser *q);
+void quantise_total_block(const struct quantiser *q, const struct source *source, uint64_t block,
+                          struct quantise_scratch *scratch, struct bucket_sums *totals);
+void quantise_total(struct quantiser *q, const struct bucket_sums *totals);
+
+/* Of an index of a bucket's elements x, after rounding: the scale to store (FORMAT.md section 6.5).
+ * May change one index. */
+float quantise_rescale(const struct quantiser *q, const float *x, uint64_t len, float scale,
+                       int16_t *k);
+
 /* Quantises one chunk of x (its elements as float32) to indices k, or to tokens if k is NULL.
  * Rotated frames overwrite scratch->elements, which may be x. Scales of buckets within the chunk
  * are computed and stored; longer buckets' are read. Returns QSGD_OK, or QSGD_ERR_NONFINITE with
@@ -99,7 +112,7 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
 /* True if quantise_chunk can give tokens in place of indices. */
 static inline bool quantise_gives_tokens(const struct quantiser *q) {
     return q->levels.largest <= LEVELS_DIRECT && q->levels.kind != QSGD_LEVELS_SIGNED &&
-           q->params.rounding != QSGD_ROUND_TOPK;
+           q->params.rounding != QSGD_ROUND_TOPK && q->params.rescale == 0;
 }
 
 /* Where values go: stored as dtype, or multiplied by alpha and added to float32. */

@@ -11,8 +11,8 @@ static float scale_stored(const struct qsgd_params *params, float scale) {
     return scale_from_bits(bits >= SCALE_INF_BITS ? SCALE_NAN_BITS : bits);
 }
 
-float scale_of_sums(const struct qsgd_params *params, const struct bucket_sums *sums,
-                    uint64_t len) {
+float scale_of_sums(const struct qsgd_params *params, const struct bucket_sums *sums, uint64_t len,
+                    double tensor_rms) {
     if (sums->max_bits >= SCALE_INF_BITS) return scale_from_bits(SCALE_NAN_BITS);
     const float max = scale_from_bits(sums->max_bits);
     const double count = (double)len;
@@ -21,6 +21,8 @@ float scale_of_sums(const struct qsgd_params *params, const struct bucket_sums *
         scale = (float)square_root(sums->sum);
     } else if (params->norm == QSGD_NORM_RMS) {
         scale = (float)square_root(sums->sum / count);
+    } else if (params->norm == QSGD_NORM_BALANCED) {
+        scale = (float)square_root(square_root(sums->sum / count) * tensor_rms);
     } else if (params->norm == QSGD_NORM_MEAN) {
         scale = (float)(sums->sum / count);
     } else if (params->clip > 0) {
@@ -39,4 +41,14 @@ float scale_of_sums(const struct qsgd_params *params, const struct bucket_sums *
 float scale_of_given(const struct qsgd_params *params, float given, uint32_t max_bits) {
     if (max_bits >= SCALE_INF_BITS) return scale_from_bits(SCALE_NAN_BITS);
     return scale_stored(params, given + 0.0F); /* -0 becomes +0 */
+}
+
+float scale_rescaled(const struct qsgd_params *params, float scale, double squares,
+                     double projection) {
+    const float found = (float)(squares / projection);
+    uint32_t bits = scale_bits(found);
+    if (params->scale == QSGD_SCALE_BFLOAT16) { /* to nearest even: up would be a bias */
+        bits = ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) << 16;
+    }
+    return bits == 0 || bits >= SCALE_INF_BITS ? scale : scale_from_bits(bits);
 }

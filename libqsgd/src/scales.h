@@ -69,8 +69,14 @@ struct bucket_sums {
     double sum;        /* of squares or of magnitudes */
 };
 
-/* The stored scale of a bucket of `len` elements, widened to float32; NaN if it is non-finite. */
-float scale_of_sums(const struct qsgd_params *params, const struct bucket_sums *sums, uint64_t len);
+/* The stored scale of a bucket of `len` elements, widened to float32; NaN if it is non-finite.
+ * tensor_rms is for QSGD_NORM_BALANCED. */
+float scale_of_sums(const struct qsgd_params *params, const struct bucket_sums *sums, uint64_t len,
+                    double tensor_rms);
+
+/* The scale that replaces one (FORMAT.md section 6.5), as stored; or that one, if it cannot be. */
+float scale_rescaled(const struct qsgd_params *params, float scale, double squares,
+                     double projection);
 
 /* A caller's scale as stored, with the same largest magnitude test. */
 float scale_of_given(const struct qsgd_params *params, float given, uint32_t max_bits);

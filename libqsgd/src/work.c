@@ -49,7 +49,8 @@ struct code_chunk work_code_chunk(const struct quantiser *q, int32_t code,
         .len = (size_t)span->len,
         .segment = (size_t)q->layout.segment,
         .classes = p->classes == QSGD_CLASSES_ON ||
-                   (p->classes == QSGD_CLASSES_AUTO && (p->bucket == 0 || p->bucket >= 4096)),
+                   (p->classes == QSGD_CLASSES_AUTO &&
+                    (p->bucket == 0 || p->bucket >= 4096 || p->norm == QSGD_NORM_BALANCED)),
         .shared = q->shared.code == QSGD_CODE_RAW ? NULL : &q->shared,
         .scratch = scratch,
     };

@@ -23,6 +23,7 @@ class Params:
         code: int,
         classes: int,
         rotation: bool,
+        rescale: bool,
         clip: float,
         scale: int,
         nonfinite: int,

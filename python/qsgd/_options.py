@@ -22,7 +22,7 @@ Indices: TypeAlias = npt.NDArray[np.int16]
 Scales: TypeAlias = npt.NDArray[np.float32]
 Alphas: TypeAlias = npt.NDArray[np.uint8]
 
-NORMS = {"max": 0, "l2": 1, "rms": 2, "mean": 3}
+NORMS = {"max": 0, "l2": 1, "rms": 2, "mean": 3, "balanced": 4}
 LEVELS = {"uniform": 0, "exponential": 1, "table": 2, "signed": 3, "open": 4}
 ROUNDINGS = {"stochastic": 0, "dithered": 1, "nearest": 2, "topk": 3}
 CODES = {

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from qsgd._options import NORMS
 from qsgd._tables import Tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
@@ -69,7 +70,7 @@ def add_codec_options(parser: argparse.ArgumentParser) -> None:
         group.add_argument(*names, default=argparse.SUPPRESS, **settings)
 
     add("--scheme", choices=SCHEMES, help="start from a named scheme")
-    add("--norm", choices=("max", "l2", "rms", "mean"), help="the scale of a bucket (max)")
+    add("--norm", choices=tuple(NORMS), help="the scale of a bucket (max)")
     add(
         "--levels",
         type=_levels,
@@ -86,6 +87,7 @@ def add_codec_options(parser: argparse.ArgumentParser) -> None:
     add("--code", choices=CODES, help="how level indices become bits (rans)")
     add("--classes", choices=("auto", "on", "off"), help="tables by local energy, for rans (auto)")
     add("--rotation", action="store_true", help="rotate buckets at random: spreads outliers")
+    add("--rescale", action="store_true", help="nearest: the scale that keeps the projection")
     add("--clip", type=float, metavar="X", help="clip at this many root mean squares (off)")
     add("--scale", choices=("bfloat16", "float32"), help="how scales are stored (bfloat16)")
     add("--seed", type=int, metavar="N", help="key of the noise (drawn from the system)")

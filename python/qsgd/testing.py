@@ -129,7 +129,9 @@ def _signed(draw: DrawFn) -> dict[str, Any]:
 
 
 def _open(draw: DrawFn) -> dict[str, Any]:
-    return {"norm": "rms", "step": draw(st.sampled_from([2.0**-20, 0.01, 0.5, 1.0, 3.0, 2.0**20]))}
+    steps = [2.0**-20, 0.01, 0.5, 1.0, 3.0, 2.0**20]
+    norm = draw(st.sampled_from(["rms", "balanced"]))
+    return {"norm": norm, "step": draw(st.sampled_from(steps))}
 
 
 def _terngrad(draw: DrawFn) -> dict[str, Any]:
@@ -182,6 +184,11 @@ def codecs(draw: DrawFn, /, **fixed: Any) -> Codec:
     options["classes"] = draw(st.sampled_from(["auto", "on", "off"]))
     if 1 <= options["bucket"] <= options["chunk"] and options["rounding"] != "topk":
         options["rotation"] = options["code"] != "raw" and draw(st.booleans())
+        nearest = options["rounding"] == "nearest" and options["code"] != "raw"
+        plain = isinstance(options.get("levels", "uniform"), str) and (
+            options.get("levels") != "exponential"
+        )
+        options["rescale"] = nearest and plain and draw(st.booleans())
     options["scale"] = draw(st.sampled_from(["float32", "bfloat16"]))
     options["checksum"] = draw(st.booleans())
     options["seed"] = draw(st.integers(0, 2**64 - 1))

@@ -11,9 +11,9 @@ namespace {
 
 std::unique_ptr<Params> make_params(int norm, int levels, py::object s, float step, bool zero,
                                     py::object bucket, int rounding, int code, int classes,
-                                    bool rotation, float clip, int scale, int nonfinite,
-                                    bool checksum, uint32_t chunk_log2, std::vector<float> table,
-                                    py::object seed, std::string tables) {
+                                    bool rotation, bool rescale, float clip, int scale,
+                                    int nonfinite, bool checksum, uint32_t chunk_log2,
+                                    std::vector<float> table, py::object seed, std::string tables) {
     auto params = std::make_unique<Params>();
     qsgd_params &c = params->c;
     qsgd_params_init(&c);
@@ -28,6 +28,7 @@ std::unique_ptr<Params> make_params(int norm, int levels, py::object s, float st
     c.code = code;
     c.classes = classes;
     c.rotation = rotation ? 1 : 0;
+    c.rescale = rescale ? 1 : 0;
     c.clip = clip;
     c.scale = scale;
     c.nonfinite = nonfinite;
@@ -147,8 +148,9 @@ void define_encode(py::module_ &module) {
     params.def(py::init(&make_params), py::kw_only(), py::arg("norm"), py::arg("levels"),
                py::arg("s"), py::arg("step"), py::arg("zero"), py::arg("bucket"),
                py::arg("rounding"), py::arg("code"), py::arg("classes"), py::arg("rotation"),
-               py::arg("clip"), py::arg("scale"), py::arg("nonfinite"), py::arg("checksum"),
-               py::arg("chunk_log2"), py::arg("table"), py::arg("seed"), py::arg("tables"));
+               py::arg("rescale"), py::arg("clip"), py::arg("scale"), py::arg("nonfinite"),
+               py::arg("checksum"), py::arg("chunk_log2"), py::arg("table"), py::arg("seed"),
+               py::arg("tables"));
     params.def_property(
         "nonce", [](const Params &self) { return self.next_nonce.load(); },
         [](Params &self, py::object value) { self.next_nonce = to_u64(value, "nonce"); });

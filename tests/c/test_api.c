@@ -85,7 +85,7 @@ static const struct {
     const char *name;
     qsgd_status status;
 } bad_params[] = {
-    {INT(norm, -1), QSGD_ERR_PARAM},      {INT(norm, 4), QSGD_ERR_PARAM},
+    {INT(norm, -1), QSGD_ERR_PARAM},      {INT(norm, 5), QSGD_ERR_PARAM},
     {INT(levels, -1), QSGD_ERR_PARAM},    {INT(levels, 5), QSGD_ERR_PARAM},
     {INT(s, 0), QSGD_ERR_PARAM},          {INT(s, 32768), QSGD_ERR_PARAM},
     {INT(zero, 2), QSGD_ERR_PARAM},       {INT(zero, -1), QSGD_ERR_PARAM},
@@ -94,6 +94,7 @@ static const struct {
     {INT(code, 254), QSGD_ERR_PARAM},     {INT(code, 256), QSGD_ERR_PARAM},
     {INT(classes, -1), QSGD_ERR_PARAM},   {INT(classes, 3), QSGD_ERR_PARAM},
     {INT(rotation, 2), QSGD_ERR_PARAM},   {INT(rotation, -1), QSGD_ERR_PARAM},
+    {INT(rescale, 2), QSGD_ERR_PARAM},    {INT(rescale, 1), QSGD_ERR_COMBINATION},
     {INT(scale, 2), QSGD_ERR_PARAM},      {INT(scale, -1), QSGD_ERR_PARAM},
     {INT(nonfinite, 2), QSGD_ERR_PARAM},  {INT(checksum, 2), QSGD_ERR_PARAM},
     {INT(chunk_log2, 9), QSGD_ERR_PARAM}, {INT(chunk_log2, 26), QSGD_ERR_PARAM},

@@ -33,7 +33,7 @@ struct scheme {
     float step;
     uint64_t bucket;
     uint32_t chunk_log2;
-    int32_t rotation;
+    int32_t extra; /* 1: rotation, 2: rescale */
 };
 
 static const float mirrored[] = {0.03125F, 0.25F, 0.4F, 1.0F};
@@ -83,7 +83,8 @@ static void run(const struct scheme *s, uint64_t levels, const float *x, size_t 
     p.step = s->step;
     p.bucket = s->bucket;
     p.chunk_log2 = s->chunk_log2;
-    p.rotation = s->rotation;
+    p.rotation = s->extra & 1;
+    p.rescale = s->extra >> 1;
     p.seed = 0x0123456789ABCDEFULL;
     o.nonce = 0xFEDCBA9876543210ULL;
     if (s->levels == QSGD_LEVELS_TABLE) {
@@ -157,6 +158,12 @@ static const struct scheme schemes[] = {
      0, 48000, 16, 1},
     {QSGD_NORM_RMS, QSGD_LEVELS_OPEN, 1, QSGD_ROUND_STOCHASTIC, QSGD_CODE_HUFFMAN, 7, 0.5F, 7, 10,
      1},
+    {QSGD_NORM_BALANCED, QSGD_LEVELS_OPEN, 1, QSGD_ROUND_DITHERED, QSGD_CODE_RANS, 7, 1.0F, 0, 14,
+     0},
+    {QSGD_NORM_BALANCED, QSGD_LEVELS_OPEN, 1, QSGD_ROUND_NEAREST, QSGD_CODE_RANS, 7, 2.0F, 500, 16,
+     3},
+    {QSGD_NORM_MAX, QSGD_LEVELS_UNIFORM, 0, QSGD_ROUND_NEAREST, QSGD_CODE_FIXED, 3, 0, 20000, 15,
+     2},
 };
 
 #define PLAIN (sizeof schemes / sizeof schemes[0])

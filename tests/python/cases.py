@@ -40,6 +40,7 @@ QUANTISERS: dict[str, dict[str, Any]] = {
     "open-half": {"norm": "rms", "levels": "open", "step": 0.5},
     "open-coarse": {"norm": "rms", "levels": "open", "step": 3.0},
     "sign": {"norm": "mean", "s": 1, "zero": False},
+    "balanced": {"norm": "balanced", "levels": "open", "step": 1.0},
 }
 TENSORS = (
     *("normal", "heavy", "local", "sparse", "constant", "zeros", "one"),
@@ -101,6 +102,7 @@ def codec_of(p: Params, **changes: Any) -> qsgd.Codec:
         "code": p.code,
         "classes": p.classes,
         "rotation": p.rotation,
+        "rescale": p.rescale,
         "clip": p.clip or None,
         "scale": p.scale,
         "nonfinite": p.nonfinite,

@@ -153,7 +153,7 @@ BAD_HEADERS = [
     ("dtype-int8-quantised", "HEADER", PLAIN.at(16, 4)),
     ("code-11", "HEADER", PLAIN.at(17, 11)),
     ("code-auto", "HEADER", PLAIN.at(17, 255)),
-    ("norm-4", "HEADER", PLAIN.at(18, 4)),
+    ("norm-5", "HEADER", PLAIN.at(18, 5)),
     ("rounding-4", "HEADER", PLAIN.at(18, 0x40)),
     ("levels-5", "HEADER", PLAIN.at(19, 0x15)),
     ("scale-kind-2", "HEADER", PLAIN.at(19, 0x20)),

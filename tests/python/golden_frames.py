@@ -162,6 +162,13 @@ GOLDEN = (
     made("rotated-hostile-propagate", (300,), "hostile", bucket=16, rotation=True,
          nonfinite="propagate"),
     made("raw-by-auto-rotated", (3,), "constant", code="auto", rotation=True),
+    # Balanced scales and rescaling: an empty bucket, weak ones, several blocks, without 0.
+    made("balanced", (1500,), "local", norm="balanced", levels="open", step=0.5, bucket=100),
+    made("balanced-rescaled-rotated", (3000,), "local", norm="balanced", levels="open", step=2.0,
+         bucket=256, rotation=True, rounding="nearest", rescale=True, **KEY),
+    made("rescaled", (1100,), "sparse", rounding="nearest", rescale=True, scale="float32"),
+    made("rescaled-sign", (700,), norm="mean", s=1, zero=False, rounding="nearest", rescale=True,
+         bucket=256, rotation=True, code="fixed"),
     # Shared tables: that fit, that have extra bits, that chunks do better without, all kinds.
     made("rans-shared", (1300,), shared="counted"),
     made("rans-shared-not-for-all", (1300,), shared="falling"),

@@ -67,7 +67,8 @@ MODE_CODED, MODE_FIXED, MODE_CONSTANT, MODE_SHARED = 0, 1, 2, 3
 def coding(p: Params, cuts: Cuts, shared: Shared | None = None) -> Coding:
     """The view that section 8 has of a frame."""
     grd = grid(p)
-    classes = p.classes == "on" or (p.classes == "auto" and (p.bucket == 0 or p.bucket >= 4096))
+    uneven = p.bucket == 0 or p.bucket >= 4096 or p.norm == "balanced"
+    classes = p.classes == "on" or (p.classes == "auto" and uneven)
     return Coding(
         p.code, p.levels, grd.zero, grd.low, grd.high, grd.kmax, grd.count, cuts.segment, classes,
         shared,
@@ -175,7 +176,7 @@ def shared_of(p: Params) -> Shared | None:
 
 def raw_frame(x: Array, p: Params, dtype: str, tag: bytes) -> bytes:
     """Frame of code 0, which `auto` may choose in place of a rotated one."""
-    p = replace(p, code="raw", rotation=False)
+    p = replace(p, code="raw", rotation=False, rescale=False)
     cuts = cut(x.size, 0, p.chunk_log2, True)
     flat = x.ravel().astype(x.dtype.newbyteorder("<"))
     payloads = [flat[slice(*cuts.span(j))].tobytes() for j in range(cuts.chunks)]

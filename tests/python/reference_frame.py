@@ -17,7 +17,7 @@ from reference_levels import Cuts, Params, cut
 from reference_tables import digest
 
 MAGIC = b"\x8fQSG"
-NORMS = ("max", "l2", "rms", "mean")
+NORMS = ("max", "l2", "rms", "mean", "balanced")
 ROUNDINGS = ("stochastic", "dithered", "nearest", "topk")
 LEVELS = ("uniform", "exponential", "table", "signed", "open")
 SCALES = ("float32", "bfloat16")
@@ -76,7 +76,7 @@ def problem(p: Params, code: str) -> str | None:
     if not 10 <= p.chunk_log2 <= 25:
         return "chunk_log2 out of range"
     if code == "raw":
-        return "rotation not allowed" if p.rotation else None
+        return "rotation not allowed" if p.rotation or p.rescale else None
     zero_bit = not p.zero and p.levels not in ("signed", "open")
     table = np.array(p.table or (), np.float32)
     with np.errstate(all="ignore"):
@@ -84,6 +84,7 @@ def problem(p: Params, code: str) -> str | None:
     sign = p.levels == "uniform" and p.s == 1 and zero_bit and p.rounding == "nearest"
     top = p.levels == "uniform" and p.s == 1 and not zero_bit and p.norm == "l2"
     most = {"uniform": 32767, "exponential": 127}
+    fits = 1 <= p.bucket <= 1 << p.chunk_log2
     checks = {
         "bucket": 0 <= p.bucket <= MOST,
         "s": p.levels not in most or 1 <= p.s <= most[p.levels],
@@ -92,10 +93,12 @@ def problem(p: Params, code: str) -> str | None:
         or (1 <= len(table) <= 127 and rising and table[0] >= 2.0**-126 and table[-1] == 1),
         "signed table": p.levels != "signed"
         or (2 <= len(table) <= 255 and rising and table[0] == -1 and table[-1] == 1),
-        "rms": (p.norm == "rms") == (p.levels == "open"),
+        "rms": (p.norm in ("rms", "balanced")) == (p.levels == "open"),
         "mean": p.norm != "mean" or sign,
         "top-k": p.rounding != "topk" or top,
-        "rotation": not p.rotation or (1 <= p.bucket <= 1 << p.chunk_log2 and p.rounding != "topk"),
+        "rotation": not p.rotation or (fits and p.rounding != "topk"),
+        "rescale": not p.rescale
+        or (p.rounding == "nearest" and p.levels in ("uniform", "open") and fits),
         "clip": p.clip == 0 or (p.norm == "max" and isfinite(p.clip) and p.clip > 0),
     }
     if "sparse" in code:

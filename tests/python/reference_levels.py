@@ -31,6 +31,7 @@ class Params:
     classes: str = "auto"
     clip: float = 0.0
     rotation: bool = False
+    rescale: bool = False
     scale: str = "bfloat16"
     nonfinite: str = "raise"
     checksum: bool = True

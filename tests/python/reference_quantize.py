@@ -41,7 +41,18 @@ def bucket_sums(rows: Array) -> Array:
     return lane_sums(np.stack(blocks, axis=1))
 
 
-def scale_of(e: Array, p: Params, step: np.float32) -> tuple[Array, Array]:
+def tensor_rms(e: Array) -> np.float64:
+    """Root mean square of the tensor, blocks with a non-finite element left out."""
+    sums = []
+    for a in range(0, e.size, 16384):
+        block = e[a : a + 16384].astype(F64)
+        block = block if np.isfinite(block).all() else np.zeros(1)
+        sums.append(lane_sums((block * block)[None, :]))
+    total = lane_sums(np.stack(sums, axis=1)) if sums else np.zeros(1)
+    return np.sqrt(total[0] / F64(max(1, e.size)))
+
+
+def scale_of(e: Array, p: Params, step: np.float32, whole: np.float64) -> tuple[Array, Array]:
     """Scales (float32, before storing) and S (binary64) of finite rows (R, L) of elements."""
     magnitude = np.abs(e)
     wide = magnitude.astype(F64)
@@ -57,6 +68,8 @@ def scale_of(e: Array, p: Params, step: np.float32) -> tuple[Array, Array]:
         scale = np.sqrt(squares).astype(F32)
     elif p.norm == "rms":
         scale = rms.astype(F32)
+    elif p.norm == "balanced":
+        scale = np.sqrt(rms * whole).astype(F32)
     else:
         scale = (bucket_sums(wide) / length).astype(F32)
     if p.levels == "open":
@@ -83,7 +96,9 @@ def bucket_rows(e: Array, cuts: Cuts) -> list[Array]:
     return [part for part in rows if part.size]
 
 
-def all_scales(e: Array, p: Params, cuts: Cuts, given: Array | None) -> tuple[Array, Array]:
+def all_scales(
+    e: Array, p: Params, cuts: Cuts, given: Array | None, whole: np.float64
+) -> tuple[Array, Array]:
     """Stored scales (nb,) float32, NaN for non-finite buckets, and S (nb,) of finite ones.
 
     Raises ValueError for non-finite buckets if the parameters say so.
@@ -94,7 +109,8 @@ def all_scales(e: Array, p: Params, cuts: Cuts, given: Array | None) -> tuple[Ar
     for rows in bucket_rows(e, cuts):
         finite = np.asarray(np.isfinite(rows).all(axis=1))
         fine.append(finite)
-        scale, square = scale_of(np.where(finite[:, None], rows, F32(0)), p, F32(p.step or 0.0))
+        rows = np.where(finite[:, None], rows, F32(0))
+        scale, square = scale_of(rows, p, F32(p.step or 0.0), whole)
         scales.append(scale)
         squares.append(square)
     out = np.concatenate(scales)
@@ -239,13 +255,35 @@ def top_k(e: Array, scales: Array, squares: Array, cuts: Cuts) -> Array:
     return k
 
 
+def rescaled(e: Array, k: Array, scales: Array, p: Params, cuts: Cuts) -> tuple[Array, Array]:
+    """Indices and scales after rescaling (section 6.5)."""
+    grd, k, scales = grid(p), k.copy(), scales.copy()
+    for j in np.flatnonzero(scales > 0).tolist():
+        at = slice(j * cuts.bucket, min((j + 1) * cuts.bucket, cuts.n))
+        x = e[at].astype(F64)
+        if not k[at].any():
+            first = at.start + int(np.argmax(np.abs(x)))
+            k[first] = -1 if np.signbit(e[first]) else 1
+        h = np.sign(k[at]) * (np.abs(k[at]) - (0 if grd.zero else 0.5))
+        squares, products = bucket_sums((x * x)[None, :])[0], bucket_sums((x * h)[None, :])[0]
+        found = F32(squares / (products * F64(grd.gap)))
+        if p.scale == "bfloat16":
+            bits = int(found.view(np.uint32))
+            bits = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16
+            found = np.array([bits], np.uint32).view(F32)[0]
+        if found > 0 and np.isfinite(found):
+            scales[j] = found
+    return k, scales
+
+
 def quantize_elements(
     e: Array, p: Params, cuts: Cuts, nonce: int, given: Array | None
 ) -> tuple[Array, Array, Array]:
     """Indices (int64), stored scales (float32), alphas (uint8; none if not dithered)."""
+    whole = tensor_rms(e) if p.norm == "balanced" else F64(0)
     if p.rotation:
         e = rotate(e, p, cuts, nonce)
-    scales, squares = all_scales(e, p, cuts, given)
+    scales, squares = all_scales(e, p, cuts, given, whole)
     grd = grid(p)
     if p.rounding == "topk":
         return top_k(e, scales, squares, cuts), scales, np.zeros(0, np.uint8)
@@ -256,6 +294,8 @@ def quantize_elements(
     at = positions(np.where(resting, F32(0), e), scale, grd)
     at = Position(np.where(resting, 0, at.t), at.low, at.g)
     k = np.where(resting, grd.idle, round_positions(e, at, p, grd, nonce))
+    if p.rescale:
+        k, scales = rescaled(e, k, scales, p, cuts)
     alphas = damping(at, scales, cuts) if p.rounding == "dithered" else np.zeros(0, np.uint8)
     return k, scales, alphas
 

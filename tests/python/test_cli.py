@@ -129,6 +129,10 @@ OPTIONS: list[tuple[str, dict[str, object]]] = [
     ("--levels 0.25,0.5,1 --scale float32", {"levels": (0.25, 0.5, 1.0), "scale": "float32"}),
     ("--norm rms --step 0.5 --classes off", {"norm": "rms", "step": 0.5, "classes": "off"}),
     ("--s 1 --clip 2.5 --nonfinite propagate", {"s": 1, "clip": 2.5, "nonfinite": "propagate"}),
+    (
+        "--norm balanced --step 2 --rounding nearest --rescale",
+        {"norm": "balanced", "step": 2.0, "rounding": "nearest", "rescale": True},
+    ),
     ("--rotation --bucket 1024", {"rotation": True, "bucket": 1024}),
     ("--code huffman --no-checksum", {"code": "huffman", "checksum": False}),
     ("--threads 2 --bucket 8192", {"threads": 2, "bucket": 8192}),

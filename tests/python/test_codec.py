@@ -33,6 +33,8 @@ CODECS = [
     Codec(seed=15, norm="l2", s=2, code="elias-omega-sparse"),
     Codec(seed=16, code="auto"),
     Codec(seed=23, rotation=True),
+    Codec.rotated(2.0, seed=27),
+    Codec(seed=28, s=3, rounding="nearest", rescale=True, zero=False, bucket=100),
     Codec(seed=24, rotation=True, bucket=100, rounding="dithered", code="huffman"),
     Codec(seed=25, rotation=True, norm="l2", s=1, bucket=2000, code="rice-sparse", chunk=2048),
     Codec.terngrad(2.5, seed=17),
@@ -84,7 +86,7 @@ def test_coding_a_frames_own_indices_like_it_gives_its_bytes(codec: Codec) -> No
 @pytest.mark.parametrize("codec", CODECS, ids=IDS)
 def test_inspect_returns_the_codec_as_far_as_the_frame_tells(codec: Codec) -> None:
     info = qsgd.inspect(codec.encode(X, nonce=8, tag=b"tag"))
-    told = codec.replace(clip=None, classes="auto", nonfinite="raise", tables=None)
+    told = codec.replace(clip=None, rescale=False, classes="auto", nonfinite="raise", tables=None)
     keyed = codec.rounding == "dithered" or codec.rotation
     if not keyed:
         told = told.replace(seed=None)
@@ -102,7 +104,7 @@ def test_repr_evaluates_to_an_equal_codec_and_names_every_option(codec: Codec) -
     again = eval(repr(codec))
     assert again == codec
     assert hash(again) == hash(codec)
-    assert repr(codec).count("=") == 18
+    assert repr(codec).count("=") == 19
     assert again.encode(X, nonce=3) == codec.encode(X, nonce=3)
 
 

@@ -37,6 +37,7 @@ FACTORS: dict[str, tuple[Any, ...]] = {
     "chunk_log2": (10, 11, 16),
     "classes": ("auto", "on", "off"),
     "rotation": (False, True),
+    "rescale": (False, True),
     "ndim": (1, 2, 8),
     "scale": ("float32", "bfloat16"),
     "checksum": (True, False),
@@ -58,16 +59,28 @@ def value_of(row: Row, name: str) -> Any:
     return FACTORS[name][row[name]] if name in row else None
 
 
+def rescalable(row: Row) -> bool:
+    """Whether quantiser and rounding, as far as they are known, can be rescaled."""
+    quantiser, rounding = value_of(row, "quantiser"), value_of(row, "rounding")
+    kind = "uniform" if quantiser is None else QUANTISERS[quantiser].get("levels", "uniform")
+    if kind not in ("uniform", "open") or rounding not in (None, "nearest"):
+        return False
+    nearest = FACTORS["rounding"].index("nearest")
+    return (row.get("quantiser"), row.get("code"), nearest) in COMPLETABLE
+
+
 def possible(row: Row) -> bool:
     """Whether FORMAT.md section 3 and the interface allow some completion of a partial row."""
     if (row.get("quantiser"), row.get("code"), row.get("rounding")) not in COMPLETABLE:
         return False
-    if value_of(row, "rotation"):
+    if value_of(row, "rotation") or value_of(row, "rescale"):
         bucket, chunk_log2 = value_of(row, "bucket"), value_of(row, "chunk_log2")
         if bucket == 0 or (bucket or 1) > 1 << (chunk_log2 or 16):
             return False
         if value_of(row, "code") == "raw" or value_of(row, "rounding") == "topk":
             return False
+    if value_of(row, "rescale") and not rescalable(row):
+        return False
     extra = value_of(row, "extra")
     if extra == "residual" and value_of(row, "dtype") not in (None, "float32"):
         return False

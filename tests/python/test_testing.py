@@ -88,7 +88,7 @@ def test_a_replaced_payload_of_another_length_passes_every_checksum() -> None:
 
 def test_codecs_reach_every_option() -> None:
     found = [c for c in draws(codecs(), 600) if isinstance(c, qsgd.Codec)]
-    assert {c.norm for c in found} == {"max", "l2", "rms", "mean"}
+    assert {c.norm for c in found} == {"max", "l2", "rms", "mean", "balanced"}
     assert {c.rounding for c in found} == {"stochastic", "dithered", "nearest", "topk"}
     assert {c.code for c in found} == {*testing.DENSE_CODES, *testing.SPARSE_CODES}
     assert {c.scale for c in found} == {"float32", "bfloat16"}
