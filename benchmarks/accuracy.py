@@ -39,7 +39,8 @@ class Family(NamedTuple):
 
 
 def _family(name: str, **options: Any) -> Family:
-    return Family(name, lambda step: qsgd.Codec(norm="rms", step=step, seed=SEED, **options))
+    choices = {"norm": "rms", "seed": SEED, **options}
+    return Family(name, lambda step: qsgd.Codec(step=step, **choices))
 
 
 FAMILIES = (
@@ -48,6 +49,16 @@ FAMILIES = (
     _family("whole, one table, dithered", bucket=0, rounding="dithered", classes="off"),
     _family("buckets of 512, dithered", bucket=512, rounding="dithered"),
     _family("buckets of 512, stochastic", bucket=512),
+    Family("rotated, balanced, rescaled", partial(qsgd.Codec.rotated, seed=SEED)),
+    _family(
+        "rotated 8192, nearest, rescaled",
+        bucket=8192,
+        rotation=True,
+        rounding="nearest",
+        rescale=True,
+    ),
+    _family("rotated 512, dithered", bucket=512, rotation=True, rounding="dithered"),
+    _family("balanced 512, dithered", norm="balanced", bucket=512, rounding="dithered"),
     _family("whole, classes, nearest (biased)", bucket=0, rounding="nearest"),
     _family("buckets of 512, nearest (biased)", bucket=512, rounding="nearest"),
 )
@@ -63,6 +74,18 @@ FIXED: dict[str, Callable[..., qsgd.Codec]] = {  # levels that have no step
     "terngrad, clipped (biased)": partial(qsgd.Codec.terngrad, clip=2.5),
     "sign (biased)": qsgd.Codec.sign,
 }
+
+
+FITTED: dict[str, Callable[[qsgd.LevelStats], qsgd.FittedLevels]] = {  # to the tensor itself
+    "alq s=3": partial(qsgd.fit_levels, method="alq", s=3),
+    "alq s=7": partial(qsgd.fit_levels, method="alq", s=7),
+    "alq s=7, parametric": partial(qsgd.fit_levels, method="alq", s=7, model="parametric"),
+    "amq s=7": partial(qsgd.fit_levels, method="amq", s=7),
+    "fitted to 2 bits": partial(qsgd.fit_levels, bits=2.0),
+    "fitted to 3 bits": partial(qsgd.fit_levels, bits=3.0),
+    "fitted to 4 bits": partial(qsgd.fit_levels, bits=4.0),
+}
+FITTED_TO = {"max 512": ("max", 512), "l2 8192": ("l2", 8192)}
 
 
 def median_error(x: Vector, y: Vector) -> float:
@@ -122,6 +145,11 @@ def measure(tensors: Sequence[Tensor]) -> Iterator[dict[str, Any]]:
         for name, codec in FIXED.items():
             row = of_codec(codec(seed=SEED), x)
             yield {"tensor": tensor.name, "scheme": name, "asked": None, **row}
+        for kind, (norm, bucket) in FITTED_TO.items():
+            stats = qsgd.LevelStats(norm, bucket).add(x)
+            for name, fit in FITTED.items():
+                row = of_codec(fit(stats).codec(seed=SEED), x)
+                yield {"tensor": tensor.name, "scheme": f"{name}, {kind}", "asked": None, **row}
         for bits, biased in product(CENTROIDS, (False, True)):
             estimate = eden(x, bits, SEED, biased)
             row = point(x, estimate.values, estimate.bits)
@@ -140,18 +168,27 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def draw_pictures(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Families of steps and EDEN; as NAME-levels beside it, level sets, the papers' and fitted."""
+    lines = {row["scheme"] for row in rows if row["asked"] is not None}
+    draw_accuracy([row for row in rows if row["scheme"] in lines], path)
+    compared = {"whole, classes, dithered", "EDEN"}
+    points = [row for row in rows if row["scheme"] not in lines or row["scheme"] in compared]
+    draw_accuracy(points, path.with_stem(path.stem + "-levels"))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy")
     parser.add_argument("files", nargs="*", type=Path, help="gradients, .npy (default: bundled)")
     parser.add_argument("--json", type=Path, help="also write every figure to this file")
-    parser.add_argument("--picture", type=Path, help="also draw them, by matplotlib")
+    parser.add_argument("--picture", type=Path, help="also draw them, and levels beside")
     options = parser.parse_args()
     rows = list(measure(real_tensors(options.files)))
     print(table(rows))
     if options.json is not None:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
     if options.picture is not None:
-        draw_accuracy(rows, options.picture)
+        draw_pictures(rows, options.picture)
 
 
 if __name__ == "__main__":
