@@ -335,6 +335,8 @@ def _for_tensor(x: Vector) -> dict[str, Codec]:
     for step in (0.5, 1.0, 2.0):
         local = {**whole, "bucket": 512}
         schemes[f"rms step {step:g}, 512, dithered"] = Codec(step=step, **local)
+    for step in (1.0, 2.2, 3.3):
+        schemes[f"rotated step {step:g}"] = Codec.rotated(step, seed=SEED)
     for s in (1, 3, 7, 15):
         schemes[f"max s={s}"] = Codec(s=s, seed=SEED)
     schemes["max s=7, dithered"] = Codec(s=7, rounding="dithered", seed=SEED)
