@@ -28,7 +28,7 @@ __all__ = ["Plan", "Prediction", "plan"]
 
 Vector = npt.NDArray[np.float32]
 
-MEASURED = 1 << 20  # elements that are measured, in pieces of CHUNK from all over the tensor
+MEASURED = 1 << 22  # elements that are measured, in pieces of CHUNK from all over the tensor
 CHUNK = 1 << 14
 DRAWN = 1 << 21  # elements over which errors are averaged at least, by drawing a short tensor again
 SEED = 1
@@ -136,8 +136,9 @@ def plan(
     Parameters
     ----------
     sample : tensor or LevelStats
-        What is sent: a typical gradient, of which up to 2^20 elements are encoded by each scheme;
-        or statistics, for codecs of their norm and bucket alone.
+        What is sent: a typical gradient, of which up to 2^22 elements are encoded by each scheme
+        (beyond, so many from all over it: very uneven tensors are then foretold less well); or
+        statistics, for codecs of their norm and bucket alone.
     bandwidth : float
         Bits per second that a worker can send (and receive at once).
     latency : float
@@ -246,7 +247,7 @@ def _source(sample: Tensor | LevelStats) -> _Source:
         return sample.elements, lambda codec: _of_stats(sample, codec), lambda: _for_stats(sample)
     x = _vector(sample)
     part, whole = _thinned(x), _whole_scales(x)
-    return x.size, lambda codec: _of_tensor(part, whole, codec), lambda: _for_tensor(part)
+    return x.size, lambda codec: _of_tensor(x, part, whole, codec), lambda: _for_tensor(x)
 
 
 def _vector(sample: Tensor) -> Vector:
@@ -285,7 +286,8 @@ def _whole_scales(x: Vector) -> dict[str, float]:
     }
 
 
-def _of_tensor(x: Vector, whole: Mapping[str, float], codec: Codec) -> _Cost:
+def _of_tensor(all_x: Vector, x: Vector, whole: Mapping[str, float], codec: Codec) -> _Cost:
+    """Bits, error and speed of x, part of all_x; the exact error of the latter if there is one."""
     given, energy = None, float(np.sum(np.square(x, dtype=np.float64)))
     if codec.bucket == 0 and codec.clip is None and codec.rounding != "topk":
         given = np.array([whole[codec.norm]], np.float32)
@@ -302,7 +304,7 @@ def _of_tensor(x: Vector, whole: Mapping[str, float], codec: Codec) -> _Cost:
     encode, adding = _speeds(codec, x, given)
     bits = 8 * (sizes / draws - header) / x.size
     error = squares / draws / energy if given is not None or not _is_exact(codec) else (
-        LevelStats.of(codec).add(x).evaluate(codec).error
+        LevelStats.of(codec).add(all_x).evaluate(codec).error
     )  # fmt: skip
     return _Cost(bits, error, encode, adding, header)
 
@@ -406,7 +408,7 @@ def _of_stats(stats: LevelStats, codec: Codec) -> _Cost:
     scale = {"bfloat16": 16, "float32": 32}[codec.scale] / bucket
     # per chunk: its entry of the index, mode and table, and what rANS loses to its lanes
     chunk = 8 * (8 + 12 + 5 * len(shares) / 8 + 24) / codec.chunk
-    x = np.random.default_rng(SEED).standard_normal(min(MEASURED, max(stats.elements, 1)))
+    x = np.random.default_rng(SEED).standard_normal(min(1 << 20, stats.elements))
     encode, adding = _speeds(codec, x.astype(np.float32), None)
     header = len(codec.encode(np.zeros(0, np.float32), 0))
     return _Cost(coded + scale + chunk, found.error, encode, adding, header)

@@ -56,7 +56,7 @@ def test_predictions_from_a_tensor_come_true(bundled: dict[str, Array], name: st
 
 
 def test_predictions_from_parts_of_a_long_tensor_come_true() -> None:
-    x = uneven(3 << 20)
+    x = uneven(6 << 20)
     for row in qsgd.plan(x, bandwidth=GIGABIT).predictions:
         if row.codec is not None:
             bits, error = measured(row.codec, x, 1)
