@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import secrets
-from collections.abc import Iterable
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -20,6 +19,7 @@ from qsgd import _options as opt
 from qsgd._options import Alphas, Array, Indices, Scales, Tensor
 from qsgd._tables import Tables
 from qsgd.errors import QsgdError
+from qsgd.schemes import NamedSchemes
 
 __all__ = ["Codec"]
 
@@ -36,7 +36,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Codec:
+class Codec(NamedSchemes):
     """A way to quantise and code tensors. Safe to share between threads.
 
     Options never change; only the counter moves, which gives each encode a nonce of its own.
@@ -215,80 +215,6 @@ class Codec:
             if self.seed is None:
                 self._params.seed = secrets.randbits(64)
         return self._params
-
-    # ---- Named schemes ----------------------------------------------------------------------
-
-    @classmethod
-    def qsgd(cls, s: int, **options: Any) -> Codec:
-        """QSGD as analysed: l2 norm, `s` uniform levels (Alistarh et al. 2017, section 3)."""
-        return cls(**{"norm": "l2", "s": s, **options})
-
-    @classmethod
-    def qsgd_max(cls, s: int, **options: Any) -> Codec:
-        """QSGD as used in practice: scaled by the largest magnitude (2017, section 4)."""
-        return cls(**{"norm": "max", "s": s, **options})
-
-    @classmethod
-    def nuqsgd(cls, s: int, **options: Any) -> Codec:
-        """NUQSGD: levels 0, 2^-s, .., 1/2, 1 and the l2 norm; our ``s`` is the paper's plus 1.
-
-        Ramezani-Kebrya et al., JMLR 2021, section 3.
-        """
-        paper_s = opt.integer("s", s, 0, 126, "an integer from 0 to 126")
-        return cls(**{"norm": "l2", "levels": "exponential", "s": paper_s + 1, **options})
-
-    @classmethod
-    def alq(cls, levels: Iterable[float], **options: Any) -> Codec:
-        """ALQ: a fitted level table and the l2 norm (Faghri et al., NeurIPS 2020)."""
-        return cls(**{"norm": "l2", "levels": levels, **options})
-
-    @classmethod
-    def amq(cls, p: float, s: int, **options: Any) -> Codec:
-        """AMQ: levels p^(s-1), .., p, 1, with 0 (the paper's set: ``zero=False``), and the l2 norm.
-
-        Faghri et al., NeurIPS 2020. `p` lies between 0 and 1, both excluded.
-        """
-        count = opt.integer("s", s, 1, 127, "an integer from 1 to 127")
-        ratio = opt.float32("p", p, "a number between 0 and 1")
-        if not 0 < ratio < 1:
-            raise opt.refuse("p", p, "a number between 0 and 1")
-        table = tuple(ratio**power for power in range(count - 1, -1, -1))
-        return cls(**{"norm": "l2", "levels": table, **options})
-
-    @classmethod
-    def terngrad(cls, clip: float | None = None, **options: Any) -> Codec:
-        """TernGrad: -1, 0, 1 times the largest magnitude of the tensor (Wen et al., NIPS 2017).
-
-        The paper clips at 2.5 standard deviations; here `clip` counts root mean squares about zero.
-        """
-        return cls(**{"norm": "max", "s": 1, "bucket": 0, "clip": clip, **options})
-
-    @classmethod
-    def sign(cls, **options: Any) -> Codec:
-        """Sign times mean magnitude, biased: for error feedback (Karimireddy et al., ICML 2019)."""
-        return cls(
-            **{"norm": "mean", "s": 1, "zero": False, "rounding": "nearest", "bucket": 0, **options}
-        )
-
-    @classmethod
-    def rotated(cls, step: float, **options: Any) -> Codec:
-        """Balanced steps on rotated buckets, nearest, rescaled: the least error at 1/2 to 2 bits.
-
-        Unbiased over the random signs of the rotation, not element by element, and at half a bit
-        up to some percent of the norm. `step` 3.3 takes about half a bit per element, 2.2 one, 1.0
-        two, fewer on uneven tensors (docs/accuracy.md).
-        """
-        scheme = {"norm": "balanced", "rotation": True, "rounding": "nearest", "rescale": True}
-        return cls(**{**scheme, "step": step, **options})
-
-    @classmethod
-    def gradient_descent(cls, **options: Any) -> Codec:
-        """The deterministic quantiser for full gradients (Alistarh et al. 2017, appendix F).
-
-        At most about sqrt(n) elements of the whole tensor are sent, as sign times the l2 norm.
-        """
-        scheme = {"norm": "l2", "s": 1, "bucket": 0, "rounding": "topk", "code": "rice-sparse"}
-        return cls(**{**scheme, **options})
 
     # ---- Options and state ------------------------------------------------------------------
 
