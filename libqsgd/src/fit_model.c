@@ -157,20 +157,23 @@ static void masses_of_histogram(const struct fit_model *model, const struct qsgd
     }
 }
 
-/* Adds a normal, truncated to [-1, 1], of the given mass. */
+/* Adds a normal, truncated to [-1, 1], of the given mass. Loaded sums may have their mean outside,
+ * by as much as the reader allows for rounding: then next to nothing would be left of it. */
 static void masses_add_normal(const struct fit_model *model, double mean, double sigma, double mass,
                               struct masses *to) {
     const double least = 0x1p-40; /* narrower than any bin that matters */
+    const double most = 0x1p12;   /* from there on, even to 2^-25 */
     if (!(sigma > least)) sigma = least;
+    if (sigma > most) sigma = most;
+    if (mean < -1) mean = -1;
+    if (mean > 1) mean = 1;
     struct normal low = normal_at((-1 - mean) / sigma);
     const struct normal all = normal_at((1 - mean) / sigma);
-    const double whole = all.below - low.below;
-    if (!(whole > 0)) return;
-    const double scale = mass / whole;
+    const double scale = mass / (all.below - low.below);
     for (uint32_t i = 0; i < FIT_BINS; i++) {
         const double e = model->edge[i];
         const struct normal high = normal_at((model->edge[i + 1] - mean) / sigma);
-        const double m = high.below - low.below;
+        const double m = high.below > low.below ? high.below - low.below : 0;
         to->mass[i] += scale * m;
         to->first[i] += scale * ((mean - e) * m - sigma * (high.density - low.density));
         low = high;
@@ -264,7 +267,7 @@ bool fit_models_build(struct fit_models *models, const struct qsgd_stats *stats,
         models_of(&models->cost, &models->cost_half, &m);
         models_of(&models->count, &models->count_half, &m);
         models->square = models->cost.before[FIT_BINS][2];
-        return models->cost.before[FIT_BINS][0] > 0;
+        return true;
     }
     if (stats->top == 0) return false;
     for (int counts = 0; counts < 2; counts++) {
@@ -276,13 +279,14 @@ bool fit_models_build(struct fit_models *models, const struct qsgd_stats *stats,
         row_weights(stats, weight, weights);
         const double square = components_of(stats, weights, cells);
         for (uint32_t c = 0; c < STATS_CELLS; c++) mass += cells[c].mass;
-        if (!counts) models->square = square / mass;
         if (o->model == QSGD_MODEL_EMPIRICAL) {
             masses_of_histogram(model, stats, weights, &m);
         } else {
             masses_of_components(model, cells, o->weight == QSGD_WEIGHT_NONE, &m);
         }
         models_of(model, half, &m);
+        /* the sums, of few elements far below their scale, may have been rounded to 0 */
+        if (!counts) models->square = square > 0 ? square / mass : model->before[FIT_BINS][2];
     }
     return true;
 }

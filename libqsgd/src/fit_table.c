@@ -27,19 +27,26 @@ double fit_table_error(const struct fit_table *t) {
     return sum;
 }
 
+/* Part of a cell's mass. Where a cell is narrow beside the last digits of moments, what is computed
+ * may lie far outside. */
+static double part_of(double part, double mass) {
+    if (!(part > 0)) return 0;
+    return part < mass ? part : mass;
+}
+
 double fit_table_probability(const struct fit_table *t, uint32_t j) {
     double sum = 0;
     if (j > 0) {
         const double c = t->level[j - 1], d = t->level[j];
         const struct fit_moments in = fit_between(&t->below[j - 1], &t->below[j]);
-        sum += (in.m[1] - c * in.m[0]) / (d - c);
+        sum += part_of((in.m[1] - c * in.m[0]) / (d - c), in.m[0]);
     } else if (t->central) {
         sum += t->below[0].m[0];
     }
     if (j + 1 < t->count) {
         const double c = t->level[j], d = t->level[j + 1];
         const struct fit_moments in = fit_between(&t->below[j], &t->below[j + 1]);
-        sum += (d * in.m[0] - in.m[1]) / (d - c);
+        sum += part_of((d * in.m[0] - in.m[1]) / (d - c), in.m[0]);
     }
     return sum > 0 ? sum : 0;
 }
