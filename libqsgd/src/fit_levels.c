@@ -190,23 +190,27 @@ static void descend_entropy(struct fit_work *w, const struct qsgd_fit_options *g
 
 /* ---- results --------------------------------------------------------------------------------- */
 
-/* Levels as float32, in order and apart. */
+/* How far a float32 level stays from its neighbour: a gap in any table. */
+static float space_beside(float level) {
+    return (level < 0 ? -level : level) * 0x1p-22F + 0x1p-100F;
+}
+
+/* Levels as float32, in order and apart. A pinned level is 0, and stays that. */
 static void round_levels(const struct fit_table *t, float *to) {
     const uint32_t first = t->model->bins == STATS_MAGNITUDES && !t->central ? 1 : 0;
     const uint32_t n = t->count - first;
     for (uint32_t j = 0; j < n; j++) {
-        const double level = t->level[first + j];
-        to[j] = (float)level;
-        if (j > 0 || first > 0 || t->central) { /* 2^-24 beside them is a gap in any table */
+        to[j] = (float)t->level[first + j];
+        if (j != t->pinned && (j > 0 || first > 0 || t->central)) {
             const float least = j > 0 ? to[j - 1] : 0;
-            const float gap = (least < 0 ? -least : least) * 0x1p-22F + 0x1p-100F;
-            if (to[j] - least < gap) to[j] = least + gap;
+            if (to[j] - least < space_beside(least)) to[j] = least + space_beside(least);
         }
     }
     to[n - 1] = 1;
     for (uint32_t j = n - 1; j-- > 0;) {
-        if (to[j] >= to[j + 1])
-            to[j] = to[j + 1] - (to[j + 1] < 0 ? -to[j + 1] : to[j + 1]) * 0x1p-22F;
+        const float gap = space_beside(to[j + 1]);
+        const float least = t->pinned < n && j < t->pinned ? gap / 2 : 0;
+        if (to[j + 1] - to[j] <= least) to[j] = to[j + 1] - gap;
     }
 }
 
