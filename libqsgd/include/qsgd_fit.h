@@ -24,7 +24,8 @@ extern "C" {
  * NeurIPS 2020), mean and variance of r by bucket, gathered in cells of similar buckets.
  * ------------------------------------------------------------------------------------------- */
 
-#define QSGD_STATS_MAX_ELEMENTS ((uint64_t)1 << 42)
+/* Sums of so many fit the integers of their bytes. */
+#define QSGD_STATS_MAX_ELEMENTS ((uint64_t)1 << 41)
 
 /* Statistics live in memory of the caller: qsgd_stats_bytes() bytes (some 160 KB), aligned to 8. */
 struct qsgd_stats;

@@ -119,7 +119,7 @@ qsgd_status qsgd_stats_merge(struct qsgd_stats *stats, const struct qsgd_stats *
     }
     if (other->elements > QSGD_STATS_MAX_ELEMENTS - stats->elements) {
         return error_parameter(error, QSGD_ERR_SHAPE, "other",
-                               "statistics hold at most 2^42 elements");
+                               "statistics hold at most 2^41 elements");
     }
     stats_join(stats, other);
     return QSGD_OK;

@@ -224,7 +224,7 @@ static qsgd_status add_check(const struct qsgd_stats *stats, uint32_t dtype, con
                                "a buffer that is needed is NULL");
     }
     if (n > QSGD_STATS_MAX_ELEMENTS - stats->elements) {
-        return error_parameter(error, QSGD_ERR_SHAPE, "n", "statistics hold at most 2^42 elements");
+        return error_parameter(error, QSGD_ERR_SHAPE, "n", "statistics hold at most 2^41 elements");
     }
     if (work_misaligned(workspace) || workspace_bytes < qsgd_stats_workspace(stats, dtype, n)) {
         return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",

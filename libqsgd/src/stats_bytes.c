@@ -225,7 +225,7 @@ qsgd_status qsgd_stats_load(struct qsgd_stats *stats, const void *bytes, uint64_
     if (!r.bad) get_halves(&r, stats);
     if (!r.bad) get_rows(&r, stats);
     if (!r.bad && r.p == r.end) return QSGD_OK;
-    return error_offset(error, QSGD_ERR_HEADER, (uint64_t)(r.p - p),
+    return error_offset(error, r.bad ? QSGD_ERR_HEADER : QSGD_ERR_TRAILING, (uint64_t)(r.p - p),
                         r.bad ? "counts are malformed or do not add up"
                               : "bytes are left over after the counts");
 }

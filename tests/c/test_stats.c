@@ -165,11 +165,37 @@ static void damaged_bytes_are_refused_or_canonical(void) {
     free(loaded);
 }
 
+/* As many elements as there may be, all at the sums' largest: 1 in units of the largest scale of
+ * its octave. */
+static void the_largest_statistics_are_saved_and_loaded(void) {
+    for (int sign = -1; sign <= 1; sign += 2) {
+        struct qsgd_stats *stats = new_stats(QSGD_NORM_MAX, 1), *loaded = new_stats(0, 2);
+        struct qsgd_error error = {.struct_size = sizeof error};
+        uint64_t size, total = 1;
+        x[0] = (float)sign * 0x1.fep0F;
+        CHECK(add(stats, x, 1, NULL) == QSGD_OK);
+        for (; total < QSGD_STATS_MAX_ELEMENTS; total *= 2) {
+            CHECK(qsgd_stats_merge(stats, stats, &error) == QSGD_OK);
+        }
+        CHECK(qsgd_stats_merge(stats, stats, &error) == QSGD_ERR_SHAPE);
+        uint8_t *bytes = saved(stats, &size);
+        CHECK(qsgd_stats_load(loaded, bytes, size, &error) == QSGD_OK && equal(stats, loaded));
+        memset(bytes + size - 4, 0, 5); /* a byte after the counts, under a right checksum */
+        store_le32(bytes + size - 3, crc32c(bytes, (size_t)size - 3));
+        CHECK(qsgd_stats_load(loaded, bytes, size + 1, &error) == QSGD_ERR_TRAILING);
+        CHECK(error.offset == size - 4);
+        free(bytes);
+        free(stats);
+        free(loaded);
+    }
+}
+
 int main(void) {
     find_backends();
     statistics_and_levels_are_the_same_everywhere();
     merging_in_any_order_gives_the_same_bytes();
     an_error_leaves_statistics_untouched();
     damaged_bytes_are_refused_or_canonical();
+    the_largest_statistics_are_saved_and_loaded();
     return check_result();
 }
