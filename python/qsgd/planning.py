@@ -297,7 +297,7 @@ def _of_tensor(all_x: Vector, x: Vector, whole: Mapping[str, float], codec: Code
     squares, sizes = 0.0, 0
     for nonce in range(draws):
         frame = codec.encode(x, nonce, scales=given)
-        error = decode(frame).astype(np.float64) - x
+        error = decode(frame, tables=codec.tables).astype(np.float64) - x
         squares += float(error @ error)
         sizes += len(frame)
     header = len(codec.encode(np.zeros(0, np.float32), 0))
@@ -312,7 +312,8 @@ def _of_tensor(all_x: Vector, x: Vector, whole: Mapping[str, float], codec: Code
 def _is_exact(codec: Codec) -> bool:
     """Whether statistics give the expectation, so that no draws are needed, which may vary."""
     bounded = codec.norm in ("max", "l2") and codec.clip is None and codec.s <= 127
-    return bounded and codec.rounding == "stochastic" and codec.code != "raw"
+    plain = codec.rounding == "stochastic" and not codec.rotation
+    return bounded and plain and codec.code != "raw"
 
 
 def _speeds(codec: Codec, x: Vector, given: Vector | None) -> tuple[float, float]:
@@ -323,7 +324,7 @@ def _speeds(codec: Codec, x: Vector, given: Vector | None) -> tuple[float, float
         start = time.perf_counter()
         size = codec.encode_into(x, out, 0, scales=given)
         middle = time.perf_counter()
-        decode_add(memoryview(out)[:size], total)
+        decode_add(memoryview(out)[:size], total, tables=codec.tables)
         seconds.append((middle - start, time.perf_counter() - middle))
     encode, adding = (min(column) / x.size for column in zip(*seconds, strict=True))
     return encode, adding
@@ -398,6 +399,8 @@ def _of_stats(stats: LevelStats, codec: Codec) -> _Cost:
             raise refuse(name, getattr(codec, name), f"{getattr(stats, name)!r} as in the sample")
     if codec.rounding != "stochastic":
         raise refuse("rounding", codec.rounding, "'stochastic' where statistics are the sample")
+    if codec.rotation:
+        raise refuse("rotation", codec.rotation, "False where statistics are the sample")
     found = stats.evaluate(codec)
     busy = 1 - stats.idle / stats.elements
     idle_index = len(found.probabilities) // 2  # 0, or 1 where 0 is no level

@@ -29,7 +29,8 @@ def measured(codec: qsgd.Codec, x: Array, draws: int) -> tuple[float, float]:
     for nonce in range(draws):
         frame = codec.encode(x, nonce)
         bits += 8 * len(frame) / x.size / draws
-        error += float(np.sum((qsgd.decode(frame).astype(np.float64) - x) ** 2)) / draws
+        y = qsgd.decode(frame, tables=codec.tables)
+        error += float(np.sum((y.astype(np.float64) - x) ** 2)) / draws
     return bits, error / float(np.sum(x.astype(np.float64) ** 2))
 
 
@@ -132,6 +133,19 @@ def test_own_schemes_take_the_place_of_the_default_ones() -> None:
     assert json.loads(json.dumps([row.as_dict() for row in made.predictions]))
 
 
+@pytest.mark.parametrize("which", ["rotated", "shared tables"])
+def test_rotated_codecs_and_such_with_tables_are_measured(which: str) -> None:
+    x = uneven(5000)
+    codec = qsgd.Codec(s=5, chunk=1024, rotation=which == "rotated", seed=1)
+    if which == "shared tables":
+        codec = codec.replace(tables=qsgd.tables(codec, data=x))
+    made = qsgd.plan(x, bandwidth=GIGABIT, schemes={"mine": codec})
+    row = next(row for row in made.predictions if row.name == "mine")
+    bits, error = measured(codec, x, 64)
+    assert row.bits == pytest.approx(bits, rel=0.01)
+    assert row.error == pytest.approx(error, rel=0.03)
+
+
 @pytest.mark.parametrize(
     ("arguments", "parameter"),
     [
@@ -175,6 +189,7 @@ def test_samples_that_say_nothing_are_refused(sample: object) -> None:
         (qsgd.Codec(s=3, norm="l2"), "norm"),
         (qsgd.Codec(s=3, rounding="nearest"), "rounding"),
         (qsgd.Codec(s=3, code="elias-gamma"), "code"),
+        (qsgd.Codec(s=3, rotation=True), "rotation"),
     ],
 )
 def test_codecs_that_statistics_do_not_cover_are_refused(codec: qsgd.Codec, parameter: str) -> None:
