@@ -16,6 +16,7 @@ from qsgd._options import Tensor, refuse
 from qsgd._tables import Tables
 from qsgd._tables import tables as make_tables
 from qsgd.codec import Codec
+from qsgd.errors import QsgdError
 from qsgd.frames import decode
 from qsgd.levels import FittedLevels, LevelStats, fit_levels
 
@@ -108,7 +109,7 @@ class AdaptiveCodec:
         self._stats = LevelStats.of(codec)
         sample = np.linspace(0.01, 1, 100, dtype=np.float32)  # bad arguments show now, not later
         fit_levels(LevelStats(codec.norm).add(sample), **self._arguments())
-        self.codec = codec
+        self.codec = self._first = codec
         self.fitted: FittedLevels | None = None
         self.steps = 0
         self.tables: tuple[Tables, ...] = ()
@@ -140,9 +141,11 @@ class AdaptiveCodec:
         *,
         scales: Tensor | None = None,
     ) -> bytes:
-        """As `Codec.encode` with the levels in use; counts `x` plus `residual` while `sampling`."""
-        if self.sampling:
-            self._stats.add(x if residual is None else x + residual)
+        """As `Codec.encode` with the levels in use; counts `x` plus `residual` while `sampling`.
+
+        Tensors with NaN or Inf, which ``nonfinite="propagate"`` lets pass, are not counted.
+        """
+        self._count(x, residual)
         return self.codec.encode(x, nonce, tag, residual, scales=scales)
 
     def encode_into(
@@ -156,13 +159,22 @@ class AdaptiveCodec:
         scales: Tensor | None = None,
     ) -> int:
         """As `Codec.encode_into`; counts as `encode` does."""
-        if self.sampling:
-            self._stats.add(x if residual is None else x + residual)
+        self._count(x, residual)
         return self.codec.encode_into(x, out, nonce, tag, residual, scales=scales)
+
+    def _count(self, x: Tensor, residual: Tensor | None) -> None:
+        if not self.sampling:
+            return
+        try:
+            self._stats.add(x if residual is None else x + residual)
+        except QsgdError as error:
+            if error.name != "QSGD_ERR_NONFINITE" or self.codec.nonfinite != "propagate":
+                raise
 
     def decode(self, frame: Tensor, **arguments: Any) -> Any:
         """As `qsgd.decode`, with the tables that frames since the fit before last may name."""
-        return decode(frame, tables=self.tables or None, **arguments)
+        first = () if self._first.tables is None else (self._first.tables,)
+        return decode(frame, tables=(*self.tables, *first), **arguments)
 
     # ---- Levels -----------------------------------------------------------------------------
 
@@ -226,14 +238,15 @@ class AdaptiveCodec:
         """Takes up where `state_dict` was called; `fitted` is None until the next fit."""
         stats = LevelStats.from_bytes(state["stats"])
         LevelStats.of(self.codec).merge(stats)  # of the same norm, bucket, scale and clip
-        codec = self.codec
+        steps = opt.integer("steps", state["steps"], 0, 1 << 62, "an integer, not negative")
+        tables = tuple(map(Tables.from_bytes, state["tables"]))
+        codec = self._first
         if state["levels"] != codec.levels or state["zero"] != codec.zero:
             codec = codec.replace(levels=state["levels"], zero=state["zero"], tables=None)
-        self.tables = tuple(map(Tables.from_bytes, state["tables"]))
-        if self.tables:
-            codec = codec.replace(tables=self.tables[0])
+        if tables:
+            codec = codec.replace(tables=tables[0])
         codec._params.nonce = state["nonce"]
-        self.codec, self._stats, self.steps = codec, stats, state["steps"]
+        self.codec, self.tables, self._stats, self.steps = codec, tables, stats, steps
         self.fitted = None
 
     def __repr__(self) -> str:

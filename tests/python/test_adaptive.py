@@ -108,6 +108,30 @@ def test_error_feedback_counts_what_is_encoded() -> None:
     assert codec.codec.levels == expected.levels
 
 
+def test_tensors_that_are_not_finite_pass_and_are_not_counted() -> None:
+    codec = AdaptiveCodec(Codec(nonfinite="propagate"), at=(1,), every=None)
+    x = gradient(0)
+    x[700] = np.nan
+    assert np.isnan(codec.decode(codec.encode(x))).sum() == 512
+    codec.encode(gradient(1))
+    assert codec.step()
+    with pytest.raises(QsgdError) as caught:
+        AdaptiveCodec(Codec(), at=(1,), every=None).encode(x)
+    assert caught.value.element == 700
+
+
+def test_tables_that_the_codec_had_decode_until_the_first_fit_and_after() -> None:
+    start = Codec(seed=1)
+    start = start.replace(tables=qsgd.tables(start, data=gradient(0)))
+    codec = AdaptiveCodec(start, at=(1,), every=None)
+    frame = codec.encode(gradient(0))
+    assert qsgd.inspect(frame).tables is not None
+    codec.decode(frame)
+    assert codec.step()
+    codec.decode(frame)
+    assert qsgd.inspect(codec.encode(gradient(1))).tables is None
+
+
 def test_workers_that_exchange_get_the_same_levels_in_any_order() -> None:
     board: list[bytes] = []
     codecs = []
@@ -202,6 +226,33 @@ def test_a_checkpoint_takes_up_where_it_was_made() -> None:
     train(second, 12)
     assert second.codec == whole.codec
     assert second.codec.nonce == whole.codec.nonce == 20
+
+
+def test_a_checkpoint_from_before_the_tables_brings_none() -> None:
+    codec = AdaptiveCodec(Codec(), at=(1, 2), every=None, shared=True)
+    before = codec.state_dict()
+    for _ in range(2):
+        train(codec, 1)
+        codec.load_state_dict({**codec.state_dict(), "tables": []})
+        codec.decode(codec.encode(gradient(1)))
+    codec.load_state_dict(before)
+    assert codec.codec.tables is None
+    assert codec.tables == ()
+    codec.decode(codec.encode(gradient(1)))
+
+
+@pytest.mark.parametrize(
+    "bad", [{"nonce": "x"}, {"steps": "x"}, {"tables": [b"x"]}, {"stats": b""}]
+)
+def test_a_bad_checkpoint_changes_nothing(bad: dict[str, Any]) -> None:
+    codec = AdaptiveCodec(Codec(seed=1), at=(1,), every=None, shared=True)
+    train(codec, 1)
+    state = codec.state_dict()
+    fresh = AdaptiveCodec(Codec(seed=1), at=(1,), every=None, shared=True)
+    before = fresh.state_dict()
+    with pytest.raises(QsgdError):
+        fresh.load_state_dict({**state, **bad})
+    assert fresh.state_dict() == before
 
 
 def test_a_checkpoint_of_another_codec_is_refused() -> None:
