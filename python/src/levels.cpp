@@ -25,7 +25,7 @@ class Stats {
         qsgd_status status = QSGD_OK;
         {
             const Workspace workspace(workspace_bytes(x));
-            const Unlocked unlocked(x.nbytes() + kKeepGilBytes); // the lock needs it
+            const Unlocked unlocked(UINT64_MAX); // to wait for the lock would stop all threads
             const std::lock_guard<std::mutex> lock(mutex_);
             status = qsgd_stats_add(get(), x.dtype, x.data, x.n, workspace.data(), workspace.size(),
                                     &detail);
