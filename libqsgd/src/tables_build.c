@@ -99,8 +99,9 @@ qsgd_status qsgd_tables_build(const struct qsgd_params *params, const double *we
         return error_parameter(error, QSGD_ERR_PARAM, "count", "there must be a weight per level");
     }
     if (!count_tokens(&levels, weights, counts)) {
-        return error_parameter(error, QSGD_ERR_PARAM, "weights",
-                               "weights must be finite, at least 0, and not all 0");
+        return error_parameter(
+            error, QSGD_ERR_PARAM, "weights",
+            "weights must be finite with a finite sum, at least 0, and not all 0");
     }
     memset(&t, 0, sizeof t);
     t.code = params->code;

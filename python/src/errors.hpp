@@ -32,6 +32,7 @@ inline std::string python_name(const char *parameter) {
     if (name == "table" || name == "table_len") return "levels";
     if (name == "indices") return "idx";
     if (name == "workers") return "threads";
+    if (name == "weights") return "probabilities";
     if (name == "tag_bytes") return "tag";
     return std::string(name);
 }

@@ -100,10 +100,10 @@ def test_mapping_sequence_and_data_say_the_same() -> None:
         ({8: 1.0}, "probabilities"),
         ({1.0: 1.0}, "probabilities"),
         ({1: "a"}, "probabilities"),
-        ([0.0] * 15, "weights"),
-        ([-1.0] + [1.0] * 14, "weights"),
-        ([np.nan] * 15, "weights"),
-        ([np.inf] * 15, "weights"),
+        ([0.0] * 15, "probabilities"),
+        ([-1.0] + [1.0] * 14, "probabilities"),
+        ([np.nan] * 15, "probabilities"),
+        ([np.inf] * 15, "probabilities"),
     ],
 )
 def test_weights_that_are_none_are_refused(probabilities: Any, parameter: str) -> None:
