@@ -108,7 +108,8 @@ class AdaptiveCodec:
             raise refuse("shared", shared, f"False with code {codec.code!r}")
         self._stats = LevelStats.of(codec)
         sample = np.linspace(0.01, 1, 100, dtype=np.float32)  # bad arguments show now, not later
-        fit_levels(LevelStats(codec.norm).add(sample), **self._arguments())
+        found = fit_levels(LevelStats(codec.norm).add(sample), **self._arguments())
+        codec.replace(levels=found.levels, zero=found.zero, tables=None)
         self.codec = self._first = codec
         self.fitted: FittedLevels | None = None
         self.steps = 0

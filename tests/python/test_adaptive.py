@@ -276,6 +276,7 @@ def test_a_checkpoint_of_another_codec_is_refused() -> None:
         (Codec(), {"bits": 20}, "bits"),
         (Codec(code="fixed"), {"shared": True}, "shared"),
         (Codec("l2", rotation=True), {}, "rotation"),
+        (Codec(code="rice-sparse"), {"symmetric": False}, "code"),
     ],
 )
 def test_bad_arguments_are_named_at_once(
