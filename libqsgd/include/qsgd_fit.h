@@ -112,10 +112,11 @@ enum {
     QSGD_MODEL_NORMAL = 2 /* one given normal, truncated to [-1, 1]; stats may be NULL */
 };
 
-/* Where descent starts. BEST tries the others and keeps the best result. */
+/* Where descent starts. BEST tries the others, and some more, and keeps the best result; a target
+ * in bits always does. */
 enum {
     QSGD_START_BEST = 0,
-    QSGD_START_UNIFORM = 1,
+    QSGD_START_UNIFORM = 1,     /* for AMQ: as BEST, which tries p = 0.1, 0.2, .. 0.9 */
     QSGD_START_EXPONENTIAL = 2, /* powers of 1/2; for AMQ: p = 1/2 */
     QSGD_START_QUANTILE = 3     /* levels of equal probability; not for AMQ */
 };
