@@ -9,7 +9,10 @@
 #define GAIN 1e-6
 #define SWEEPS 400
 
-static bool stands(double before, double after) { return !(before - after > GAIN * before); }
+/* With a number of sweeps given, only when nothing at all is gained. */
+static bool stands(double before, double after, uint32_t sweeps) {
+    return sweeps == 0 ? !(before - after > GAIN * before) : !(after < before);
+}
 
 /* Levels stay apart by this part of the interval between their neighbours. */
 #define APART 0x1p-30
@@ -56,7 +59,7 @@ uint32_t fit_alq(struct fit_table *t, uint32_t sweeps) {
         }
         error = fit_table_error(t);
         sweep++;
-        if (sweeps == 0 && stands(before, error)) break;
+        if (stands(before, error, sweeps)) break;
     }
     return sweep;
 }
@@ -88,7 +91,7 @@ uint32_t fit_alq_gradient(struct fit_table *t, uint32_t sweeps) {
         fit_table_ready(t);
         const double now = fit_table_error(t);
         if (now <= error) {
-            const bool done = sweeps == 0 && stands(error, now);
+            const bool done = stands(error, now, sweeps);
             error = now;
             if (done) return sweep + 1;
             continue;

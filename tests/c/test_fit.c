@@ -68,6 +68,24 @@ static void descents_never_increase_the_error(void) {
     free(stats);
 }
 
+/* `sweeps` is the most: descent ends where it stands. */
+static void descents_end_where_nothing_is_gained(void) {
+    struct qsgd_fit_options o;
+    struct qsgd_fit result;
+    qsgd_fit_options_init(&o);
+    o.model = QSGD_MODEL_NORMAL;
+    o.sigma = 0.1;
+    o.s = 3;
+    for (o.method = QSGD_FIT_ALQ; o.method <= QSGD_FIT_AMQ; o.method++) {
+        o.sweeps = 0;
+        CHECK(fit(NULL, &o, &result, NULL) == QSGD_OK);
+        const double variance = result.variance;
+        o.sweeps = 1U << 31;
+        CHECK(fit(NULL, &o, &result, NULL) == QSGD_OK);
+        CHECK(result.sweeps < 100000 && result.variance <= variance * (1 + 1e-6));
+    }
+}
+
 /* The gradient that descents use, against a central difference of the error; and AMQ's, of which it
  * is a part, by where it leads: the error is flat in p there. */
 static void gradients_equal_finite_differences(void) {
@@ -296,6 +314,7 @@ static void probabilities_are_probabilities(void) {
 int main(void) {
     alq_gives_the_derived_sequence();
     descents_never_increase_the_error();
+    descents_end_where_nothing_is_gained();
     gradients_equal_finite_differences();
     normal_and_logarithm_are_exact_enough();
     fitting_refuses_bad_input_by_name();
