@@ -218,11 +218,11 @@ static void rotation_keeps_the_norm_and_comes_back(void) {
 
 /* The largest magnitude of a rotated unit vector. A sum of p signs of equal weight passes
  * 6 / sqrt(p) with chance 2 exp(-18) (Hoeffding); where transforms overlap an element is made of
- * two such sums. Vectors of this test: below 2^16 elements in all, so a wrong alarm has chance
- * 2^17 exp(-18) = 0.002 over all keys; the key is fixed. */
+ * two such sums. Vectors of this test: below 2^18 elements in all, so a wrong alarm has chance
+ * 2^19 exp(-18) = 0.008 over all keys; the key is fixed. */
 static void outliers_are_spread(void) {
     static float x[LONGEST], y[LONGEST];
-    static const size_t some[] = {64, 96, 100, 511, 512, 768, 1000, 8192, 12288};
+    static const size_t some[] = {256, 300, 384, 511, 512, 768, 1000, 8192, 12288}; /* most < 1 */
     for (size_t s = 0; s < sizeof some / sizeof *some; s++) {
         const size_t len = some[s];
         const size_t places[] = {0, len / 4, len / 2, len * 3 / 4, len - 1};
