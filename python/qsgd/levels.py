@@ -103,7 +103,7 @@ class LevelStats:
         return self._wrap(self._stats.copy())
 
     def to_bytes(self) -> bytes:
-        """Some kilobytes, 100 at most, for `from_bytes`. Equal statistics give equal bytes."""
+        """Some kilobytes, 202 KiB at most, for `from_bytes`. Equal statistics, equal bytes."""
         return self._stats.to_bytes()
 
     @classmethod
