@@ -28,7 +28,7 @@ qsgd_status qsgd_stats_init(struct qsgd_stats *stats, const struct qsgd_params *
     stats->made = STATS_MADE;
     stats->norm = params->norm;
     stats->scale = params->scale;
-    stats->clip = params->clip;
+    stats->clip = params->clip + 0.0F; /* -0 becomes +0 */
     stats->bucket = params->bucket;
     return QSGD_OK;
 }

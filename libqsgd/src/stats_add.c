@@ -219,12 +219,12 @@ static qsgd_status add_check(const struct qsgd_stats *stats, uint32_t dtype, con
     if (!tensor_is_float(dtype)) {
         return error_parameter(error, QSGD_ERR_DTYPE, "dtype", "src must be of a float type");
     }
+    if (n > QSGD_STATS_MAX_ELEMENTS - stats->elements) {
+        return error_parameter(error, QSGD_ERR_SHAPE, "n", "statistics hold at most 2^41 elements");
+    }
     if ((src == NULL && n > 0) || workspace == NULL) {
         return error_parameter(error, QSGD_ERR_NULL, workspace == NULL ? "workspace" : "src",
                                "a buffer that is needed is NULL");
-    }
-    if (n > QSGD_STATS_MAX_ELEMENTS - stats->elements) {
-        return error_parameter(error, QSGD_ERR_SHAPE, "n", "statistics hold at most 2^41 elements");
     }
     if (work_misaligned(workspace) || workspace_bytes < qsgd_stats_workspace(stats, dtype, n)) {
         return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",

@@ -1,5 +1,5 @@
 /* Statistics as bytes and back (FORMAT.md section 12). Bytes may come from anywhere: what is read
- * holds no more than statistics that this library made could. */
+ * overflows nothing and adds up, though no tensor need have such statistics. */
 #include <string.h>
 
 #include "bits.h"
@@ -208,7 +208,8 @@ qsgd_status qsgd_stats_load(struct qsgd_stats *stats, const void *bytes, uint64_
     params.scale = p[6];
     params.clip = scale_from_bits(load_le32(p + 8));
     params.bucket = get(&r);
-    if (r.bad || qsgd_stats_init(stats, &params, NULL) != QSGD_OK) {
+    const bool minus_zero = load_le32(p + 8) == 0x80000000;
+    if (r.bad || minus_zero || qsgd_stats_init(stats, &params, NULL) != QSGD_OK) {
         return error_offset(error, QSGD_ERR_HEADER, 5,
                             "norm, scale, clip or bucket is out of range");
     }

@@ -81,6 +81,16 @@ def flag(parameter: str, value: object) -> bool:
     return bool(value)
 
 
+def number(parameter: str, value: object, legal: str) -> float:
+    """A real number of any type; the range is the caller's to check."""
+    if isinstance(value, (str, bytes, bool, np.bool_)):
+        raise refuse(parameter, value, legal)
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise refuse(parameter, value, legal) from None
+
+
 def float32(parameter: str, value: object, legal: str) -> float:
     """A number as the codec holds it: the shortest decimal that names the nearest float32."""
     if isinstance(value, (str, bytes, bool, np.bool_)):

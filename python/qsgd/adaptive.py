@@ -98,7 +98,7 @@ class AdaptiveCodec:
         self._at = tuple(sorted({opt.integer("at", step, 1, 1 << 62, legal) for step in at}))
         self._every = None if every is None else opt.integer("every", every, 1, 1 << 62, legal)
         self._window = opt.integer("window", window, 1, 1 << 62, legal)
-        if not isinstance(drift, (int, float)) or not 0 <= drift < float("inf"):
+        if not 0 <= opt.number("drift", drift, "a number") < float("inf"):
             raise refuse("drift", drift, "0 or a positive number")
         self._drift, self._exchange, self._method = float(drift), exchange, method
         self._s = None if "bits" in fit and s is None else codec.s if s is None else s
@@ -146,8 +146,10 @@ class AdaptiveCodec:
 
         Tensors with NaN or Inf, which ``nonfinite="propagate"`` lets pass, are not counted.
         """
-        self._count(x, residual)
-        return self.codec.encode(x, nonce, tag, residual, scales=scales)
+        sample = self._sample(x, residual)
+        frame = self.codec.encode(x, nonce, tag, residual, scales=scales)
+        self._count(sample)
+        return frame
 
     def encode_into(
         self,
@@ -160,14 +162,22 @@ class AdaptiveCodec:
         scales: Tensor | None = None,
     ) -> int:
         """As `Codec.encode_into`; counts as `encode` does."""
-        self._count(x, residual)
-        return self.codec.encode_into(x, out, nonce, tag, residual, scales=scales)
+        sample = self._sample(x, residual)
+        size = self.codec.encode_into(x, out, nonce, tag, residual, scales=scales)
+        self._count(sample)
+        return size
 
-    def _count(self, x: Tensor, residual: Tensor | None) -> None:
+    def _sample(self, x: Tensor, residual: Tensor | None) -> Tensor | None:
+        """What is encoded, if it is to be counted: the residual changes with the encoding."""
         if not self.sampling:
+            return None
+        return x if residual is None else x + residual
+
+    def _count(self, sample: Tensor | None) -> None:
+        if sample is None:
             return
         try:
-            self._stats.add(x if residual is None else x + residual)
+            self._stats.add(sample)
         except QsgdError as error:
             if error.name != "QSGD_ERR_NONFINITE" or self.codec.nonfinite != "propagate":
                 raise
@@ -184,17 +194,19 @@ class AdaptiveCodec:
 
         Where a fit is due, all workers meet in `exchange`.
         """
+        changed = self._due(self.steps + 1) and self.refit()
         self.steps += 1
-        return self._due(self.steps) and self.refit()
+        return changed
 
     def refit(self) -> bool:
         """Exchanges statistics and fits now, all workers together. True if levels changed.
 
         The statistics start afresh. Levels stay if no worker has seen an element that is not zero.
         """
-        own, self._stats = self._stats, LevelStats.of(self.codec)
-        parts = [own.to_bytes()] if self._exchange is None else self._exchange(own.to_bytes())
+        own = self._stats.to_bytes()
+        parts = [own] if self._exchange is None else self._exchange(own)
         merged = LevelStats.of(self.codec).merge(*map(LevelStats.from_bytes, parts))
+        self._stats = LevelStats.of(self.codec)  # only now: what fails can be tried again
         if merged.elements == merged.idle:
             return False
         found = fit_levels(merged, **self._arguments())

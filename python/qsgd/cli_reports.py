@@ -14,6 +14,7 @@ import numpy.typing as npt
 from qsgd import bench, demo
 from qsgd.cli_codec import UsageError
 from qsgd.cli_files import progress
+from qsgd.errors import QsgdError
 from qsgd.files import FLOATS, dtype_name
 from qsgd.levels import LevelStats
 from qsgd.planning import plan
@@ -93,7 +94,11 @@ def _sample(path: str | None) -> npt.NDArray[np.float32] | LevelStats:
     if not path.endswith(".stats"):
         return np.concatenate(list(_own_tensors(path).values()))
     with open(path, "rb") as file:
-        return LevelStats.from_bytes(file.read())
+        data = file.read()
+    try:
+        return LevelStats.from_bytes(data)
+    except QsgdError as error:
+        raise FileError(f"{path}: {error}") from None
 
 
 def _own_tensors(path: str) -> Mapping[str, npt.NDArray[np.float32]]:

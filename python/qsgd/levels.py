@@ -114,9 +114,10 @@ class LevelStats:
     def evaluate(
         self, codec: Codec, *, weight: str = "norm2", model: str = "empirical"
     ) -> FittedLevels:
-        """What the levels of `codec` cost on these statistics; its norm and bucket do not matter.
+        """What stochastic rounding to the levels of `codec` costs on these statistics.
 
-        At most 127 positive levels; parameters and result as those of `fit_levels`.
+        Of the codec nothing but its levels matters, at most 127 positive ones. Parameters and
+        result are those of `fit_levels`.
         """
         if not isinstance(codec, Codec):
             raise refuse("codec", codec, "a Codec")
@@ -196,6 +197,8 @@ class TruncatedNormal:
     std: float
 
     def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            opt.number(name, getattr(self, name), "a number")
         if not -1 <= self.mean <= 1:
             raise refuse("mean", self.mean, "from -1 to 1")
         if not (self.std >= 2.0**-20 and math.isfinite(self.std)):
@@ -312,7 +315,7 @@ def fit_levels(
     count = 7 if s is None else opt.integer("s", s, 1, 127, "an integer from 1 to 127")
     if bits is not None:
         count = 127 if s is None else count
-        if not (isinstance(bits, (int, float)) and 0 < bits <= 8):
+        if not 0 < opt.number("bits", bits, "None or a number") <= 8:
             raise refuse("bits", bits, "None, or above 0 and at most 8")
     most = 0 if sweeps is None else opt.integer("sweeps", sweeps, 1, 1 << 31, "None or at least 1")
     normal = isinstance(stats, TruncatedNormal)

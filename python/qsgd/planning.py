@@ -168,9 +168,9 @@ def plan(
     workers = opt.integer("workers", workers, 1, 1 << 20, "an integer from 1 to 2**20")
     for name, value, least in (("bandwidth", bandwidth, 1.0), ("latency", latency, 0.0),
                                ("compute", compute, 0.0)):  # fmt: skip
-        if not (isinstance(value, (int, float)) and least <= value < math.inf):
+        if not least <= opt.number(name, value, "a number") < math.inf:
             raise refuse(name, value, f"a finite number of at least {least:g}")
-    if max_error is not None and not max_error > 0:
+    if max_error is not None and not opt.number("max_error", max_error, "None or a number") > 0:
         raise refuse("max_error", max_error, "None or above 0")
     size, measure, known = _source(sample)
     count = size if elements is None else opt.integer(

@@ -132,6 +132,29 @@ def test_tables_that_the_codec_had_decode_until_the_first_fit_and_after() -> Non
     assert qsgd.inspect(codec.encode(gradient(1))).tables is None
 
 
+def test_what_fails_can_be_tried_again() -> None:
+    answers: list[Any] = [OSError("link down"), None]
+
+    def exchange(own: bytes) -> list[bytes]:
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+        return [own]
+
+    codec = AdaptiveCodec(Codec("l2", s=3, bucket=512), at=(2,), every=None, exchange=exchange)
+    for step in range(2):
+        with pytest.raises(QsgdError):
+            codec.encode_into(gradient(step), bytearray(1))
+        codec.encode(gradient(step))
+        if step == 0:
+            codec.step()
+    with pytest.raises(OSError, match="link down"):
+        codec.step()
+    assert codec.step()
+    stats = LevelStats("l2", 512).add(gradient(0)).add(gradient(1))
+    assert codec.codec.levels == fit_levels(stats, "alq", 3).levels
+
+
 def test_workers_that_exchange_get_the_same_levels_in_any_order() -> None:
     board: list[bytes] = []
     codecs = []

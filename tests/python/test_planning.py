@@ -157,6 +157,7 @@ def test_rotated_codecs_and_such_with_tables_are_measured(which: str) -> None:
         ({"elements": 0}, "elements"),
         ({"compute": float("inf")}, "compute"),
         ({"max_error": -0.5}, "max_error"),
+        ({"max_error": "low"}, "max_error"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict[str, float], parameter: str) -> None:
@@ -197,6 +198,15 @@ def test_codecs_that_statistics_do_not_cover_are_refused(codec: qsgd.Codec, para
     with pytest.raises(QsgdError) as caught:
         qsgd.plan(stats, bandwidth=GIGABIT, schemes={"other": codec})
     assert caught.value.parameter == parameter
+
+
+def test_damaged_statistics_name_the_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "x.stats"
+    path.write_bytes(LevelStats().add(uneven(1000)).to_bytes()[:-1])
+    assert main(["plan", str(path)]) == 1
+    assert str(path) in capsys.readouterr().err
 
 
 def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
