@@ -25,6 +25,7 @@ DEFAULT = "max s=7 rans"
 SPEED: dict[str, tuple[float | None, ...]] = {
     DEFAULT: (0.50, 0.75, 0.70),
     "max s=7 rans dithered": (0.50, 0.50, 0.50),
+    "max s=7 rans rotated": (0.25, 0.25, 0.25),
     "rms step 0.5 whole rans": (0.40, 0.55, 0.55),
     "rms step 0.5 whole rans dithered": (0.40, 0.50, 0.50),
     "max s=7 fixed": (0.65, 0.85, 0.80),
