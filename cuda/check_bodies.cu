@@ -39,14 +39,15 @@ __device__ static size_t bucket_start(const buckets all, size_t *length) {
     return start;
 }
 
-__global__ void norms_dev(const buckets all, const float *x, uint32_t *max, double *squares,
-                          double *magnitudes) {
+__global__ void norms_dev(const buckets all, const float *x, const int16_t *k, uint32_t *max,
+                          double *squares, double *magnitudes, double *products) {
     size_t n;
     const size_t start = bucket_start(all, &n), bucket = start / all.size;
     if (n == 0) return;
     max[bucket] = kernel_max_bits(x + start, n);
     kernel_sum_squares(x + start, n, squares + bucket);
     kernel_sum_magnitudes(x + start, n, magnitudes + bucket);
+    kernel_sum_products(x + start, k + start, n, 0.5F, products + bucket);
 }
 
 __global__ void noise_dev(const buckets tiles, const noise_key key, uint16_t *out) {
@@ -120,13 +121,18 @@ static void same(const char *what, size_t n, const std::vector<T> &ours,
 
 static void check_norms(const std::vector<float> &x) {
     const size_t n = x.size();
-    std::vector<double> ours(5), scalar(5);
+    std::vector<double> ours(6), scalar(6);
+    std::vector<int16_t> k(n);
+    for (size_t i = 0; i < n; i++)
+        k[i] = (int16_t)(x[i] < 0 ? -1 - (int)(i % 5) : 1 + (int)(i % 7));
     ours[0] = kernel_max_bits(x.data(), n);
     ours[1] = kernel_sum_squares(x.data(), n, &ours[2]);
     ours[3] = kernel_sum_magnitudes(x.data(), n, &ours[4]);
+    kernel_sum_products(x.data(), k.data(), n, 0.5F, &ours[5]);
     scalar[0] = kernels_scalar.max_bits(x.data(), n);
     scalar[1] = kernels_scalar.sum_squares(x.data(), n, &scalar[2]);
     scalar[3] = kernels_scalar.sum_magnitudes(x.data(), n, &scalar[4]);
+    kernels_scalar.sum_products(x.data(), k.data(), n, 0.5F, &scalar[5]);
     same("norm", n, ours, scalar);
 }
 
