@@ -282,6 +282,7 @@ def _whole_scales(x: Vector) -> dict[str, float]:
         "max": float(np.max(size)),
         "l2": math.sqrt(squares),
         "rms": math.sqrt(squares / x.size),
+        "balanced": math.sqrt(squares / x.size),  # of one bucket, that is its own
         "mean": float(np.mean(size, dtype=np.float64)),
     }
 
@@ -294,19 +295,20 @@ def _of_tensor(all_x: Vector, x: Vector, whole: Mapping[str, float], codec: Code
         energy = whole["rms"] ** 2 * x.size  # as errors follow from that scale
     codec = codec.replace(seed=SEED)
     draws = max(1, min(256, DRAWN // x.size))
+    exact = given is None and _is_exact(codec)
     squares, sizes = 0.0, 0
     for nonce in range(draws):
         frame = codec.encode(x, nonce, scales=given)
-        error = decode(frame, tables=codec.tables).astype(np.float64) - x
-        squares += float(error @ error)
         sizes += len(frame)
+        if not exact:
+            error = decode(frame, tables=codec.tables).astype(np.float64) - x
+            squares += float(error @ error)
     header = len(codec.encode(np.zeros(0, np.float32), 0))
     encode, adding = _speeds(codec, x, given)
     bits = 8 * (sizes / draws - header) / x.size
-    error = squares / draws / energy if given is not None or not _is_exact(codec) else (
-        LevelStats.of(codec).add(all_x).evaluate(codec).error
-    )  # fmt: skip
-    return _Cost(bits, error, encode, adding, header)
+    drawn = squares / draws / energy
+    expected = LevelStats.of(codec).add(all_x).evaluate(codec).error if exact else drawn
+    return _Cost(bits, expected, encode, adding, header)
 
 
 def _is_exact(codec: Codec) -> bool:

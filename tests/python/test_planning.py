@@ -124,6 +124,18 @@ def test_an_allowed_error_is_kept_to() -> None:
     assert "!" in str(made)
 
 
+def test_balanced_scales_of_one_bucket_are_foretold() -> None:
+    """They are the root mean square of the tensor: no scheme of its own, but a legal one."""
+    x = uneven(5000)
+    whole = {"step": 1.0, "bucket": 0, "seed": 1}
+    schemes = {norm: qsgd.Codec(norm=norm, **whole) for norm in ("rms", "balanced")}
+    one, other = (
+        row for row in qsgd.plan(x, bandwidth=GIGABIT, schemes=schemes).predictions if row.codec
+    )
+    assert one.error == other.error
+    assert one.bits == pytest.approx(other.bits, rel=0.01)
+
+
 def test_own_schemes_take_the_place_of_the_default_ones() -> None:
     mine = qsgd.Codec(s=5, bucket=256)
     made = qsgd.plan(uneven(5000), bandwidth=GIGABIT, schemes={"mine": mine})
