@@ -164,12 +164,21 @@ static double sum_products(const struct quantiser *q, const float *x, const int1
         q->kernels->sum_products(x + i, k + i, n, half, &block.sum);
         lanes_add(&lanes, &block);
     }
-    return len <= NORM_BLOCK ? lanes.lane[0] : lanes_fold(&lanes).sum;
+    return lanes_fold(&lanes).sum;
+}
+
+static double sum_squares(const struct quantiser *q, const float *x, uint64_t len) {
+    struct block_lanes lanes = {.blocks = 0};
+    for (uint64_t i = 0; i < len; i += NORM_BLOCK) {
+        struct bucket_sums block = {0, 0};
+        q->kernels->sum_squares(x + i, (size_t)min_u64(NORM_BLOCK, len - i), &block.sum);
+        lanes_add(&lanes, &block);
+    }
+    return lanes_fold(&lanes).sum;
 }
 
 float quantise_rescale(const struct quantiser *q, const float *x, uint64_t len, float scale,
                        int16_t *k) {
-    struct block_lanes lanes = {.blocks = 0};
     double projection = sum_products(q, x, k, len);
     if (!(projection > 0)) { /* all are 0: to say nothing of a bucket would be a bias */
         const uint64_t at = largest_at(x, len);
@@ -178,11 +187,6 @@ float quantise_rescale(const struct quantiser *q, const float *x, uint64_t len, 
         k[at] = (int16_t)(scale_bits(largest) >> 31 ? -1 : 1);
         projection = sum_products(q, x, k, len);
     }
-    for (uint64_t i = 0; i < len; i += NORM_BLOCK) {
-        struct bucket_sums block = {0, 0};
-        q->kernels->sum_squares(x + i, (size_t)min_u64(NORM_BLOCK, len - i), &block.sum);
-        lanes_add(&lanes, &block);
-    }
-    const double squares = len <= NORM_BLOCK ? lanes.lane[0] : lanes_fold(&lanes).sum;
-    return scale_rescaled(&q->params, scale, squares, projection * (double)q->levels.gap);
+    return scale_rescaled(&q->params, scale, sum_squares(q, x, len),
+                          projection * (double)q->levels.gap);
 }

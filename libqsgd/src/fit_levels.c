@@ -9,7 +9,7 @@
 #include "levels.h"
 #include "normal.h"
 #include "params.h"
-#include "scales.h"
+#include "work.h"
 
 qsgd_status qsgd_fit_options_init(struct qsgd_fit_options *options) {
     if (options == NULL) return QSGD_ERR_NULL;
@@ -96,7 +96,7 @@ static qsgd_status prepare(const struct qsgd_stats *stats, const struct qsgd_fit
         return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "fit",
                                "struct_size is not that of this version");
     }
-    if (((uintptr_t)workspace & 63) != 0 || workspace_bytes < qsgd_fit_workspace()) {
+    if (work_misaligned(workspace) || workspace_bytes < qsgd_fit_workspace()) {
         return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",
                                "the workspace must be 64-byte aligned and hold "
                                "qsgd_fit_workspace bytes");

@@ -90,6 +90,13 @@ const float *source_read(const struct source *source, uint64_t first, uint64_t l
     return to;
 }
 
+const float *quantise_in_range(const float *x, size_t n, float range, float *block) {
+    if (range == 1.0F) return x; /* nearly always */
+    memcpy(block, x, n * sizeof *x);
+    for (size_t i = 0; i < n; i++) block[i] *= range;
+    return block;
+}
+
 /* ---- one run of elements that share bucket and noise block ----------------------------------- */
 
 /* What a bucket's elements need, kept while its runs pass. */
@@ -189,11 +196,7 @@ static void run_round(const struct quantiser *q, struct bucket_state *b, const f
         run_topk(q, b, x, element, n, k);
         return;
     }
-    if (b->range != 1.0F) { /* rare: bring the elements into range first */
-        memcpy(scratch->block, x, n * sizeof *x);
-        for (size_t i = 0; i < n; i++) scratch->block[i] *= b->range;
-        x = scratch->block;
-    }
+    x = quantise_in_range(x, n, b->range, scratch->block);
     if (q->levels.kind == QSGD_LEVELS_SIGNED) {
         run_signed(q, b, x, noise, element, n, k);
         return;

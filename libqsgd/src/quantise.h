@@ -68,6 +68,10 @@ static inline bool quantise_copies(const struct quantiser *q, uint32_t dtype,
     return dtype != QSGD_FLOAT32 || residual != NULL || q->params.rotation != 0;
 }
 
+/* n <= QUANTISE_BLOCK elements times X (FORMAT.md section 5): x itself where X is 1, or in `block`.
+ */
+const float *quantise_in_range(const float *x, size_t n, float range, float *block);
+
 /* Elements [first, first + len) as float32: a pointer into the source, or into `to`. */
 const float *source_read(const struct source *source, uint64_t first, uint64_t len, float *to);
 

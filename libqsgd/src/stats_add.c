@@ -120,12 +120,7 @@ static void bucket_count(struct stats_add *a, struct open_bucket *b, const float
     if (scale_is_idle(b->scale)) return;
     for (uint64_t i = 0; i < len; i += STATS_BLOCK) {
         const size_t n = (size_t)min_u64(STATS_BLOCK, len - i);
-        const float *block = x + i;
-        if (b->range != 1.0F) { /* rare: bring the elements into range first */
-            memcpy(a->scratch.block, block, n * sizeof *x);
-            for (size_t j = 0; j < n; j++) a->scratch.block[j] *= b->range;
-            block = a->scratch.block;
-        }
+        const float *block = quantise_in_range(x + i, n, b->range, a->scratch.block);
         a->q.kernels->stats_count(block, n, b->inv, b->weight, counts_of_row(a, b->row, n),
                                   b->sums);
     }

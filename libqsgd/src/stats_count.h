@@ -35,16 +35,11 @@ BODY void stats_increment(const int16_t *bins, uint32_t weight,
     }
 }
 
-/* Sum of lanes, folded as in norm.h. */
+/* Sum of lanes, widened first. */
 BODY double stats_fold(const vf *sum) {
-    float lanes[NORM_LANES];
-    double folded[NORM_LANES];
-    for (int v = 0; v < NORM_LANES / W; v++) vf_store(lanes + v * W, sum[v]);
-    for (int l = 0; l < NORM_LANES; l++) folded[l] = (double)lanes[l];
-    for (int half = NORM_LANES / 2; half > 0; half /= 2) {
-        for (int l = 0; l < half; l++) folded[l] += folded[l + half];
-    }
-    return folded[0];
+    vd wide[NORM_LANES / W];
+    for (int v = 0; v < NORM_LANES / W; v++) wide[v] = vd_from_vf(sum[v]);
+    return norm_fold(wide);
 }
 
 /* Rows whose bins wait before they are counted, so that loads need not wait for stores. */
