@@ -226,7 +226,8 @@ static void check_length(size_t n) {
     for (int kind = 0; kind < 16; kind++) {
         const bool dithered = kind & 1, crossed = kind & 2, nearest = kind & 4;
         const round_table table = make_table(7, !crossed);
-        round_bucket how = {7 * 65536.0F, 7 * 65536.0F, crossed, nearest, dithered, &key, NULL};
+        round_bucket how = {7 * 65536.0F, 7 * 65536.0F, crossed, nearest,
+                            dithered,     &key,         NULL,    dithered && n % 2 != 0};
         if (kind & 8) {
             how.inv16 = 1;
             how.table = &table;
@@ -236,7 +237,8 @@ static void check_length(size_t n) {
     float h[32];
     for (int i = 0; i < 32; i++) h[i] = (float)(i - 7) / 7;
     for (int kind = 0; kind < 8; kind++) {
-        value_bucket how = {0.123F, kind & 1 ? 0.5F : 0, 0.017F, kind & 2 ? 97 : 0, NULL, h, 32};
+        value_bucket how = {
+            0.123F, kind & 1 ? 0.5F : 0, 0.017F, kind & 2 ? 97 : 0, n % 2 != 0, NULL, h, 32};
         if (kind & 4) how.table = h;
         check_values(how, n, noise);
     }

@@ -17,12 +17,14 @@ struct recode {
     const uint8_t *alphas;
 };
 
-static size_t recode_chunk(const struct recode *r, uint64_t index, uint8_t *dst, size_t cap) {
+static size_t recode_chunk(const struct recode *r, uint64_t index, const struct scale_array *scales,
+                           uint8_t *dst, size_t cap) {
     const struct chunk_span span = layout_chunk(&r->q->layout, index);
     const bool dithered = r->q->params.rounding == QSGD_ROUND_DITHERED;
     const uint8_t alpha = dithered && r->alphas != NULL ? r->alphas[index] : 0;
     int16_t *k = r->worker->quantise.indices;
     memcpy(k, r->indices + span.first, (size_t)span.len * sizeof *k);
+    values_turn(r->q, &span, scales, &r->worker->quantise, k);
     struct code_chunk chunk = work_code_chunk(r->q, r->q->params.code, &span, &r->worker->codes);
     if (r->like == NULL) return chunk_write(&chunk, dithered, k, alpha, dst);
     struct chunk_form form;
@@ -46,7 +48,7 @@ static qsgd_status recode_all(const struct recode *r, const struct frame *f, uin
     }
     uint64_t at = f->payload_offset;
     for (uint64_t j = 0; j < l->chunks; j++) {
-        size_t bytes = recode_chunk(r, j, dst + at, (size_t)(dst_bytes - at));
+        size_t bytes = recode_chunk(r, j, &stored, dst + at, (size_t)(dst_bytes - at));
         if (bytes == SIZE_MAX) {
             return error_element(error, QSGD_ERR_INDEX, layout_chunk(l, j).first, UINT64_MAX,
                                  "indices cannot be coded in the form of `like`'s chunk");
@@ -193,6 +195,8 @@ static void task_indices(void *context, uint64_t index, uint32_t worker) {
         worker_fail(w, index, status, where);
         return;
     }
+    const struct scale_array scales = frame_scales(&sink->call.frame);
+    values_turn(&sink->call.q, &span, &scales, &w->quantise, w->quantise.indices);
     memcpy(sink->indices + span.first, w->quantise.indices, (size_t)span.len * sizeof(int16_t));
     if (sink->alphas != NULL) sink->alphas[index] = form.alpha;
 }

@@ -31,6 +31,7 @@ struct round_bucket {
     bool dithered;                   /* the sum for the damping is wanted; else it is 0 */
     const struct noise_key *key;     /* settles ties */
     const struct round_table *table; /* NULL for uniform and open levels */
+    bool turned; /* indices are turned where R >= 2^15 (FORMAT.md section 6.6) */
 };
 
 /* A mirrored table, padded with +Inf to a whole vector's worth of comparisons. */
@@ -47,7 +48,8 @@ struct value_bucket {
     float unit;            /* uniform: unit'. tables: scale' */
     float half;            /* 0.5 where uniform levels have no zero, else 0 */
     float dither_unit;     /* tables: gap * scale'; not used by uniform levels */
-    int32_t damping;       /* a; 0: no dither, noise may be NULL */
+    int32_t damping;       /* a; 0: no dither */
+    bool turned;           /* indices are turned; noise may be NULL if they are not and a = 0 */
     const float *table;    /* level of index k at table[k]; NULL for uniform and open levels */
     const float *of_token; /* of direct tokens, at least 32: k, or sign(k) (|k| - 1/2), or level */
     unsigned tokens;       /* tokens are below this */
@@ -193,7 +195,7 @@ struct kernels {
     uint64_t (*round_table)(const struct round_bucket *bucket, uint64_t element, const float *x,
                             const uint16_t *noise, size_t n, int16_t *k, uint8_t *tokens);
 
-    /* out[i] = value, or out[i] += alpha * value. noise may be NULL if damping is 0. */
+    /* out[i] = value, or out[i] += alpha * value. */
     void (*values)(const struct value_bucket *bucket, const int16_t *k, const uint16_t *noise,
                    size_t n, float *out);
     void (*values_add)(const struct value_bucket *bucket, const int16_t *k, const uint16_t *noise,

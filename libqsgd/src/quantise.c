@@ -61,6 +61,7 @@ void quantiser_init(struct quantiser *q, const struct qsgd_params *params, uint6
                                 {(uint32_t)nonce, (uint32_t)(nonce >> 32)}};
     q->kernels = kernels_current();
     q->tensor_rms = 0;
+    q->turned = false;
     q->shared.code = QSGD_CODE_RAW;
     if (params->tables != NULL) {
         tables_parse(params->tables, params->tables_bytes, &q->shared, NULL); /* checked before */
@@ -68,6 +69,7 @@ void quantiser_init(struct quantiser *q, const struct qsgd_params *params, uint6
     if (raw) return;
     fpenv env = fpenv_enter(); /* gaps and reciprocals are rounded */
     levels_build(&q->levels, params);
+    q->turned = params->rounding == QSGD_ROUND_DITHERED && params->levels != QSGD_LEVELS_SIGNED;
     if (params->levels == QSGD_LEVELS_SIGNED) {
         build_signed(q);
     } else if (levels_is_table(&q->levels)) {
@@ -118,6 +120,7 @@ static void bucket_begin(const struct quantiser *q, struct bucket_state *b) {
     b->variance = b->elements = 0;
     b->round.nearest = q->params.rounding == QSGD_ROUND_NEAREST;
     b->round.dithered = q->params.rounding == QSGD_ROUND_DITHERED;
+    b->round.turned = q->turned;
     b->round.key = &q->key;
     b->round.crossed = !levels->zero;
     b->round.table = NULL;

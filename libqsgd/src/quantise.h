@@ -21,6 +21,7 @@ struct quantiser {
     struct levels levels;
     struct noise_key key;
     double tensor_rms; /* for QSGD_NORM_BALANCED: of all elements, before chunks start */
+    bool turned;       /* indices are as frames code them (FORMAT.md section 6.6) */
     const struct kernels *kernels;
     struct shared_tables shared;            /* code 0: there are none */
     float level_of[QSGD_MAX_TABLE + 1];     /* tables: level of index k at level_of[k - kmin] */
@@ -158,6 +159,11 @@ void values_of_nonzeros(const struct quantiser *q, const struct chunk_span *span
 
 /* sums[i] += v[i] * alpha, both rounded; n float32 at any alignment. */
 void values_add_to(const float *restrict v, size_t n, float alpha, uint8_t *restrict sums);
+
+/* Indices of a chunk as frames code them, and back: where they are turned, those of buckets that
+ * are not idle change sign by the noise (FORMAT.md section 6.6). */
+void values_turn(const struct quantiser *q, const struct chunk_span *span,
+                 const struct scale_array *scales, struct quantise_scratch *scratch, int16_t *k);
 
 /* residual = x - value, for one chunk; x as source_read gives it, not rotated. */
 void residual_of_chunk(const struct quantiser *q, const struct chunk_span *span, const float *x,

@@ -92,10 +92,11 @@ BODY struct round_pair round_two(const struct round_bucket *bucket, const struct
     r.m = vh_high(a.t, b.t);
     r.weight[0] = a.weight;
     r.weight[1] = b.weight;
+    const vh raw = vh_pair(vh_load_u16(noise));
     if (kind.nearest) {
         r.m = vh_sub(r.m, vh_sign(r.low));
     } else {
-        const vh n = vh_xor(vh_pair(vh_load_u16(noise)), r.sign);
+        const vh n = vh_xor(raw, r.sign);
         r.m = vh_inc(vh_above(r.low, n), r.m);
         if (vhm_any(vh_eq(r.low, n))) {
             r.m = round_ties(bucket->key, element, a.u, b.u, r.sign, r.low, n, r.m);
@@ -105,6 +106,9 @@ BODY struct round_pair round_two(const struct round_bucket *bucket, const struct
         const vhm crossed = vh_eq(r.m, vh_set1(0));
         r.m = vh_inc(crossed, r.m);
         r.sign = vh_xor(r.sign, vh_ones(crossed));
+    }
+    if (kind.dithered) {
+        r.sign = vh_xor(r.sign, vh_and(vh_sign(raw), vh_set1(bucket->turned ? -1 : 0)));
     }
     return r;
 }

@@ -64,6 +64,7 @@ qsgd_status qsgd_quantize(const struct qsgd_params *params,
     if (status != QSGD_OK) return status;
     const struct qsgd_encode_options *o = &call.options;
     quantiser_init(&job.f.q, params, n, o->nonce, false);
+    job.f.q.turned = false; /* indices themselves */
     status = params_check_scales(params, o, job.f.q.layout.buckets, error);
     if (status != QSGD_OK) return status;
     if (n > 0 && (src == NULL || indices == NULL || scales == NULL)) {
@@ -124,6 +125,7 @@ qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
     }
     if (params->rounding != QSGD_ROUND_DITHERED) alphas = NULL;
     quantiser_init(&job.f.q, params, n, nonce, false);
+    job.f.q.turned = false;
     status = forward_check_given(&job.f.q, indices, scales, error);
     if (status == QSGD_OK) {
         status = forward_open(&job.f, 1, false, workspace, workspace_bytes, error);

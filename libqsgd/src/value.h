@@ -8,11 +8,19 @@ BODY vf value_dither(const struct value_bucket *bucket, vu noise) {
     return vf_mul(vf_from_int(product), vf_set1(0x1p-24F));
 }
 
-/* What a value is made of: h, the index in gaps of uniform levels, or a table's level. */
+/* Levels of turned indices, as they were. */
+BODY vf value_turn(const struct value_bucket *bucket, vf h, vu noise) {
+    const vu turn = vu_and(vu_sll(noise, 16), vu_set1(bucket->turned ? 0x80000000U : 0));
+    return vf_from_bits(vu_xor(vf_bits(h), turn));
+}
+
+/* What a value is made of: h, the index in gaps of uniform levels, or a table's level. A turned 0
+ * is -0 until c is added, which may be +0. */
 BODY vf value_of(const struct value_bucket *bucket, const bool table, const bool dithered, vf h,
                  vu noise) {
     const vf unit = vf_set1(bucket->unit);
     if (!dithered) return vf_mul(h, unit);
+    h = value_turn(bucket, h, noise);
     const vf c = value_dither(bucket, noise);
     if (!table) return vf_mul(vf_add(h, c), unit);
     return vf_add(vf_mul(h, unit), vf_mul(c, vf_set1(bucket->dither_unit)));
@@ -26,10 +34,16 @@ BODY vf value_h(const struct value_bucket *bucket, const bool table, vu k) {
     return vf_sub(h, vf_from_bits(vu_or(vf_bits(vf_set1(0.5F)), sign)));
 }
 
+/* True if values take noise. */
+BODY bool value_dithers(const struct value_bucket *bucket) {
+    return bucket->damping != 0 || bucket->turned;
+}
+
 /* The same for one element: a frame of tiny buckets never fills a vector, and moving two bytes in
  * and out of one costs more than the arithmetic. */
 BODY float value_one(const struct value_bucket *bucket, float h, uint32_t noise) {
-    if (bucket->damping == 0) return h * bucket->unit;
+    if (!value_dithers(bucket)) return h * bucket->unit;
+    if (bucket->turned && noise >> 15 != 0) h = -h;
     const float c = (float)((int32_t)(2 * noise - 65535) * bucket->damping) * 0x1p-24F;
     /* every operation into a variable: some compilers evaluate expressions in binary64 */
     const float sum = h + c, level = h * bucket->unit, dither = c * bucket->dither_unit;
@@ -165,7 +179,7 @@ BODY void values_all(const struct value_bucket *bucket, const struct value_shape
 /* The common cases get loops of their own. */
 BODY void values_of_indices(const struct value_bucket *bucket, const struct value_source *from,
                             size_t n, const bool add, float alpha, float *out) {
-    const bool dithered = bucket->damping != 0;
+    const bool dithered = value_dithers(bucket);
     const struct value_shape table = {.table = true, .dithered = dithered, .add = add};
     const struct value_shape with = {.dithered = true, .add = add}, without = {.add = add};
     if (bucket->table != NULL) {
@@ -185,7 +199,7 @@ BODY void values_of_indices(const struct value_bucket *bucket, const struct valu
 
 BODY void values_of_tokens(const struct value_bucket *bucket, const struct value_source *from,
                            size_t n, const bool add, float alpha, float *out) {
-    const bool table = bucket->table != NULL, dithered = bucket->damping != 0;
+    const bool table = bucket->table != NULL, dithered = value_dithers(bucket);
     const struct value_shape with = {table, true, add, true, 16};
     const struct value_shape without = {false, false, add, true, 16}; /* a table's h is no other */
     const struct value_shape any = {table, dithered, add, true, VALUE_TABLE};

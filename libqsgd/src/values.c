@@ -3,6 +3,7 @@
 #include <float.h>
 #include <string.h>
 
+#include "fpenv.h"
 #include "quantise.h"
 #include "tensor.h"
 
@@ -10,8 +11,10 @@ static void value_bucket_of(const struct quantiser *q, float scale, uint8_t alph
                             struct value_bucket *b) {
     const struct levels *levels = &q->levels;
     const float in_range = scale * scale_range(scale);
-    *b = (struct value_bucket){
-        .damping = alpha, .of_token = q->of_token, .tokens = 2 * (unsigned)levels->largest + 1};
+    *b = (struct value_bucket){.damping = alpha,
+                               .turned = q->turned,
+                               .of_token = q->of_token,
+                               .tokens = 2 * (unsigned)levels->largest + 1};
     if (!levels_is_table(levels)) {
         b->unit = levels->gap * in_range;
         b->half = levels->zero ? 0.0F : 0.5F;
@@ -152,7 +155,7 @@ static void walk(const struct quantiser *q, uint64_t from, uint64_t to,
             block = i - i % NOISE_TILE;
             block_end = min_u64(block + QUANTISE_BLOCK, to);
             size_t tiles = (size_t)div_up(block_end - block, NOISE_TILE);
-            if (alpha != 0)
+            if (alpha != 0 || q->turned)
                 q->kernels->noise(&q->key, NOISE_ROUNDING, block, tiles * NOISE_TILE, noise);
         }
         if (i >= bucket_end) {
@@ -292,4 +295,30 @@ void residual_of_chunk(const struct quantiser *q, const struct chunk_span *span,
                             .residual = residual};
     walk(q, span->first, span->first + span->len, scales, alpha, scratch->noise, run_residual,
          &run);
+}
+
+/* ---- turned indices (FORMAT.md section 6.6) -------------------------------------------------- */
+
+struct turn_run {
+    int16_t *k; /* of element `first` on */
+    uint64_t first;
+};
+
+static void run_turn(void *context, const struct quantiser *q, float scale, const uint16_t *noise,
+                     uint64_t element, size_t n) {
+    const struct turn_run *r = context;
+    int16_t *k = r->k + (element - r->first);
+    (void)q;
+    for (size_t i = 0; i < n && !scale_is_idle(scale); i++) {
+        if (noise[i] >> 15 != 0) k[i] = (int16_t)-k[i];
+    }
+}
+
+void values_turn(const struct quantiser *q, const struct chunk_span *span,
+                 const struct scale_array *scales, struct quantise_scratch *scratch, int16_t *k) {
+    struct turn_run run = {k, span->first};
+    if (!q->turned) return;
+    fpenv env = fpenv_enter(); /* scales are compared, and may be NaN */
+    walk(q, span->first, span->first + span->len, scales, 0, scratch->noise, run_turn, &run);
+    fpenv_leave(env);
 }

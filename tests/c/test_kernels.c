@@ -214,7 +214,8 @@ static void rounding_is_alike_on_all_backends(void) {
             struct round_bucket bucket = {.key = &key,
                                           .crossed = !zero,
                                           .nearest = (pick & 24) == 24,
-                                          .dithered = (pick & 24) == 8};
+                                          .dithered = (pick & 24) == 8,
+                                          .turned = (pick & 256) != 0};
             float scale = (pick & 32) != 0 ? 4.0F : (pick & 64) != 0 ? 0x1p-60F : 0x1.8p60F;
             bucket.inv16 = 1.0F / (scale / (float)count) * 65536.0F;
             bucket.cap16 = ((float)count - (zero ? 0.0F : 0.5F)) * 65536.0F;
@@ -258,6 +259,54 @@ static void ties_are_settled_alike_on_all_backends(void) {
     CHECK(by_v > 1000);
 }
 
+/* FORMAT.md section 6.6. Backends are compared above. */
+static void turned_indices_change_sign_with_the_noise_and_keep_their_values(void) {
+    static float x[256], values[256], expected[256];
+    static uint16_t noise[256];
+    static int16_t k[256], turned[256];
+    const struct noise_key key = {{1, 2}, {3, 4}};
+    int changed = 0;
+    for (int kind = 0; kind < 8; kind++) {
+        const bool zero = (kind & 1) != 0;
+        const struct round_table table = table_of(7, zero);
+        struct round_bucket bucket = {.inv16 = 7 * 65536.0F,
+                                      .cap16 = (zero ? 7.0F : 6.5F) * 65536.0F,
+                                      .crossed = !zero,
+                                      .dithered = true,
+                                      .key = &key};
+        struct value_bucket back = {.unit = 1.0F / 7,
+                                    .half = zero ? 0.0F : 0.5F,
+                                    .dither_unit = 1.0F / 7,
+                                    .damping = (kind & 2) != 0 ? 97 : 0};
+        float levels[15];
+        for (int i = 0; i < 15; i++) levels[i] = (float)(i - 7) * 0.125F;
+        if ((kind & 4) != 0) {
+            bucket.inv16 = 1.0F;
+            bucket.table = &table;
+            back.half = 0;
+            back.table = levels + 7;
+        }
+        for (int i = 0; i < 256; i++) {
+            x[i] = (float)random_below(&state, 1 << 20) * 0x1p-19F - 1.0F;
+            noise[i] = (uint16_t)random_u64(&state);
+        }
+        x[0] = x[1] = 0;
+        for (int with = 0; with < 2; with++) {
+            bucket.turned = back.turned = with != 0;
+            int16_t *out = with != 0 ? turned : k;
+            if (bucket.table != NULL) SCALAR->round_table(&bucket, 0, x, noise, 256, out, NULL);
+            if (bucket.table == NULL) SCALAR->round_uniform(&bucket, 0, x, noise, 256, out, NULL);
+            SCALAR->values(&back, out, noise, 256, with != 0 ? values : expected);
+        }
+        for (int i = 0; i < 256; i++) {
+            CHECK(turned[i] == (noise[i] >= 0x8000 ? -k[i] : k[i]));
+            changed += turned[i] != k[i];
+        }
+        CHECK(memcmp(values, expected, sizeof values) == 0); /* zeros are +0, too */
+    }
+    CHECK(changed > 500);
+}
+
 static void values_are_alike_on_all_backends(void) {
     static float levels[511], expected[LONGEST], start[LONGEST];
     for (int i = 0; i < 511; i++) levels[i] = (float)(i - 255) / 255.0F;
@@ -269,6 +318,7 @@ static void values_are_alike_on_all_backends(void) {
                                           .half = !table && (pick & 2) != 0 ? 0.5F : 0.0F,
                                           .dither_unit = hostile(),
                                           .damping = (pick & 4) != 0 ? (int32_t)(pick >> 8) : 0,
+                                          .turned = (pick & 32) != 0,
                                           .table = table ? levels + 255 : NULL,
                                           .stream = (pick & 16) != 0};
             int16_t *k = guard_place(guards[0], 2 * n, even(gap));
@@ -281,7 +331,7 @@ static void values_are_alike_on_all_backends(void) {
                 noise[i] = (uint16_t)random_u64(&state);
                 start[i] = hostile();
             }
-            const uint16_t *given = bucket.damping == 0 ? NULL : noise;
+            const uint16_t *given = bucket.damping == 0 && !bucket.turned ? NULL : noise;
             for (int add = 0; add < 2; add++) {
                 float alpha = hostile();
                 memcpy(expected, start, 4 * n);
@@ -317,6 +367,7 @@ static void token_values_are_those_of_indices(void) {
                                           .half = !table && (pick & 8) != 0 ? 0.5F : 0.0F,
                                           .dither_unit = hostile(),
                                           .damping = (pick & 4) != 0 ? (int32_t)(pick >> 8) : 0,
+                                          .turned = (pick & 32) != 0,
                                           .table = table ? levels + 15 : NULL,
                                           .of_token = of_token,
                                           .tokens = 2 * (unsigned)most + 1,
@@ -336,7 +387,7 @@ static void token_values_are_those_of_indices(void) {
                 noise[i] = (uint16_t)random_u64(&state);
                 start[i] = hostile();
             }
-            const uint16_t *given = bucket.damping == 0 ? NULL : noise;
+            const uint16_t *given = bucket.damping == 0 && !bucket.turned ? NULL : noise;
             for (int add = 0; add < 2; add++) {
                 const float alpha = hostile();
                 memcpy(expected, start, 4 * n);
@@ -452,6 +503,7 @@ int main(void) {
     norms_equal_the_lane_sums_bit_for_bit();
     rounding_is_alike_on_all_backends();
     ties_are_settled_alike_on_all_backends();
+    turned_indices_change_sign_with_the_noise_and_keep_their_values();
     values_are_alike_on_all_backends();
     token_values_are_those_of_indices();
     tokens_follow_the_format();

@@ -40,6 +40,7 @@ static void quantiser_of(struct quantiser *q, const struct level_set *set, bool 
     struct qsgd_params p = scheme_params(&scheme);
     if (set->levels == QSGD_LEVELS_OPEN) p.step = 1.0F / (float)set->s;
     quantiser_init(q, &p, 65536, 0, false);
+    q->turned = false; /* indices themselves: test_kernels.c turns them */
 }
 
 /* Level of cell boundary m, in units of the scale: exact, from FORMAT.md section 5. */

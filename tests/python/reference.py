@@ -39,7 +39,7 @@ from reference_codes import (
 )
 from reference_frame import DTYPES, Chunk, Frame, assemble, header, parse, problem
 from reference_levels import Cuts, Params, cut, grid
-from reference_quantize import quantize_elements, stored, values_of
+from reference_quantize import quantize_elements, stored, turned, values_of
 from reference_rans import rans_decode, rans_encode
 from reference_tables import read_tables
 from reference_tokens import huffman_decode, huffman_encode
@@ -204,8 +204,9 @@ def quantized_frames(
         named = replace(p, code=code)
         c = coding(named, cuts, shared_of(p))
         c.check(k)
+        coded = turned(k, scales, p, cuts, nonce)
         payloads = [
-            payload_encode(k[slice(*cuts.span(j))], int(alphas[j]) if alphas.size else None, c)
+            payload_encode(coded[slice(*cuts.span(j))], int(alphas[j]) if alphas.size else None, c)
             for j in range(cuts.chunks)
         ]
         frames.append(assemble(header(named, dtype, shape, nonce, tag), p, scale_bytes, payloads))
@@ -335,7 +336,8 @@ def decode_indices(frame: bytes, tables: Iterable[bytes] = ()) -> tuple[Array, A
         parts.append(k)
         alphas.append(a)
     kept = np.array(alphas if dithered else [], np.uint8)
-    return np.concatenate(parts).astype(np.int16), f.scales, kept
+    k = turned(np.concatenate(parts), f.scales, f.params, f.cuts, f.nonce)
+    return k.astype(np.int16), f.scales, kept
 
 
 def decode_values(frame: bytes, tables: Iterable[bytes] = ()) -> Array:

@@ -300,6 +300,14 @@ def quantize_elements(
     return k, scales, alphas
 
 
+def turned(k: Array, scales: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
+    """Coded indices of indices, or indices of coded ones (section 6.6)."""
+    if p.rounding != "dithered" or not grid(p).mirrored:
+        return k
+    live = (scales > 0)[np.arange(cuts.n) // cuts.bucket]
+    return np.where(live & (noise(cuts.n, p.seed, nonce) >= 1 << 15), -k, k)
+
+
 # -- 7 From index to value -----------------------------------------------------------------------
 
 
