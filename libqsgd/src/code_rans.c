@@ -5,6 +5,7 @@
 #include "bits.h"
 #include "codes.h"
 #include "kernels.h"
+#include "rans_halves.h"
 #include "rans_model.h"
 #include "rans_reader.h"
 #include "tensor.h"
@@ -24,8 +25,9 @@ static struct rans_job job_of(const struct code_chunk *chunk, const struct code_
                              .len = tail->body,
                              .lanes_log2 = plan->lanes_log2,
                              .prob_bits = plan->prob_bits,
-                             .tokens = rans_token_limit(plan),
+                             .tokens = plan->split != 0 ? CODE_TOKENS : rans_token_limit(plan),
                              .tables = plan->classes,
+                             .split = plan->split,
                              .freq = plan->freq};
 }
 
@@ -38,18 +40,27 @@ static void tail_to_states(const struct rans_tail *tail, const uint8_t *tokens, 
     }
 }
 
+/* The table of element i's class has a frequency for token t; half: the element's. */
+static bool plan_covers(const struct code_chunk *chunk, const struct code_plan *plan, size_t i,
+                        unsigned half, unsigned t) {
+    const unsigned class = plan->classes > 1 ? chunk->scratch->classes[i / CODE_GROUP] : 0;
+    if (rans_halves(plan, class) == 1) return plan->freq[class][t] != 0;
+    return t < RANS_HALF && plan->freq[class][half + t] != 0;
+}
+
 /* The tail's tokens. False if a state is none that an encoder starts from. */
 static bool tail_from_states(const struct code_chunk *chunk, const struct code_plan *plan,
                              const struct rans_tail *tail, const uint32_t *states,
                              uint8_t *tokens) {
     const size_t lanes = (size_t)1 << plan->lanes_log2;
+    uint8_t halves[RANS_TAIL_MOST] = {0}, *half = halves;
     size_t i = tail->body;
+    if (plan->split != 0) rans_halves_of(chunk, i, chunk->len, halves);
     for (size_t l = 0; l < lanes; l++) {
         uint32_t rest = states[l] - RANS_LOW;
         for (size_t j = 0; j < tail->each; j++, i++, rest >>= tail->width) {
             const uint32_t t = rest & ((1U << tail->width) - 1);
-            const unsigned class = plan->classes > 1 ? chunk->scratch->classes[i / CODE_GROUP] : 0;
-            if (plan->freq[class][t] == 0) return false;
+            if (!plan_covers(chunk, plan, i, *half++, t)) return false;
             *tokens++ = (uint8_t)t;
         }
         if (rest != 0) return false;
@@ -64,9 +75,10 @@ static void rans_plan(const struct code_chunk *chunk, const int16_t *k, struct c
 
 /* False if a token has no frequency: only with tables from another frame. */
 static bool tables_cover(const struct code_chunk *chunk, const struct code_plan *plan) {
+    const uint8_t *tokens = chunk->scratch->tokens, *symbols = chunk->scratch->symbols;
     for (size_t i = 0; i < chunk->len; i++) {
-        unsigned class = plan->classes > 1 ? chunk->scratch->classes[i / CODE_GROUP] : 0;
-        if (plan->freq[class][chunk->scratch->tokens[i]] == 0) return false;
+        const unsigned half = plan->split != 0 ? symbols[i] & RANS_HALF : 0;
+        if (!plan_covers(chunk, plan, i, half, tokens[i])) return false;
     }
     return true;
 }
@@ -81,6 +93,7 @@ static void encode_words(const struct code_chunk *chunk, const struct code_plan 
                          uint32_t *states, uint16_t **first, uint16_t **end) {
     struct rans_symbol_table tables[CODE_CLASSES];
     const uint8_t *tokens = chunk->scratch->tokens;
+    const uint8_t *symbols = plan->split != 0 ? chunk->scratch->symbols : tokens;
     const struct rans_tail tail = tail_of(plan, chunk->len);
     struct rans_job job = job_of(chunk, plan, &tail);
     /* a word per element at most, and what is overwritten before them */
@@ -95,7 +108,7 @@ static void encode_words(const struct code_chunk *chunk, const struct code_plan 
         first[g] = end[g] = chunk->scratch->words + (g + 1) * room;
     }
     tail_to_states(&tail, tokens, (size_t)1 << plan->lanes_log2, states);
-    chunk->kernels->rans_encode(&job, tables, tokens, first, states);
+    chunk->kernels->rans_encode(&job, tables, symbols, first, states);
 }
 
 static size_t rans_write(const struct code_chunk *chunk, const int16_t *k,
@@ -108,6 +121,7 @@ static size_t rans_write(const struct code_chunk *chunk, const int16_t *k,
     const bool direct = tokens_direct(chunk->levels);
     if (plan->body != NULL) { /* a parsed plan: tokens are not there yet, tables may not fit */
         tokens_from_indices(chunk, k, chunk->scratch->tokens, NULL);
+        if (plan->split != 0) rans_halves_symbols(chunk, plan);
         if (!tables_cover(chunk, plan)) return SIZE_MAX;
     }
     encode_words(chunk, plan, states, first, end);
@@ -117,7 +131,7 @@ static size_t rans_write(const struct code_chunk *chunk, const int16_t *k,
         words += count;
         if (g + 1 < groups || !direct) head_bytes += varint_write(head + head_bytes, count);
     }
-    uint8_t *p = rans_model_write(chunk, plan, dst, dst + cap), *stop = dst + cap;
+    uint8_t *p = rans_tables_write(chunk, plan, dst, dst + cap), *stop = dst + cap;
     if (p == NULL || (size_t)(stop - p) < head_bytes + 4 * lanes + 2 * words) return SIZE_MAX;
     memcpy(p, head, head_bytes);
     p += head_bytes;
@@ -135,7 +149,7 @@ static qsgd_status rans_parse(const struct code_chunk *chunk, const uint8_t *p, 
                               struct code_plan *plan, size_t *where) {
     const uint8_t *end = p + bytes, *next = p;
     *where = 0;
-    qsgd_status status = rans_model_parse(chunk, p, end, plan, &next);
+    qsgd_status status = rans_tables_parse(chunk, p, end, plan, &next);
     if (status != QSGD_OK) return status;
     const size_t states_bytes = (size_t)4 << plan->lanes_log2;
     const unsigned groups = groups_of(plan);
@@ -175,6 +189,7 @@ void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
     r->chunk = chunk;
     r->plan = plan;
     r->tables = tables;
+    r->noise = NULL;
     r->tail = tail_of(plan, chunk->len);
     r->job = job_of(chunk, plan, &r->tail);
     const unsigned groups = groups_of(plan);
@@ -193,19 +208,34 @@ void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
 static void read_tail(struct rans_reader *r, size_t from, size_t to, uint8_t *tokens) {
     const size_t body = r->tail.body;
     if (to <= body) return;
-    uint8_t tail[RANS_LANES * 16];
+    uint8_t tail[RANS_TAIL_MOST];
     if (!tail_from_states(r->chunk, r->plan, &r->tail, r->stream.states, tail)) {
-        memset(tail, r->plan->table_mode[0], sizeof tail);
+        memset(tail, r->plan->table[0][0].mode, sizeof tail);
         r->stream.bad = true;
     }
     const size_t first = from > body ? from : body;
     memcpy(tokens + (first - from), tail + (first - body), to - first);
 }
 
+/* Halves of elements [from, to), which are at most a block, for the stream. */
+static void read_halves(struct rans_reader *r, size_t from, size_t to) {
+    if (r->job.split == 0) return;
+    if (r->noise != NULL) {
+        r->chunk->kernels->halves(r->noise, to - from, r->halves);
+    } else {
+        rans_halves_of(r->chunk, from, to, r->halves);
+    }
+    r->stream.halves = r->halves;
+}
+
 void rans_reader_read(struct rans_reader *r, size_t from, size_t to, uint8_t *tokens) {
     const size_t stop = to < r->tail.body ? to : r->tail.body;
-    if (from < stop) {
-        r->chunk->kernels->rans_decode(&r->job, r->tables, &r->stream, stop, tokens);
+    for (size_t i = from; i < stop;) {
+        const bool all = r->job.split == 0 || stop - i <= RANS_HALVES_BLOCK;
+        const size_t next = all ? stop : i + RANS_HALVES_BLOCK;
+        read_halves(r, i, next);
+        r->chunk->kernels->rans_decode(&r->job, r->tables, &r->stream, next, tokens + (i - from));
+        i = next;
     }
     read_tail(r, from, to, tokens);
 }
@@ -217,6 +247,7 @@ void rans_reader_read_two(struct rans_reader *const r[2], size_t from, size_t to
         for (int c = 0; c < 2; c++) rans_reader_read(r[c], from, to, tokens[c]);
         return;
     }
+    for (int c = 0; c < 2; c++) read_halves(r[c], from, to);
     const struct rans_job job[2] = {r[0]->job, r[1]->job};
     const void *const tables[2] = {r[0]->tables, r[1]->tables};
     struct rans_stream *const stream[2] = {&r[0]->stream, &r[1]->stream};
@@ -233,9 +264,12 @@ qsgd_status rans_reader_end(const struct rans_reader *r) {
 
 uint64_t rans_possible(const struct code_plan *plan) {
     uint64_t used = 0;
-    for (unsigned i = 0; i < plan->classes; i++) {
-        for (unsigned t = 0; t < plan->table_tokens[i]; t++) {
-            used |= (uint64_t)(plan->freq[i][t] != 0) << t;
+    for (unsigned c = 0; c < plan->classes; c++) {
+        for (unsigned half = 0; half < rans_halves(plan, c); half++) {
+            const uint16_t *freq = plan->freq[c] + half * RANS_HALF;
+            for (unsigned t = 0; t < plan->table[c][half].tokens; t++) {
+                used |= (uint64_t)(freq[t] != 0) << t;
+            }
         }
     }
     return used;

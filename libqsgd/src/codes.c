@@ -29,7 +29,7 @@ const struct qsgd_code *code_find(int32_t code) {
 
 /* Offsets of the pieces from the scratch memory's start, in bytes. */
 struct layout {
-    size_t tokens, words, classes, decode, classify, prefix, total;
+    size_t tokens, words, symbols, classes, decode, classify, prefix, total;
 };
 
 static size_t take(size_t *total, size_t bytes) {
@@ -43,6 +43,7 @@ static struct layout scratch_layout(size_t len) {
     size_t total = 0;
     layout.tokens = take(&total, len);
     layout.words = take(&total, (len + 128) * sizeof(uint32_t));
+    layout.symbols = take(&total, len);
     layout.classes = take(&total, 2 * (len / CODE_GROUP + 1));
     layout.decode = take(&total, CODE_CLASSES * RANS_TABLE_BYTES);
     layout.classify = take(&total, CODE_CLASSIFY_BYTES);
@@ -58,6 +59,7 @@ void code_scratch_carve(struct code_scratch *scratch, void *memory, size_t len) 
     uint8_t *base = memory;
     scratch->tokens = base + layout.tokens;
     scratch->words = (void *)(base + layout.words);
+    scratch->symbols = base + layout.symbols;
     scratch->classes = base + layout.classes;
     scratch->more_classes = scratch->classes + len / CODE_GROUP + 1;
     scratch->decode = (void *)(base + layout.decode);

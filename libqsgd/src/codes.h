@@ -16,6 +16,7 @@
 #include "qsgd.h"
 
 struct kernels;
+struct noise_key;
 struct prefix_memory;
 struct shared_tables;
 
@@ -33,6 +34,11 @@ struct code_chunk {
     size_t len;     /* elements, >= 1 */
     size_t segment; /* elements of a segment; the last may be shorter */
     bool classes;   /* rans: several classes are allowed */
+    /* Where indices are turned (FORMAT.md section 6.6), the noise that turned them, and the chunk's
+     * first element in the tensor; else NULL. */
+    const struct noise_key *turned;
+    uint64_t first;
+    bool has_halves; /* encoding: scratch->symbols holds the halves of its elements */
     /* Encoding: tables that may be used; parsing: those of mode 3. NULL: none. */
     const struct shared_tables *shared;
     struct code_scratch *scratch;
@@ -46,11 +52,19 @@ static inline size_t code_segments(const struct code_chunk *chunk) {
 struct code_scratch {
     uint8_t *tokens;       /* len bytes: a token per element */
     uint16_t *words;       /* room for len + 256 rans words, or len + 128 positions (sparse.h) */
+    uint8_t *symbols;      /* rans, some class split: len bytes, a token and a half per element */
     uint8_t *classes;      /* len / 128 + 1 bytes: class of each group */
     uint8_t *more_classes; /* as many, for a second chunk */
-    uint32_t *decode;      /* CODE_CLASSES << 12 entries: decode tables (rans, huffman) */
+    uint32_t *decode;      /* CODE_CLASSES << 13 entries: decode tables (rans, huffman) */
     void *classify;        /* rans: histograms of bins while classes are chosen */
     struct prefix_memory *prefix; /* dense elias and huffman: tables */
+};
+
+/* rans: what a table is written by. */
+struct rans_table {
+    uint8_t tokens; /* A */
+    uint8_t mode;   /* t* */
+    bool symmetric; /* k and -k have one frequency */
 };
 
 struct code_plan {
@@ -70,10 +84,9 @@ struct code_plan {
     unsigned token_count;                    /* huffman: A */
     unsigned lanes_log2, prob_bits, classes; /* rans */
     unsigned mantissa_most;                  /* rans: bits of a frequency after the first */
-    uint8_t table_tokens[CODE_CLASSES];      /* rans: A of each class */
-    uint8_t table_mode[CODE_CLASSES];        /* rans: mode token of each class */
-    bool symmetric[CODE_CLASSES];            /* rans: k and -k have one frequency */
-    uint16_t freq[CODE_CLASSES][CODE_TOKENS];
+    unsigned split; /* rans: bit c is set if class c has a table per half */
+    struct rans_table table[CODE_CLASSES][2];
+    uint16_t freq[CODE_CLASSES][CODE_TOKENS]; /* rans: of symbols (struct rans_job) */
 };
 
 struct qsgd_code {

@@ -204,11 +204,13 @@ static qsgd_status verify_raw(const struct decode_call *call, uint64_t index, ui
     return QSGD_OK;
 }
 
-/* Lanes and P, where there are lanes enough for two streams to gain; 0 elsewhere. */
+/* Lanes, P, and if classes are split, where there are lanes enough for two streams to gain; 0
+ * elsewhere. */
 static uint8_t shape_of(const struct decode_call *call, const struct chunk_form *form) {
     const bool words = call->q.params.code == QSGD_CODE_RANS && chunk_is_coded(form);
     if (!words || form->plan.lanes_log2 < 4) return 0;
-    return (uint8_t)(form->plan.lanes_log2 << 4 | form->plan.prob_bits);
+    return (uint8_t)((form->plan.split != 0 ? 128 : 0) | form->plan.lanes_log2 << 4 |
+                     form->plan.prob_bits);
 }
 
 static qsgd_status verify_chunk(const struct decode_call *call, uint64_t index,

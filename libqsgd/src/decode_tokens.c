@@ -14,6 +14,7 @@ qsgd_status decode_chunk_open(const struct decode_call *call, uint64_t index, st
     if (second) {
         c->scratch.classes = worker->codes.more_classes;
         c->quantise.rotation = worker->quantise.second;
+        c->quantise.noise += BLOCK + 2 * NOISE_TILE;
     }
     return decode_parse_chunk(call, index, &c->scratch, &c->chunk, &c->form, where);
 }
@@ -26,7 +27,8 @@ bool decode_chunk_streams(const struct decode_call *call, const struct decode_ch
 }
 
 static size_t table_words(const struct decode_chunk *c) {
-    return (size_t)c->form.plan.classes << c->form.plan.prob_bits;
+    const struct code_plan *plan = &c->form.plan;
+    return (size_t)plan->classes << plan->prob_bits << (plan->split != 0);
 }
 
 bool decode_chunks_pair(const struct decode_chunk *a, const struct decode_chunk *b) {
@@ -53,6 +55,21 @@ static void write_block(const struct decode_call *call, struct decode_chunk *c, 
                     &call->sink);
 }
 
+_Static_assert(2 * (BLOCK + 2 * NOISE_TILE) <= QUANTISE_BLOCK + 2 * NOISE_TILE, "noise of two");
+_Static_assert(BLOCK <= RANS_HALVES_BLOCK, "halves of a block");
+
+/* Noise of the block [from, to), for its symbols and its values. */
+static void make_noise(const struct decode_call *call, struct decode_chunk *c, uint64_t from,
+                       uint64_t to) {
+    struct quantise_scratch *q = &c->quantise;
+    if (c->form.plan.split == 0) return;
+    const uint64_t first = c->span.first + from;
+    q->noise_from = first - first % NOISE_TILE;
+    q->noise_to = c->span.first + to;
+    values_noise(&call->q, q->noise_from, q->noise_to, q->noise);
+    c->reader.noise = q->noise + (first - q->noise_from);
+}
+
 void decode_tokens(const struct decode_call *call, struct decode_chunk *const *c, int count,
                    struct worker *worker, qsgd_status *status) {
     uint8_t *const tokens[2] = {worker->codes.tokens, worker->codes.tokens + BLOCK};
@@ -69,6 +86,9 @@ void decode_tokens(const struct decode_call *call, struct decode_chunk *const *c
     for (uint64_t from = 0; from < longest; from += BLOCK) {
         const uint64_t to = from + BLOCK;
         const bool both = count == 2 && to <= c[0]->span.len && to <= c[1]->span.len;
+        for (int i = 0; i < count; i++) {
+            if (from < c[i]->span.len) make_noise(call, c[i], from, min_u64(to, c[i]->span.len));
+        }
         if (both) rans_reader_read_two(reader, (size_t)from, (size_t)to, tokens);
         for (int i = 0; i < count; i++) {
             const struct chunk_span *span = &c[i]->span;

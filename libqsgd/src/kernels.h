@@ -74,13 +74,18 @@ struct rans_symbol_table {
     } lane[64];
 };
 
+/* A split class has two tables of 32 tokens, one per half of its elements (FORMAT.md section 8.5):
+ * the encoder sees a token and RANS_HALF together as a symbol below 64. */
+#define RANS_HALF 32
+
 struct rans_job {
     const uint8_t *classes; /* table of each group of 128 elements; NULL: table 0 for all */
     size_t len;
     unsigned lanes_log2, prob_bits;
     unsigned tokens;            /* every token is below this */
-    unsigned tables;            /* decode: number of tables */
-    const uint16_t (*freq)[64]; /* decode: their frequencies */
+    unsigned tables;            /* decode: number of classes */
+    unsigned split;             /* decode: bit c is set if class c is split */
+    const uint16_t (*freq)[64]; /* decode: their frequencies; if split, of symbols */
     bool plus;                  /* encode: of any table */
 };
 
@@ -95,6 +100,8 @@ struct rans_stream {
     const uint8_t *words[RANS_GROUPS],
         *end[RANS_GROUPS]; /* each group's next word, and their end */
     size_t at;             /* elements decoded */
+    const uint8_t
+        *halves; /* if some class is split: 0 or RANS_HALF, of element `at` and those after it */
     /* Words ran out (then words may lie past end, too): what was decoded since means nothing. */
     bool bad;
     /* The last words of a group move here, so that vectors may read beyond them. */
@@ -110,7 +117,7 @@ struct extra_stream {
 };
 
 #define RANS_LOW 65536U                    /* the least state */
-#define RANS_TABLE_BYTES ((size_t)4 << 12) /* memory of a class's table for decoding, at most */
+#define RANS_TABLE_BYTES ((size_t)4 << 13) /* memory of a class's table for decoding, at most */
 
 #define TOKENS_WHOLE 15 /* not direct: tokens below it are whole indices, |k| < 8 */
 
@@ -220,6 +227,10 @@ struct kernels {
      * the byte after them, or NULL if they pass `end`. Bytes up to `end` may be overwritten. */
     uint8_t *(*extra_write)(const int16_t *k, const uint8_t *tokens, size_t n, uint8_t *p,
                             uint8_t *end);
+    /* Halves of n elements by their noise: RANS_HALF where bits 14 and 15 of R differ, else 0. */
+    void (*halves)(const uint16_t *noise, size_t n, uint8_t *halves);
+    /* Halves to symbols: the i-th takes token i, or RANS_HALF - 1 if that is less. */
+    void (*add_tokens)(const uint8_t *tokens, size_t n, uint8_t *symbols);
     /* counts[t]: how many of n tokens (below 64) are t. */
     void (*histogram)(const uint8_t *tokens, size_t n, uint32_t counts[64]);
 
@@ -247,13 +258,15 @@ struct kernels {
     void (*group_histograms)(const uint8_t *tokens, size_t n, const uint8_t *bins,
                              uint32_t (*counts)[64], void *memory);
 
-    /* The encoding table of a class from its frequencies, which sum to 2^prob_bits. */
+    /* The encoding table of a class from its frequencies, which sum to 2^prob_bits, or do so twice
+     * if it is split. */
     void (*rans_symbols)(const uint16_t *freq, unsigned prob_bits, struct rans_symbol_table *table);
-    /* Codes tokens from the last to the first. words[g]: end of group g's words, which grow down
-     * from it; their first word afterwards. states[1 << lanes_log2]: first states in, final ones
-     * out. Up to 16 entries before each first word may be overwritten. */
+    /* Codes symbols (tokens, or, of split classes, tokens and halves) from the last to the first.
+     * words[g]: end of group g's words, which grow down from it; their first word afterwards.
+     * states[1 << lanes_log2]: first states in, final ones out. Up to 16 entries before each first
+     * word may be overwritten. */
     void (*rans_encode)(const struct rans_job *job, const struct rans_symbol_table *tables,
-                        const uint8_t *tokens, uint16_t *words[RANS_GROUPS], uint32_t *states);
+                        const uint8_t *symbols, uint16_t *words[RANS_GROUPS], uint32_t *states);
     /* Builds the decoding tables in 64-byte aligned memory of job->tables * RANS_TABLE_BYTES. */
     void (*rans_tables)(const struct rans_job *job, void *tables);
     /* Decodes elements [stream->at, to): to is a multiple of 128, or job->len. */

@@ -44,8 +44,10 @@ struct source {
 
 /* Per-worker memory of this stage, carved from the workspace. */
 struct quantise_scratch {
-    float *elements;  /* longest chunk: elements after conversion and rotation, if any */
-    uint16_t *noise;  /* QUANTISE_BLOCK + 2 tiles */
+    float *elements; /* longest chunk: elements after conversion and rotation, if any */
+    uint16_t *noise; /* QUANTISE_BLOCK + 2 tiles */
+    uint64_t noise_from, noise_to; /* decoding: elements whose noise is there already */
+    uint8_t *halves;  /* encoding turned indices by rans: of a chunk's elements; else NULL */
     float *block;     /* QUANTISE_BLOCK */
     int16_t *indices; /* longest chunk */
     struct topk_entry *heap;
@@ -130,6 +132,9 @@ struct sink {
     uint64_t from, to; /* rotated frames: elements outside come with their buckets, and are left */
     bool stream;       /* the output is so long that it would only pass through the caches */
 };
+
+/* R of elements [from, to), and to the end of the last tile; from is a multiple of NOISE_TILE. */
+void values_noise(const struct quantiser *q, uint64_t from, uint64_t to, uint16_t *noise);
 
 /* n <= QUANTISE_BLOCK values of one bucket into v. */
 void values_of_run(const struct quantiser *q, float scale, uint8_t alpha, const int16_t *k,

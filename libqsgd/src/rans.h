@@ -10,6 +10,7 @@ static void kernel_rans_symbols(const uint16_t *freq, unsigned prob_bits,
     for (unsigned t = 0; t < 64; t++) {
         table->entry[t] = table->rcp[t] = 0;
         if (freq[t] == 0) continue;
+        start &= (1U << prob_bits) - 1; /* of a split class's second table, too */
         rans_symbol(table, t, freq[t], start, prob_bits);
         start += freq[t];
     }
@@ -52,16 +53,16 @@ static void kernel_rans_encode(const struct rans_job *job, const struct rans_sym
 
 static void kernel_rans_tables(const struct rans_job *job, void *tables) {
     for (unsigned c = 0; c < job->tables; c++) {
-        uint8_t *table = (uint8_t *)tables + c * rans_table_bytes(job->prob_bits);
+        uint8_t *table = (uint8_t *)tables + c * rans_table_bytes(job);
 #ifdef W_SLOTS
-        if (job->prob_bits <= RANS_SLOT_BITS) {
+        if (rans_look_bits(job) <= RANS_SLOT_BITS) {
             rans_build_slots(job->freq[c], job->prob_bits, (struct rans_slots *)(void *)table);
             continue;
         }
 #endif
-        rans_build_wide(job->freq[c], (uint32_t *)(void *)table);
+        rans_build_wide(job->freq[c], (job->split >> c & 1) != 0, (uint32_t *)(void *)table);
 #ifdef W_STARTS
-        if (job->prob_bits == 8 && job->tokens <= 16) {
+        if (rans_look_bits(job) == 8 && job->tokens <= 16) {
             rans_build_starts(job->freq[c], (struct rans_starts *)(void *)(table + 1024));
         }
 #endif
@@ -72,21 +73,37 @@ static void kernel_rans_tables(const struct rans_job *job, void *tables) {
 static void rans_decode_lanes(const struct rans_job *job, const void *tables,
                               struct rans_stream *stream, size_t to, uint8_t *tokens) {
     const size_t lanes = (size_t)1 << job->lanes_log2;
-    const size_t step = rans_table_bytes(job->prob_bits);
-    const unsigned prob_bits = job->prob_bits;
+    const uint8_t *half = stream->halves;
+    struct rans_lookup table = rans_lookup_of(job, tables, stream->at);
     uint32_t states[RANS_LANES];
     const uint8_t *words[RANS_GROUPS];
     memcpy(states, stream->states, lanes * sizeof *states);
     memcpy(words, stream->words, sizeof words);
     for (size_t i = stream->at; i < to; i++) {
-        const uint8_t *table =
-            (const uint8_t *)tables + (job->classes ? job->classes[i >> 7] : 0) * step;
+        if (i % 128 == 0) table = rans_lookup_of(job, tables, i);
         const size_t lane = i & (lanes - 1), g = lane / RANS_GROUP_LANES;
-        *tokens++ = rans_decode_lane(table, prob_bits, &states[lane], &words[g], stream->end[g]);
+        *tokens++ = rans_decode_lane(&table, half == NULL ? 0 : *half++, &states[lane], &words[g],
+                                     stream->end[g]);
     }
     memcpy(stream->states, states, lanes * sizeof *states);
     memcpy(stream->words, words, sizeof words);
+    stream->halves = half;
     stream->at = to;
+}
+
+/* Whole rows of at most eight lanes. */
+BODY void rans_decode_few(const struct rans_job *job, const void *tables,
+                          struct rans_stream *stream, size_t to, uint8_t *tokens,
+                          const bool halves) {
+    if (job->lanes_log2 == 0) {
+        rans_decode_narrow(job, tables, stream, to, tokens, 1, halves);
+    } else if (job->lanes_log2 == 1) {
+        rans_decode_narrow(job, tables, stream, to, tokens, 2, halves);
+    } else if (job->lanes_log2 == 2) {
+        rans_decode_narrow(job, tables, stream, to, tokens, 4, halves);
+    } else if (job->lanes_log2 == 3) {
+        rans_decode_narrow(job, tables, stream, to, tokens, 8, halves);
+    }
 }
 
 #ifdef W_RENORM
@@ -111,15 +128,11 @@ static void kernel_rans_decode(const struct rans_job *job, const void *tables,
     rans_decode_vectors(job, &tables, &stream, to, &tokens, false);
 #endif
     const size_t whole = from + (to - from) / lanes * lanes;
-    const size_t bytes = rans_table_bytes(job->prob_bits);
-    if (lanes == 1) {
-        rans_decode_narrow(job, tables, bytes, stream, whole, tokens, 1);
-    } else if (lanes == 2) {
-        rans_decode_narrow(job, tables, bytes, stream, whole, tokens, 2);
-    } else if (lanes == 4) {
-        rans_decode_narrow(job, tables, bytes, stream, whole, tokens, 4);
-    } else if (lanes == 8) {
-        rans_decode_narrow(job, tables, bytes, stream, whole, tokens, 8);
+    if (job->split != 0) {
+        rans_decode_few(job, tables, stream, whole, tokens, true);
+    } else {
+        stream->halves = NULL;
+        rans_decode_few(job, tables, stream, whole, tokens, false);
     }
     if (stream->at < to) {
         rans_decode_lanes(job, tables, stream, to, tokens + (stream->at - from));
@@ -136,7 +149,7 @@ static void kernel_rans_decode_two(const struct rans_job job[2], const void *con
     const size_t from = stream[0]->at;
 #if defined(W_SLOTS) || defined(W_STARTS)
     if (job[0].lanes_log2 == job[1].lanes_log2 && job[0].prob_bits == job[1].prob_bits &&
-        stream[1]->at == from) {
+        (job[0].split != 0) == (job[1].split != 0) && stream[1]->at == from) {
         rans_decode_vectors(job, tables, stream, to, tokens, true);
     }
 #endif

@@ -125,6 +125,18 @@ unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
     return cost < all->cost ? classes : 1;
 }
 
+uint32_t (*rans_classes_histograms(const struct code_chunk *chunk, const uint8_t *symbols,
+                                   unsigned classes)) [CODE_TOKENS] {
+    struct cluster *c = chunk->scratch->classify;
+    if (classes == 1) {
+        chunk->kernels->histogram(symbols, chunk->len, c->counts[0]);
+    } else {
+        chunk->kernels->group_histograms(symbols, chunk->len, chunk->scratch->classes, c->counts,
+                                         c->counters);
+    }
+    return c->counts;
+}
+
 /* ---- bits ------------------------------------------------------------------------------------ */
 
 /* A class takes 7 bits at most (a step is 15 at most), so that one write serves eight. */

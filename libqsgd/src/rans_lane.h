@@ -56,7 +56,7 @@ BODY void rans_build_slots(const uint16_t *freq, unsigned prob_bits, struct rans
     for (uint32_t t = 0; t < 64; t++) {
         const uint32_t f = freq[t], end = start + f;
         slots->rest[t] = (1U << prob_bits) - f;
-        slots->start[t] = start;
+        slots->start[t] = start & ((1U << prob_bits) - 1);
         for (; start < end; start += W_BYTES) {
             vb_store(slots->token + start, vb_set1((uint8_t)t));
         }
@@ -65,9 +65,9 @@ BODY void rans_build_slots(const uint16_t *freq, unsigned prob_bits, struct rans
 }
 #endif
 
-BODY void rans_build_wide(const uint16_t *freq, uint32_t *decode) {
-    for (uint32_t t = 0; t < 64; t++) {
-        const uint32_t f = freq[t];
+BODY void rans_build_wide(const uint16_t *freq, bool split, uint32_t *decode) {
+    for (uint32_t symbol = 0; symbol < 64; symbol++) {
+        const uint32_t f = freq[symbol], t = split ? symbol % RANS_HALF : symbol;
         for (uint32_t s = 0; s < f; s++) *decode++ = (t | (f - 1) << 8) + (s << 20);
     }
 }
@@ -106,9 +106,15 @@ BODY void rans_build_starts(const uint16_t *freq, struct rans_starts *s) {
 #define RANS_STARTS_BYTES 0
 #endif
 
-BODY size_t rans_table_bytes(unsigned prob_bits) {
-    if (prob_bits <= RANS_SLOT_BITS) return sizeof(struct rans_slots);
-    return (sizeof(uint32_t) << prob_bits) + (prob_bits == 8 ? RANS_STARTS_BYTES : 0);
+/* Bits of what is looked up: slots, and before them the half where some class is split. */
+BODY unsigned rans_look_bits(const struct rans_job *job) {
+    return job->prob_bits + (job->split != 0);
+}
+
+BODY size_t rans_table_bytes(const struct rans_job *job) {
+    const unsigned bits = rans_look_bits(job);
+    if (bits <= RANS_SLOT_BITS) return sizeof(struct rans_slots);
+    return (sizeof(uint32_t) << bits) + (bits == 8 ? RANS_STARTS_BYTES : 0);
 }
 
 /* ---- one lane: the specification ------------------------------------------------------------- */
@@ -136,17 +142,36 @@ BODY uint32_t rans_refill_lane(uint32_t x, const uint8_t **words, const uint8_t 
     return low ? x << 16 | word : x;
 }
 
-BODY uint8_t rans_decode_lane(const void *table, unsigned prob_bits, uint32_t *state,
+/* What stays the same over elements of one class. */
+struct rans_lookup {
+    const void *table;
+    unsigned prob_bits;
+    uint32_t half; /* RANS_HALF if the class is split, else 0 */
+    bool in_slots; /* the table is a struct rans_slots */
+};
+
+BODY struct rans_lookup rans_lookup_of(const struct rans_job *job, const void *tables,
+                                       size_t element) {
+    const unsigned class = job->classes == NULL ? 0 : job->classes[element >> 7];
+    return (struct rans_lookup){(const uint8_t *)tables + class * rans_table_bytes(job),
+                                job->prob_bits, (job->split >> class & 1) * RANS_HALF,
+                                RANS_SLOT_BITS != 0 && rans_look_bits(job) <= RANS_SLOT_BITS};
+}
+
+/* half: the element's, of a class that is not split, too. */
+BODY uint8_t rans_decode_lane(const struct rans_lookup *l, uint32_t half, uint32_t *state,
                               const uint8_t **words, const uint8_t *end) {
+    const unsigned prob_bits = l->prob_bits;
     const uint32_t x = *state, mask = (1U << prob_bits) - 1;
-    if (prob_bits <= RANS_SLOT_BITS) {
-        const struct rans_slots *slots = table;
-        const uint8_t token = slots->token[x & mask];
-        const uint32_t next = x - slots->start[token] - (x >> prob_bits) * slots->rest[token];
+    const uint32_t slot = (x & mask) + ((half & l->half) << prob_bits) / RANS_HALF;
+    if (l->in_slots) {
+        const struct rans_slots *slots = l->table;
+        const uint8_t symbol = slots->token[slot];
+        const uint32_t next = x - slots->start[symbol] - (x >> prob_bits) * slots->rest[symbol];
         *state = rans_refill_lane(next, words, end);
-        return token;
+        return (uint8_t)(symbol & ~l->half);
     }
-    const uint32_t entry = ((const uint32_t *)table)[x & mask];
+    const uint32_t entry = ((const uint32_t *)l->table)[slot];
     const uint32_t next = (x >> prob_bits) * ((entry >> 8 & 0xFFF) + 1) + (entry >> 20);
     *state = rans_refill_lane(next, words, end);
     return (uint8_t)entry;
@@ -173,21 +198,23 @@ BODY uint16_t *rans_encode_narrow(const struct rans_job *job,
 }
 
 /* stream->at and `to` are multiples of lanes. */
-BODY void rans_decode_narrow(const struct rans_job *job, const void *tables, size_t table_bytes,
+BODY void rans_decode_narrow(const struct rans_job *job, const void *tables,
                              struct rans_stream *stream, size_t to, uint8_t *tokens,
-                             const size_t lanes) {
+                             const size_t lanes, const bool halves) {
     const uint8_t *words = stream->words[0], *const end = stream->end[0];
-    const unsigned prob_bits = job->prob_bits;
+    const uint8_t *half = stream->halves;
+    struct rans_lookup table = rans_lookup_of(job, tables, stream->at);
     uint32_t x[8];
     for (size_t l = 0; l < lanes; l++) x[l] = stream->states[l];
     for (size_t i = stream->at; i < to; i += lanes, tokens += lanes) {
-        const uint8_t *table =
-            (const uint8_t *)tables + (job->classes ? job->classes[i >> 7] : 0) * table_bytes;
+        if (i % 128 == 0) table = rans_lookup_of(job, tables, i);
         for (size_t l = 0; l < lanes; l++) {
-            tokens[l] = rans_decode_lane(table, prob_bits, &x[l], &words, end);
+            tokens[l] = rans_decode_lane(&table, halves ? half[l] : 0, &x[l], &words, end);
         }
+        if (halves) half += lanes;
     }
     for (size_t l = 0; l < lanes; l++) stream->states[l] = x[l];
     stream->words[0] = words;
+    stream->halves = half;
     stream->at = to;
 }

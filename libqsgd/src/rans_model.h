@@ -1,12 +1,24 @@
-/* The model of a rANS chunk: classes of groups, frequencies, and how both are written (FORMAT.md
+/* The model of a rANS chunk: its choice (rans_model.c) and its bytes (rans_tables.c; FORMAT.md
  * section 8.5). code_rans.c codes the tokens with it. */
 #ifndef QSGD_RANS_MODEL_H
 #define QSGD_RANS_MODEL_H
 
 #include "bits.h"
 #include "codes.h"
+#include "kernels.h"
 
-/* Chooses classes (chunk->scratch->classes), lanes, P and frequencies for k and its tokens. */
+/* How many tables a class has. */
+static inline unsigned rans_halves(const struct code_plan *plan, unsigned class) {
+    return 1 + (plan->split >> class & 1);
+}
+
+/* Frequencies of one of them. */
+static inline uint16_t *rans_freq(struct code_plan *plan, unsigned class, unsigned half) {
+    return plan->freq[class] + half * RANS_HALF;
+}
+
+/* Chooses classes (chunk->scratch->classes), which are split (then chunk->scratch->symbols
+ * follows), lanes, P and frequencies for k and its tokens. */
 void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
                        struct code_plan *plan);
 
@@ -14,13 +26,25 @@ void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const u
  * carries. */
 void rans_model_fit(const uint32_t counts[CODE_TOKENS], struct code_plan *plan);
 
+/* Bits of the tables and classes, before padding. */
+uint64_t rans_tables_bits(const struct code_chunk *chunk, const struct code_plan *plan);
+
 /* Writes byte h and the padded block of tables and classes; returns its end, NULL if over `end`. */
-uint8_t *rans_model_write(const struct code_chunk *chunk, const struct code_plan *plan, uint8_t *p,
-                          uint8_t *end);
+uint8_t *rans_tables_write(const struct code_chunk *chunk, const struct code_plan *plan, uint8_t *p,
+                           uint8_t *end);
 
 /* Reads and checks the same; *next is the byte after it. */
-qsgd_status rans_model_parse(const struct code_chunk *chunk, const uint8_t *p, const uint8_t *end,
-                             struct code_plan *plan, const uint8_t **next);
+qsgd_status rans_tables_parse(const struct code_chunk *chunk, const uint8_t *p, const uint8_t *end,
+                              struct code_plan *plan, const uint8_t **next);
+
+/* D of FORMAT.md, from plan->classes and plan->split. */
+unsigned rans_mantissa_most(size_t len, const struct code_plan *plan);
+
+/* Tokens below are k and -k by pairs, from 1 on: symmetric tables name those once. */
+unsigned rans_pairs_end(const struct levels *levels, unsigned tokens);
+
+/* One class, with the frequencies of shared tables. */
+void rans_use_shared(const struct shared_tables *shared, struct code_plan *plan);
 
 /* All tokens of a plan are below it. */
 unsigned rans_token_limit(const struct code_plan *plan);

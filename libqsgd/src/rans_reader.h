@@ -5,6 +5,7 @@
 
 #include "codes.h"
 #include "kernels.h"
+#include "rans_halves.h"
 
 /* The last elements of a chunk travel in the states before the first push, which would otherwise be
  * 16 bits of nothing per lane: `each` tokens of `width` bits in every lane, from element `body` on.
@@ -14,6 +15,8 @@ struct rans_tail {
     unsigned width;
 };
 
+#define RANS_TAIL_MOST ((size_t)RANS_LANES * 16) /* tokens of a tail */
+
 struct rans_reader {
     const struct code_chunk *chunk;
     const struct code_plan *plan;
@@ -21,6 +24,10 @@ struct rans_reader {
     struct rans_tail tail;
     struct rans_stream stream;
     void *tables;
+    /* If some class is split: noise of the next block's elements, which else is made anew; their
+     * halves. */
+    const uint16_t *noise;
+    uint8_t halves[RANS_HALVES_BLOCK];
 };
 
 /* Of a parsed plan. tables: 64-byte aligned, plan->classes * RANS_TABLE_BYTES. */
@@ -28,7 +35,7 @@ void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
                       const struct code_plan *plan, void *tables);
 
 /* Tokens of elements [from, to), after those below `from` were read; to is a multiple of 128, or
- * the chunk's length. */
+ * the chunk's length. Of two at once: at most RANS_HALVES_BLOCK. */
 void rans_reader_read(struct rans_reader *r, size_t from, size_t to, uint8_t *tokens);
 void rans_reader_read_two(struct rans_reader *const r[2], size_t from, size_t to,
                           uint8_t *const tokens[2]);

@@ -117,8 +117,9 @@ BODY void rans_encode_sized(const struct rans_job *job, const struct rans_symbol
 /* What stays the same in a loop, as constants of the inlined bodies. */
 struct rans_view {
     int vectors;   /* lanes / W */
-    int slot_bits; /* P if slots are found in registers, else 0 */
-    int size;      /* in-register tables of so many tokens */
+    int slot_bits; /* of what is looked up in registers: P, or P + 1; 0: in memory */
+    int size;      /* in-register tables of so many symbols */
+    bool halves;   /* some class is split; slot_bits: P + 1 */
     bool packed;   /* four vectors' slots are looked up at once */
     bool starts;   /* slots are compared with where tokens start */
 };
@@ -126,9 +127,11 @@ struct rans_view {
 /* Of one chunk, while rows are decoded. */
 struct rans_rows {
     vu state[64 / W];
-    vu found[64 / W]; /* of the row at hand: tokens, or entries of the wide table */
+    vu found[64 / W]; /* of the row at hand: symbols, or entries of the wide table */
     const uint8_t *words[RANS_GROUPS];
     uint8_t *tokens;
+    const uint8_t *halves; /* of the row's elements */
+    uint32_t split;        /* RANS_HALF if the class at hand is split, else 0 */
 #ifdef W_SLOTS
     const uint8_t *slots;
     vt rests, starts;
@@ -136,25 +139,42 @@ struct rans_rows {
     const uint32_t *table;
 };
 
+/* Slots of a row, in the low bits, and above them the halves of a split class. */
+BODY void rans_row_slots(struct rans_rows *r, unsigned prob_bits, const struct rans_view view,
+                         vu *slot) {
+    const vu mask = vu_set1((1U << prob_bits) - 1), split = vu_set1(r->split);
+    for (int v = 0; v < view.vectors; v++) {
+        slot[v] = view.slot_bits != 0 && !view.halves ? r->state[v] : vu_and(r->state[v], mask);
+        if (!view.halves) continue;
+        const vu half = vu_and(vu_load_u8(r->halves + v * W), split);
+        slot[v] = vu_or(slot[v], vu_sll(half, (int)prob_bits - 5));
+    }
+}
+
+_Static_assert(RANS_HALF == 1 << 5, "halves move from bit 5 to bit P");
+
 /* A row's slots: their tokens, which are stored. */
 BODY void rans_row_find(struct rans_rows *r, unsigned prob_bits, const struct rans_view view) {
     const int vectors = view.vectors;
+    vu slot[64 / W];
+    rans_row_slots(r, prob_bits, view, slot);
 #ifdef W_SLOTS
     if (view.packed) {
-        r->found[0] = vs_at4(r->slots, r->state, view.slot_bits);
-        vu_store_bytes4(r->tokens, r->found[0]);
+        const vu token = view.halves ? vu_set1(0x3F3F3F3F - r->split * 0x01010101) : vu_set1(0);
+        r->found[0] = vs_at4(r->slots, slot, view.slot_bits);
+        vu_store_bytes4(r->tokens, view.halves ? vu_and(r->found[0], token) : r->found[0]);
         for (int v = 1; v < 4; v++) r->found[v] = vu_srl(r->found[0], 8 * v);
         return;
     }
     for (int v = 0; view.slot_bits != 0 && v < vectors; v++) {
-        r->found[v] = vs_at(r->slots, r->state[v], view.slot_bits);
-        vu_store_u8(r->tokens + v * W, r->found[v]);
+        const vu token = view.halves ? vu_set1(0x3F - r->split) : vu_set1(0);
+        r->found[v] = vs_at(r->slots, slot[v], view.slot_bits);
+        vu_store_u8(r->tokens + v * W, view.halves ? vu_and(r->found[v], token) : r->found[v]);
     }
     if (view.slot_bits != 0) return;
 #endif
-    const vu mask = vu_set1((1U << prob_bits) - 1);
     for (int v = 0; v < vectors; v++) {
-        r->found[v] = vu_gather(r->table, vu_and(r->state[v], mask));
+        r->found[v] = vu_gather(r->table, slot[v]);
         vu_store_u8(r->tokens + v * W, vu_and(r->found[v], vu_set1(0xFF)));
     }
 }
@@ -167,7 +187,7 @@ BODY void rans_row_step(struct rans_rows *r, unsigned prob_bits, const struct ra
         if (view.slot_bits != 0) {
             const vu rest = vt_at(&r->rests, r->found[v], view.size);
             x = vu_sub(vu_sub(x, vt_at(&r->starts, r->found[v], view.size)),
-                       vu_mullo(vu_srl(x, view.slot_bits), rest));
+                       vu_mullo(vu_srl(x, view.slot_bits - view.halves), rest));
         } else
 #endif
         {
@@ -177,6 +197,7 @@ BODY void rans_row_step(struct rans_rows *r, unsigned prob_bits, const struct ra
         r->state[v] = vu_pull_words(&r->words[rans_group_of(v)], x, vu_below_2_16(x));
     }
     r->tokens += view.vectors * W;
+    if (view.halves) r->halves += view.vectors * W;
 }
 
 #ifdef W_STARTS
@@ -233,16 +254,19 @@ BODY void rans_rows_begin(struct rans_rows *r, const struct rans_stream *stream,
     for (int v = 0; v < vectors; v++) r->state[v] = vu_load(stream->states + v * W);
     for (int g = 0; g <= rans_group_of(vectors - 1); g++) r->words[g] = stream->words[g];
     r->tokens = tokens;
+    r->halves = stream->halves;
 }
 
 BODY void rans_rows_end(const struct rans_rows *r, struct rans_stream *stream, const int vectors) {
     for (int v = 0; v < vectors; v++) vu_store(stream->states + v * W, r->state[v]);
     for (int g = 0; g <= rans_group_of(vectors - 1); g++) stream->words[g] = r->words[g];
+    stream->halves = r->halves;
 }
 
 BODY void rans_rows_class(struct rans_rows *r, const struct rans_job *job, const void *tables,
                           size_t element, const struct rans_view view) {
     const unsigned class = job->classes == NULL ? 0 : job->classes[element >> 7];
+    r->split = (job->split >> class & 1) * RANS_HALF;
 #ifdef W_SLOTS
     if (view.slot_bits != 0) {
         const struct rans_slots *table = (const struct rans_slots *)tables + class;
@@ -253,8 +277,8 @@ BODY void rans_rows_class(struct rans_rows *r, const struct rans_job *job, const
     }
 #endif
     (void)view;
-    r->table = (const uint32_t *)(const void *)((const uint8_t *)tables +
-                                                class * rans_table_bytes(job->prob_bits));
+    r->table =
+        (const uint32_t *)(const void *)((const uint8_t *)tables + class * rans_table_bytes(job));
 }
 
 /* Rows that one group's words surely last for, and what vectors read beyond them. Near their end
@@ -337,7 +361,13 @@ BODY void rans_decode_shaped(const struct rans_job *job, const void *const *tabl
     rans_decode_rows(job, tables, stream, to, tokens, two,                                         \
                      (struct rans_view){.vectors = vectors, __VA_ARGS__})
 #if defined(W_SLOTS)
-    if (bits == 8 && most <= 16) {
+    if (job[0].split != 0 && bits == 8) {
+        RANS_ROWS(.slot_bits = 9, .size = 64, .halves = true);
+    } else if (job[0].split != 0 && bits == 9) {
+        RANS_ROWS(.slot_bits = 10, .size = 64, .halves = true, .packed = vectors == 4);
+    } else if (job[0].split != 0) {
+        RANS_ROWS(.halves = true);
+    } else if (bits == 8 && most <= 16) {
         RANS_ROWS(.slot_bits = 8, .size = 16);
     } else if (bits == 8) {
         RANS_ROWS(.slot_bits = 8, .size = 64);
@@ -353,14 +383,20 @@ BODY void rans_decode_shaped(const struct rans_job *job, const void *const *tabl
         RANS_ROWS(.slot_bits = 0);
     }
 #elif defined(W_STARTS)
-    if (bits == 8 && most <= 16 && vectors % 4 == 0) {
+    if (job[0].split != 0) {
+        RANS_ROWS(.halves = true);
+    } else if (bits == 8 && most <= 16 && vectors % 4 == 0) {
         RANS_ROWS(.starts = true);
     } else {
         RANS_ROWS(.starts = false);
     }
 #else
     (void)bits, (void)most;
-    RANS_ROWS(.starts = false);
+    if (job[0].split != 0) {
+        RANS_ROWS(.halves = true);
+    } else {
+        RANS_ROWS(.starts = false);
+    }
 #endif
 #undef RANS_ROWS
 }

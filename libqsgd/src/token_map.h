@@ -1,5 +1,6 @@
 /* Kernel bodies of the token map (FORMAT.md section 8.4): index to token, whole tokens to indices.
- * Extra bits are tokens.c's. */
+ * Extra bits are tokens.c's. And tokens to symbols, which name the half of an element, too (section
+ * 8.5). */
 
 /* zigzag: k > 0 -> 2 k - 1, k <= 0 -> -2 k, as 32-bit lanes. */
 BODY vu token_zigzag(vu k) {
@@ -122,4 +123,18 @@ static void kernel_whole_tokens(const uint8_t *tokens, size_t n, int16_t *k) {
     memcpy(ts, tokens + i, n - i);
     vu_store_i16(ks, token_unzigzag(vu_load_u8(ts)));
     memcpy(k + i, ks, (n - i) * sizeof *k);
+}
+
+/* Compilers make these two loops vectors by themselves. */
+static void kernel_halves(const uint16_t *restrict noise, size_t n, uint8_t *restrict halves) {
+    for (size_t i = 0; i < n; i++) {
+        halves[i] = (uint8_t)((noise[i] ^ noise[i] >> 1) >> 9 & RANS_HALF);
+    }
+}
+
+static void kernel_add_tokens(const uint8_t *restrict tokens, size_t n, uint8_t *restrict symbols) {
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t token = tokens[i] < RANS_HALF ? tokens[i] : RANS_HALF - 1;
+        symbols[i] = (uint8_t)(symbols[i] | token);
+    }
 }

@@ -139,14 +139,21 @@ static void run_to_sink(const struct quantiser *q, float scale, uint8_t alpha, s
     }
 }
 
+void values_noise(const struct quantiser *q, uint64_t from, uint64_t to, uint16_t *noise) {
+    const size_t tiles = (size_t)div_up(to - from, NOISE_TILE);
+    q->kernels->noise(&q->key, NOISE_ROUNDING, from, tiles * NOISE_TILE, noise);
+}
+
 /* Walks runs that share bucket and noise block. */
 typedef void (*run_function)(void *context, const struct quantiser *q, float scale,
                              const uint16_t *noise, uint64_t element, size_t n);
 
 static void walk(const struct quantiser *q, uint64_t from, uint64_t to,
-                 const struct scale_array *scales, uint8_t alpha, uint16_t *noise, run_function run,
-                 void *context) {
+                 const struct scale_array *scales, uint8_t alpha,
+                 const struct quantise_scratch *scratch, run_function run, void *context) {
     const struct layout *l = &q->layout;
+    const bool noisy = alpha != 0 || q->turned;
+    uint16_t *noise = scratch->noise;
     uint64_t block = 0, block_end = 0;
     uint64_t bucket = from / l->bucket, bucket_end = 0; /* bucket: the next one */
     float scale = 0;
@@ -154,9 +161,8 @@ static void walk(const struct quantiser *q, uint64_t from, uint64_t to,
         if (i >= block_end) {
             block = i - i % NOISE_TILE;
             block_end = min_u64(block + QUANTISE_BLOCK, to);
-            size_t tiles = (size_t)div_up(block_end - block, NOISE_TILE);
-            if (alpha != 0 || q->turned)
-                q->kernels->noise(&q->key, NOISE_ROUNDING, block, tiles * NOISE_TILE, noise);
+            const bool there = scratch->noise_from == block && block_end <= scratch->noise_to;
+            if (noisy && !there) values_noise(q, block, block_end, noise);
         }
         if (i >= bucket_end) {
             scale = scale_get(scales, bucket++);
@@ -268,7 +274,7 @@ void values_of_chunk(const struct quantiser *q, const struct chunk_span *span, u
                             .block = scratch->block,
                             .rotation = scratch->rotation,
                             .sink = sink};
-    walk(q, from, to, scales, alpha, scratch->noise, run_decode, &run);
+    walk(q, from, to, scales, alpha, scratch, run_decode, &run);
 }
 
 void values_of_tokens(const struct quantiser *q, uint64_t from, uint64_t to, const uint8_t *tokens,
@@ -280,7 +286,7 @@ void values_of_tokens(const struct quantiser *q, uint64_t from, uint64_t to, con
                             .block = scratch->block,
                             .rotation = scratch->rotation,
                             .sink = sink};
-    walk(q, from, to, scales, alpha, scratch->noise, run_decode, &run);
+    walk(q, from, to, scales, alpha, scratch, run_decode, &run);
 }
 
 void residual_of_chunk(const struct quantiser *q, const struct chunk_span *span, const float *x,
@@ -293,8 +299,7 @@ void residual_of_chunk(const struct quantiser *q, const struct chunk_span *span,
                             .rotation = scratch->rotation,
                             .x = x,
                             .residual = residual};
-    walk(q, span->first, span->first + span->len, scales, alpha, scratch->noise, run_residual,
-         &run);
+    walk(q, span->first, span->first + span->len, scales, alpha, scratch, run_residual, &run);
 }
 
 /* ---- turned indices (FORMAT.md section 6.6) -------------------------------------------------- */
@@ -319,6 +324,6 @@ void values_turn(const struct quantiser *q, const struct chunk_span *span,
     struct turn_run run = {k, span->first};
     if (!q->turned) return;
     fpenv env = fpenv_enter(); /* scales are compared, and may be NaN */
-    walk(q, span->first, span->first + span->len, scales, 0, scratch->noise, run_turn, &run);
+    walk(q, span->first, span->first + span->len, scales, 0, scratch, run_turn, &run);
     fpenv_leave(env);
 }

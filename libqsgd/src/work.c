@@ -23,6 +23,9 @@ struct worker *workers_carve(struct arena *arena, const struct quantiser *q, uin
         if (all == NULL) continue;
         all[i].quantise = quantise;
         code_scratch_carve(&all[i].codes, codes, longest);
+        if (q->turned && (q->params.code == QSGD_CODE_RANS || q->params.code == QSGD_CODE_AUTO)) {
+            all[i].quantise.halves = all[i].codes.symbols;
+        }
         all[i].error_task = UINT64_MAX;
         all[i].error = QSGD_OK;
         memset(all[i].auto_bytes, 0, sizeof all[i].auto_bytes);
@@ -51,6 +54,8 @@ struct code_chunk work_code_chunk(const struct quantiser *q, int32_t code,
         .classes = p->classes == QSGD_CLASSES_ON ||
                    (p->classes == QSGD_CLASSES_AUTO &&
                     (p->bucket == 0 || p->bucket >= 4096 || p->norm == QSGD_NORM_BALANCED)),
+        .turned = q->turned ? &q->key : NULL,
+        .first = span->first,
         .shared = q->shared.code == QSGD_CODE_RAW ? NULL : &q->shared,
         .scratch = scratch,
     };

@@ -5,33 +5,11 @@
 #include "backends.h"
 #include "guard.h"
 #include "kernels.h"
+#include "lengths.h"
 #include "support.h"
-
-#define LONGEST 8192
 
 static struct guard guards[5];
 static uint64_t state = 20250713;
-
-/* 0 .. 70, then around powers of two, up to LONGEST. */
-static size_t next_length(size_t n) {
-    static const size_t more[] = {127, 128, 129,  130,  255,  256,  257,  258,     511,
-                                  512, 513, 1023, 4095, 4097, 8191, 8192, SIZE_MAX};
-    if (n < 70) return n + 1;
-    size_t i = 0;
-    while (more[i] <= n) i++;
-    return more[i];
-}
-#define FOR_LENGTHS(n) for (size_t n = 0; n <= LONGEST; n = next_length(n))
-
-/* Places of a buffer: at the end, 1 .. 33 bytes before it, at the start. Few of them if long. */
-static size_t next_gap(size_t gap, size_t n) {
-    if (gap == SIZE_MAX) return SIZE_MAX - 1;
-    if (gap >= 33) return SIZE_MAX;
-    return n <= 70 ? gap + 1 : gap + 11;
-}
-#define FOR_GAPS(gap, n) for (size_t gap = 0; gap != SIZE_MAX - 1; gap = next_gap(gap, n))
-
-static size_t even(size_t gap) { return gap == SIZE_MAX ? gap : gap & ~(size_t)1; }
 
 static float float_of(uint32_t bits) {
     float f;
@@ -409,92 +387,6 @@ static void token_values_are_those_of_indices(void) {
     }
 }
 
-/* ---- tokens ---------------------------------------------------------------------------------- */
-
-static uint8_t token_of(int32_t k, bool direct) {
-    uint32_t magnitude = (uint32_t)(k < 0 ? -k : k);
-    if (direct || magnitude < 8) return (uint8_t)(k > 0 ? 2 * k - 1 : -2 * k);
-    unsigned e = floor_log2(magnitude);
-    return (uint8_t)(15 + 4 * (e - 3) + (magnitude >> (e - 2) & 3));
-}
-
-static void tokens_follow_the_format(void) {
-    static uint8_t expected[LONGEST];
-    FOR_LENGTHS(n) {
-        FOR_GAPS(gap, n) {
-            const bool direct = random_below(&state, 2) == 0;
-            const uint64_t range = direct ? 15 : (uint64_t)1 << (4 + random_below(&state, 12));
-            int16_t *k = guard_place(guards[0], 2 * n, even(gap));
-            int16_t *back = guard_place(guards[1], 2 * n, even(gap));
-            uint8_t *tokens = guard_place(guards[2], n, gap);
-            uint32_t counts[64] = {0}, got[64];
-            for (size_t i = 0; i < n; i++) {
-                int32_t v = (int32_t)random_below(&state, 2 * range + 1) - (int32_t)range;
-                k[i] = (int16_t)(v > 32767 ? 32767 : (v < -32767 ? -32767 : v));
-                expected[i] = token_of(k[i], direct);
-                counts[expected[i]]++;
-            }
-            for (int b = 0; b < backend_count; b++) {
-                memset(tokens, 0xFF, n);
-                backends[b]->tokens(k, n, direct, tokens);
-                CHECK(memcmp(tokens, expected, n) == 0);
-                memset(got, 0xFF, sizeof got);
-                backends[b]->histogram(tokens, n, got);
-                CHECK(memcmp(got, counts, sizeof got) == 0);
-                if (!direct) continue;
-                memset(back, 0x5A, 2 * n);
-                backends[b]->whole_tokens(tokens, n, back);
-                CHECK(memcmp(back, k, 2 * n) == 0);
-            }
-        }
-    }
-}
-
-/* Long enough that every counter overflows into the next; the tokens of a few bins, all of them or
- * small ones, with energies from nothing to the largest index. */
-static void groups_are_counted_by_energy(void) {
-    enum { MOST = 128 * 400 };
-    static uint8_t tokens[MOST], bins[MOST / 128], expected_bins[MOST / 128];
-    static int16_t k[MOST];
-    static uint32_t counts[GROUP_BINS][64], expected[GROUP_BINS][64];
-    static _Alignas(64) uint8_t memory[GROUP_MEMORY];
-    for (size_t n = 1; n <= MOST; n = n < 300 ? n + 37 : n * 3 / 2 + 5) {
-        for (unsigned round = 0; round < 6; round++) {
-            memset(expected, 0, sizeof expected);
-            for (size_t i = 0; i < n; i++) {
-                const uint64_t most = round < 3 ? 15 : (uint64_t)1 << (i / 128 % 16);
-                const int32_t m = (int32_t)random_below(&state, most == 32768 ? most : most + 1);
-                k[i] = (int16_t)(random_below(&state, 2) != 0 ? m : -m);
-                tokens[i] = round < 3 ? (uint8_t)(k[i] > 0 ? 2 * m - 1 : 2 * m)
-                                      : (uint8_t)random_below(&state, round == 3 ? 16 : 64);
-            }
-            for (size_t first = 0; first < n; first += 128) {
-                uint64_t sum = 0;
-                unsigned e = 0;
-                for (size_t i = first; i < n && i < first + 128; i++) {
-                    sum += (uint64_t)(k[i] < 0 ? -k[i] : k[i]);
-                }
-                while (sum >> (e + 1) != 0) e++;
-                const unsigned half = sum * sum >= (uint64_t)2 << (2 * e);
-                expected_bins[first / 128] = (uint8_t)(sum == 0 ? 0 : 1 + 2 * e + half);
-            }
-            for (size_t i = 0; i < n; i++) expected[expected_bins[i / 128]][tokens[i]]++;
-            for (int b = 0; b < backend_count; b++) {
-                memset(bins, 0xFF, sizeof bins);
-                backends[b]->group_bins(k, tokens, n, bins);
-                CHECK(memcmp(bins, expected_bins, (n + 127) / 128) == 0);
-                if (round < 3) {
-                    memset(bins, 0xFF, sizeof bins);
-                    backends[b]->group_bins(NULL, tokens, n, bins);
-                    CHECK(memcmp(bins, expected_bins, (n + 127) / 128) == 0);
-                }
-                backends[b]->group_histograms(tokens, n, bins, counts, memory);
-                CHECK(memcmp(counts, expected, sizeof counts) == 0);
-            }
-        }
-    }
-}
-
 int main(void) {
     find_backends();
     for (int i = 0; i < 5; i++) guards[i] = guard_new(4 * LONGEST + 64);
@@ -506,8 +398,6 @@ int main(void) {
     turned_indices_change_sign_with_the_noise_and_keep_their_values();
     values_are_alike_on_all_backends();
     token_values_are_those_of_indices();
-    tokens_follow_the_format();
-    groups_are_counted_by_energy();
     for (int i = 0; i < 5; i++) guard_free(guards[i]);
     return check_result();
 }

@@ -1,5 +1,6 @@
 /* The rANS kernels of every backend against the scalar one and against the stream rule of FORMAT.md
- * section 8.5: all lane counts, table precisions and class counts, guard pages around the words. */
+ * section 8.5: all lane counts, table precisions and class counts, split classes and others, guard
+ * pages around the words. */
 #define _DEFAULT_SOURCE
 #include "guard.h"
 #include "kernels.h"
@@ -9,31 +10,54 @@
 #define CLASSES 8
 
 static uint64_t state = 20250714;
-static struct guard guards[3]; /* tokens, words, decoded tokens */
+static struct guard guards[4]; /* symbols, words, decoded tokens, halves */
 
 static struct {
     struct rans_symbol_table symbols[CLASSES];
     _Alignas(64) uint8_t tables[CLASSES * RANS_TABLE_BYTES];
-    uint8_t token_of[CLASSES][1 << 12];
+    uint8_t symbol_of[CLASSES][1 << 13]; /* by half and slot */
     uint8_t classes[LONGEST / 128 + 1];
     uint16_t freq[CLASSES][64], start[CLASSES][64];
 } model;
 
-/* Random frequencies of A tokens that sum to 2^P, each at least 1. */
-static void build_class(unsigned class, unsigned tokens, unsigned prob_bits) {
+/* Random frequencies of A tokens, from the symbol `first` on, that sum to 2^P, each at least 1. */
+static void build_table(unsigned class, unsigned first, unsigned tokens, unsigned prob_bits) {
     uint32_t rest = (1U << prob_bits) - tokens, start = 0;
-    memset(model.freq[class], 0, sizeof model.freq[class]);
+    uint8_t *symbol_of = model.symbol_of[class] + (first == 0 ? 0 : 1U << prob_bits);
     for (unsigned t = 0; t < tokens; t++) {
-        uint32_t more = t + 1 == tokens ? rest : (uint32_t)random_below(&state, rest / 2 + 1);
-        model.freq[class][t] = (uint16_t)(1 + more);
+        const uint32_t more = t + 1 == tokens ? rest : (uint32_t)random_below(&state, rest / 2 + 1);
+        model.freq[class][first + t] = (uint16_t)(1 + more);
+        model.start[class][first + t] = (uint16_t)start;
+        memset(symbol_of + start, (int)(first + t), 1 + more);
+        start += 1 + more;
         rest -= more;
     }
-    for (unsigned t = 0; t < 64; t++) {
-        uint32_t f = model.freq[class][t];
-        model.start[class][t] = (uint16_t)start;
-        memset(model.token_of[class] + start, (int)t, f);
-        start += f;
+}
+
+static void build_class(unsigned class, unsigned most, unsigned prob_bits, bool split) {
+    memset(model.freq[class], 0, sizeof model.freq[class]);
+    build_table(class, 0, 1 + (unsigned)random_below(&state, most), prob_bits);
+    if (split) {
+        build_table(class, RANS_HALF, 1 + (unsigned)random_below(&state, most), prob_bits);
     }
+}
+
+static unsigned class_at(const struct rans_job *job, size_t i) {
+    return job->classes == NULL ? 0 : job->classes[i / 128];
+}
+
+/* A random symbol of element i, whose half is random where its class is not split. */
+static uint8_t random_symbol(const struct rans_job *job, size_t i, uint8_t *half) {
+    const unsigned class = class_at(job, i), h = (unsigned)random_below(&state, 2);
+    const size_t slot = (size_t)random_below(&state, (uint64_t)1 << job->prob_bits);
+    const bool split = (job->split >> class & 1) != 0;
+    *half = (uint8_t)(h * RANS_HALF);
+    return model.symbol_of[class][slot + (split ? (size_t)h << job->prob_bits : 0)];
+}
+
+static uint8_t token_of(const struct rans_job *job, size_t i, uint8_t symbol) {
+    const bool split = (job->split >> class_at(job, i) & 1) != 0;
+    return split ? symbol % RANS_HALF : symbol;
 }
 
 /* Words of a chunk, by group. */
@@ -59,25 +83,27 @@ static struct words words_in(uint16_t *memory) {
 }
 
 /* Words downward from their ends, states: as FORMAT.md has it, with div and mod. */
-static void reference_encode(const struct rans_job *job, const uint8_t *tokens, struct words *w,
+static void reference_encode(const struct rans_job *job, const uint8_t *symbols, struct words *w,
                              uint32_t *states) {
     const size_t lanes = (size_t)1 << job->lanes_log2;
     for (size_t i = job->len; i-- > 0;) {
-        unsigned class = job->classes == NULL ? 0 : job->classes[i / 128];
-        uint32_t f = model.freq[class][tokens[i]], *x = &states[i % lanes];
+        const unsigned class = class_at(job, i);
+        uint32_t f = model.freq[class][symbols[i]], *x = &states[i % lanes];
         if (*x >> (32 - job->prob_bits) >= f) {
             *--w->first[i % lanes / 16] = (uint16_t)*x;
             *x >>= 16;
         }
-        *x = (*x / f << job->prob_bits) + *x % f + model.start[class][tokens[i]];
+        *x = (*x / f << job->prob_bits) + *x % f + model.start[class][symbols[i]];
     }
 }
 
 /* All at once, or in pieces of 128 elements. */
 static void decode_some(const struct kernels *kernels, const struct rans_job *job,
-                        struct rans_stream *stream, size_t piece, uint8_t *out) {
+                        struct rans_stream *stream, size_t piece, const uint8_t *halves,
+                        uint8_t *out) {
     while (stream->at < job->len) {
         const size_t from = stream->at, to = job->len - from < piece ? job->len : from + piece;
+        stream->halves = job->split == 0 ? NULL : halves + from;
         kernels->rans_decode(job, model.tables, stream, to, out + from);
         CHECK(stream->at == to);
     }
@@ -107,7 +133,7 @@ static bool at_end(const struct rans_stream *stream, const struct rans_job *job)
 
 static void check_decode(const struct kernels *kernels, const struct rans_job *job,
                          const uint32_t *states, const uint32_t *rest, const struct words *w,
-                         const uint8_t *tokens, size_t missing) {
+                         const uint8_t *symbols, const uint8_t *halves, size_t missing) {
     const size_t lanes = (size_t)1 << job->lanes_log2;
     size_t count = 0;
     for (size_t g = 0; g < groups_of(job); g++) count += count_of(w, g);
@@ -118,18 +144,19 @@ static void check_decode(const struct kernels *kernels, const struct rans_job *j
         struct rans_stream stream;
         decode_open(&stream, job, w, states, bytes, missing);
         memset(out, 0xFF, job->len);
-        decode_some(kernels, job, &stream, pieces != 0 ? 128 : job->len, out);
+        decode_some(kernels, job, &stream, pieces != 0 ? 128 : job->len, halves, out);
         CHECK(stream.bad == (missing > 0));
         if (missing > 0) continue;
         CHECK(at_end(&stream, job));
-        CHECK(memcmp(out, tokens, job->len) == 0);
+        for (size_t i = 0; i < job->len; i++) CHECK(out[i] == token_of(job, i, symbols[i]));
         for (size_t l = 0; l < lanes; l++) CHECK(stream.states[l] == rest[l]);
     }
 }
 
 /* Both streams of two chunks, of which the second has other classes, and may run out of words. */
 static void check_two(const struct kernels *kernels, const struct rans_job *job, size_t missing) {
-    static uint8_t stored[2][2 * LONGEST], tokens[2][LONGEST], out[2][LONGEST], classes[LONGEST];
+    static uint8_t stored[2][2 * LONGEST], symbols[2][LONGEST], tokens[2][LONGEST];
+    static uint8_t halves[2][LONGEST], out[2][LONGEST], classes[LONGEST];
     static _Alignas(64) uint8_t tables[2][CLASSES * RANS_TABLE_BYTES];
     static uint16_t memory[RANS_GROUPS * (LONGEST + 32)], freq[2][CLASSES][64];
     struct rans_job jobs[2];
@@ -148,12 +175,11 @@ static void check_two(const struct kernels *kernels, const struct rans_job *job,
             jobs[1].classes = classes;
         }
         for (size_t i = 0; i < job->len; i++) {
-            const unsigned class = job->classes == NULL ? 0 : jobs[c].classes[i / 128];
-            const uint64_t slot = random_below(&state, (uint64_t)1 << job->prob_bits);
-            tokens[c][i] = model.token_of[class][slot];
+            symbols[c][i] = random_symbol(&jobs[c], i, &halves[c][i]);
+            tokens[c][i] = token_of(&jobs[c], i, symbols[c][i]);
         }
         for (size_t l = 0; l < lanes; l++) states[l] = RANS_LOW;
-        kernels->rans_encode(&jobs[c], model.symbols, tokens[c], w.first, states);
+        kernels->rans_encode(&jobs[c], model.symbols, symbols[c], w.first, states);
         const bool cut = c == 1 && missing < count_of(&w, last);
         decode_open(&streams[c], job, &w, states, stored[c], cut ? missing : 0);
         kernels->rans_tables(&jobs[c], tables[c]);
@@ -162,6 +188,9 @@ static void check_two(const struct kernels *kernels, const struct rans_job *job,
     struct rans_stream *const both[2] = {&streams[0], &streams[1]};
     for (size_t from = 0; from < job->len; from += 1024) {
         uint8_t *const to[2] = {out[0] + from, out[1] + from};
+        for (int c = 0; c < 2; c++) {
+            streams[c].halves = job->split == 0 ? NULL : halves[c] + from;
+        }
         kernels->rans_decode_two(jobs, built, both, job->len - from < 1024 ? job->len : from + 1024,
                                  to);
     }
@@ -172,7 +201,7 @@ static void check_two(const struct kernels *kernels, const struct rans_job *job,
 }
 
 static void check_job(const struct kernels *kernels, const struct rans_job *job,
-                      const uint8_t *tokens) {
+                      const uint8_t *tokens, const uint8_t *halves) {
     static uint16_t expected_memory[RANS_GROUPS * (LONGEST + 32)];
     static uint16_t memory[RANS_GROUPS * (LONGEST + 32)];
     uint32_t rest[RANS_LANES], states[RANS_LANES], got[RANS_LANES];
@@ -192,10 +221,13 @@ static void check_job(const struct kernels *kernels, const struct rans_job *job,
         for (const uint16_t *p = w.end[g]; p < stop; p++) CHECK(*p == 0xA5A5);
     }
     CHECK(memcmp(got, states, 4 * lanes) == 0);
-    check_decode(kernels, job, states, rest, &expected, tokens, 0);
-    if (count_of(&w, last) > 0) check_decode(kernels, job, states, rest, &expected, tokens, 1);
+    check_decode(kernels, job, states, rest, &expected, tokens, halves, 0);
+    if (count_of(&w, last) > 0) {
+        check_decode(kernels, job, states, rest, &expected, tokens, halves, 1);
+    }
     if (count_of(&w, last) > 20) {
-        check_decode(kernels, job, states, rest, &expected, tokens, count_of(&w, last) - 20);
+        check_decode(kernels, job, states, rest, &expected, tokens, halves,
+                     count_of(&w, last) - 20);
     }
 }
 
@@ -204,12 +236,12 @@ static void check_kernels(const struct kernels *kernels) {
         for (unsigned lanes_log2 = 0; lanes_log2 <= 6; lanes_log2++) {
             unsigned prob_bits = 8 + (unsigned)random_below(&state, 5);
             unsigned classes = 1 + (unsigned)random_below(&state, CLASSES);
-            unsigned most = 16U << random_below(&state, 3), used = 0;
-            if (most == 64) most = 63;
+            const unsigned most = 16U << random_below(&state, 3);
+            const unsigned some = (unsigned)random_below(&state, 1U << classes);
+            const unsigned split = random_below(&state, 2) == 0 ? 0 : some;
             for (unsigned c = 0; c < classes; c++) {
-                unsigned tokens = 1 + (unsigned)random_below(&state, most);
-                build_class(c, tokens, prob_bits);
-                if (tokens > used) used = tokens;
+                const bool two = (split >> c & 1) != 0;
+                build_class(c, two && most > 32 ? 32 : (most < 63 ? most : 63), prob_bits, two);
             }
             for (size_t g = 0; g < sizeof model.classes; g++) {
                 model.classes[g] = (uint8_t)random_below(&state, classes);
@@ -218,20 +250,18 @@ static void check_kernels(const struct kernels *kernels) {
                                    .len = n,
                                    .lanes_log2 = lanes_log2,
                                    .prob_bits = prob_bits,
-                                   .tokens = used,
+                                   .tokens = split != 0 ? 64 : (most < 63 ? most : 63),
                                    .tables = classes,
+                                   .split = split,
                                    .freq = (const uint16_t (*)[64])model.freq};
             for (unsigned c = 0; c < classes; c++) {
                 kernels->rans_symbols(model.freq[c], prob_bits, &model.symbols[c]);
                 job.plus |= model.symbols[c].plus;
             }
             uint8_t *tokens = guard_place(guards[0], n, lanes_log2 % 2 == 0 ? 0 : SIZE_MAX);
-            for (size_t i = 0; i < n; i++) {
-                unsigned class = job.classes == NULL ? 0 : job.classes[i / 128];
-                uint32_t slot = (uint32_t)random_below(&state, (uint64_t)1 << prob_bits);
-                tokens[i] = model.token_of[class][slot];
-            }
-            check_job(kernels, &job, tokens);
+            uint8_t *halves = guard_place(guards[3], n, lanes_log2 % 2 == 0 ? 0 : SIZE_MAX);
+            for (size_t i = 0; i < n; i++) tokens[i] = random_symbol(&job, i, &halves[i]);
+            check_job(kernels, &job, tokens, halves);
             check_two(kernels, &job, 0);
             check_two(kernels, &job, 20);
         }
@@ -282,6 +312,7 @@ static void chunks_that_run_out_apart_are_decoded(void) {
     p.chunk_log2 = 15;
     p.classes = QSGD_CLASSES_ON;
     for (size_t zeros = 200; zeros < 12000; zeros += 449) {
+        p.rounding = zeros % 2 == 0 ? QSGD_ROUND_STOCHASTIC : QSGD_ROUND_DITHERED;
         uint64_t bytes;
         for (size_t i = 0; i < 2 * CHUNK; i++) {
             x[i] = random_float(&state) * (random_below(&state, 2) != 0 ? 1.0F : 0.9F);
@@ -304,7 +335,7 @@ static void chunks_that_run_out_apart_are_decoded(void) {
 
 int main(void) {
     int32_t available;
-    for (int i = 0; i < 3; i++) guards[i] = guard_new(2 * LONGEST + 64);
+    for (int i = 0; i < 4; i++) guards[i] = guard_new(2 * LONGEST + 64);
     for (uint32_t i = 0; qsgd_backends(i, &available) != NULL; i++) {
         if (!available) continue;
         CHECK(qsgd_set_backend(qsgd_backends(i, NULL)) == QSGD_OK);
@@ -312,6 +343,6 @@ int main(void) {
         every_quotient_is_exact(kernels_current());
         chunks_that_run_out_apart_are_decoded();
     }
-    for (int i = 0; i < 3; i++) guard_free(guards[i]);
+    for (int i = 0; i < 4; i++) guard_free(guards[i]);
     return check_result();
 }

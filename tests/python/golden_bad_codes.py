@@ -14,6 +14,7 @@ import numpy as np
 
 from reference_bits import Array, Fields, pack, pack_fields, varint
 from reference_rans import rans_push, starts_of
+from reference_rotation import noise
 
 BadPayload = tuple[str, str, bytes, Array, dict[str, Any]]
 
@@ -103,6 +104,38 @@ def pushed(tokens: list[int], frequencies: list[int]) -> tuple[list[int], list[i
     return states, words
 
 
+# A class split by the noise of golden_bad.parts (seed 3, nonce 0): TABLE for half 0, and for half 1
+# tokens 0 and 3.
+TABLE_3: Fields = [(3, 6), (0, 6), (0, 1), (0, 4), (0, 4), (12, 4), (0, 1)]
+HALVES = [int(1 << 14 <= r < 3 << 14) for r in noise(40, 3, 0).tolist()]
+OF_HALF = ([2048, 1024, 1024], [2048, 0, 0, 2048])
+
+
+def split(
+    name: str,
+    status: str,
+    fields: Fields,
+    states: Sequence[int] = (1 << 16,),
+    words: Sequence[int] = (),
+    s: int = 2,
+) -> BadPayload:
+    """A dithered rANS payload of 40 elements, P = 12, one lane and one class."""
+    count = varint(len(words)) if s > 15 else b""
+    body = bytes([3 << 3]) + pack_fields(fields) + count
+    body += struct.pack(f"<{len(states)}I{len(words)}H", *states, *words)
+    return bad(name, status, CODED + b"\x40" + body, X, s=s, rounding="dithered")
+
+
+def pushed_halves(tokens: list[int]) -> tuple[list[int], list[int]]:
+    """State and words of 40 tokens that are all in the table of their half."""
+    tables = [(f, starts_of(f)) for f in OF_HALF]
+    states, (words,) = rans_push(tokens, HALVES, tables, 1, 12)
+    return states, words
+
+
+IN_HALVES = [(0, i % 3)[i % 2] if half == 0 else (0, 3)[i % 2] for i, half in enumerate(HALVES)]
+
+
 def huffman(name: str, status: str, lengths: list[int], stream: str, x: Array = TINY) -> BadPayload:
     """A Huffman payload of one segment."""
     block = pack_fields([(len(lengths) - 1, 6)] + [(n, 4) for n in lengths])
@@ -132,6 +165,8 @@ RIGHT_PAYLOADS: list[BadPayload] = [
     rans("rans-long", "OK", TABLE, [LONG_STATE], LONG_WORDS, x=LONG),
     rans("rans-extra-bits", "OK", TABLE_15, *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3",
          s=100),
+    split("rans-split", "OK", [(1, 1), *TABLE, *TABLE_3], *pushed_halves(IN_HALVES)),
+    split("rans-not-split", "OK", [(0, 1), *TABLE], *pushed([0, 1, 2, 0] * 10, FREQUENCIES)),
     shared("rans-shared", "OK", [STATE], WORDS, x=X),
     shared("rans-shared-extra-bits", "OK", *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3",
            s=100, tables=SHARED_RANS_15),
@@ -220,6 +255,16 @@ BAD_PAYLOADS: list[BadPayload] = [
     rans("rans-half-a-word", "PADDING", TABLE, [STATE], WORDS, tail=b"\0", x=X),
     rans("rans-no-level", "STREAM", [(3, 6), (0, 6), (0, 1), (0, 4), (0, 4), (12, 4), (0, 1)],
          *pushed([0, 3, 0, 3], [2048, 0, 0, 2048])),
+    split("rans-split-tail-token-of-the-other-half", "STREAM", [(1, 1), *TABLE, *TABLE_3],
+          [(1 << 16) + (3 << 2 * HALVES[32:].index(0))]),
+    split("rans-split-token-32", "CODE_TABLE",
+          [(1, 1), *TABLE, (32, 6), (0, 6), (0, 1), *[(0, 4)] * 31, (12, 4), (0, 1)], s=40),
+    split("rans-split-without-second-table", "CODE_TABLE", [(1, 1), *TABLE, (63, 6)]),
+    split("rans-split-words-run-out", "STREAM", [(1, 1), *TABLE, *TABLE_3],
+          pushed_halves(IN_HALVES)[0], pushed_halves(IN_HALVES)[1][:-1]),
+    split("rans-split-no-level", "STREAM",
+          [(0, 1), (5, 6), (0, 6), (0, 1), *[(0, 4)] * 4, (12, 4), (0, 1)],
+          *pushed([0, 5, 0, 0] * 10, [2048, 0, 0, 0, 0, 2048])),
     rans("rans-class-without-group", "CODE_TABLE", [*TABLE, *TABLE, (1, 1)], [STATE], WORDS,
          head=3 << 3 | 1 << 5, x=X),
     rans("rans-class-past-table", "CODE_TABLE",

@@ -39,7 +39,7 @@ from reference_codes import (
 )
 from reference_frame import DTYPES, Chunk, Frame, assemble, header, parse, problem
 from reference_levels import Cuts, Params, cut, grid
-from reference_quantize import quantize_elements, stored, turned, values_of
+from reference_quantize import halves_of, quantize_elements, stored, turned, values_of
 from reference_rans import rans_decode, rans_encode
 from reference_tables import read_tables
 from reference_tokens import huffman_decode, huffman_encode
@@ -204,11 +204,13 @@ def quantized_frames(
         named = replace(p, code=code)
         c = coding(named, cuts, shared_of(p))
         c.check(k)
-        coded = turned(k, scales, p, cuts, nonce)
-        payloads = [
-            payload_encode(coded[slice(*cuts.span(j))], int(alphas[j]) if alphas.size else None, c)
-            for j in range(cuts.chunks)
-        ]
+        coded, halves = turned(k, scales, p, cuts, nonce), halves_of(p, cuts, nonce)
+        payloads = []
+        for j in range(cuts.chunks):
+            at = slice(*cuts.span(j))
+            chunk = replace(c, halves=None if halves is None else halves[at])
+            alpha = int(alphas[j]) if alphas.size else None
+            payloads.append(payload_encode(coded[at], alpha, chunk))
         frames.append(assemble(header(named, dtype, shape, nonce, tag), p, scale_bytes, payloads))
     return frames
 
@@ -331,8 +333,10 @@ def decode_indices(frame: bytes, tables: Iterable[bytes] = ()) -> tuple[Array, A
     c, dithered = coding(f.params, f.cuts, named_tables(f, tables)), f.params.rounding == "dithered"
     parts = [np.zeros(0, np.int64)]
     alphas = []
+    halves = halves_of(f.params, f.cuts, f.nonce)
     for chunk in f.chunks:
-        k, a = payload_decode(payload(f, chunk), chunk.stop - chunk.start, dithered, c)
+        own = replace(c, halves=None if halves is None else halves[chunk.start : chunk.stop])
+        k, a = payload_decode(payload(f, chunk), chunk.stop - chunk.start, dithered, own)
         parts.append(k)
         alphas.append(a)
     kept = np.array(alphas if dithered else [], np.uint8)

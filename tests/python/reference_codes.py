@@ -55,7 +55,8 @@ class Coding:
 
     low, high, kmax, count: least, largest index, largest magnitude, number of indices (section 5);
     segment: elements of a segment (1.1); classes: whether rANS may use several (8.5, step 1);
-    shared: the shared tables that the frame names (8.6).
+    shared: the shared tables that the frame names (8.6); halves: of the chunk's elements (8.5), or
+    None if indices are not turned.
     """
 
     code: str
@@ -68,6 +69,7 @@ class Coding:
     segment: int
     classes: bool
     shared: Shared | None = None
+    halves: Array | None = None
 
     def check(self, k: Array) -> Array:
         """Refuse indices that are no level."""

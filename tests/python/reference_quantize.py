@@ -308,6 +308,14 @@ def turned(k: Array, scales: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
     return np.where(live & (noise(cuts.n, p.seed, nonce) >= 1 << 15), -k, k)
 
 
+def halves_of(p: Params, cuts: Cuts, nonce: int) -> Array | None:
+    """Halves of all elements (section 8.5), or None if indices are not turned."""
+    if p.rounding != "dithered" or not grid(p).mirrored:
+        return None
+    r = noise(cuts.n, p.seed, nonce)
+    return ((r >= 1 << 14) & (r < 3 << 14)).astype(np.int64)
+
+
 # -- 7 From index to value -----------------------------------------------------------------------
 
 

@@ -88,9 +88,28 @@ def choose_classes(k: Array, tokens: Array, c: Coding) -> list[int]:
     return [0] * len(starts)
 
 
-def mantissa_of(n: int, classes: int) -> int:
+def split_classes(tokens: Array, class_of: Array, number: int, c: Coding) -> list[bool]:
+    """Whether each class has a table per half (step 2)."""
+    split = [False] * number
+    for i in range(number if c.halves is not None else 0):
+        parts = [np.bincount(tokens[(class_of == i) & (c.halves == half)]) for half in (0, 1)]
+        own = tokens[class_of == i]
+        frequent = 4 * int(np.bincount(own).max()) >= len(own)
+        if own.max() < 32 and frequent and all(part.any() for part in parts):
+            split[i] = sum(map(cost, parts)) < cost(np.bincount(own))
+    return split
+
+
+def table_numbers(class_of: Array, split: list[bool], halves: Array | None) -> Array:
+    """Number of each element's table, in the order in which they are written."""
+    before = np.cumsum([0] + [1 + two for two in split])
+    half = 0 if halves is None else np.array(split)[class_of] * halves
+    return np.asarray(before[class_of] + half)
+
+
+def mantissa_of(n: int, tables: int) -> int:
     """D: bits of a frequency after the first, at most."""
-    e = max(1, n // classes).bit_length() - 1
+    e = max(1, n // tables).bit_length() - 1
     return 1 if e < 10 else 4 if e > 15 else (e - 7) // 2
 
 
@@ -100,7 +119,7 @@ def pairs_of(tokens: int, kmax: int) -> list[int]:
 
 
 def even_signs(h: list[int], kmax: int, most: int) -> tuple[bool, list[int]]:
-    """Whether a table is symmetric, and the counts that it is made of (step 2)."""
+    """Whether a table is symmetric, and the counts that it is made of (step 3)."""
 
     def weight(count: int) -> int:
         return count * lg(count) if count else 0
@@ -114,7 +133,7 @@ def even_signs(h: list[int], kmax: int, most: int) -> tuple[bool, list[int]]:
 
 
 def frequencies(h: list[int], p: int, most: int) -> tuple[int, list[int]]:
-    """Mode token and frequency per token, which sum to 2^p (step 3)."""
+    """Mode token and frequency per token, which sum to 2^p (step 4)."""
     mode = h.index(max(h))
     share = (1 << (32 + p)) // sum(h)
     for half in (1, 0) if p == 12 else (1,):
@@ -141,10 +160,9 @@ def bits_at(p: int, histograms: list[list[int]], most: int) -> float:
     return total
 
 
-def choose_bits(histograms: list[list[int]], most: int) -> int:
-    """P (step 4)."""
+def choose_bits(histograms: list[list[int]], most: int, one: bool) -> int:
+    """P (step 5); `one`: there is one class."""
     finest = int(bits_at(12, histograms, most))
-    one = len(histograms) == 1
     limit = finest + (finest >> (9 if one else 8))
     coarse = (8, 9, 10) if one else (9, 10)
     return next((p for p in coarse if bits_at(p, histograms, most) <= limit), 12)
@@ -157,7 +175,7 @@ def tail_shape(tokens: int, lanes: int, n: int) -> tuple[int, int]:
 
 
 def choose_lanes(bits: int, n: int, tokens: int) -> int:
-    """Log2 of the number of lanes (step 5)."""
+    """Log2 of the number of lanes (step 6)."""
     width = tail_shape(tokens, 1, n)[0]
     bits, each = min(bits, width * n), 16 // width
     v = bits * n // ((56 if n < 32768 else 36) * (24 * n - each * bits))
@@ -208,15 +226,18 @@ def rans_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
     classes = choose_classes(k, tokens, c)
     number = max(classes) + 1
     class_of = np.repeat(classes, GROUP)[:n]
-    histograms = [np.bincount(tokens[class_of == i]).tolist() for i in range(number)]
-    most = mantissa_of(n, number)
+    split = split_classes(tokens, class_of, number, c)
+    table_of = table_numbers(class_of, split, c.halves)
+    count = number + sum(split)
+    histograms = [np.bincount(tokens[table_of == i]).tolist() for i in range(count)]
+    most = mantissa_of(n, count)
     even = [even_signs(h, c.kmax, most) for h in histograms]
     histograms = [h for _, h in even]
-    p = choose_bits(histograms, most)
+    p = choose_bits(histograms, most, number == 1)
     bits = bits_at(p, histograms, most)
-    fields: Fields = []
+    fields: Fields = [] if c.halves is None else [(two, 1) for two in split]
     tables = []
-    for i in range(number):
+    for i in range(count):
         mode, f = frequencies(histograms[i], p, most)
         mirrored = [t + 1 for t in pairs_of(len(f), c.kmax) if mode not in (t, t + 1)]
         fields += table_fields(mode, f, most, mirrored if even[i][0] else None)
@@ -226,10 +247,10 @@ def rans_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
     theirs = math.inf if c.shared is None else shared_bits(c.shared, np.bincount(tokens).tolist())
     shared = theirs <= bits + (sum(width for _, width in fields) << 16)
     if c.shared is not None and shared:
-        bits, p, class_of = theirs, c.shared.p, np.zeros(n, np.int64)
+        bits, p, table_of = theirs, c.shared.p, np.zeros(n, np.int64)
         tables = [(list(c.shared.entries), starts_of(list(c.shared.entries)))]
     lanes_log2 = choose_lanes(int(bits) >> 16, n, max(len(f) for f, _ in tables))
-    states, words = rans_push(tokens.tolist(), class_of.tolist(), tables, 1 << lanes_log2, p)
+    states, words = rans_push(tokens.tolist(), table_of.tolist(), tables, 1 << lanes_log2, p)
     head = bytes([lanes_log2])
     if not shared:
         head = bytes([lanes_log2 | P_OF_CODE.index(p) << 3 | (number - 1) << 5])
@@ -244,7 +265,7 @@ def rans_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
 
 def rans_push(
     tokens: list[int],
-    class_of: list[int],
+    table_of: list[int],
     tables: list[tuple[list[int], list[int]]],
     lanes: int,
     p: int,
@@ -255,7 +276,7 @@ def rans_push(
     words: list[list[int]] = [[] for _ in range(0, lanes, LANES_OF_A_GROUP)]
     shift = 32 - p
     for i in range(len(tokens) - each * lanes - 1, -1, -1):
-        f, starts = tables[class_of[i]]
+        f, starts = tables[table_of[i]]
         t = tokens[i]
         x, ft = states[i % lanes], f[t]
         if x >> shift >= ft:
@@ -266,11 +287,11 @@ def rans_push(
 
 
 def read_table(
-    r: BitReader, p: int, most: int, kmax: int
+    r: BitReader, p: int, most: int, kmax: int, limit: int
 ) -> tuple[list[int], list[int], list[int]]:
-    """Frequencies, starts, and the token of every slot."""
+    """Frequencies, starts, and the token of every slot, of at most `limit` tokens."""
     size, mode, symmetric = r.field(6) + 1, r.field(6), r.field(1)
-    refuse(size > 63 or mode >= size, "token out of range in a table")
+    refuse(size > limit or mode >= size, "token out of range in a table")
     pairs = pairs_of(size, kmax) if symmetric else []
     f = [0] * size
     for t in range(size):
@@ -313,12 +334,16 @@ def rans_decode(data: bytes, n: int, c: Coding, shared: Shared | None) -> Array:
         lanes, p, number = 1 << (data[0] & 7), P_OF_CODE[data[0] >> 3 & 3], 1 + (data[0] >> 5)
         refuse(lanes > 64, "number of lanes out of range")
         r = BitReader(data[1:], False)
-        tables = [read_table(r, p, mantissa_of(n, number), c.kmax) for _ in range(number)]
+        split = [c.halves is not None and r.field(1) == 1 for _ in range(number)]
+        most = mantissa_of(n, number + sum(split))
+        limits = [32 if two else 63 for two in split for _ in range(1 + two)]
+        tables = [read_table(r, p, most, c.kmax, limit) for limit in limits]
         classes = read_classes(r, groups_of_n, number)
         at = 1 + r.align()
     else:
         refuse(data[0] > 6, "number of lanes out of range")
         lanes, p, classes, at = 1 << data[0], shared.p, [0] * groups_of_n, 1
+        split = [False]
         tables = [with_slots(list(shared.entries))]
     counts = []
     for _ in range(max(1, lanes // LANES_OF_A_GROUP) - (c.kmax <= 15)):
@@ -335,7 +360,8 @@ def rans_decode(data: bytes, n: int, c: Coding, shared: Shared | None) -> Array:
     for count in counts:  # an element takes at most one word, so running out shows in `used`
         groups.append(np.frombuffer(data[start : start + 2 * count], "<u2").tolist() + [0] * n)
         start += 2 * count
-    per_element = [tables[i] for i in np.repeat(classes, GROUP)[:n].tolist()]
+    table_of = table_numbers(np.repeat(classes, GROUP)[:n], split, c.halves)
+    per_element = [tables[i] for i in table_of.tolist()]
     tokens, used, mask = [], [0] * len(counts), (1 << p) - 1
     width, each = tail_shape(max(len(f) for f, _, _ in tables), lanes, n)
     for i, (f, starts, slots) in enumerate(per_element[: n - each * lanes]):

@@ -76,6 +76,6 @@ def make_tables(p: Params, weights: Array) -> bytes:
     if p.code == "huffman":
         entries, bits = bytes(huffman_lengths(counts)), 0
     else:
-        bits = choose_bits([counts], EXACT)
+        bits = choose_bits([counts], EXACT, True)
         entries = struct.pack(f"<{size}H", *frequencies(counts, bits, EXACT)[1])
     return MAGIC + bytes([0, CODES.index(p.code), direct, bits, size - 1]) + entries

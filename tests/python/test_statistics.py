@@ -132,6 +132,33 @@ def test_dither_halves_the_error_of_spread_out_fractions() -> None:
         assert np.mean(error**2) / step**2 == pytest.approx(wanted, rel=0.015)
 
 
+def test_dither_tells_the_likely_sign_and_where_little_is_to_tell() -> None:
+    """n = 2^18, Gaussian, step 2: the indices' entropy, and what knowing R saves of it.
+
+    Stochastic frames have the same indices, and within 3 % of their entropy. Dithered ones know the
+    turned sign and the half: from the probabilities by quadrature over R and x. The sampling error
+    of bits is below 0.3 % (1e-6), frames add at most 3 % for tables and lanes.
+    """
+    x, step = gaussian(2**18, 14), 2.0
+    dither = (np.arange(4096) + 0.5) / 4096  # R / 2^16: index k lies in k + R - 1 .. k + R
+    edges = (np.arange(-6, 7)[:, None] + dither) * step
+    cumulative = 0.5 * (1 + np.vectorize(math.erf)(edges / math.sqrt(2)))
+    p = np.diff(cumulative, axis=0)  # of k = -5 .. 6, per R
+    turned = np.where(dither < 0.5, p[:-1], p[-2::-1])  # of k = -5 .. 5, and the same negated
+    halves = [turned[:, np.abs(dither - 0.5) > 0.25], turned[:, np.abs(dither - 0.5) < 0.25]]
+
+    def entropy(q: Array) -> float:
+        q = q.mean(axis=1)
+        return float(-(q[q > 0] * np.log2(q[q > 0])).sum())
+
+    codec = qsgd.Codec(norm="rms", step=step, bucket=0, seed=15)
+    plain, known = entropy(p), sum(map(entropy, halves)) / 2
+    assert known < 0.9 * plain
+    for rounding, bits in (("stochastic", plain), ("dithered", known)):
+        taken = 8 * len(codec.replace(rounding=rounding).encode(x, 0)) / x.size
+        assert 0.997 * bits < taken < 1.033 * bits, rounding
+
+
 def test_values_on_levels_are_exact_under_stochastic_rounding() -> None:
     """Exact: every multiple of the gap comes back as itself, for any noise."""
     for s in (1, 2, 4, 8, 64, 1024):

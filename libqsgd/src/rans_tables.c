@@ -1,0 +1,201 @@
+/* Writes and reads the tables of a rANS chunk (FORMAT.md section 8.5). rans_model.c chooses them.
+ */
+#include <string.h>
+
+#include "kernels.h"
+#include "rans_classes.h"
+#include "rans_model.h"
+#include "tables.h"
+#include "tokens.h"
+
+/* Bits after the first that a frequency of a table keeps: their rounding costs bits by the element,
+ * they by the table. */
+unsigned rans_mantissa_most(size_t len, const struct code_plan *plan) {
+    size_t tables = plan->classes;
+    for (unsigned c = 0; c < plan->classes; c++) tables += plan->split >> c & 1;
+    const size_t each = len / tables;
+    const unsigned e = each == 0 ? 0 : floor_log2(each);
+    return e < 10 ? 1 : (e > 15 ? 4 : (e - 7) / 2);
+}
+
+/* Tokens 2 m - 1 and 2 m are k = m and -m below this. Tables whose signs are even name them once.
+ */
+unsigned rans_pairs_end(const struct levels *levels, unsigned tokens) {
+    const unsigned whole = tokens_direct(levels) ? 2 * LEVELS_DIRECT + 1 : TOKENS_WHOLE;
+    return tokens < whole ? tokens : whole;
+}
+
+/* True if t has the frequency of t - 1, which a symmetric table does not repeat. The mode token's
+ * partner has one of its own. */
+static bool is_mirrored(unsigned t, unsigned end, unsigned mode) {
+    return t % 2 == 0 && t != 0 && t < end && t != mode && t - 1 != mode;
+}
+
+/* One class, with the frequencies of shared tables. */
+void rans_use_shared(const struct shared_tables *shared, struct code_plan *plan) {
+    plan->shared = true;
+    plan->classes = 1;
+    plan->split = 0;
+    plan->prob_bits = shared->prob_bits;
+    plan->table[0][0] = (struct rans_table){shared->tokens, shared->mode, false};
+    memcpy(plan->freq[0], shared->freq, sizeof plan->freq[0]);
+}
+
+/* Bits of m_t that follow e_t. */
+static unsigned mantissa_bits(unsigned e, unsigned most) {
+    return e > most ? most : (e > 1 ? e - 1 : 0);
+}
+
+/* Bits of e_t of a frequency. */
+static unsigned exponent_of(uint32_t f) { return f == 0 ? 0 : floor_log2(f) + 1; }
+
+/* Bits of one table. */
+static uint64_t table_bits(const struct code_chunk *chunk, const struct code_plan *plan,
+                           unsigned class, unsigned half) {
+    const struct rans_table *table = &plan->table[class][half];
+    const uint16_t *freq = plan->freq[class] + half * RANS_HALF;
+    const unsigned end = table->symmetric ? rans_pairs_end(chunk->levels, table->tokens) : 0;
+    uint64_t bits = 13;
+    for (unsigned t = 0; t < table->tokens; t++) {
+        if (t == table->mode || is_mirrored(t, end, table->mode)) continue;
+        bits += 4 + mantissa_bits(exponent_of(freq[t]), plan->mantissa_most);
+    }
+    return bits;
+}
+
+uint64_t rans_tables_bits(const struct code_chunk *chunk, const struct code_plan *plan) {
+    uint64_t bits = chunk->turned != NULL ? plan->classes : 0;
+    for (unsigned c = 0; c < plan->classes; c++) {
+        for (unsigned half = 0; half < rans_halves(plan, c); half++) {
+            bits += table_bits(chunk, plan, c, half);
+        }
+    }
+    if (plan->classes == 1) return bits;
+    return bits + rans_classes_bits(chunk->scratch->classes, rans_groups(chunk->len));
+}
+
+/* A token takes 8 bits at most, so that one write serves seven. */
+static void write_table(struct lsb_writer *w, const struct code_chunk *chunk,
+                        const struct code_plan *plan, unsigned class, unsigned half) {
+    const struct rans_table *table = &plan->table[class][half];
+    const uint16_t *freq = plan->freq[class] + half * RANS_HALF;
+    const unsigned tokens = table->tokens, mode = table->mode;
+    const unsigned end = table->symmetric ? rans_pairs_end(chunk->levels, tokens) : 0;
+    lsb_write(w, (tokens - 1) | mode << 6 | (unsigned)table->symmetric << 12, 13);
+    for (unsigned t = 0; t < tokens;) {
+        const unsigned stop = tokens - t < 7 ? tokens : t + 7;
+        uint64_t bits = 0;
+        unsigned held = 0;
+        for (; t < stop; t++) {
+            const uint32_t f = freq[t];
+            if (t == mode || is_mirrored(t, end, mode)) continue;
+            const unsigned e = exponent_of(f), d = mantissa_bits(e, plan->mantissa_most);
+            const uint32_t m = d == 0 ? 0 : (f - (1U << (e - 1))) >> (e - 1 - d);
+            bits |= (uint64_t)(e | m << 4) << held;
+            held += 4 + d;
+        }
+        lsb_write(w, bits, held);
+    }
+}
+
+uint8_t *rans_tables_write(const struct code_chunk *chunk, const struct code_plan *plan, uint8_t *p,
+                           uint8_t *end) {
+    if (p == end) return NULL;
+    if (plan->shared) {
+        *p++ = (uint8_t)plan->lanes_log2;
+        return p;
+    }
+    const unsigned prob_code = plan->prob_bits == 12 ? 3 : plan->prob_bits - 8;
+    *p++ = (uint8_t)(plan->lanes_log2 | prob_code << 3 | (plan->classes - 1) << 5);
+    struct lsb_writer w;
+    lsb_write_init(&w, p, end);
+    if (chunk->turned != NULL) lsb_write(&w, plan->split, plan->classes);
+    for (unsigned c = 0; c < plan->classes; c++) {
+        for (unsigned half = 0; half < rans_halves(plan, c); half++) {
+            write_table(&w, chunk, plan, c, half);
+        }
+    }
+    if (plan->classes > 1) {
+        rans_classes_write(&w, chunk->scratch->classes, rans_groups(chunk->len));
+    }
+    return lsb_write_end(&w);
+}
+
+/* A token takes 8 bits at most, so that one refill serves seven. */
+static bool parse_table(struct bit_reader *r, const struct code_chunk *chunk,
+                        struct code_plan *plan, unsigned class, unsigned half) {
+    const unsigned head = (unsigned)lsb_read(r, 13);
+    const unsigned tokens = (head & 63) + 1, mode = head >> 6 & 63;
+    const bool symmetric = head >> 12 != 0;
+    const unsigned end = symmetric ? rans_pairs_end(chunk->levels, tokens) : 0;
+    const unsigned most = rans_halves(plan, class) == 2 ? RANS_HALF : CODE_TOKENS - 1;
+    uint16_t *freq = rans_freq(plan, class, half);
+    uint32_t sum = 0, widest = 0;
+    if (tokens > most || mode >= tokens) return false;
+    for (unsigned t = 0; t < tokens;) {
+        const unsigned stop = tokens - t < 7 ? tokens : t + 7;
+        lsb_refill(r);
+        uint64_t next = r->acc;
+        unsigned taken = 0;
+        for (; t < stop; t++) {
+            if (t == mode) continue;
+            if (is_mirrored(t, end, mode)) {
+                freq[t] = freq[t - 1];
+                sum += freq[t];
+                continue;
+            }
+            const unsigned e = next & 15, d = mantissa_bits(e, plan->mantissa_most);
+            const uint32_t m = (uint32_t)(next >> 4) & ((1U << d) - 1);
+            const uint32_t f = (1U << e >> 1) + (m << (e < 1 ? 0 : e - 1 - d));
+            freq[t] = (uint16_t)f;
+            sum += f;
+            if (e > widest) widest = e;
+            next >>= 4 + d;
+            taken += 4 + d;
+        }
+        lsb_take(r, taken);
+    }
+    if (widest > 12 || sum >= 1U << plan->prob_bits) return false; /* the mode token keeps 1 */
+    freq[mode] = (uint16_t)((1U << plan->prob_bits) - sum);
+    plan->table[class][half] = (struct rans_table){(uint8_t)tokens, (uint8_t)mode, symmetric};
+    return freq[tokens - 1] != 0 && !r->overrun;
+}
+
+qsgd_status rans_tables_parse(const struct code_chunk *chunk, const uint8_t *p, const uint8_t *end,
+                              struct code_plan *plan, const uint8_t **next) {
+    if (p == end) return QSGD_ERR_CODE_TABLE;
+    plan->shared = false;
+    if (chunk->shared != NULL) {
+        rans_use_shared(chunk->shared, plan);
+        plan->lanes_log2 = *p;
+        *next = p + 1;
+        return *p > 6 ? QSGD_ERR_CODE_TABLE : QSGD_OK;
+    }
+    plan->lanes_log2 = *p & 7;
+    plan->prob_bits = (*p >> 3 & 3) == 3 ? 12 : 8U + (*p >> 3 & 3);
+    plan->classes = 1U + (*p >> 5);
+    if (plan->lanes_log2 > 6) return QSGD_ERR_CODE_TABLE;
+    struct bit_reader r;
+    bit_read_init(&r, p + 1, end);
+    plan->split = 0;
+    if (chunk->turned != NULL) {
+        lsb_refill(&r);
+        plan->split = (unsigned)lsb_take(&r, plan->classes);
+    }
+    plan->mantissa_most = rans_mantissa_most(chunk->len, plan);
+    memset(plan->freq, 0, sizeof plan->freq);
+    for (unsigned c = 0; c < plan->classes; c++) {
+        for (unsigned half = 0; half < rans_halves(plan, c); half++) {
+            if (!parse_table(&r, chunk, plan, c, half)) return QSGD_ERR_CODE_TABLE;
+        }
+    }
+    if (plan->classes > 1 &&
+        !rans_classes_parse(&r, plan->classes, chunk->scratch->classes, rans_groups(chunk->len))) {
+        return QSGD_ERR_CODE_TABLE;
+    }
+    lsb_refill(&r); /* padding: what is left of the last byte */
+    if (lsb_take(&r, r.held & 7) != 0) return QSGD_ERR_PADDING;
+    if (r.overrun) return QSGD_ERR_CODE_TABLE;
+    *next = r.p - (r.held - r.past) / 8;
+    return QSGD_OK;
+}

@@ -1,0 +1,135 @@
+/* The kernels between indices and the rANS coder, on every backend: tokens, symbols, counts, groups
+ * by energy (FORMAT.md sections 8.4 and 8.5), one element at a time beside them. */
+#define _DEFAULT_SOURCE
+#include "backends.h"
+#include "bits.h"
+#include "guard.h"
+#include "kernels.h"
+#include "lengths.h"
+#include "support.h"
+
+static struct guard guards[3];
+static uint64_t state = 20250713;
+
+static uint8_t token_of(int32_t k, bool direct) {
+    uint32_t magnitude = (uint32_t)(k < 0 ? -k : k);
+    if (direct || magnitude < 8) return (uint8_t)(k > 0 ? 2 * k - 1 : -2 * k);
+    unsigned e = floor_log2(magnitude);
+    return (uint8_t)(15 + 4 * (e - 3) + (magnitude >> (e - 2) & 3));
+}
+
+static void tokens_follow_the_format(void) {
+    static uint8_t expected[LONGEST];
+    FOR_LENGTHS(n) {
+        FOR_GAPS(gap, n) {
+            const bool direct = random_below(&state, 2) == 0;
+            const uint64_t range = direct ? 15 : (uint64_t)1 << (4 + random_below(&state, 12));
+            int16_t *k = guard_place(guards[0], 2 * n, even(gap));
+            int16_t *back = guard_place(guards[1], 2 * n, even(gap));
+            uint8_t *tokens = guard_place(guards[2], n, gap);
+            uint32_t counts[64] = {0}, got[64];
+            for (size_t i = 0; i < n; i++) {
+                int32_t v = (int32_t)random_below(&state, 2 * range + 1) - (int32_t)range;
+                k[i] = (int16_t)(v > 32767 ? 32767 : (v < -32767 ? -32767 : v));
+                expected[i] = token_of(k[i], direct);
+                counts[expected[i]]++;
+            }
+            for (int b = 0; b < backend_count; b++) {
+                memset(tokens, 0xFF, n);
+                backends[b]->tokens(k, n, direct, tokens);
+                CHECK(memcmp(tokens, expected, n) == 0);
+                memset(got, 0xFF, sizeof got);
+                backends[b]->histogram(tokens, n, got);
+                CHECK(memcmp(got, counts, sizeof got) == 0);
+                if (!direct) continue;
+                memset(back, 0x5A, 2 * n);
+                backends[b]->whole_tokens(tokens, n, back);
+                CHECK(memcmp(back, k, 2 * n) == 0);
+            }
+        }
+    }
+}
+
+/* Long enough that every counter overflows into the next; the tokens of a few bins, all of them or
+ * small ones, with energies from nothing to the largest index. */
+static void groups_are_counted_by_energy(void) {
+    enum { MOST = 128 * 400 };
+    static uint8_t tokens[MOST], bins[MOST / 128], expected_bins[MOST / 128];
+    static int16_t k[MOST];
+    static uint32_t counts[GROUP_BINS][64], expected[GROUP_BINS][64];
+    static _Alignas(64) uint8_t memory[GROUP_MEMORY];
+    for (size_t n = 1; n <= MOST; n = n < 300 ? n + 37 : n * 3 / 2 + 5) {
+        for (unsigned round = 0; round < 6; round++) {
+            memset(expected, 0, sizeof expected);
+            for (size_t i = 0; i < n; i++) {
+                const uint64_t most = round < 3 ? 15 : (uint64_t)1 << (i / 128 % 16);
+                const int32_t m = (int32_t)random_below(&state, most == 32768 ? most : most + 1);
+                k[i] = (int16_t)(random_below(&state, 2) != 0 ? m : -m);
+                tokens[i] = round < 3 ? (uint8_t)(k[i] > 0 ? 2 * m - 1 : 2 * m)
+                                      : (uint8_t)random_below(&state, round == 3 ? 16 : 64);
+            }
+            for (size_t first = 0; first < n; first += 128) {
+                uint64_t sum = 0;
+                unsigned e = 0;
+                for (size_t i = first; i < n && i < first + 128; i++) {
+                    sum += (uint64_t)(k[i] < 0 ? -k[i] : k[i]);
+                }
+                while (sum >> (e + 1) != 0) e++;
+                const unsigned half = sum * sum >= (uint64_t)2 << (2 * e);
+                expected_bins[first / 128] = (uint8_t)(sum == 0 ? 0 : 1 + 2 * e + half);
+            }
+            for (size_t i = 0; i < n; i++) expected[expected_bins[i / 128]][tokens[i]]++;
+            for (int b = 0; b < backend_count; b++) {
+                memset(bins, 0xFF, sizeof bins);
+                backends[b]->group_bins(k, tokens, n, bins);
+                CHECK(memcmp(bins, expected_bins, (n + 127) / 128) == 0);
+                if (round < 3) {
+                    memset(bins, 0xFF, sizeof bins);
+                    backends[b]->group_bins(NULL, tokens, n, bins);
+                    CHECK(memcmp(bins, expected_bins, (n + 127) / 128) == 0);
+                }
+                backends[b]->group_histograms(tokens, n, bins, counts, memory);
+                CHECK(memcmp(counts, expected, sizeof counts) == 0);
+            }
+        }
+    }
+}
+
+/* Symbols name the half of an element by its noise, and its token, if that is below 32. */
+static void symbols_are_halves_and_tokens(void) {
+    FOR_LENGTHS(n) {
+        FOR_GAPS(gap, n) {
+            uint16_t *noise = guard_place(guards[0], 2 * n, even(gap));
+            uint8_t *tokens = guard_place(guards[1], n, gap);
+            uint8_t *symbols = guard_place(guards[2], n, gap);
+            for (size_t i = 0; i < n; i++) {
+                static const uint16_t edges[] = {0, 0x3FFF, 0x4000, 0x7FFF, 0x8000, 0xBFFF, 0xC000};
+                const uint64_t r = random_below(&state, 1 << 17);
+                noise[i] = r < 65536 ? (uint16_t)r : edges[r % 7];
+                tokens[i] = (uint8_t)random_below(&state, 64);
+            }
+            for (int b = 0; b < backend_count; b++) {
+                memset(symbols, 0xFF, n);
+                backends[b]->halves(noise, n, symbols);
+                for (size_t i = 0; i < n; i++) {
+                    CHECK(symbols[i] == (noise[i] >= 0x4000 && noise[i] < 0xC000 ? 32 : 0));
+                }
+                backends[b]->add_tokens(tokens, n, symbols);
+                for (size_t i = 0; i < n; i++) {
+                    const unsigned half = noise[i] >= 0x4000 && noise[i] < 0xC000 ? 32 : 0;
+                    CHECK(symbols[i] == half + (tokens[i] < 31 ? tokens[i] : 31));
+                }
+            }
+        }
+    }
+}
+
+int main(void) {
+    find_backends();
+    for (int i = 0; i < 3; i++) guards[i] = guard_new(4 * LONGEST + 64);
+    tokens_follow_the_format();
+    groups_are_counted_by_energy();
+    symbols_are_halves_and_tokens();
+    for (int i = 0; i < 3; i++) guard_free(guards[i]);
+    return check_result();
+}
