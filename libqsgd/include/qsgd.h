@@ -463,6 +463,15 @@ QSGD_API qsgd_status qsgd_decode_indices(const void *frame, uint64_t size,
                                          uint64_t n, void *workspace, uint64_t workspace_bytes,
                                          struct qsgd_error *error);
 
+/* Turns indices in place into what dithered frames code, or back (FORMAT.md section 6.6): those of
+ * buckets whose scale is above 0 change sign where the noise of params->seed and nonce says so. For
+ * entropy codes of one's own, and the weights of shared tables. Without DITHERED, and for SIGNED
+ * levels, indices stay as they are. QSGD_ERR_INDEX names an element, or a bucket whose scale a
+ * frame cannot store. */
+QSGD_API qsgd_status qsgd_turn_indices(const struct qsgd_params *params, uint64_t nonce,
+                                       int16_t *indices, const float *scales, uint64_t n,
+                                       struct qsgd_error *error);
+
 /* ---------------------------------------------------------------------------------------------
  * Shared tables (FORMAT.md section 8.6)
  *
@@ -479,8 +488,9 @@ QSGD_API uint64_t qsgd_tables_bound(void);
  *
  * params   code RANS or HUFFMAN, and the levels; the rest does not matter.
  * weights  one per level, in ascending order of the index k (index 0 is left out where it is no
- *          level): probabilities or counts, finite, at least 0, not all 0. Every level can be coded
- *          with the tables, also one of weight 0.
+ *          level): probabilities or counts, finite, at least 0, not all 0; for DITHERED, of turned
+ *          indices (qsgd_turn_indices). Every level can be coded with the tables, also one of
+ *          weight 0.
  * count    number of weights: the levels of params (2 s + 1; without zero 2 s; SIGNED table_len;
  *          OPEN 65535).
  * dst      receives the tables; dst_bytes >= qsgd_tables_bound().

@@ -1,4 +1,5 @@
-/* The quantiser on its own: a tensor to indices and scales, and back, without coding. */
+/* The quantiser on its own: a tensor to indices and scales, and back, without coding; indices as
+ * frames code them. */
 #include <string.h>
 
 #include "forward.h"
@@ -136,5 +137,31 @@ qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
     job.alphas = (uint8_t *)(uintptr_t)alphas;
     job.sink = (struct sink){.data = dst, .dtype = dst_dtype, .to = n};
     work_run(NULL, NULL, task_values, &job, job.f.q.layout.chunks);
+    return QSGD_OK;
+}
+
+/* ---- turn ----------------------------------------------------------------------------------- */
+
+qsgd_status qsgd_turn_indices(const struct qsgd_params *params, uint64_t nonce, int16_t *indices,
+                              const float *scales, uint64_t n, struct qsgd_error *error) {
+    struct quantiser q;
+    qsgd_status status = params_check(params, error);
+    if (status == QSGD_OK) status = forward_not_raw(params, error);
+    if (status != QSGD_OK) return status;
+    if (n > QSGD_MAX_ELEMENTS) {
+        return error_parameter(error, QSGD_ERR_SHAPE, "n", "a tensor has at most 2^47 elements");
+    }
+    if (n > 0 && (indices == NULL || scales == NULL)) {
+        return error_parameter(error, QSGD_ERR_NULL, indices == NULL ? "indices" : "scales",
+                               "a buffer that is needed is NULL");
+    }
+    quantiser_init(&q, params, n, nonce, false);
+    status = forward_check_given(&q, indices, scales, error);
+    if (status != QSGD_OK || n == 0) return status;
+    uint16_t noise[QUANTISE_BLOCK + 2 * NOISE_TILE];
+    struct quantise_scratch scratch = {.noise = noise};
+    const struct chunk_span whole = {.first = 0, .len = n};
+    const struct scale_array given = {(uint8_t *)(uintptr_t)scales, SCALES_NATIVE};
+    values_turn(&q, &whole, &given, &scratch, indices);
     return QSGD_OK;
 }

@@ -64,6 +64,7 @@ class Params:
     def dequantize(
         self, idx: Any, scales: Any, nonce: int | None, alphas: Any, dtype: Any, /
     ) -> npt.NDArray[Any]: ...
+    def turn_indices(self, idx: Any, scales: Any, nonce: int, /) -> npt.NDArray[np.int16]: ...
     def encode_indices(
         self,
         idx: Any,

@@ -102,7 +102,8 @@ def tables(
         A weight per level: by index k, those left out being 0; or one after the other in ascending
         order of k, from the most negative level to the most positive (without 0 where it is no
         level). Probabilities or counts: finite, not negative, not all 0. Levels of weight 0 can
-        be coded, too, at a price.
+        be coded, too, at a price. With ``rounding="dithered"`` those of turned indices (FORMAT.md
+        section 6.6), which `data` counts.
     data : tensor, optional
         In place of `probabilities`: counts the levels of this tensor, as ``codec.quantize(data,
         nonce=0)`` rounds it. The codec needs a seed if others are to get the same tables.
@@ -132,7 +133,8 @@ def tables(
         raise opt.refuse("probabilities", probabilities, "given, or data in its place")
     low, high, zero = level_range(codec)
     if data is not None:
-        k = codec.quantize(data, nonce=0)[0].ravel().astype(np.int64)
+        idx, scales = codec.quantize(data, nonce=0)[:2]
+        k = codec._params.turn_indices(idx, scales, 0).ravel().astype(np.int64)
         counts = np.bincount(k - low, minlength=high - low + 1).astype(np.float64)
         weights = counts if zero else np.delete(counts, -low)
     elif isinstance(probabilities, Mapping):

@@ -85,6 +85,27 @@ py::array dequantize(const Params &params, py::object idx, py::object scales_obj
     return result;
 }
 
+py::array turn_indices(const Params &params, py::object idx, py::object scales_object,
+                       py::object nonce) {
+    const Tensor indices = load_as(idx, "idx", Access::read, QSGD_INT16, kNone);
+    const Tensor scales = load_as(scales_object, "scales", Access::read, QSGD_FLOAT32,
+                                  qsgd_bucket_count(&params.c, indices.n));
+    const uint64_t key = to_u64(nonce, "nonce");
+    py::array result = new_array(QSGD_INT16, indices.shape.data(), indices.ndim);
+    auto *out = static_cast<int16_t *>(result.mutable_data());
+    Detail detail;
+    qsgd_status status = QSGD_OK;
+    {
+        const Unlocked unlocked(indices.nbytes());
+        std::copy_n(static_cast<const unsigned char *>(indices.data), indices.nbytes(),
+                    reinterpret_cast<unsigned char *>(out));
+        status = qsgd_turn_indices(&params.c, key, out, static_cast<const float *>(scales.data),
+                                   indices.n, &detail);
+    }
+    check(status, detail);
+    return result;
+}
+
 // What decides a frame's bytes beside its indices: this codec and call, or an existing frame.
 struct Recipe {
     qsgd_params params{};
@@ -232,6 +253,7 @@ py::array elias_decode(py::object buffer, py::object count_object, int code,
 void define_stages(py::module_ &module, py::class_<Params> &params) {
     params.def("quantize", &quantize);
     params.def("dequantize", &dequantize);
+    params.def("turn_indices", &turn_indices);
     params.def("encode_indices", &encode_indices);
     module.def("elias_encode", &elias_encode);
     module.def("elias_decode", &elias_decode);

@@ -291,11 +291,48 @@ static void null_pointers_are_named(void) {
           QSGD_ERR_NULL);
     CHECK(qsgd_dequantize(&s.params, 0, s.indices, s.scales, NULL, N, 0, NULL, s.work, s.work_bytes,
                           NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_turn_indices(&s.params, 0, NULL, s.scales, N, NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_turn_indices(&s.params, 0, s.indices, NULL, N, NULL) == QSGD_ERR_NULL);
     info.struct_size = 8;
     CHECK(qsgd_frame_info(s.frame, s.frame_bytes, &info, NULL) == QSGD_ERR_STRUCT_SIZE);
     s.decode.struct_size--;
     CHECK(call_decode(&s, s.values) == QSGD_ERR_STRUCT_SIZE);
     setup_free(&s);
+}
+
+static void turned_indices_turn_back_and_bad_ones_are_named(void) {
+    static int16_t indices[1000], turned[1000];
+    static float scales[10];
+    struct qsgd_params p;
+    struct qsgd_error error = {.struct_size = sizeof error};
+    qsgd_params_init(&p);
+    p.bucket = 100;
+    p.rounding = QSGD_ROUND_DITHERED;
+    for (int i = 0; i < 1000; i++) indices[i] = (int16_t)(i % 15 - 7);
+    for (int b = 0; b < 10; b++) scales[b] = b == 3 ? 0 : 1;
+    for (int stochastic = 0; stochastic < 2; stochastic++) {
+        int changed = 0;
+        if (stochastic != 0) p.rounding = QSGD_ROUND_STOCHASTIC;
+        memcpy(turned, indices, sizeof turned);
+        CHECK(qsgd_turn_indices(&p, 9, turned, scales, 1000, NULL) == QSGD_OK);
+        for (int i = 0; i < 1000; i++) {
+            CHECK(turned[i] == indices[i] || turned[i] == -indices[i]);
+            CHECK(i / 100 != 3 || turned[i] == indices[i]); /* an idle bucket */
+            changed += turned[i] != indices[i];
+        }
+        CHECK(stochastic != 0 ? changed == 0 : changed > 300);
+        CHECK(qsgd_turn_indices(&p, 9, turned, scales, 1000, NULL) == QSGD_OK);
+        CHECK(memcmp(turned, indices, sizeof turned) == 0);
+    }
+    turned[777] = 8;
+    CHECK(qsgd_turn_indices(&p, 9, turned, scales, 1000, &error) == QSGD_ERR_INDEX);
+    CHECK(error.element == 777);
+    scales[4] = -1;
+    CHECK(qsgd_turn_indices(&p, 9, turned, scales, 1000, &error) == QSGD_ERR_INDEX);
+    CHECK(error.bucket == 4);
+    p.code = QSGD_CODE_RAW;
+    CHECK(qsgd_turn_indices(&p, 9, turned, scales, 1000, NULL) == QSGD_ERR_COMBINATION);
+    CHECK(qsgd_turn_indices(&p, 9, NULL, NULL, 0, NULL) == QSGD_ERR_COMBINATION);
 }
 
 static void overlaps_are_refused(void) {
@@ -372,6 +409,7 @@ int main(void) {
     bad_options_are_named();
     one_byte_less_than_the_queries_is_refused();
     null_pointers_are_named();
+    turned_indices_turn_back_and_bad_ones_are_named();
     overlaps_are_refused();
     decode_options_are_checked();
     every_status_has_its_own_name();

@@ -16,7 +16,8 @@ import numpy as np
 import reference
 from cases import as_dtype
 from reference_bits import Array
-from reference_levels import Params, grid
+from reference_levels import Params, cut, grid
+from reference_quantize import turned
 from reference_tables import make_tables
 
 INPUTS = {
@@ -98,8 +99,12 @@ def made(name: str, shape: tuple[int, ...], kind: str = "spread", **options: Any
     k = np.array([k for k in range(grd.low, grd.high + 1) if k or grd.zero])
     weights = np.ldexp(1.0, -np.minimum(np.abs(k), 1000))
     if shared == "counted":
-        found = reference.quantize(golden.tensor(), params, golden.nonce, dtype=golden.dtype)[0]
-        weights = np.bincount(found.astype(np.int64) - grd.low, minlength=65535)[k - grd.low]
+        found, scales, _ = reference.quantize(
+            golden.tensor(), params, golden.nonce, dtype=golden.dtype
+        )
+        cuts = cut(found.size, params.bucket, params.chunk_log2, False)
+        coded = turned(found.astype(np.int64), scales, params, cuts, golden.nonce)
+        weights = np.bincount(coded - grd.low, minlength=65535)[k - grd.low]
     tables = make_tables(params, weights)
     return dataclasses.replace(golden, params=dataclasses.replace(params, tables=tables))
 

@@ -20,7 +20,8 @@ from cases import QUANTISERS, codec_of, tensor
 from qsgd import Codec, QsgdError, Tables
 from qsgd.testing import damaged_frames, frames, shared_tables, tensors
 from reference_bits import Array
-from reference_levels import Params, grid
+from reference_levels import Params, cut, grid
+from reference_quantize import turned
 from reference_tables import digest, make_tables, read_tables
 
 QUICK = settings(max_examples=60, deadline=None)
@@ -89,6 +90,21 @@ def test_mapping_sequence_and_data_say_the_same() -> None:
     assert codec.nonce == 0
     assert made != qsgd.tables(codec, [1, 2, 3, 4])
     assert len({made, qsgd.tables(codec, data=X)}) == 1
+
+
+def test_data_of_dithered_codecs_counts_turned_indices() -> None:
+    options: dict[str, Any] = {"levels": "open", "step": 2.0, "norm": "rms", "bucket": 100}
+    params = Params(**options, rounding="dithered", seed=7)
+    codec = Codec(step=2.0, norm="rms", bucket=100, rounding="dithered", seed=7, chunk=1024)
+    x = X.copy()
+    x[300:400] = 0
+    k, scales, _ = reference.quantize(x, params)
+    coded = turned(k.astype(np.int64), scales, params, cut(x.size, 100, 16, False), 0)
+    assert 0.1 < np.mean(coded != k) < 0.5
+    counts = {int(i): int(n) for i, n in zip(*np.unique(coded, return_counts=True), strict=True)}
+    assert qsgd.tables(codec, data=x) == qsgd.tables(codec, counts)
+    plain = {int(i): int(n) for i, n in zip(*np.unique(k, return_counts=True), strict=True)}
+    assert qsgd.tables(codec, data=x) != qsgd.tables(codec, plain)
 
 
 @pytest.mark.parametrize(
