@@ -74,7 +74,7 @@ class NamedSchemes:
 
     @classmethod
     def rotated(cls, step: float, **options: Any) -> Self:
-        """Balanced steps on rotated buckets, nearest, rescaled: the least error at 1/2 to 2 bits.
+        """Balanced steps on rotated buckets, nearest, rescaled: for 1 bit per element and below.
 
         Unbiased over the random signs of the rotation, not element by element, and at half a bit
         up to some percent of the norm. `step` 3.3 takes about half a bit per element, 2.2 one, 1.0
