@@ -204,17 +204,18 @@ void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
     chunk->kernels->rans_tables(&r->job, tables);
 }
 
-/* What is left of elements [from, to) once the body is decoded. */
+/* What is left of elements [from, to) once the body is decoded. Lanes come to rest with the last
+ * element, also where the tail is empty. */
 static void read_tail(struct rans_reader *r, size_t from, size_t to, uint8_t *tokens) {
     const size_t body = r->tail.body;
-    if (to <= body) return;
+    if (to <= body && to < r->chunk->len) return;
     uint8_t tail[RANS_TAIL_MOST];
     if (!tail_from_states(r->chunk, r->plan, &r->tail, r->stream.states, tail)) {
         memset(tail, r->plan->table[0][0].mode, sizeof tail);
         r->stream.bad = true;
     }
     const size_t first = from > body ? from : body;
-    memcpy(tokens + (first - from), tail + (first - body), to - first);
+    if (first < to) memcpy(tokens + (first - from), tail + (first - body), to - first);
 }
 
 /* Halves of elements [from, to), which are at most a block, for the stream. */

@@ -126,9 +126,11 @@ def split(
     return bad(name, status, CODED + b"\x40" + body, X, s=s, rounding="dithered")
 
 
-def pushed_halves(tokens: list[int]) -> tuple[list[int], list[int]]:
+def pushed_halves(
+    tokens: list[int], of_half: Sequence[list[int]] = OF_HALF
+) -> tuple[list[int], list[int]]:
     """State and words of 40 tokens that are all in the table of their half."""
-    tables = [(f, starts_of(f)) for f in OF_HALF]
+    tables = [(f, starts_of(f)) for f in of_half]
     states, (words,) = rans_push(tokens, HALVES, tables, 1, 12)
     return states, words
 
@@ -145,6 +147,10 @@ def huffman(name: str, status: str, lengths: list[int], stream: str, x: Array = 
 
 
 TOKENS = [1, 2, 0, 1]
+# Four elements on eight lanes: none is left for the rest states.
+EIGHT_STATES, (EIGHT_WORDS,) = rans_push(
+    [1, 2, 0, 1], [0] * 4, [(FREQUENCIES, starts_of(FREQUENCIES))], 8, 12
+)
 (STATE,), WORDS = pushed(TOKENS * 10, FREQUENCIES)
 (LONG_STATE,), LONG_WORDS = pushed([0, 1, 0] * 100, FREQUENCIES)
 
@@ -156,6 +162,7 @@ RIGHT_PAYLOADS: list[BadPayload] = [
     bad("rice-sparse", "OK", CODED + bits("00000 0100 1 0"), code="rice-sparse"),
     huffman("huffman", "OK", [1, 1], "0 1 0 1"),
     rans("rans", "OK", TABLE, [STATE], WORDS, x=X),
+    rans("rans-eight-lanes-without-tail", "OK", TABLE, EIGHT_STATES, EIGHT_WORDS, head=3 << 3 | 3),
     rans("rans-symmetric", "OK", [(2, 6), (0, 6), (1, 1), (11, 4), (0, 1)], [STATE], WORDS, x=X),
     rans("rans-symmetric-but-for-the-mode", "OK",
          [(2, 6), (1, 6), (1, 1), (12, 4), (0, 1), (11, 4), (0, 1)], [STATE], WORDS, x=X),
@@ -248,6 +255,10 @@ BAD_PAYLOADS: list[BadPayload] = [
     rans("rans-table-padding", "PADDING", [*TABLE, (1, 1)], [STATE], WORDS, x=X),
     rans("rans-state-below-2^16", "STREAM", TABLE, [(1 << 16) - 1]),
     rans("rans-rest-state", "STREAM", TABLE, [(1 << 16) + (1 << 8)]),
+    rans("rans-rest-state-of-a-lane-without-element", "STREAM", TABLE,
+         [*EIGHT_STATES[:7], EIGHT_STATES[7] + 1], EIGHT_WORDS, head=3 << 3 | 3),
+    rans("rans-rest-state-without-tail", "STREAM", TABLE,
+         [EIGHT_STATES[0] + 1, *EIGHT_STATES[1:]], EIGHT_WORDS, head=3 << 3 | 3),
     rans("rans-rest-state-reached", "STREAM", TABLE, [STATE + 1], WORDS, x=X),
     rans("rans-tail-token-unused", "STREAM", TABLE, [(1 << 16) + 3]),
     rans("rans-words-left-over", "PADDING", TABLE, [STATE], [*WORDS, 0], x=X),
@@ -263,8 +274,9 @@ BAD_PAYLOADS: list[BadPayload] = [
     split("rans-split-words-run-out", "STREAM", [(1, 1), *TABLE, *TABLE_3],
           pushed_halves(IN_HALVES)[0], pushed_halves(IN_HALVES)[1][:-1]),
     split("rans-split-no-level", "STREAM",
-          [(0, 1), (5, 6), (0, 6), (0, 1), *[(0, 4)] * 4, (12, 4), (0, 1)],
-          *pushed([0, 5, 0, 0] * 10, [2048, 0, 0, 0, 0, 2048])),
+          [(1, 1), *TABLE, (5, 6), (0, 6), (0, 1), *[(0, 4)] * 4, (12, 4), (0, 1)],
+          *pushed_halves([(0, 5)[half] for half in HALVES],
+                         (FREQUENCIES, [2048, 0, 0, 0, 0, 2048]))),
     rans("rans-class-without-group", "CODE_TABLE", [*TABLE, *TABLE, (1, 1)], [STATE], WORDS,
          head=3 << 3 | 1 << 5, x=X),
     rans("rans-class-past-table", "CODE_TABLE",
