@@ -44,7 +44,7 @@ static void tail_to_states(const struct rans_tail *tail, const uint8_t *tokens, 
 static bool plan_covers(const struct code_chunk *chunk, const struct code_plan *plan, size_t i,
                         unsigned half, unsigned t) {
     const unsigned class = plan->classes > 1 ? chunk->scratch->classes[i / CODE_GROUP] : 0;
-    if (rans_halves(plan, class) == 1) return plan->freq[class][t] != 0;
+    if (!rans_is_split(plan, class)) return plan->freq[class][t] != 0;
     return t < RANS_HALF && plan->freq[class][half + t] != 0;
 }
 
@@ -266,8 +266,8 @@ qsgd_status rans_reader_end(const struct rans_reader *r) {
 uint64_t rans_possible(const struct code_plan *plan) {
     uint64_t used = 0;
     for (unsigned c = 0; c < plan->classes; c++) {
-        for (unsigned half = 0; half < rans_halves(plan, c); half++) {
-            const uint16_t *freq = plan->freq[c] + half * RANS_HALF;
+        for (unsigned half = 0; half < rans_tables_of(plan, c); half++) {
+            const uint16_t *freq = rans_freq(plan, c, half);
             for (unsigned t = 0; t < plan->table[c][half].tokens; t++) {
                 used |= (uint64_t)(freq[t] != 0) << t;
             }

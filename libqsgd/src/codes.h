@@ -21,7 +21,7 @@ struct prefix_memory;
 struct shared_tables;
 
 #define CODE_TOKENS 64                          /* tokens are below 63 */
-#define CODE_CLASSES 8                          /* rans: at most this many tables */
+#define CODE_CLASSES 8                          /* rans: at most so many, of one or two tables */
 #define CODE_GROUP 128                          /* rans: elements that share a class */
 #define CODE_CLASSIFY_BYTES ((size_t)128 << 10) /* rans: memory while classes are chosen */
 #define CODE_HUFFMAN_BITS 12                    /* huffman: longest codeword */
@@ -38,7 +38,6 @@ struct code_chunk {
      * first element in the tensor; else NULL. */
     const struct noise_key *turned;
     uint64_t first;
-    bool has_halves; /* encoding: scratch->symbols holds the halves of its elements */
     /* Encoding: tables that may be used; parsing: those of mode 3. NULL: none. */
     const struct shared_tables *shared;
     struct code_scratch *scratch;
@@ -52,7 +51,7 @@ static inline size_t code_segments(const struct code_chunk *chunk) {
 struct code_scratch {
     uint8_t *tokens;       /* len bytes: a token per element */
     uint16_t *words;       /* room for len + 256 rans words, or len + 128 positions (sparse.h) */
-    uint8_t *symbols;      /* rans, some class split: len bytes, a token and a half per element */
+    uint8_t *symbols;      /* rans, turned indices: len bytes, symbols of struct rans_job */
     uint8_t *classes;      /* len / 128 + 1 bytes: class of each group */
     uint8_t *more_classes; /* as many, for a second chunk */
     uint32_t *decode;      /* CODE_CLASSES << 13 entries: decode tables (rans, huffman) */

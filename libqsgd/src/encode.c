@@ -61,7 +61,6 @@ static void survey_codes(struct encode_job *job, const struct chunk_span *span,
     for (int32_t code = QSGD_CODE_FIXED; code <= QSGD_CODE_RANS; code++) {
         if (!params_code_fits(&job->f.q.params, code)) continue;
         struct code_chunk chunk = work_code_chunk(&job->f.q, code, span, &worker->codes);
-        chunk.has_halves = worker->quantise.halves != NULL;
         worker->auto_bytes[code] +=
             chunk_write(&chunk, job->f.q.params.rounding == QSGD_ROUND_DITHERED, k, alpha, dst);
     }
@@ -86,7 +85,6 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, struct w
     }
     struct quantise_scratch *scratch = &worker->quantise;
     struct code_chunk chunk = work_code_chunk(&job->f.q, job->code, &span, &worker->codes);
-    chunk.has_halves = scratch->halves != NULL;
     const bool tokens = !job->survey && job->f.source.residual == NULL &&
                         quantise_gives_tokens(&job->f.q) && code_find(job->code)->from_tokens;
     int16_t *k = tokens ? NULL : scratch->indices;

@@ -3,16 +3,20 @@
 
 /* Four histograms in turn: equal neighbours would wait for each other's store. */
 static void histogram_add(const uint8_t *tokens, size_t n, uint32_t counts[64]) {
-    uint32_t part[4][64];
+    uint32_t part[4][256];
     size_t i = 0;
-    memset(part, 0, sizeof part);
-    for (; i + 8 <= n; i += 8) {
+    if (n >= 256) memset(part, 0, sizeof part);
+    for (; n >= 256 && i + 8 <= n; i += 8) {
         uint64_t eight;
         memcpy(&eight, tokens + i, 8);
-        for (int j = 0; j < 8; j++) part[j % 4][eight >> (8 * j) & 63]++;
+        for (int j = 0; j < 8; j++) part[j % 4][eight >> (8 * j) & 255]++;
     }
-    for (; i < n; i++) part[0][tokens[i] & 63]++;
-    for (int t = 0; t < 64; t++) counts[t] += part[0][t] + part[1][t] + part[2][t] + part[3][t];
+    for (int t = 0; n >= 256 && t < 64; t++) {
+        counts[t] += part[0][t] + part[1][t] + part[2][t] + part[3][t];
+    }
+    for (; i < n; i++) {
+        if (tokens[i] < 64) counts[tokens[i]]++;
+    }
 }
 
 #ifdef W_BYTES
@@ -29,8 +33,8 @@ static const uint8_t histogram_rows[8][16] = {
     {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 16},
 };
 
-/* Adds `vectors` (at most 15) vectors of tokens to nibble counters; other quarters' tokens find
- * nothing: their distance saturates above 127. Returns the or of all tokens. */
+/* Adds `vectors` (at most 15) vectors of tokens to nibble counters; other quarters' tokens, and
+ * marked ones, find nothing: their distance is above 127, or saturates. Returns the or of all. */
 BODY vb histogram_nibbles(const uint8_t *tokens, const int vectors, unsigned quarter, vb sum[8]) {
     const vb base = vb_set1((uint8_t)(16 * quarter)), top = vb_set1(0x70);
     vb row[8], seen = vb_set1(0);
@@ -181,7 +185,7 @@ static void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8
         }
         const vb all = histogram_nibbles(tokens + i, GROUP_VECTORS, 0, c->sum[0]);
         if (--c->left[0] == 0) group_flush(c, 0, counts[bin]);
-        if (!vb_any_above(all, 15)) continue;
+        if (!vb_any_above(vb_and(all, vb_set1(63)), 15)) continue;
         const uint8_t seen = vb_or_lanes(all);
         for (unsigned q = 1; q < 4; q++) {
             if (!histogram_in_quarter(seen, q)) continue;
@@ -199,6 +203,8 @@ static void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8
                                     uint32_t (*counts)[64], void *memory) {
     (void)memory;
     memset(counts, 0, GROUP_BINS * sizeof *counts);
-    for (size_t i = 0; i < n; i++) counts[bins[i / 128]][tokens[i] & 63]++;
+    for (size_t i = 0; i < n; i++) {
+        if (tokens[i] < 64) counts[bins[i / 128]][tokens[i]]++;
+    }
 }
 #endif

@@ -77,6 +77,7 @@ struct rans_symbol_table {
 /* A split class has two tables of 32 tokens, one per half of its elements (FORMAT.md section 8.5):
  * the encoder sees a token and RANS_HALF together as a symbol below 64. */
 #define RANS_HALF 32
+#define RANS_MARK 128 /* of tokens that are not to be counted */
 
 struct rans_job {
     const uint8_t *classes; /* table of each group of 128 elements; NULL: table 0 for all */
@@ -229,9 +230,11 @@ struct kernels {
                             uint8_t *end);
     /* Halves of n elements by their noise: RANS_HALF where bits 14 and 15 of R differ, else 0. */
     void (*halves)(const uint16_t *noise, size_t n, uint8_t *halves);
-    /* Halves to symbols: the i-th takes token i, or RANS_HALF - 1 if that is less. */
-    void (*add_tokens)(const uint8_t *tokens, size_t n, uint8_t *symbols);
-    /* counts[t]: how many of n tokens (below 64) are t. */
+    /* Tokens of half 1 as they are, of half 0 with RANS_MARK: then histograms leave them out. */
+    void (*mark)(const uint16_t *noise, const uint8_t *tokens, size_t n, uint8_t *marked);
+    /* Marked tokens of elements of one class to symbols, in place. */
+    void (*symbols)(bool split, size_t n, uint8_t *marked);
+    /* counts[t]: how many of n tokens (below 64, or marked) are t. */
     void (*histogram)(const uint8_t *tokens, size_t n, uint32_t counts[64]);
 
     /* Ranks of n indices to (n * width + 7) / 8 bytes, the last one padded; and back. unpack

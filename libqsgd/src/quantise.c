@@ -14,7 +14,6 @@ void quantise_scratch_carve(struct quantise_scratch *s, struct arena *arena,
     const uint64_t heap = q->params.rounding == QSGD_ROUND_TOPK ? topk_heap_entries(&q->layout) : 0;
     s->elements = arena_take(arena, copies ? elements * sizeof(float) : 0);
     s->noise_from = s->noise_to = 0;
-    s->halves = NULL;
     s->noise = arena_take(arena, (QUANTISE_BLOCK + 2 * NOISE_TILE) * sizeof(uint16_t));
     s->block = arena_take(arena, QUANTISE_BLOCK * sizeof(float));
     s->indices = arena_take(arena, longest * sizeof(int16_t));
@@ -309,10 +308,6 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
             if (noisy)
                 q->kernels->noise(&q->key, NOISE_ROUNDING, block, tiles * NOISE_TILE,
                                   scratch->noise);
-            if (scratch->halves != NULL) {
-                q->kernels->halves(scratch->noise + (i - block), (size_t)(block_end - i),
-                                   scratch->halves + (i - span->first));
-            }
         }
         if (i == next) {
             struct bucket_state *const last = b;

@@ -47,9 +47,8 @@ struct quantise_scratch {
     float *elements; /* longest chunk: elements after conversion and rotation, if any */
     uint16_t *noise; /* QUANTISE_BLOCK + 2 tiles */
     uint64_t noise_from, noise_to; /* decoding: elements whose noise is there already */
-    uint8_t *halves;  /* encoding turned indices by rans: of a chunk's elements; else NULL */
-    float *block;     /* QUANTISE_BLOCK */
-    int16_t *indices; /* longest chunk */
+    float *block;                  /* QUANTISE_BLOCK */
+    int16_t *indices;              /* longest chunk */
     struct topk_entry *heap;
     /* Rotated frames, else NULL. second: of a chunk that is decoded beside another; NULL where a
      * chunk does not hold two whole buckets. */

@@ -125,13 +125,13 @@ unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
     return cost < all->cost ? classes : 1;
 }
 
-uint32_t (*rans_classes_histograms(const struct code_chunk *chunk, const uint8_t *symbols,
+uint32_t (*rans_classes_histograms(const struct code_chunk *chunk, const uint8_t *tokens,
                                    unsigned classes)) [CODE_TOKENS] {
     struct cluster *c = chunk->scratch->classify;
     if (classes == 1) {
-        chunk->kernels->histogram(symbols, chunk->len, c->counts[0]);
+        chunk->kernels->histogram(tokens, chunk->len, c->counts[0]);
     } else {
-        chunk->kernels->group_histograms(symbols, chunk->len, chunk->scratch->classes, c->counts,
+        chunk->kernels->group_histograms(tokens, chunk->len, chunk->scratch->classes, c->counts,
                                          c->counters);
     }
     return c->counts;

@@ -13,9 +13,9 @@ static inline size_t rans_groups(size_t len) { return (len + CODE_GROUP - 1) / C
 unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
                              const uint8_t *tokens, struct tally *all, struct tally **each);
 
-/* Histograms of symbols by class: of those in chunk->scratch->classes, or, if `classes` is 1, of
- * one. In the scratch, until classes are chosen again. */
-uint32_t (*rans_classes_histograms(const struct code_chunk *chunk, const uint8_t *symbols,
+/* Histograms of tokens by class, without marked ones: of those in chunk->scratch->classes, or, if
+ * `classes` is 1, of one. In the scratch, until classes are chosen again. */
+uint32_t (*rans_classes_histograms(const struct code_chunk *chunk, const uint8_t *tokens,
                                    unsigned classes))[CODE_TOKENS];
 
 uint64_t rans_classes_bits(const uint8_t *classes, size_t groups);

@@ -8,45 +8,49 @@
 #include "rans_classes.h"
 #include "rans_model.h"
 
+/* Noise of n <= RANS_HALVES_BLOCK elements, from element i of the chunk on: in `memory`. */
+static const uint16_t *noise_of(const struct code_chunk *chunk, size_t i, size_t n,
+                                uint16_t memory[RANS_HALVES_BLOCK + NOISE_TILE]) {
+    const uint64_t element = chunk->first + i, block = element - element % NOISE_TILE;
+    const size_t skip = (size_t)(element - block);
+    const size_t tiles = (skip + n + NOISE_TILE - 1) / NOISE_TILE;
+    chunk->kernels->noise(chunk->turned, NOISE_ROUNDING, block, tiles * NOISE_TILE, memory);
+    return memory + skip;
+}
+
+static size_t block_of(size_t left) { return left < RANS_HALVES_BLOCK ? left : RANS_HALVES_BLOCK; }
+
 void rans_halves_of(const struct code_chunk *chunk, size_t from, size_t to, uint8_t *halves) {
-    uint16_t noise[RANS_HALVES_BLOCK + NOISE_TILE];
-    while (from < to) {
-        const uint64_t element = chunk->first + from, block = element - element % NOISE_TILE;
-        const size_t skip = (size_t)(element - block);
-        const size_t n = to - from < RANS_HALVES_BLOCK ? to - from : RANS_HALVES_BLOCK;
-        const size_t tiles = (skip + n + NOISE_TILE - 1) / NOISE_TILE;
-        chunk->kernels->noise(chunk->turned, NOISE_ROUNDING, block, tiles * NOISE_TILE, noise);
-        chunk->kernels->halves(noise + skip, n, halves);
-        halves += n;
-        from += n;
+    uint16_t memory[RANS_HALVES_BLOCK + NOISE_TILE];
+    for (size_t i = from, n; i < to; i += n, halves += n) {
+        n = block_of(to - i);
+        chunk->kernels->halves(noise_of(chunk, i, n, memory), n, halves);
     }
 }
 
-/* Symbols as if all classes were split. */
+/* Tokens into scratch->symbols, those of half 0 with a mark. */
 static void mark_all(const struct code_chunk *chunk) {
-    if (!chunk->has_halves) rans_halves_of(chunk, 0, chunk->len, chunk->scratch->symbols);
-    chunk->kernels->add_tokens(chunk->scratch->tokens, chunk->len, chunk->scratch->symbols);
+    uint16_t memory[RANS_HALVES_BLOCK + NOISE_TILE];
+    for (size_t i = 0, n; i < chunk->len; i += n) {
+        n = block_of(chunk->len - i);
+        chunk->kernels->mark(noise_of(chunk, i, n, memory), chunk->scratch->tokens + i, n,
+                             chunk->scratch->symbols + i);
+    }
 }
 
-/* Tokens alone again for classes that are not split. */
-static void unmark(const struct code_chunk *chunk, const struct code_plan *plan) {
-    if (plan->classes == 1) return;
-    for (size_t i = 0; i < chunk->len; i += CODE_GROUP) {
-        const size_t n = chunk->len - i < CODE_GROUP ? chunk->len - i : CODE_GROUP;
-        if (rans_halves(plan, chunk->scratch->classes[i / CODE_GROUP]) == 2) continue;
-        memcpy(chunk->scratch->symbols + i, chunk->scratch->tokens + i, n);
+/* Marked tokens to symbols. */
+static void name_all(const struct code_chunk *chunk, const struct code_plan *plan) {
+    const size_t run = plan->classes == 1 ? chunk->len : CODE_GROUP;
+    for (size_t i = 0; i < chunk->len; i += run) {
+        const unsigned class = plan->classes == 1 ? 0 : chunk->scratch->classes[i / CODE_GROUP];
+        const size_t n = chunk->len - i < run ? chunk->len - i : run;
+        chunk->kernels->symbols(rans_is_split(plan, class), n, chunk->scratch->symbols + i);
     }
 }
 
 void rans_halves_symbols(const struct code_chunk *chunk, const struct code_plan *plan) {
     mark_all(chunk);
-    unmark(chunk, plan);
-}
-
-static void tally_half(const uint32_t *counts, struct tally *tally) {
-    memset(tally, 0, sizeof *tally);
-    memcpy(tally->counts, counts, RANS_HALF * sizeof *counts);
-    tally_finish(tally);
+    name_all(chunk, plan);
 }
 
 /* A class that two tables may suit: one token is so frequent that others stand out. */
@@ -55,31 +59,58 @@ static bool may_split(const struct tally *tally) {
     for (unsigned t = 0; t < tally->tokens; t++) {
         if (tally->counts[t] > most) most = tally->counts[t];
     }
-    return tally->tokens <= RANS_HALF && 4 * (uint64_t)most >= tally->sum;
+    return tally->tokens <= RANS_HALF && 2 * (uint64_t)most >= tally->sum;
 }
 
-bool rans_halves_choose(const struct code_chunk *chunk, struct code_plan *plan,
-                        const struct tally *each, struct tally two[2 * CODE_CLASSES]) {
-    unsigned candidates = 0;
-    plan->split = 0;
-    if (chunk->turned == NULL) return false;
-    for (unsigned c = 0; c < plan->classes; c++) candidates |= (unsigned)may_split(&each[c]) << c;
-    if (candidates == 0) return false;
-    mark_all(chunk);
+/* Tallies of both halves: of half 1 from its counts, of half 0 from the rest. */
+static void tally_halves(const struct tally *both, const uint32_t *counts, struct tally two[2]) {
+    memset(two, 0, 2 * sizeof *two);
+    for (unsigned t = 0; t < both->tokens; t++) {
+        two[1].counts[t] = counts[t];
+        two[0].counts[t] = both->counts[t] - counts[t];
+    }
+    tally_finish(&two[0]);
+    tally_finish(&two[1]);
+}
+
+/* Splits the candidates that gain, and returns by how much. Their tables' tallies go to `two`. */
+static int64_t split_all(const struct code_chunk *chunk, struct code_plan *plan,
+                         unsigned candidates, const struct tally *each, struct tally *two) {
     const uint32_t (*counts)[CODE_TOKENS] =
         (const uint32_t (*)[CODE_TOKENS])rans_classes_histograms(chunk, chunk->scratch->symbols,
                                                                  plan->classes);
+    int64_t saved = 0;
     for (unsigned c = 0; c < plan->classes; c++, two++) {
-        tally_half(counts[c], &two[0]);
-        tally_half(counts[c] + RANS_HALF, &two[1]);
-        if ((candidates >> c & 1) != 0 && two[0].sum > 0 && two[1].sum > 0 &&
-            two[0].cost + two[1].cost < each[c].cost) {
+        tally_halves(&each[c], counts[c], two);
+        const int64_t gain = each[c].cost - two[0].cost - two[1].cost;
+        if ((candidates >> c & 1) != 0 && two[0].sum > 0 && two[1].sum > 0 && gain > 0) {
             plan->split |= 1U << c;
+            saved += gain;
             two++;
         } else {
             two[0] = each[c];
         }
     }
-    if (plan->split != 0) unmark(chunk, plan);
+    return saved;
+}
+
+/* A decoder of split classes takes a fifth longer: they must save a 128th. Where candidates hold
+ * less than an eighth of the bits they do not, and nothing is counted. */
+bool rans_halves_choose(const struct code_chunk *chunk, struct code_plan *plan,
+                        const struct tally *each, struct tally two[2 * CODE_CLASSES]) {
+    unsigned candidates = 0;
+    int64_t total = 0, theirs = 0;
+    plan->split = 0;
+    if (chunk->turned == NULL) return false;
+    for (unsigned c = 0; c < plan->classes; c++) {
+        total += each[c].cost;
+        if (!may_split(&each[c])) continue;
+        candidates |= 1U << c;
+        theirs += each[c].cost;
+    }
+    if (candidates == 0 || 8 * theirs < total) return false;
+    mark_all(chunk);
+    if (128 * split_all(chunk, plan, candidates, each, two) < total) plan->split = 0;
+    if (plan->split != 0) name_all(chunk, plan);
     return plan->split != 0;
 }

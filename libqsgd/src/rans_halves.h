@@ -15,8 +15,8 @@ void rans_halves_of(const struct code_chunk *chunk, size_t from, size_t to, uint
 bool rans_halves_choose(const struct code_chunk *chunk, struct code_plan *plan,
                         const struct tally *each, struct tally two[2 * CODE_CLASSES]);
 
-/* The symbols of a given plan and chunk->scratch->tokens, into the scratch: tokens of split classes
- * are below RANS_HALF, or become RANS_HALF - 1. */
+/* The symbols of a given plan and chunk->scratch->tokens, into the scratch. Tokens of split classes
+ * that are not below RANS_HALF give symbols that mean nothing, below 64. */
 void rans_halves_symbols(const struct code_chunk *chunk, const struct code_plan *plan);
 
 #endif

@@ -162,16 +162,16 @@ BODY struct rans_lookup rans_lookup_of(const struct rans_job *job, const void *t
 BODY uint8_t rans_decode_lane(const struct rans_lookup *l, uint32_t half, uint32_t *state,
                               const uint8_t **words, const uint8_t *end) {
     const unsigned prob_bits = l->prob_bits;
-    const uint32_t x = *state, mask = (1U << prob_bits) - 1;
-    const uint32_t slot = (x & mask) + ((half & l->half) << prob_bits) / RANS_HALF;
+    const uint32_t x = *state, mask = (1U << prob_bits) - 1, slot = x & mask;
+    const size_t skip = (size_t)((half & l->half) / RANS_HALF) << prob_bits; /* not waited for */
     if (l->in_slots) {
         const struct rans_slots *slots = l->table;
-        const uint8_t symbol = slots->token[slot];
+        const uint8_t symbol = (slots->token + skip)[slot];
         const uint32_t next = x - slots->start[symbol] - (x >> prob_bits) * slots->rest[symbol];
         *state = rans_refill_lane(next, words, end);
         return (uint8_t)(symbol & ~l->half);
     }
-    const uint32_t entry = ((const uint32_t *)l->table)[slot];
+    const uint32_t entry = ((const uint32_t *)l->table + skip)[slot];
     const uint32_t next = (x >> prob_bits) * ((entry >> 8 & 0xFFF) + 1) + (entry >> 20);
     *state = rans_refill_lane(next, words, end);
     return (uint8_t)entry;

@@ -27,7 +27,7 @@ static uint64_t set_frequencies(struct code_plan *plan, unsigned class, unsigned
                                 const struct tally *tally, bool nearest) {
     const uint64_t share = ((uint64_t)1 << (32 + plan->prob_bits)) / tally->sum;
     const unsigned mode = plan->table[class][half].mode, most = plan->mantissa_most;
-    uint16_t *freq = rans_freq(plan, class, half);
+    uint16_t *freq = plan->freq[class] + half * RANS_HALF;
     int32_t rest = 1 << plan->prob_bits;
     uint64_t cost = tally->sum * plan->prob_bits << 16;
     for (unsigned t = 0; t < tally->tokens; t++) {
@@ -49,7 +49,7 @@ static uint64_t set_all(struct code_plan *plan, unsigned prob_bits, const struct
     uint64_t cost = 0;
     plan->prob_bits = prob_bits;
     for (unsigned c = 0; c < plan->classes; c++) {
-        for (unsigned half = 0; half < rans_halves(plan, c); half++, tally++) {
+        for (unsigned half = 0; half < rans_tables_of(plan, c); half++, tally++) {
             uint64_t bits = set_frequencies(plan, c, half, tally, true);
             if (bits == UINT64_MAX && prob_bits == 12) {
                 bits = set_frequencies(plan, c, half, tally, false);
@@ -95,7 +95,7 @@ static void set_mode(struct code_plan *plan, unsigned class, unsigned half,
 static void set_tokens(const struct code_chunk *chunk, struct code_plan *plan,
                        struct tally *tally) {
     for (unsigned c = 0; c < plan->classes; c++) {
-        for (unsigned half = 0; half < rans_halves(plan, c); half++, tally++) {
+        for (unsigned half = 0; half < rans_tables_of(plan, c); half++, tally++) {
             plan->table[c][half].symmetric = make_symmetric(
                 tally, rans_pairs_end(chunk->levels, tally->tokens), plan->mantissa_most);
             set_mode(plan, c, half, tally);
@@ -131,7 +131,7 @@ static unsigned choose_lanes(uint64_t cost, uint64_t len, unsigned token_limit) 
 unsigned rans_token_limit(const struct code_plan *plan) {
     unsigned limit = 0;
     for (unsigned c = 0; c < plan->classes; c++) {
-        for (unsigned half = 0; half < rans_halves(plan, c); half++) {
+        for (unsigned half = 0; half < rans_tables_of(plan, c); half++) {
             if (plan->table[c][half].tokens > limit) limit = plan->table[c][half].tokens;
         }
     }

@@ -7,13 +7,18 @@
 #include "codes.h"
 #include "kernels.h"
 
-/* How many tables a class has. */
-static inline unsigned rans_halves(const struct code_plan *plan, unsigned class) {
-    return 1 + (plan->split >> class & 1);
+static inline bool rans_is_split(const struct code_plan *plan, unsigned class) {
+    return (plan->split >> class & 1) != 0;
 }
 
-/* Frequencies of one of them. */
-static inline uint16_t *rans_freq(struct code_plan *plan, unsigned class, unsigned half) {
+/* How many tables a class has. */
+static inline unsigned rans_tables_of(const struct code_plan *plan, unsigned class) {
+    return rans_is_split(plan, class) ? 2 : 1;
+}
+
+/* Frequencies of one of them, which start there. */
+static inline const uint16_t *rans_freq(const struct code_plan *plan, unsigned class,
+                                        unsigned half) {
     return plan->freq[class] + half * RANS_HALF;
 }
 

@@ -12,7 +12,7 @@
  * they by the table. */
 unsigned rans_mantissa_most(size_t len, const struct code_plan *plan) {
     size_t tables = plan->classes;
-    for (unsigned c = 0; c < plan->classes; c++) tables += plan->split >> c & 1;
+    for (unsigned c = 0; c < plan->classes; c++) tables += rans_is_split(plan, c);
     const size_t each = len / tables;
     const unsigned e = each == 0 ? 0 : floor_log2(each);
     return e < 10 ? 1 : (e > 15 ? 4 : (e - 7) / 2);
@@ -53,7 +53,7 @@ static unsigned exponent_of(uint32_t f) { return f == 0 ? 0 : floor_log2(f) + 1;
 static uint64_t table_bits(const struct code_chunk *chunk, const struct code_plan *plan,
                            unsigned class, unsigned half) {
     const struct rans_table *table = &plan->table[class][half];
-    const uint16_t *freq = plan->freq[class] + half * RANS_HALF;
+    const uint16_t *freq = rans_freq(plan, class, half);
     const unsigned end = table->symmetric ? rans_pairs_end(chunk->levels, table->tokens) : 0;
     uint64_t bits = 13;
     for (unsigned t = 0; t < table->tokens; t++) {
@@ -66,7 +66,7 @@ static uint64_t table_bits(const struct code_chunk *chunk, const struct code_pla
 uint64_t rans_tables_bits(const struct code_chunk *chunk, const struct code_plan *plan) {
     uint64_t bits = chunk->turned != NULL ? plan->classes : 0;
     for (unsigned c = 0; c < plan->classes; c++) {
-        for (unsigned half = 0; half < rans_halves(plan, c); half++) {
+        for (unsigned half = 0; half < rans_tables_of(plan, c); half++) {
             bits += table_bits(chunk, plan, c, half);
         }
     }
@@ -78,7 +78,7 @@ uint64_t rans_tables_bits(const struct code_chunk *chunk, const struct code_plan
 static void write_table(struct lsb_writer *w, const struct code_chunk *chunk,
                         const struct code_plan *plan, unsigned class, unsigned half) {
     const struct rans_table *table = &plan->table[class][half];
-    const uint16_t *freq = plan->freq[class] + half * RANS_HALF;
+    const uint16_t *freq = rans_freq(plan, class, half);
     const unsigned tokens = table->tokens, mode = table->mode;
     const unsigned end = table->symmetric ? rans_pairs_end(chunk->levels, tokens) : 0;
     lsb_write(w, (tokens - 1) | mode << 6 | (unsigned)table->symmetric << 12, 13);
@@ -111,7 +111,7 @@ uint8_t *rans_tables_write(const struct code_chunk *chunk, const struct code_pla
     lsb_write_init(&w, p, end);
     if (chunk->turned != NULL) lsb_write(&w, plan->split, plan->classes);
     for (unsigned c = 0; c < plan->classes; c++) {
-        for (unsigned half = 0; half < rans_halves(plan, c); half++) {
+        for (unsigned half = 0; half < rans_tables_of(plan, c); half++) {
             write_table(&w, chunk, plan, c, half);
         }
     }
@@ -128,8 +128,8 @@ static bool parse_table(struct bit_reader *r, const struct code_chunk *chunk,
     const unsigned tokens = (head & 63) + 1, mode = head >> 6 & 63;
     const bool symmetric = head >> 12 != 0;
     const unsigned end = symmetric ? rans_pairs_end(chunk->levels, tokens) : 0;
-    const unsigned most = rans_halves(plan, class) == 2 ? RANS_HALF : CODE_TOKENS - 1;
-    uint16_t *freq = rans_freq(plan, class, half);
+    const unsigned most = rans_is_split(plan, class) ? RANS_HALF : CODE_TOKENS - 1;
+    uint16_t *freq = plan->freq[class] + half * RANS_HALF;
     uint32_t sum = 0, widest = 0;
     if (tokens > most || mode >= tokens) return false;
     for (unsigned t = 0; t < tokens;) {
@@ -185,7 +185,7 @@ qsgd_status rans_tables_parse(const struct code_chunk *chunk, const uint8_t *p, 
     plan->mantissa_most = rans_mantissa_most(chunk->len, plan);
     memset(plan->freq, 0, sizeof plan->freq);
     for (unsigned c = 0; c < plan->classes; c++) {
-        for (unsigned half = 0; half < rans_halves(plan, c); half++) {
+        for (unsigned half = 0; half < rans_tables_of(plan, c); half++) {
             if (!parse_table(&r, chunk, plan, c, half)) return QSGD_ERR_CODE_TABLE;
         }
     }

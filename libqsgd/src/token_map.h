@@ -125,16 +125,26 @@ static void kernel_whole_tokens(const uint8_t *tokens, size_t n, int16_t *k) {
     memcpy(k + i, ks, (n - i) * sizeof *k);
 }
 
-/* Compilers make these two loops vectors by themselves. */
+/* Compilers make these loops vectors by themselves. */
+BODY uint8_t half_of(uint16_t noise) { return (uint8_t)((noise ^ noise >> 1) >> 9 & RANS_HALF); }
+
 static void kernel_halves(const uint16_t *restrict noise, size_t n, uint8_t *restrict halves) {
+    for (size_t i = 0; i < n; i++) halves[i] = half_of(noise[i]);
+}
+
+static void kernel_mark(const uint16_t *restrict noise, const uint8_t *restrict tokens, size_t n,
+                        uint8_t *restrict marked) {
     for (size_t i = 0; i < n; i++) {
-        halves[i] = (uint8_t)((noise[i] ^ noise[i] >> 1) >> 9 & RANS_HALF);
+        const unsigned mark = (half_of(noise[i]) ^ RANS_HALF) * (RANS_MARK / RANS_HALF);
+        marked[i] = (uint8_t)(tokens[i] | mark);
     }
 }
 
-static void kernel_add_tokens(const uint8_t *restrict tokens, size_t n, uint8_t *restrict symbols) {
+static void kernel_symbols(bool split, size_t n, uint8_t *marked) {
+    const unsigned half = split ? RANS_HALF : 0;
     for (size_t i = 0; i < n; i++) {
-        const uint8_t token = tokens[i] < RANS_HALF ? tokens[i] : RANS_HALF - 1;
-        symbols[i] = (uint8_t)(symbols[i] | token);
+        const unsigned m = marked[i];
+        marked[i] =
+            (uint8_t)((m & (RANS_MARK - 1)) | ((m ^ RANS_MARK) / (RANS_MARK / RANS_HALF) & half));
     }
 }

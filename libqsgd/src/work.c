@@ -23,9 +23,6 @@ struct worker *workers_carve(struct arena *arena, const struct quantiser *q, uin
         if (all == NULL) continue;
         all[i].quantise = quantise;
         code_scratch_carve(&all[i].codes, codes, longest);
-        if (q->turned && (q->params.code == QSGD_CODE_RANS || q->params.code == QSGD_CODE_AUTO)) {
-            all[i].quantise.halves = all[i].codes.symbols;
-        }
         all[i].error_task = UINT64_MAX;
         all[i].error = QSGD_OK;
         memset(all[i].auto_bytes, 0, sizeof all[i].auto_bytes);

@@ -154,6 +154,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 
 #define MUTATIONS 20000
 #define LONGEST 1500
+#define LONGER 5000
+#define SPLIT_SEEDS 8
 
 /* One to three changes, most of them after the header, where the entropy decoders look. */
 static void mutate(struct bytes *b, uint64_t *state) {
@@ -200,15 +202,37 @@ static int replay(const char *path) {
     return 0;
 }
 
+/* Dithered frames with split classes, of chunks that can be read two at a time. */
+static void split_seeds(struct bytes seeds[SPLIT_SEEDS]) {
+    static float x[LONGER];
+    for (unsigned i = 0; i < SPLIT_SEEDS; i++) {
+        struct qsgd_params p;
+        qsgd_params_init(&p);
+        p.rounding = QSGD_ROUND_DITHERED;
+        p.chunk_log2 = i % 2 == 0 ? 11 : 12;
+        p.classes = i / 2 % 2 == 0 ? QSGD_CLASSES_ON : QSGD_CLASSES_OFF;
+        p.checksum = i / 4 == 0;
+        p.bucket = i % 2 == 0 ? 0 : 100;
+        p.norm = QSGD_NORM_RMS;
+        p.levels = QSGD_LEVELS_OPEN;
+        p.step = i % 2 == 0 ? 2 : 3;
+        fill_tensor(x, LONGER, 1000 + i);
+        seeds[i] = encode_frame(&p, NULL, x, LONGER);
+        LLVMFuzzerTestOneInput(seeds[i].p, seeds[i].n);
+        CHECK(accepted);
+    }
+}
+
 int main(int argc, char **argv) {
     int failures = 0;
     for (int i = 1; i < argc; i++) failures += replay(argv[i]);
     if (argc > 1) return failures == 0 ? 0 : 1;
     static const size_t lengths[] = {LONGEST, 1, 4, 130, 700};
-    struct bytes seeds[4 * SCHEMES * 5];
-    size_t count = 0;
+    struct bytes seeds[4 * SCHEMES * 5 + SPLIT_SEEDS];
+    size_t count = SPLIT_SEEDS;
     float x[LONGEST];
     fill_tables(&tables);
+    split_seeds(seeds);
     for (size_t i = 0; i < SCHEMES; i++) {
         for (size_t l = 0; l < 10; l++) {
             struct qsgd_params params = scheme_params(&schemes[i]);

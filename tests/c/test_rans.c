@@ -301,10 +301,19 @@ static void every_quotient_is_exact(const struct kernels *kernels) {
     }
 }
 
-/* Two chunks with classes are decoded side by side; from where one's words run out, in the middle
- * of a group, each goes on by itself. */
+/* True if the first payload is rANS of 16 lanes or more, of which some class is split. */
+static bool splits(const struct bytes *frame) {
+    struct parts parts;
+    if (!frame_parts(frame->p, frame->n, &parts)) return false;
+    const uint8_t *p = frame->p + parts.payload; /* mode, damping, head, a bit per class */
+    return p[0] == 0 && (p[2] & 7) >= 4 && (p[3] & ((1U << (1 + (p[2] >> 5))) - 1)) != 0;
+}
+
+/* Two chunks with classes, which dithered frames split, are decoded side by side; from where one's
+ * words run out, in the middle of a group, each goes on by itself. */
 static void chunks_that_run_out_apart_are_decoded(void) {
-    enum { CHUNK = 32768 }; /* 64 lanes */
+    enum { CHUNK = 32768 }; /* 64 lanes, or 32 */
+    int split = 0;
     static float x[2 * CHUNK], whole[2 * CHUNK], part[CHUNK];
     struct qsgd_params p;
     qsgd_params_init(&p);
@@ -313,6 +322,7 @@ static void chunks_that_run_out_apart_are_decoded(void) {
     p.classes = QSGD_CLASSES_ON;
     for (size_t zeros = 200; zeros < 12000; zeros += 449) {
         p.rounding = zeros % 2 == 0 ? QSGD_ROUND_STOCHASTIC : QSGD_ROUND_DITHERED;
+        p.s = zeros % 2 == 0 ? 7 : 2;
         uint64_t bytes;
         for (size_t i = 0; i < 2 * CHUNK; i++) {
             x[i] = random_float(&state) * (random_below(&state, 2) != 0 ? 1.0F : 0.9F);
@@ -320,6 +330,7 @@ static void chunks_that_run_out_apart_are_decoded(void) {
             if (i < CHUNK && i >= CHUNK - zeros) x[i] = 0;
         }
         struct bytes b = encode_frame(&p, NULL, x, 2 * CHUNK);
+        split += p.rounding == QSGD_ROUND_DITHERED && splits(&b);
         CHECK(decode_frame(b.p, b.n, 0, whole, 2 * CHUNK, NULL) == QSGD_OK);
         CHECK(qsgd_decode_workspace(b.p, b.n, NULL, &bytes, NULL) == QSGD_OK);
         void *work = aligned_bytes(bytes);
@@ -331,6 +342,7 @@ static void chunks_that_run_out_apart_are_decoded(void) {
         free(work);
         free(b.p);
     }
+    CHECK(split > 10);
 }
 
 int main(void) {

@@ -95,18 +95,24 @@ static void groups_are_counted_by_energy(void) {
     }
 }
 
-/* Symbols name the half of an element by its noise, and its token, if that is below 32. */
+/* Symbols name the half of an element by its noise, where its class is split, and its token. Marked
+ * tokens, those of half 0, are not counted. */
 static void symbols_are_halves_and_tokens(void) {
+    static uint8_t memory[GROUP_MEMORY + 64], bins[LONGEST / 128 + 1];
+    static uint32_t groups[GROUP_BINS][64];
     FOR_LENGTHS(n) {
         FOR_GAPS(gap, n) {
             uint16_t *noise = guard_place(guards[0], 2 * n, even(gap));
             uint8_t *tokens = guard_place(guards[1], n, gap);
             uint8_t *symbols = guard_place(guards[2], n, gap);
+            uint32_t counts[64] = {0}, got[64];
+            const bool split = random_below(&state, 2) != 0;
             for (size_t i = 0; i < n; i++) {
                 static const uint16_t edges[] = {0, 0x3FFF, 0x4000, 0x7FFF, 0x8000, 0xBFFF, 0xC000};
                 const uint64_t r = random_below(&state, 1 << 17);
                 noise[i] = r < 65536 ? (uint16_t)r : edges[r % 7];
-                tokens[i] = (uint8_t)random_below(&state, 64);
+                tokens[i] = (uint8_t)random_below(&state, split ? 32 : 64);
+                counts[tokens[i]] += noise[i] >= 0x4000 && noise[i] < 0xC000;
             }
             for (int b = 0; b < backend_count; b++) {
                 memset(symbols, 0xFF, n);
@@ -114,10 +120,16 @@ static void symbols_are_halves_and_tokens(void) {
                 for (size_t i = 0; i < n; i++) {
                     CHECK(symbols[i] == (noise[i] >= 0x4000 && noise[i] < 0xC000 ? 32 : 0));
                 }
-                backends[b]->add_tokens(tokens, n, symbols);
+                backends[b]->mark(noise, tokens, n, symbols);
+                backends[b]->histogram(symbols, n, got);
+                CHECK(memcmp(got, counts, sizeof got) == 0);
+                backends[b]->group_histograms(symbols, n, bins, groups,
+                                              memory + (64 - (uintptr_t)memory % 64) % 64);
+                CHECK(memcmp(groups[0], counts, sizeof counts) == 0);
+                backends[b]->symbols(split, n, symbols);
                 for (size_t i = 0; i < n; i++) {
-                    const unsigned half = noise[i] >= 0x4000 && noise[i] < 0xC000 ? 32 : 0;
-                    CHECK(symbols[i] == half + (tokens[i] < 31 ? tokens[i] : 31));
+                    const bool middle = noise[i] >= 0x4000 && noise[i] < 0xC000;
+                    CHECK(symbols[i] == tokens[i] + (split && middle ? 32 : 0));
                 }
             }
         }

@@ -91,13 +91,20 @@ def choose_classes(k: Array, tokens: Array, c: Coding) -> list[int]:
 def split_classes(tokens: Array, class_of: Array, number: int, c: Coding) -> list[bool]:
     """Whether each class has a table per half (step 2)."""
     split = [False] * number
-    for i in range(number if c.halves is not None else 0):
+    if c.halves is None:
+        return split
+    counts = [np.bincount(tokens[class_of == i]) for i in range(number)]
+    costs = [cost(h) for h in counts]
+    candidates = [len(h) <= 32 and 2 * int(h.max()) >= int(h.sum()) for h in counts]
+    if 8 * sum(one for one, may in zip(costs, candidates, strict=True) if may) < sum(costs):
+        return split
+    gains = [0] * number
+    for i in np.flatnonzero(candidates).tolist():
         parts = [np.bincount(tokens[(class_of == i) & (c.halves == half)]) for half in (0, 1)]
-        own = tokens[class_of == i]
-        frequent = 4 * int(np.bincount(own).max()) >= len(own)
-        if own.max() < 32 and frequent and all(part.any() for part in parts):
-            split[i] = sum(map(cost, parts)) < cost(np.bincount(own))
-    return split
+        if all(part.any() for part in parts):
+            gains[i] = max(0, costs[i] - sum(map(cost, parts)))
+    worth = 128 * sum(gains) >= sum(costs)
+    return [worth and gain > 0 for gain in gains]
 
 
 def table_numbers(class_of: Array, split: list[bool], halves: Array | None) -> Array:
