@@ -59,7 +59,7 @@ static bool may_split(const struct tally *tally) {
     for (unsigned t = 0; t < tally->tokens; t++) {
         if (tally->counts[t] > most) most = tally->counts[t];
     }
-    return tally->tokens <= RANS_HALF && 2 * (uint64_t)most >= tally->sum;
+    return tally->tokens <= RANS_HALF && 3 * (uint64_t)most >= tally->sum;
 }
 
 /* Tallies of both halves: of half 1 from its counts, of half 0 from the rest. */
@@ -94,8 +94,8 @@ static int64_t split_all(const struct code_chunk *chunk, struct code_plan *plan,
     return saved;
 }
 
-/* A decoder of split classes takes a fifth longer: they must save a 128th. Where candidates hold
- * less than an eighth of the bits they do not, and nothing is counted. */
+/* Decoding split classes takes up to a third longer: they must save a 256th of the bits. Where
+ * candidates hold less than an eighth of them they hardly do, and nothing is counted. */
 bool rans_halves_choose(const struct code_chunk *chunk, struct code_plan *plan,
                         const struct tally *each, struct tally two[2 * CODE_CLASSES]) {
     unsigned candidates = 0;
@@ -110,7 +110,7 @@ bool rans_halves_choose(const struct code_chunk *chunk, struct code_plan *plan,
     }
     if (candidates == 0 || 8 * theirs < total) return false;
     mark_all(chunk);
-    if (128 * split_all(chunk, plan, candidates, each, two) < total) plan->split = 0;
+    if (256 * split_all(chunk, plan, candidates, each, two) < total) plan->split = 0;
     if (plan->split != 0) name_all(chunk, plan);
     return plan->split != 0;
 }

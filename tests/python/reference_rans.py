@@ -95,7 +95,7 @@ def split_classes(tokens: Array, class_of: Array, number: int, c: Coding) -> lis
         return split
     counts = [np.bincount(tokens[class_of == i]) for i in range(number)]
     costs = [cost(h) for h in counts]
-    candidates = [len(h) <= 32 and 2 * int(h.max()) >= int(h.sum()) for h in counts]
+    candidates = [len(h) <= 32 and 3 * int(h.max()) >= int(h.sum()) for h in counts]
     if 8 * sum(one for one, may in zip(costs, candidates, strict=True) if may) < sum(costs):
         return split
     gains = [0] * number
@@ -103,7 +103,7 @@ def split_classes(tokens: Array, class_of: Array, number: int, c: Coding) -> lis
         parts = [np.bincount(tokens[(class_of == i) & (c.halves == half)]) for half in (0, 1)]
         if all(part.any() for part in parts):
             gains[i] = max(0, costs[i] - sum(map(cost, parts)))
-    worth = 128 * sum(gains) >= sum(costs)
+    worth = 256 * sum(gains) >= sum(costs)
     return [worth and gain > 0 for gain in gains]
 
 
