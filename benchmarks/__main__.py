@@ -68,6 +68,7 @@ def measure_speed(
         *ours.data_groups(others, names[0], buffers),
         *ours.cost_groups(cost_x, lengths, names[0], first.name),
         *ours.small_groups(x, names[0]),
+        *ours.statistics_groups(data, names[0]),
         *ours.copy_groups(x, buffers.y, threads),
         *peers.groups(found, x, first.name),
     ]

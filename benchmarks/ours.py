@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,12 @@ from benchmarks.schemes import DEFAULT, Scheme
 from benchmarks.tensors import Vector, aligned
 
 SMALL = 1024  # elements of a small call
+STATISTICS: dict[str, dict[str, Any]] = {
+    "max, 512": {"norm": "max", "bucket": 512},
+    "l2, 512": {"norm": "l2", "bucket": 512},
+    "l2, 8192": {"norm": "l2", "bucket": 8192},
+    "l2, whole tensor": {"norm": "l2", "bucket": 0},
+}
 
 
 class Buffers:
@@ -106,6 +113,21 @@ def small_groups(x: Vector, backend: str) -> Iterator[Group]:
         },
         functools.partial(qsgd.set_backend, backend),
     )
+
+
+def statistics_groups(tensors: Mapping[str, Vector], backend: str) -> Iterator[Group]:
+    """One pass over each tensor for the statistics that levels are fitted to."""
+    for name, x in tensors.items():
+        for scheme, options in STATISTICS.items():
+            labels = {
+                "kind": "statistics",
+                "scheme": scheme,
+                "backend": backend,
+                "tensor": name,
+            }
+            stats = qsgd.LevelStats(**options)
+            steps = {"add": functools.partial(stats.add, x)}
+            yield Group(labels, x, steps, functools.partial(qsgd.set_backend, backend))
 
 
 def copy_groups(x: Vector, y: Vector, threads: Sequence[int]) -> Iterator[Group]:

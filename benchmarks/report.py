@@ -73,6 +73,13 @@ def cost_table(results: Row) -> Iterator[str]:
         )
 
 
+def statistics_table(results: Row) -> Iterator[str]:
+    """Statistics of levels, one pass."""
+    yield f"{'statistics for levels, GB/s (ratio)':40}  tensor"
+    for row in _kind(results, "statistics"):
+        yield f"{row['scheme']:24} {row['GB/s']:6.2f} ({row['ratio']:5.3f})  {row['tensor']}"
+
+
 def size_table(results: Row) -> Iterator[str]:
     """Whole frames, entropy and their ratio without scales."""
     head = f"{'frame':>8} {'entropy':>8} {'over':>7} {'error':>9}"
@@ -94,6 +101,6 @@ def lines(results: Row) -> Iterator[str]:
     yield f"qsgd {machine['qsgd']}, backends {', '.join(machine['backends'])}; " + ", ".join(
         f"{package} {version}" for package, version in list(machine["versions"].items())[:3]
     )
-    for table in (speed_table, peer_table, cost_table, size_table):
+    for table in (speed_table, peer_table, statistics_table, cost_table, size_table):
         yield ""
         yield from table(results)

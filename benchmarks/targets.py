@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import ours
+
 BEGIN = "<!-- targets: written by python -m benchmarks.targets -->"
 END = "<!-- end of targets -->"
 MET, MISSED, UNKNOWN = "met", "missed", "not measured"
@@ -35,6 +37,7 @@ SPEED: dict[str, tuple[float | None, ...]] = {
     "l2 s=1 rice-sparse": (0.55, 1.0, None),
 }
 AVX2_SHARE = 0.5  # of the ratios above
+STATISTICS = 0.5  # ratio to a memory copy of one pass
 TWO_THREADS = 1.7  # times one thread, unless memory is the limit
 MEMORY_SHARE = 0.85  # of a two-thread copy's speed: from there on memory is the limit
 COST_SPREAD = 0.15  # largest over smallest time per element, less 1
@@ -140,6 +143,17 @@ def _threads(results: Row) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def _statistics(results: Row) -> Iterator[Finding]:
+    real = _real(results)
+    for scheme in ours.STATISTICS:
+        rows = _pick(results["speed"], kind="statistics", scheme=scheme)
+        values = [row["ratio"] for row in rows if row["tensor"] in real]
+        yield _finding(
+            "Statistics for levels, one pass", scheme, f">= {STATISTICS}", values,
+            lambda value: value >= STATISTICS, _range(values),
+        )  # fmt: skip
+
+
 def _cost(results: Row) -> Iterator[Finding]:
     best = results["machine"]["backends"][0]
     sources = {
@@ -242,6 +256,7 @@ def evaluate(results: Row) -> list[Finding]:
         *_speed(results, "avx2", AVX2_SHARE, "One core, AVX2 forced: half of that"),
         *_threads(results),
         *_peers(results),
+        *_statistics(results),
     ]
     if results["settings"]["elements"] < SPEED_ELEMENTS:
         ratios = [finding._replace(status=UNKNOWN) for finding in ratios]

@@ -101,8 +101,7 @@ struct rans_stream {
     const uint8_t *words[RANS_GROUPS],
         *end[RANS_GROUPS]; /* each group's next word, and their end */
     size_t at;             /* elements decoded */
-    const uint8_t
-        *halves; /* if some class is split: 0 or RANS_HALF, of element `at` and those after it */
+    const uint8_t *halves; /* if some class is split: 0 or RANS_HALF, of elements from `at` on */
     /* Words ran out (then words may lie past end, too): what was decoded since means nothing. */
     bool bad;
     /* The last words of a group move here, so that vectors may read beyond them. */

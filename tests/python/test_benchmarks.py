@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import qsgd
-from benchmarks import measure, peers_quantisers, schemes, targets
+from benchmarks import measure, ours, peers_quantisers, schemes, targets
 from benchmarks.tensors import aligned
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +74,9 @@ def test_every_scheme_and_operation_has_its_figures(results: Any) -> None:
         assert row["rounds"] == 1
         assert min(row[key] for key in ("seconds", "GB/s", "ns/element", "ratio", "bits")) > 0
     assert [row["scheme"] for row in results["sizes"]] == wanted
+    passes = [row for row in results["speed"] if row["kind"] == "statistics"]
+    assert [row["scheme"] for row in passes] == list(ours.STATISTICS)
+    assert min(row["ratio"] for row in passes) > 0
     assert {row["elements"] for row in results["speed"] if row["kind"] == "cost"} == {
         256,
         512,
