@@ -41,12 +41,12 @@ KERNEL uint32_t kernel_max_bits(const float *x, size_t n) {
 
 /* The lanes' sum, halves upon each other. */
 BODY double norm_fold(const vd *acc) {
-    double lanes[NORM_LANES];
-    for (int v = 0; v < NORM_LANES / W; v++) vd_store(lanes + v * W, acc[v]);
-    for (int half = NORM_LANES / 2; half > 0; half /= 2) {
-        for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
+    vd sum[NORM_LANES / W];
+    for (int v = 0; v < NORM_LANES / W; v++) sum[v] = acc[v];
+    for (int half = NORM_LANES / W / 2; half > 0; half /= 2) {
+        for (int v = 0; v < half; v++) sum[v] = vd_add(sum[v], sum[v + half]);
     }
-    return lanes[0];
+    return vd_fold(sum[0]);
 }
 
 /* Both sums in one body. The last, shorter row is padded with zeros: adding +0 changes no lane. */

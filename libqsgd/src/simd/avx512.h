@@ -130,9 +130,12 @@ static inline vd vd_from_vf(vf a) {
     return (vd){_mm512_cvtps_pd(_mm512_castps512_ps256(a)),
                 _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))};
 }
-static inline void vd_store(double *p, vd a) {
-    _mm512_storeu_pd(p, a.lo);
-    _mm512_storeu_pd(p + 8, a.hi);
+/* Lanes' sum: the upper half upon the lower one, and so on. */
+static inline double vd_fold(vd a) {
+    const __m512d s = _mm512_add_pd(a.lo, a.hi);
+    const __m256d h = _mm256_add_pd(_mm512_castpd512_pd256(s), _mm512_extractf64x4_pd(s, 1));
+    const __m128d q = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(q, _mm_unpackhi_pd(q, q)));
 }
 
 #define W_BYTES 64

@@ -156,6 +156,6 @@ LANE vd vd_zero(void) { return 0; }
 LANE vd vd_add(vd a, vd b) { return ON_DEVICE(__dadd_rn(a, b), a + b); }
 LANE vd vd_mul(vd a, vd b) { return ON_DEVICE(__dmul_rn(a, b), a * b); }
 LANE vd vd_from_vf(vf a) { return (double)a; }
-LANE void vd_store(double *p, vd a) { *p = a; }
+LANE double vd_fold(vd a) { return a; }
 
 #endif

@@ -123,9 +123,10 @@ static inline vd vd_mul(vd a, vd b) { return (vd){vmulq_f64(a.lo, b.lo), vmulq_f
 static inline vd vd_from_vf(vf a) {
     return (vd){vcvt_f64_f32(vget_low_f32(a)), vcvt_high_f64_f32(a)};
 }
-static inline void vd_store(double *p, vd a) {
-    vst1q_f64(p, a.lo);
-    vst1q_f64(p + 2, a.hi);
+/* Lanes' sum: the upper half upon the lower one, and so on. */
+static inline double vd_fold(vd a) {
+    const float64x2_t q = vaddq_f64(a.lo, a.hi);
+    return vgetq_lane_f64(q, 0) + vgetq_lane_f64(q, 1);
 }
 
 #define W_BYTES 16

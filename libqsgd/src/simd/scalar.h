@@ -176,6 +176,6 @@ static inline vd vd_zero(void) { return 0; }
 static inline vd vd_add(vd a, vd b) { return a + b; }
 static inline vd vd_mul(vd a, vd b) { return a * b; }
 static inline vd vd_from_vf(vf a) { return (double)a; }
-static inline void vd_store(double *p, vd a) { *p = a; }
+static inline double vd_fold(vd a) { return a; } /* its lanes, halves upon each other */
 
 #endif
