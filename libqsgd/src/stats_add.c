@@ -8,9 +8,6 @@
 #include "stats.h"
 #include "tensor.h"
 
-/* Counters of 32 bits take so many elements of the largest weight. */
-#define COUNT_MOST ((uint64_t)1 << (32 - 2 * STATS_WEIGHT_BITS - 1))
-
 struct stats_add {
     struct quantiser q;
     struct source source;
@@ -19,8 +16,7 @@ struct stats_add {
     struct quantise_scratch scratch;
     struct qsgd_stats *fresh;
     uint32_t (*counts)[STATS_COPIES][STATS_BINS]; /* by row */
-    bool used[STATS_ROWS];                        /* rows of counts that are not empty */
-    uint64_t counted;                             /* elements in a copy of counts, at most */
+    uint64_t held[STATS_ROWS]; /* what a counter of a row holds, at most; 0: the row is empty */
 };
 
 static void add_carve(struct stats_add *a, struct arena *arena) {
@@ -47,35 +43,36 @@ static struct qsgd_params params_of(const struct qsgd_stats *stats) {
 static void add_prepare(struct stats_add *a, const struct qsgd_stats *stats, uint32_t dtype,
                         const void *src, uint64_t n) {
     const struct qsgd_params params = params_of(stats);
-    memset(a->used, 0, sizeof a->used);
-    a->counted = 0;
+    memset(a->held, 0, sizeof a->held);
     a->source = (struct source){src, dtype, NULL, NULL};
     quantiser_init(&a->q, &params, n, 0, false);
 }
 
 /* ---- counters ------------------------------------------------------------------------------- */
 
-static void counts_empty(struct stats_add *a) {
-    for (uint32_t row = 0; row < STATS_ROWS; row++) {
-        if (!a->used[row]) continue;
+static void row_empty(struct stats_add *a, uint32_t row) {
+    if (a->held[row] == 0) return;
+    for (uint32_t c = 0; c < STATS_COPIES; c++) {
         for (uint32_t i = 0; i < STATS_BINS; i++) {
-            for (uint32_t c = 0; c < STATS_COPIES; c++) {
-                a->fresh->bins[row][i] += a->counts[row][c][i];
-            }
+            a->fresh->bins[row][i] += a->counts[row][c][i];
         }
-        a->used[row] = false;
     }
-    a->counted = 0;
+    a->held[row] = 0;
 }
 
-static uint32_t (*counts_of_row(struct stats_add *a, uint32_t row, size_t n)) [STATS_BINS] {
-    const uint64_t most = n / STATS_COPIES + 32; /* of them in one copy */
-    if (a->counted + most > COUNT_MOST) counts_empty(a);
-    a->counted += most;
-    if (!a->used[row]) memset(a->counts[row], 0, sizeof a->counts[row]);
-    a->used[row] = true;
-    return a->counts[row];
+static void counts_empty(struct stats_add *a) {
+    for (uint32_t row = 0; row < STATS_ROWS; row++) row_empty(a, row);
 }
+
+/* Counters that n more elements do not make overflow. */
+static uint32_t (*counts_of_row(struct stats_add *a, uint32_t row, size_t n, uint32_t weight))
+    [STATS_BINS] {
+        const uint64_t most = (n / STATS_COPIES + 32) * weight; /* in one copy */
+        if (a->held[row] + most > UINT32_MAX) row_empty(a, row);
+        if (a->held[row] == 0) memset(a->counts[row], 0, sizeof a->counts[row]);
+        a->held[row] += most;
+        return a->counts[row];
+    }
 
 /* ---- one bucket ----------------------------------------------------------------------------- */
 
@@ -121,8 +118,8 @@ static void bucket_count(struct stats_add *a, struct open_bucket *b, const float
     for (uint64_t i = 0; i < len; i += STATS_BLOCK) {
         const size_t n = (size_t)min_u64(STATS_BLOCK, len - i);
         const float *block = quantise_in_range(x + i, n, b->range, a->scratch.block);
-        a->q.kernels->stats_count(block, n, b->inv, b->weight, counts_of_row(a, b->row, n),
-                                  b->sums);
+        uint32_t (*counts)[STATS_BINS] = counts_of_row(a, b->row, n, b->weight);
+        a->q.kernels->stats_count(block, n, b->inv, b->weight, counts, b->sums);
     }
 }
 
@@ -156,22 +153,29 @@ static void big_scales(struct stats_add *a) {
     quantise_big_scales(&a->q, &a->source, a->partials, &a->scales, NULL, &a->scratch);
 }
 
+/* The scale of a bucket that starts at x. */
+static float scale_of(const struct stats_add *a, uint64_t bucket, const float *x) {
+    double squares;
+    if (a->q.layout.per_bucket != 0) return scale_get(&a->scales, bucket);
+    return scale_of_short_bucket(&a->q, &a->source, bucket, x, &squares);
+}
+
 /* Elements of one chunk. UINT64_MAX, or the first bucket that is not finite. */
 static uint64_t add_chunk(struct stats_add *a, uint64_t index, struct open_bucket *b) {
     const struct layout *l = &a->q.layout;
     const struct chunk_span span = layout_chunk(l, index);
     const uint64_t end = span.first + span.len;
     const float *x = source_read(&a->source, span.first, span.len, a->scratch.elements);
+    float ahead = scale_of(a, span.first / l->bucket, x);
     for (uint64_t i = span.first, next; i < end; i = next) {
         const uint64_t bucket = i / l->bucket, start = bucket * l->bucket;
         const uint64_t len = layout_bucket_len(l, bucket);
         const float *piece = x + (i - span.first);
+        const float scale = ahead;
         next = min_u64(end, start + len);
+        /* a bucket early: a norm is long to wait for, and counting does not need this one */
+        if (next < end) ahead = scale_of(a, bucket + 1, piece + (next - i));
         if (i == start) {
-            double squares;
-            const float scale = l->per_bucket != 0 ? scale_get(&a->scales, bucket)
-                                                   : scale_of_short_bucket(&a->q, &a->source,
-                                                                           bucket, piece, &squares);
             if (scale != scale) return bucket;
             bucket_open(a, b, scale, len);
         }
