@@ -154,6 +154,15 @@ def test_levels_of_a_normal_suit_rotated_buckets() -> None:
     assert error / np.sum(x.astype(np.float64) ** 2) == pytest.approx(fitted.error, rel=0.05)
 
 
+def test_one_bin_takes_more_than_its_counters_hold() -> None:
+    """All elements in one bin, at nearly the largest weight (2^14): 2^32 in 2^20 elements."""
+    x = np.full(3_000_001, 1.99, np.float32)
+    for bucket in (3, 512, 0):
+        stats = LevelStats("max", bucket=bucket).add(x)
+        # the reader refuses bins that do not add up to the half octaves' sums
+        assert LevelStats.from_bytes(stats.to_bytes()) == stats
+
+
 def test_norms_without_a_bound_are_refused() -> None:
     with pytest.raises(QsgdError, match="norm"):
         LevelStats("mean")
