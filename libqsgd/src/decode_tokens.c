@@ -66,7 +66,7 @@ static void make_noise(const struct decode_call *call, struct decode_chunk *c, u
     const uint64_t first = c->span.first + from;
     q->noise_from = first - first % NOISE_TILE;
     q->noise_to = c->span.first + to;
-    values_noise(&call->q, q->noise_from, q->noise_to, q->noise);
+    kernels_noise(call->q.kernels, &call->q.key, q->noise_from, q->noise_to, q->noise);
     c->reader.noise = q->noise + (first - q->noise_from);
 }
 

@@ -292,6 +292,13 @@ struct kernels {
     void (*prefix_read_one)(const uint64_t *runs, unsigned window, struct prefix_streams *streams);
 };
 
+/* R of elements [from, to), and to the end of the last tile; from is a multiple of NOISE_TILE. */
+static inline void kernels_noise(const struct kernels *kernels, const struct noise_key *key,
+                                 uint64_t from, uint64_t to, uint16_t *noise) {
+    const uint64_t tiles = (to - from + NOISE_TILE - 1) / NOISE_TILE;
+    kernels->noise(key, NOISE_ROUNDING, from, (size_t)tiles * NOISE_TILE, noise);
+}
+
 extern const struct kernels kernels_scalar;
 #if defined(QSGD_HAVE_X86)
 extern const struct kernels kernels_avx2, kernels_avx512;

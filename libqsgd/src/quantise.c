@@ -304,10 +304,7 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
         if (i >= block_end) {
             block = i - i % NOISE_TILE;
             block_end = min_u64(block + QUANTISE_BLOCK, end);
-            size_t tiles = (size_t)div_up(block_end - block, NOISE_TILE);
-            if (noisy)
-                q->kernels->noise(&q->key, NOISE_ROUNDING, block, tiles * NOISE_TILE,
-                                  scratch->noise);
+            if (noisy) kernels_noise(q->kernels, &q->key, block, block_end, scratch->noise);
         }
         if (i == next) {
             struct bucket_state *const last = b;

@@ -132,9 +132,6 @@ struct sink {
     bool stream;       /* the output is so long that it would only pass through the caches */
 };
 
-/* R of elements [from, to), and to the end of the last tile; from is a multiple of NOISE_TILE. */
-void values_noise(const struct quantiser *q, uint64_t from, uint64_t to, uint16_t *noise);
-
 /* n <= QUANTISE_BLOCK values of one bucket into v. */
 void values_of_run(const struct quantiser *q, float scale, uint8_t alpha, const int16_t *k,
                    const uint16_t *noise, size_t n, float *v);

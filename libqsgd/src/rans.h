@@ -60,7 +60,7 @@ static void kernel_rans_tables(const struct rans_job *job, void *tables) {
             continue;
         }
 #endif
-        rans_build_wide(job->freq[c], (job->split >> c & 1) != 0, (uint32_t *)(void *)table);
+        rans_build_wide(job->freq[c], rans_split_of(job, c), (uint32_t *)(void *)table);
 #ifdef W_STARTS
         if (rans_look_bits(job) == 8 && job->tokens <= 16) {
             rans_build_starts(job->freq[c], (struct rans_starts *)(void *)(table + 1024));

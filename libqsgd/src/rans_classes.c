@@ -125,8 +125,8 @@ unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
     return cost < all->cost ? classes : 1;
 }
 
-uint32_t (*rans_classes_histograms(const struct code_chunk *chunk, const uint8_t *tokens,
-                                   unsigned classes)) [CODE_TOKENS] {
+token_counts *rans_classes_histograms(const struct code_chunk *chunk, const uint8_t *tokens,
+                                      unsigned classes) {
     struct cluster *c = chunk->scratch->classify;
     if (classes == 1) {
         chunk->kernels->histogram(tokens, chunk->len, c->counts[0]);

@@ -15,8 +15,8 @@ unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
 
 /* Histograms of tokens by class, without marked ones: of those in chunk->scratch->classes, or, if
  * `classes` is 1, of one. In the scratch, until classes are chosen again. */
-uint32_t (*rans_classes_histograms(const struct code_chunk *chunk, const uint8_t *tokens,
-                                   unsigned classes))[CODE_TOKENS];
+token_counts *rans_classes_histograms(const struct code_chunk *chunk, const uint8_t *tokens,
+                                      unsigned classes);
 
 uint64_t rans_classes_bits(const uint8_t *classes, size_t groups);
 void rans_classes_write(struct lsb_writer *w, const uint8_t *classes, size_t groups);

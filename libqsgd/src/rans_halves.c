@@ -12,10 +12,8 @@
 static const uint16_t *noise_of(const struct code_chunk *chunk, size_t i, size_t n,
                                 uint16_t memory[RANS_HALVES_BLOCK + NOISE_TILE]) {
     const uint64_t element = chunk->first + i, block = element - element % NOISE_TILE;
-    const size_t skip = (size_t)(element - block);
-    const size_t tiles = (skip + n + NOISE_TILE - 1) / NOISE_TILE;
-    chunk->kernels->noise(chunk->turned, NOISE_ROUNDING, block, tiles * NOISE_TILE, memory);
-    return memory + skip;
+    kernels_noise(chunk->kernels, chunk->turned, block, element + n, memory);
+    return memory + (element - block);
 }
 
 static size_t block_of(size_t left) { return left < RANS_HALVES_BLOCK ? left : RANS_HALVES_BLOCK; }
@@ -76,9 +74,8 @@ static void tally_halves(const struct tally *both, const uint32_t *counts, struc
 /* Splits the candidates that gain, and returns by how much. Their tables' tallies go to `two`. */
 static int64_t split_all(const struct code_chunk *chunk, struct code_plan *plan,
                          unsigned candidates, const struct tally *each, struct tally *two) {
-    const uint32_t (*counts)[CODE_TOKENS] =
-        (const uint32_t (*)[CODE_TOKENS])rans_classes_histograms(chunk, chunk->scratch->symbols,
-                                                                 plan->classes);
+    token_counts *const counts =
+        rans_classes_histograms(chunk, chunk->scratch->symbols, plan->classes);
     int64_t saved = 0;
     for (unsigned c = 0; c < plan->classes; c++, two++) {
         tally_halves(&each[c], counts[c], two);

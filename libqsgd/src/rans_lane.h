@@ -65,9 +65,9 @@ BODY void rans_build_slots(const uint16_t *freq, unsigned prob_bits, struct rans
 }
 #endif
 
-BODY void rans_build_wide(const uint16_t *freq, bool split, uint32_t *decode) {
+BODY void rans_build_wide(const uint16_t *freq, uint32_t split, uint32_t *decode) {
     for (uint32_t symbol = 0; symbol < 64; symbol++) {
-        const uint32_t f = freq[symbol], t = split ? symbol % RANS_HALF : symbol;
+        const uint32_t f = freq[symbol], t = symbol & ~split;
         for (uint32_t s = 0; s < f; s++) *decode++ = (t | (f - 1) << 8) + (s << 20);
     }
 }
@@ -105,6 +105,11 @@ BODY void rans_build_starts(const uint16_t *freq, struct rans_starts *s) {
 #else
 #define RANS_STARTS_BYTES 0
 #endif
+
+/* RANS_HALF if the class is split, else 0. */
+BODY uint32_t rans_split_of(const struct rans_job *job, unsigned class) {
+    return (job->split >> class & 1) * RANS_HALF;
+}
 
 /* Bits of what is looked up: slots, and before them the half where some class is split. */
 BODY unsigned rans_look_bits(const struct rans_job *job) {
@@ -154,7 +159,7 @@ BODY struct rans_lookup rans_lookup_of(const struct rans_job *job, const void *t
                                        size_t element) {
     const unsigned class = job->classes == NULL ? 0 : job->classes[element >> 7];
     return (struct rans_lookup){(const uint8_t *)tables + class * rans_table_bytes(job),
-                                job->prob_bits, (job->split >> class & 1) * RANS_HALF,
+                                job->prob_bits, rans_split_of(job, class),
                                 RANS_SLOT_BITS != 0 && rans_look_bits(job) <= RANS_SLOT_BITS};
 }
 

@@ -266,7 +266,7 @@ BODY void rans_rows_end(const struct rans_rows *r, struct rans_stream *stream, c
 BODY void rans_rows_class(struct rans_rows *r, const struct rans_job *job, const void *tables,
                           size_t element, const struct rans_view view) {
     const unsigned class = job->classes == NULL ? 0 : job->classes[element >> 7];
-    r->split = (job->split >> class & 1) * RANS_HALF;
+    r->split = rans_split_of(job, class);
 #ifdef W_SLOTS
     if (view.slot_bits != 0) {
         const struct rans_slots *table = (const struct rans_slots *)tables + class;
@@ -382,18 +382,14 @@ BODY void rans_decode_shaped(const struct rans_job *job, const void *const *tabl
     } else {
         RANS_ROWS(.slot_bits = 0);
     }
-#elif defined(W_STARTS)
-    if (job[0].split != 0) {
-        RANS_ROWS(.halves = true);
-    } else if (bits == 8 && most <= 16 && vectors % 4 == 0) {
-        RANS_ROWS(.starts = true);
-    } else {
-        RANS_ROWS(.starts = false);
-    }
 #else
     (void)bits, (void)most;
     if (job[0].split != 0) {
         RANS_ROWS(.halves = true);
+#ifdef W_STARTS
+    } else if (bits == 8 && most <= 16 && vectors % 4 == 0) {
+        RANS_ROWS(.starts = true);
+#endif
     } else {
         RANS_ROWS(.starts = false);
     }

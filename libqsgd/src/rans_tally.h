@@ -19,6 +19,8 @@ static inline uint64_t lg(uint64_t v) {
 
 static inline uint64_t count_lg(uint64_t count) { return count * lg(count | (count == 0)); }
 
+typedef uint32_t token_counts[CODE_TOKENS];
+
 /* How often the tokens of a class occur. */
 struct tally {
     uint32_t counts[CODE_TOKENS];

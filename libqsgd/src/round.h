@@ -92,7 +92,7 @@ BODY struct round_pair round_two(const struct round_bucket *bucket, const struct
     r.m = vh_high(a.t, b.t);
     r.weight[0] = a.weight;
     r.weight[1] = b.weight;
-    const vh raw = vh_pair(vh_load_u16(noise));
+    const vh raw = kind.nearest ? vh_set1(0) : vh_pair(vh_load_u16(noise));
     if (kind.nearest) {
         r.m = vh_sub(r.m, vh_sign(r.low));
     } else {

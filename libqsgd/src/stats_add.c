@@ -64,15 +64,13 @@ static void counts_empty(struct stats_add *a) {
     for (uint32_t row = 0; row < STATS_ROWS; row++) row_empty(a, row);
 }
 
-/* Counters that n more elements do not make overflow. */
-static uint32_t (*counts_of_row(struct stats_add *a, uint32_t row, size_t n, uint32_t weight))
-    [STATS_BINS] {
-        const uint64_t most = (n / STATS_COPIES + 32) * weight; /* in one copy */
-        if (a->held[row] + most > UINT32_MAX) row_empty(a, row);
-        if (a->held[row] == 0) memset(a->counts[row], 0, sizeof a->counts[row]);
-        a->held[row] += most;
-        return a->counts[row];
-    }
+/* Makes room in a row's counters for n more elements of that weight. */
+static void row_prepare(struct stats_add *a, uint32_t row, size_t n, uint32_t weight) {
+    const uint64_t most = (n / STATS_COPIES + 32) * weight; /* in one copy */
+    if (a->held[row] + most > UINT32_MAX) row_empty(a, row);
+    if (a->held[row] == 0) memset(a->counts[row], 0, sizeof a->counts[row]);
+    a->held[row] += most;
+}
 
 /* ---- one bucket ----------------------------------------------------------------------------- */
 
@@ -118,8 +116,8 @@ static void bucket_count(struct stats_add *a, struct open_bucket *b, const float
     for (uint64_t i = 0; i < len; i += STATS_BLOCK) {
         const size_t n = (size_t)min_u64(STATS_BLOCK, len - i);
         const float *block = quantise_in_range(x + i, n, b->range, a->scratch.block);
-        uint32_t (*counts)[STATS_BINS] = counts_of_row(a, b->row, n, b->weight);
-        a->q.kernels->stats_count(block, n, b->inv, b->weight, counts, b->sums);
+        row_prepare(a, b->row, n, b->weight);
+        a->q.kernels->stats_count(block, n, b->inv, b->weight, a->counts[b->row], b->sums);
     }
 }
 

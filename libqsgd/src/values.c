@@ -139,11 +139,6 @@ static void run_to_sink(const struct quantiser *q, float scale, uint8_t alpha, s
     }
 }
 
-void values_noise(const struct quantiser *q, uint64_t from, uint64_t to, uint16_t *noise) {
-    const size_t tiles = (size_t)div_up(to - from, NOISE_TILE);
-    q->kernels->noise(&q->key, NOISE_ROUNDING, from, tiles * NOISE_TILE, noise);
-}
-
 /* Walks runs that share bucket and noise block. */
 typedef void (*run_function)(void *context, const struct quantiser *q, float scale,
                              const uint16_t *noise, uint64_t element, size_t n);
@@ -162,7 +157,7 @@ static void walk(const struct quantiser *q, uint64_t from, uint64_t to,
             block = i - i % NOISE_TILE;
             block_end = min_u64(block + QUANTISE_BLOCK, to);
             const bool there = scratch->noise_from == block && block_end <= scratch->noise_to;
-            if (noisy && !there) values_noise(q, block, block_end, noise);
+            if (noisy && !there) kernels_noise(q->kernels, &q->key, block, block_end, noise);
         }
         if (i >= bucket_end) {
             scale = scale_get(scales, bucket++);
