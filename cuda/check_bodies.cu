@@ -14,10 +14,7 @@ extern "C" {
 }
 #include "simd/cuda.h"
 
-#define BODY LANE
-#define KERNEL static __host__ __device__
-#define PREFETCH(address) (void)(address) /* other threads fill the wait */
-
+#include "kernels/body.h"
 #include "noise.h"
 #include "norm.h"
 #include "rotate.h"

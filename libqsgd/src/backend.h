@@ -5,12 +5,7 @@
 #include "bits.h"
 #include "crc32c.h"
 #include "kernels.h"
-
-/* Bodies are shared through constant arguments, which only inlining makes constant. */
-#define BODY static inline __attribute__((always_inline))
-/* What is called as a function, in the bodies that cuda/check_bodies.cu compiles too. */
-#define KERNEL static
-#define PREFETCH(address) __builtin_prefetch(address)
+#include "kernels/body.h"
 
 #include "crc.h"
 #include "histogram.h"

@@ -1,7 +1,11 @@
 /* Philox4x32 with 7 rounds (FORMAT.md section 6.1), one counter at a time: the specification of the
- * noise (noise.h), and the digest of tables (tables.c). Needs BODY. */
+ * noise (noise.h), and the digest of tables (tables.c). */
 #ifndef QSGD_PHILOX_H
 #define QSGD_PHILOX_H
+
+#include <stdint.h>
+
+#include "kernels/body.h"
 
 #define PHILOX_ROUNDS 7
 #define PHILOX_M0 0xD2511F53U

@@ -6,8 +6,6 @@
 
 #include "bits.h"
 #include "params.h"
-
-#define BODY static inline
 #include "philox.h"
 
 static const uint8_t magic[4] = {0x8F, 0x51, 0x54, 0x42};
