@@ -10,16 +10,16 @@
 #include <vector>
 
 extern "C" {
-#include "kernels.h"
+#include "kernels/kernels.h"
 }
 #include "simd/cuda.h"
 
 #include "kernels/body.h"
-#include "noise.h"
-#include "norm.h"
-#include "rotate.h"
-#include "round.h"
-#include "value.h"
+#include "kernels/noise.h"
+#include "kernels/norm.h"
+#include "kernels/rotation.h"
+#include "kernels/round.h"
+#include "kernels/values.h"
 
 /* ---- on the device: each thread takes one bucket, or one tile of noise ----------------------- */
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "bits.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "sparse.h"
 
 static uint64_t fixed_bytes(const struct levels *levels, uint64_t len, unsigned width) {

@@ -3,7 +3,7 @@
  * Also the fallback of every other code, as mode 1 of a payload. */
 #include "bits.h"
 #include "codes.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 #define WIDTH_MAX 16U
 

@@ -4,7 +4,7 @@
 
 #include "bits.h"
 #include "codes.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "rans_halves.h"
 #include "rans_model.h"
 #include "rans_reader.h"

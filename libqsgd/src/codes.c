@@ -4,7 +4,7 @@
  * (FORMAT.md section 8). */
 #include "codes.h"
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "prefix.h"
 
 #define ALIGNMENT 64U

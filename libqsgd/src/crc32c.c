@@ -1,9 +1,9 @@
 /* CRC-32C (Castagnoli), as FORMAT.md section 1 defines it: sixteen bytes at a time by tables on any
- * machine, or by the CPU's own instructions where the backend has them (crc.h). */
+ * machine, or by the CPU's own instructions where the backend has them (kernels/crc32c.h). */
 #include "crc32c.h"
 
 #include "bits.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 /* What is left of bits 0 to 7 of byte j of a 128-bit word after the word has passed. */
 #define BITS_0                                                                                     \

@@ -1,12 +1,12 @@
 /* Prefix codes of byte symbols in segments: what dense Elias and Huffman share on the way between
  * indices (as symbols) and payload (FORMAT.md sections 8.2 and 8.4). The inner loops are kernels
- * (merge.h, runs.h). */
+ * (kernels/prefix_write.h, kernels/prefix_read.h). */
 #ifndef QSGD_PREFIX_H
 #define QSGD_PREFIX_H
 
 #include "bits.h"
 #include "codes.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 #define PREFIX_WINDOW 12 /* bits that a look-up sees, at most */
 

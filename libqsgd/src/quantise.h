@@ -4,7 +4,7 @@
 #define QSGD_QUANTISE_H
 
 #include "arena.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "layout.h"
 #include "levels.h"
 #include "qsgd.h"

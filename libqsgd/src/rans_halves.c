@@ -4,7 +4,7 @@
  * 8.5). */
 #include "rans_halves.h"
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "rans_classes.h"
 #include "rans_model.h"
 

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "rans_classes.h"
 #include "rans_halves.h"
 #include "tables.h"

@@ -5,7 +5,7 @@
 
 #include "bits.h"
 #include "codes.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 static inline bool rans_is_split(const struct code_plan *plan, unsigned class) {
     return (plan->split >> class & 1) != 0;

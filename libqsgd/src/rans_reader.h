@@ -4,7 +4,7 @@
 #define QSGD_RANS_READER_H
 
 #include "codes.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "rans_halves.h"
 
 /* The last elements of a chunk travel in the states before the first push, which would otherwise be

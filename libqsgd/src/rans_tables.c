@@ -2,7 +2,7 @@
  */
 #include <string.h>
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "rans_classes.h"
 #include "rans_model.h"
 #include "tables.h"

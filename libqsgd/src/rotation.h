@@ -4,7 +4,7 @@
 #define QSGD_ROTATION_H
 
 #include "arena.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "layout.h"
 
 #define SIGN_TILE ((uint64_t)16 * NOISE_TILE) /* elements whose signs are made at once */

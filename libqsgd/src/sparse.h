@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "codes.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 /* Room for the positions of all elements and 128 more (codes.h: scratch->words). */
 static inline uint32_t *sparse_positions(const struct code_chunk *chunk) {

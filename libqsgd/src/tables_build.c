@@ -4,7 +4,7 @@
 
 #include "bits.h"
 #include "fpenv.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "params.h"
 #include "rans_model.h"
 #include "tables.h"

@@ -4,7 +4,7 @@
  * sign and low bits to a plain stream of extra bits. */
 #include "tokens.h"
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 #define NO_TOKEN (CODE_TOKENS - 1U)
 

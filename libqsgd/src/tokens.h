@@ -4,7 +4,7 @@
 
 #include "bits.h"
 #include "codes.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 
 /* True if tokens are the indices themselves, without extra bits. */
 static inline bool tokens_direct(const struct levels *levels) {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "qsgd.h"
 
 static const struct kernels *backends[8];

@@ -5,7 +5,7 @@
 
 #include "check.h"
 #include "codes.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "levels.h"
 
 #define LONGEST 5000 /* elements of the largest chunk here */

@@ -4,7 +4,7 @@
 #define _DEFAULT_SOURCE
 #include "backends.h"
 #include "guard.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "lengths.h"
 #include "support.h"
 

@@ -3,7 +3,7 @@
  * FORMAT.md section 8.1). */
 #define _DEFAULT_SOURCE
 #include "guard.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "support.h"
 
 #define LONGEST 1500

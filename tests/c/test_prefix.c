@@ -5,7 +5,7 @@
 #include "backends.h"
 #include "elias.h"
 #include "guard.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "prefix.h"
 #include "segments.h"
 #include "support.h"

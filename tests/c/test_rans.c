@@ -3,7 +3,7 @@
  * pages around the words. */
 #define _DEFAULT_SOURCE
 #include "guard.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "support.h"
 
 #define LONGEST 8192

@@ -6,7 +6,7 @@
 
 #include "backends.h"
 #include "guard.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "rotation.h"
 #include "support.h"
 

@@ -4,7 +4,7 @@
 #define _DEFAULT_SOURCE
 #include "codes.h"
 #include "guard.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "support.h"
 
 #define N 5000

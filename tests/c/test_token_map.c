@@ -4,7 +4,7 @@
 #include "backends.h"
 #include "bits.h"
 #include "guard.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "lengths.h"
 #include "support.h"
 

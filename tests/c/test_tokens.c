@@ -5,7 +5,7 @@
 #include "backends.h"
 #include "bits.h"
 #include "guard.h"
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "support.h"
 #include "tokens.h"
 

@@ -1,5 +1,5 @@
-/* What kernels and their callers share: sizes, and the structs that pass between them. C11 and C++20
- * at once, as the bodies are: cuda/ compiles both. */
+/* What kernels and their callers share: sizes, and the structs that pass between them. C11 and
+ * C++20 at once, as the bodies are: cuda/ compiles both. */
 #ifndef QSGD_KERNELS_TYPES_H
 #define QSGD_KERNELS_TYPES_H
 

@@ -194,7 +194,7 @@ static inline uint64_t vb_sum(vb a) {
 /* Byte shuffles: the first w of every eight bytes; row w - 1. */
 extern const uint8_t avx2_close[7][16];
 
-#define W_PACK 1 /* what packing narrow ranks takes (pack.h); w is 1 to 7 */
+#define W_PACK 1 /* what packing narrow ranks takes (fixed.h); w is 1 to 7 */
 
 static inline void vb_store(uint8_t *p, vb a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
 static inline vb vb_set32(uint32_t a) { return _mm256_set1_epi32((int)a); }

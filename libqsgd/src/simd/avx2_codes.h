@@ -160,8 +160,7 @@ static inline void vb_lookup3(const uint8_t table[3][256], unsigned rows, vb i, 
     }
 }
 
-/* ---- extra bits of tokens (tokens_extra.h)
- * --------------------------------------------------------- */
+/* ---- extra bits of tokens (extra_bits.h) ---------------------------------------------------- */
 
 #define W_EXTRA 1
 

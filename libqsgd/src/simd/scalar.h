@@ -6,25 +6,25 @@
  * results.
  *
  *   block          provides                                with       first in      for
- *   W_STREAM       vf_stream: stores past the cache                   avx2          value.h
+ *   W_STREAM       vf_stream: stores past the cache                   avx2          values.h
  *   W_BYTES n      vb: n bytes; look-ups in rows of 16                avx2          histogram.h
  *                  vb_any_above only if n >= 32
- *   W_PACK         vb: fields of 1 to 7 bits, packed       W_BYTES    avx2          pack.h
- *   W_PACK_HALVES  vh: fields of 8 to 16 bits              W_PACK     avx2          pack.h
- *   W_NONZERO      vh_nonzero64: where 64 indices are not 0           avx2          nonzero.h
- *   W_POSITIONS    vu_positions: a mask's bits, as a list  W_NONZERO  avx512        nonzero.h
- *   W_TABLE n      vt: n words in registers, n = 16 or 64             avx2_codes    value.h, rans.h
- *   W_RENORM       vu_push_words, vu_pull_words            W_TABLE    avx2_codes    rans.h
+ *   W_PACK         vb: fields of 1 to 7 bits, packed       W_BYTES    avx2          fixed.h
+ *   W_PACK_HALVES  vh: fields of 8 to 16 bits              W_PACK     avx2          fixed.h
+ *   W_NONZERO      vh_nonzero64: where 64 indices are not 0           avx2          nonzeros.h
+ *   W_POSITIONS    vu_positions: a mask's bits, as a list  W_NONZERO  avx512        nonzeros.h
+ *   W_TABLE n      vt: n words in registers, n = 16 or 64             avx2_codes    values.h,
+ * rans.h W_RENORM       vu_push_words, vu_pull_words            W_TABLE    avx2_codes    rans.h
  *   W_SLOTS        vs: tables of 256 to 1024 bytes         W_RENORM,  avx512_codes  rans.h
  *                                                          W_TABLE 64
  *   W_STARTS       bytes of lanes and back; vb_greater     W_RENORM,  avx2_codes    rans.h
  *                                                          W_BYTES
- *   W_CRC          vu_crc64, vu_crc8, vu_clmul                        avx2_codes    crc.h
- *   W_FOLD n       vc: n bytes, multiplied without carry;  W_CRC      avx512_codes  crc.h
+ *   W_CRC          vu_crc64, vu_crc8, vu_clmul                        avx2_codes    crc32c.h
+ *   W_FOLD n       vc: n bytes, multiplied without carry;  W_CRC      avx512_codes  crc32c.h
  *                  then vu_clmul is not needed
- *   W_MERGE        vq: 64 bits, shifts; 256-byte tables    W_BYTES    avx2_codes    merge.h
- *   W_EXTRA        bits of tokens, gathered and joined     W_MERGE    avx2_codes    tokens_extra.h
- *   W_WIDE_TABLES  256 bytes, 64 words by look-up          W_EXTRA    avx512_codes  token_map.h
+ *   W_MERGE        vq: 64 bits, shifts; 256-byte tables    W_BYTES    avx2_codes    prefix_write.h
+ *   W_EXTRA        bits of tokens, gathered and joined     W_MERGE    avx2_codes    extra_bits.h
+ *   W_WIDE_TABLES  256 bytes, 64 words by look-up          W_EXTRA    avx512_codes  tokens.h
  *   W_COMPRESS     halves that are wanted close up         W_EXTRA    avx512_codes  the same */
 #ifndef QSGD_SIMD_SCALAR_H
 #define QSGD_SIMD_SCALAR_H

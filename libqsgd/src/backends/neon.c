@@ -3,7 +3,7 @@
 #include "simd/neon.h"
 
 #define BACKEND_NAME neon
-#include "backend.h"
+#include "backends/instantiate.h"
 
 /* Row m: byte shuffles of four 16-bit words for the lanes in m (simd/neon.h). */
 const uint8_t neon_pull[16][8] = {

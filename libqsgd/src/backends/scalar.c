@@ -2,4 +2,4 @@
 #include "simd/scalar.h"
 
 #define BACKEND_NAME scalar
-#include "backend.h"
+#include "backends/instantiate.h"

@@ -1,7 +1,7 @@
 /* Kernel bodies of interleaved rANS (FORMAT.md section 8.5): wide streams go by rows of vectors
- * (rans_rows.h), narrow ones and the last, partial row lane by lane (rans_lane.h). */
-#include "rans_lane.h"
-#include "rans_rows.h"
+ * (rans_vector.h), narrow ones and the last, partial row lane by lane (rans_scalar.h). */
+#include "kernels/rans_scalar.h"
+#include "kernels/rans_vector.h"
 
 static void kernel_rans_symbols(const uint16_t *freq, unsigned prob_bits,
                                 struct rans_symbol_table *table) {

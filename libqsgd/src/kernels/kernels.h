@@ -1,8 +1,6 @@
-/* The kernels: what a backend provides. Their bodies exist once (norm.h, stats_count.h,
- * noise.h, rotate.h, round.h, rans.h, merge.h, runs.h, histogram.h, token_map.h, tokens_extra.h,
- * value.h, nonzero.h, pack.h, crc.h), written against the vocabulary of simd/<isa>.h;
- * backend_<isa>.c instantiates them. All backends return the same bits. Tails are part of every
- * kernel: any n, any alignment, no over-read. */
+/* The kernels: what a backend provides. Their bodies exist once, in the headers of this folder,
+ * written against the vocabulary of simd/<isa>.h; backends/<isa>.c instantiates them. All backends
+ * return the same bits. Tails are part of every kernel: any n, any alignment, no over-read. */
 #ifndef QSGD_KERNELS_H
 #define QSGD_KERNELS_H
 

@@ -1,5 +1,5 @@
 /* Kernel bodies of rounding: element to index or token (FORMAT.md section 6.2). The way back is
- * value.h. */
+ * values.h. */
 
 /* What stays the same over a run, as constants of the inlined bodies. */
 struct round_kind {

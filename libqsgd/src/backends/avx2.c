@@ -3,7 +3,7 @@
 #include "simd/avx2_codes.h"
 
 #define BACKEND_NAME avx2
-#include "backend.h"
+#include "backends/instantiate.h"
 
 /* Row m of each table, built by the preprocessor from the bits of m. B(m, l): bit l of m.
  * R(m, l): set bits of m below l. */

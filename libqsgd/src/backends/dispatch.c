@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "kernels.h"
+#include "kernels/kernels.h"
 #include "qsgd.h"
 
 #if defined(QSGD_HAVE_X86)

@@ -225,7 +225,7 @@ BODY uint8_t *extra_write_rest(struct lsb_writer *w, const int16_t *k, const uin
 }
 
 #ifdef W_EXTRA
-/* As struct append of merge.h, lowest bits first. */
+/* As struct append of prefix_write.h, lowest bits first. */
 struct extra_append {
     uint8_t *p;
     uint64_t acc, held; /* bits that filled no whole byte, at the bottom; 0..7 of them */

@@ -4,24 +4,26 @@
 
 #include "bits.h"
 #include "crc32c.h"
-#include "kernels.h"
 #include "kernels/body.h"
+#include "kernels/kernels.h"
 
-#include "crc.h"
-#include "histogram.h"
-#include "merge.h"
-#include "noise.h"
-#include "nonzero.h"
-#include "norm.h"
-#include "pack.h"
-#include "rans.h"
-#include "rotate.h"
-#include "round.h"
-#include "runs.h"
-#include "stats_count.h"
-#include "token_map.h"
-#include "tokens_extra.h"
-#include "value.h"
+/* Others are written with these. */
+#include "kernels/tokens.h"
+
+#include "kernels/crc32c.h"
+#include "kernels/extra_bits.h"
+#include "kernels/fixed.h"
+#include "kernels/histogram.h"
+#include "kernels/noise.h"
+#include "kernels/nonzeros.h"
+#include "kernels/norm.h"
+#include "kernels/prefix_read.h"
+#include "kernels/prefix_write.h"
+#include "kernels/rans.h"
+#include "kernels/rotation.h"
+#include "kernels/round.h"
+#include "kernels/stats_count.h"
+#include "kernels/values.h"
 
 static void kernel_stream_end(void) {
 #ifdef W_STREAM

@@ -1,7 +1,7 @@
 /* Kernel body of the noise: Philox4x32-7, sixteen bits per element (FORMAT.md section 6.1).
  * Seven rounds are the fewest that its authors report to pass BigCrush; ten cost 40 % more. */
 
-#include "philox.h"
+#include "kernels/philox.h"
 
 /* The keys of all rounds, in every lane. */
 struct philox_keys {

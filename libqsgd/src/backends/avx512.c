@@ -3,7 +3,7 @@
 #include "simd/avx512_codes.h"
 
 #define BACKEND_NAME avx512
-#include "backend.h"
+#include "backends/instantiate.h"
 
 const uint16_t avx512_rotate[32] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
                                     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
