@@ -13,7 +13,7 @@ static enum sum_kind sum_kind_of(const struct qsgd_params *params) {
     return params->norm == QSGD_NORM_MAX && !(params->clip > 0) ? SUM_NONE : SUM_SQUARES;
 }
 
-static struct bucket_sums block_sums(const struct quantiser *q, const float *x, size_t n) {
+static struct bucket_sums block_sums(const struct quantizer *q, const float *x, size_t n) {
     struct bucket_sums sums = {0, 0};
     enum sum_kind kind = sum_kind_of(&q->params);
     if (kind == SUM_NONE) {
@@ -47,7 +47,7 @@ static struct bucket_sums lanes_fold(struct block_lanes *l) {
 }
 
 /* Sums of a whole bucket of at most a chunk. */
-static struct bucket_sums short_bucket_sums(const struct quantiser *q, const float *x,
+static struct bucket_sums short_bucket_sums(const struct quantizer *q, const float *x,
                                             uint64_t len) {
     if (len <= NORM_BLOCK) return block_sums(q, x, (size_t)len);
     struct block_lanes lanes = {.blocks = 0};
@@ -59,7 +59,7 @@ static struct bucket_sums short_bucket_sums(const struct quantiser *q, const flo
 }
 
 /* The stored scale of a bucket from its sums: the caller's, or by norm. */
-static float bucket_scale(const struct quantiser *q, const struct source *source, uint64_t bucket,
+static float bucket_scale(const struct quantizer *q, const struct source *source, uint64_t bucket,
                           const struct bucket_sums *sums) {
     if (source->given == NULL) {
         return scale_of_sums(&q->params, sums, layout_bucket_len(&q->layout, bucket),
@@ -70,7 +70,7 @@ static float bucket_scale(const struct quantiser *q, const struct source *source
     return scale_of_given(&q->params, given, sums->max_bits);
 }
 
-float scale_of_short_bucket(const struct quantiser *q, const struct source *source, uint64_t bucket,
+float scale_of_short_bucket(const struct quantizer *q, const struct source *source, uint64_t bucket,
                             const float *x, double *sum_of_squares) {
     struct bucket_sums sums = short_bucket_sums(q, x, layout_bucket_len(&q->layout, bucket));
     *sum_of_squares = sums.sum;
@@ -81,13 +81,13 @@ float scale_of_short_bucket(const struct quantiser *q, const struct source *sour
 
 static uint64_t blocks_per_bucket(const struct layout *l) { return div_up(l->bucket, NORM_BLOCK); }
 
-uint64_t quantise_big_blocks(const struct layout *l) {
+uint64_t quantize_big_blocks(const struct layout *l) {
     if (l->per_bucket == 0) return 0;
     return l->n / l->bucket * blocks_per_bucket(l) + div_up(l->n % l->bucket, NORM_BLOCK);
 }
 
-void quantise_big_block(const struct quantiser *q, const struct source *source, uint64_t block,
-                        struct quantise_scratch *scratch, struct bucket_sums *partials) {
+void quantize_big_block(const struct quantizer *q, const struct source *source, uint64_t block,
+                        struct quantize_scratch *scratch, struct bucket_sums *partials) {
     const struct layout *l = &q->layout;
     uint64_t bucket = block / blocks_per_bucket(l);
     uint64_t start = block % blocks_per_bucket(l) * NORM_BLOCK;
@@ -96,9 +96,9 @@ void quantise_big_block(const struct quantiser *q, const struct source *source, 
     partials[block] = block_sums(q, x, (size_t)len);
 }
 
-void quantise_big_scales(const struct quantiser *q, const struct source *source,
+void quantize_big_scales(const struct quantizer *q, const struct source *source,
                          const struct bucket_sums *partials, const struct scale_array *scales,
-                         struct topk_cut *cuts, struct quantise_scratch *scratch) {
+                         struct topk_cut *cuts, struct quantize_scratch *scratch) {
     const struct layout *l = &q->layout;
     for (uint64_t bucket = 0; bucket < l->buckets; bucket++) {
         uint64_t blocks = div_up(layout_bucket_len(l, bucket), NORM_BLOCK);
@@ -116,13 +116,13 @@ void quantise_big_scales(const struct quantiser *q, const struct source *source,
 
 /* ---- the tensor's sum ------------------------------------------------------------------------ */
 
-uint64_t quantise_total_blocks(const struct quantiser *q) {
+uint64_t quantize_total_blocks(const struct quantizer *q) {
     return q->params.norm == QSGD_NORM_BALANCED ? div_up(q->layout.n, NORM_BLOCK) : 0;
 }
 
 /* Blocks that hold a NaN or Inf count as 0: what is wrong with them must not reach the others. */
-void quantise_total_block(const struct quantiser *q, const struct source *source, uint64_t block,
-                          struct quantise_scratch *scratch, struct bucket_sums *totals) {
+void quantize_total_block(const struct quantizer *q, const struct source *source, uint64_t block,
+                          struct quantize_scratch *scratch, struct bucket_sums *totals) {
     const uint64_t start = block * NORM_BLOCK, len = min_u64(NORM_BLOCK, q->layout.n - start);
     const float *x = source_read(source, start, len, scratch->elements);
     struct bucket_sums *sums = &totals[block];
@@ -130,9 +130,9 @@ void quantise_total_block(const struct quantiser *q, const struct source *source
     if (sums->max_bits >= SCALE_INF_BITS) sums->sum = 0;
 }
 
-void quantise_total(struct quantiser *q, const struct bucket_sums *totals) {
+void quantize_total(struct quantizer *q, const struct bucket_sums *totals) {
     struct block_lanes lanes = {.blocks = 0};
-    for (uint64_t i = 0; i < quantise_total_blocks(q); i++) lanes_add(&lanes, &totals[i]);
+    for (uint64_t i = 0; i < quantize_total_blocks(q); i++) lanes_add(&lanes, &totals[i]);
     q->tensor_rms = __builtin_sqrt(lanes_fold(&lanes).sum / (double)q->layout.n);
 }
 
@@ -154,7 +154,7 @@ static uint64_t largest_at(const float *x, uint64_t len) {
     return at;
 }
 
-static double sum_products(const struct quantiser *q, const float *x, const int16_t *k,
+static double sum_products(const struct quantizer *q, const float *x, const int16_t *k,
                            uint64_t len) {
     const float half = q->levels.zero ? 0 : 0.5F;
     struct block_lanes lanes = {.blocks = 0};
@@ -167,7 +167,7 @@ static double sum_products(const struct quantiser *q, const float *x, const int1
     return lanes_fold(&lanes).sum;
 }
 
-static double sum_squares(const struct quantiser *q, const float *x, uint64_t len) {
+static double sum_squares(const struct quantizer *q, const float *x, uint64_t len) {
     struct block_lanes lanes = {.blocks = 0};
     for (uint64_t i = 0; i < len; i += NORM_BLOCK) {
         struct bucket_sums block = {0, 0};
@@ -177,7 +177,7 @@ static double sum_squares(const struct quantiser *q, const float *x, uint64_t le
     return lanes_fold(&lanes).sum;
 }
 
-float quantise_rescale(const struct quantiser *q, const float *x, uint64_t len, float scale,
+float quantize_rescale(const struct quantizer *q, const float *x, uint64_t len, float scale,
                        int16_t *k) {
     double projection = sum_products(q, x, k, len);
     if (!(projection > 0)) { /* all are 0: to say nothing of a bucket would be a bias */

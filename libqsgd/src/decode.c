@@ -47,7 +47,7 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
     if (frame_is_raw(&call->frame)) {
         size_t bytes;
         raw_to_sink(call, decode_payload(call, index, &bytes), span.first, from, to,
-                    worker->quantise.block);
+                    worker->quantize.block);
         return QSGD_OK;
     }
     struct decode_chunk c;
@@ -58,7 +58,7 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
         decode_tokens(call, &one, 1, worker, &status);
         return status;
     }
-    int16_t *k = worker->quantise.indices;
+    int16_t *k = worker->quantize.indices;
     const struct scale_array scales = frame_scales(&call->frame);
     const struct layout *l = &call->q.layout;
     if (chunk_is_sparse(&c.chunk, &c.form) && values_skip_zeros(&call->q, &call->sink, from, to)) {
@@ -66,7 +66,7 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
         size_t count;
         status = chunk_read_nonzeros(&c.chunk, &c.form, &at, k, &count);
         if (status != QSGD_OK) return status;
-        values_of_nonzeros(&call->q, &span, from, to, at, k, count, &scales, &worker->quantise,
+        values_of_nonzeros(&call->q, &span, from, to, at, k, count, &scales, &worker->quantize,
                            &call->sink);
         return QSGD_OK;
     }
@@ -75,10 +75,10 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
     if (call->q.params.rotation != 0) { /* whole buckets, of which the sink takes its part */
         values_of_chunk(&call->q, &span, from / l->bucket * l->bucket,
                         min_u64(end, div_up(to, l->bucket) * l->bucket), k, &scales, c.form.alpha,
-                        &worker->quantise, &call->sink);
+                        &worker->quantize, &call->sink);
         return QSGD_OK;
     }
-    values_of_chunk(&call->q, &span, from, to, k, &scales, c.form.alpha, &worker->quantise,
+    values_of_chunk(&call->q, &span, from, to, k, &scales, c.form.alpha, &worker->quantize,
                     &call->sink);
     return QSGD_OK;
 }

@@ -9,7 +9,7 @@
 struct decode_call {
     struct qsgd_decode_options options;
     struct frame frame;
-    struct quantiser q;
+    struct quantizer q;
     uint64_t size; /* of the bytes given */
     void *workspace;
     uint64_t workspace_bytes;

@@ -108,7 +108,7 @@ static qsgd_status open_header(struct decode_call *call, const void *frame, uint
     if (size < info->frame_bytes) {
         return error_offset(call->error, QSGD_ERR_NEED_MORE, size, "the frame is cut short");
     }
-    quantiser_init(&call->q, &info->params, info->elements, info->nonce,
+    quantizer_init(&call->q, &info->params, info->elements, info->nonce,
                    frame_is_raw(&call->frame));
     return QSGD_OK;
 }
@@ -232,7 +232,7 @@ static qsgd_status verify_chunk(const struct decode_call *call, uint64_t index,
     if (status == QSGD_OK) call->shapes[index] = shape_of(call, &form);
     if (status != QSGD_OK || !call->deep) return status;
     *where = call->offsets[index];
-    return chunk_read(&chunk, &form, worker->quantise.indices);
+    return chunk_read(&chunk, &form, worker->quantize.indices);
 }
 
 static void task_verify(void *context, uint64_t task, uint32_t worker) {

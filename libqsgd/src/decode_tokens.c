@@ -10,11 +10,11 @@ qsgd_status decode_chunk_open(const struct decode_call *call, uint64_t index, st
     c->index = index;
     c->span = layout_chunk(&call->q.layout, index);
     c->scratch = worker->codes;
-    c->quantise = worker->quantise;
+    c->quantize = worker->quantize;
     if (second) {
         c->scratch.classes = worker->codes.more_classes;
-        c->quantise.rotation = worker->quantise.second;
-        c->quantise.noise += BLOCK + 2 * NOISE_TILE;
+        c->quantize.rotation = worker->quantize.second;
+        c->quantize.noise += BLOCK + 2 * NOISE_TILE;
     }
     return decode_parse_chunk(call, index, &c->scratch, &c->chunk, &c->form, where);
 }
@@ -33,7 +33,7 @@ static size_t table_words(const struct decode_chunk *c) {
 
 bool decode_chunks_pair(const struct decode_chunk *a, const struct decode_chunk *b) {
     const size_t half = CODE_CLASSES * RANS_TABLE_BYTES / 2 / sizeof(uint32_t);
-    if (a->quantise.rotation != NULL && b->quantise.rotation == NULL) return false;
+    if (a->quantize.rotation != NULL && b->quantize.rotation == NULL) return false;
     return a->span.len >= 2 * BLOCK && table_words(a) <= half && table_words(b) <= half;
 }
 
@@ -45,23 +45,23 @@ static void write_block(const struct decode_call *call, struct decode_chunk *c, 
     const uint64_t end = block.first + block.len;
     const uint8_t alpha = c->form.alpha;
     if (c->indices.direct) {
-        values_of_tokens(&call->q, block.first, end, tokens, &scales, alpha, &c->quantise,
+        values_of_tokens(&call->q, block.first, end, tokens, &scales, alpha, &c->quantize,
                          &call->sink);
         return;
     }
-    int16_t *k = c->quantise.indices;
+    int16_t *k = c->quantize.indices;
     tokens_reader_read(&c->indices, tokens, (size_t)block.len, k);
-    values_of_chunk(&call->q, &block, block.first, end, k, &scales, alpha, &c->quantise,
+    values_of_chunk(&call->q, &block, block.first, end, k, &scales, alpha, &c->quantize,
                     &call->sink);
 }
 
-_Static_assert(2 * (BLOCK + 2 * NOISE_TILE) <= QUANTISE_BLOCK + 2 * NOISE_TILE, "noise of two");
+_Static_assert(2 * (BLOCK + 2 * NOISE_TILE) <= QUANTIZE_BLOCK + 2 * NOISE_TILE, "noise of two");
 _Static_assert(BLOCK <= RANS_HALVES_BLOCK, "halves of a block");
 
 /* Noise of the block [from, to), for its symbols and its values. */
 static void make_noise(const struct decode_call *call, struct decode_chunk *c, uint64_t from,
                        uint64_t to) {
-    struct quantise_scratch *q = &c->quantise;
+    struct quantize_scratch *q = &c->quantize;
     if (c->form.plan.split == 0) return;
     const uint64_t first = c->span.first + from;
     q->noise_from = first - first % NOISE_TILE;

@@ -11,7 +11,7 @@ struct decode_chunk {
     uint64_t index;
     struct chunk_span span;
     struct code_scratch scratch; /* the worker's, or what is left of it for a second chunk */
-    struct quantise_scratch quantise;
+    struct quantize_scratch quantize;
     struct code_chunk chunk;
     struct chunk_form form;
     struct rans_reader reader;

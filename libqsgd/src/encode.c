@@ -1,5 +1,5 @@
 /* The pipeline forward: tensor -> norm -> levels -> rounding -> code -> frame. Reads as a contents
- * page: each chunk is one task that quantises, codes and checks its own payload. */
+ * page: each chunk is one task that quantizes, codes and checks its own payload. */
 #include <string.h>
 
 #include "chunk.h"
@@ -27,7 +27,7 @@ static uint64_t slot_offset(const struct encode_job *job, const struct chunk_spa
     return index == 0 ? 0 : chunk_bound(&job->f.q.levels, span->first) + 4 * index;
 }
 
-static uint64_t payload_bound(const struct quantiser *q, int32_t code, uint32_t dtype) {
+static uint64_t payload_bound(const struct quantizer *q, int32_t code, uint32_t dtype) {
     const struct layout *l = &q->layout;
     uint64_t raw = l->n * tensor_item_bytes(dtype);
     if (code == QSGD_CODE_RAW) return raw;
@@ -83,15 +83,15 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, struct w
         finish_payload(job, index, dst, write_raw(job, &span, dst));
         return QSGD_OK;
     }
-    struct quantise_scratch *scratch = &worker->quantise;
+    struct quantize_scratch *scratch = &worker->quantize;
     struct code_chunk chunk = work_code_chunk(&job->f.q, job->code, &span, &worker->codes);
     const bool tokens = !job->survey && job->f.source.residual == NULL &&
-                        quantise_gives_tokens(&job->f.q) && code_find(job->code)->from_tokens;
+                        quantize_gives_tokens(&job->f.q) && code_find(job->code)->from_tokens;
     int16_t *k = tokens ? NULL : scratch->indices;
     uint8_t alpha = 0;
     const float *x = source_read(&job->f.source, span.first, span.len, scratch->elements);
     qsgd_status status =
-        quantise_chunk(&job->f.q, &job->f.source, &span, x, &job->f.scales, job->f.cuts, scratch, k,
+        quantize_chunk(&job->f.q, &job->f.source, &span, x, &job->f.scales, job->f.cuts, scratch, k,
                        worker->codes.tokens, &alpha, bad_bucket);
     if (status != QSGD_OK) return status;
     if (job->survey) {
@@ -173,7 +173,7 @@ static qsgd_status encode_with(struct encode_job *job, const struct encode_call 
     job->at = 0;
     job->f.scales = (struct scale_array){job->dst + job->frame.scales_offset, params.scale};
     const struct qsgd_encode_options *o = &call->options;
-    forward_carve(&job->f, arena, o->workers, quantise_copies(&job->f.q, o->dtype, o->residual));
+    forward_carve(&job->f, arena, o->workers, quantize_copies(&job->f.q, o->dtype, o->residual));
     if (job->code != QSGD_CODE_RAW) forward_big_scales(&job->f, o);
     work_run(o->runner, o->runner_context, task_chunk, job, job->f.q.layout.chunks);
     qsgd_status status = forward_result(&job->f, o->workers, error);
@@ -184,7 +184,7 @@ static qsgd_status encode_with(struct encode_job *job, const struct encode_call 
 }
 
 static uint64_t bound_of(const struct qsgd_params *params, const struct encode_call *call,
-                         const struct quantiser *q) {
+                         const struct quantizer *q) {
     struct frame f;
     struct qsgd_params coded = *params;
     frame_place(&f, &q->layout, frame_header_bytes(&coded, call), &coded);
@@ -196,32 +196,32 @@ static uint64_t bound_of(const struct qsgd_params *params, const struct encode_c
     return bound;
 }
 
-static uint64_t workspace_of(const struct encode_call *call, const struct quantiser *q) {
+static uint64_t workspace_of(const struct encode_call *call, const struct quantizer *q) {
     struct forward f;
     struct arena arena = {NULL, 0};
     f.q = *q;
     forward_carve(&f, &arena, call->options.workers,
-                  quantise_copies(q, call->options.dtype, call->options.residual));
+                  quantize_copies(q, call->options.dtype, call->options.residual));
     return arena.used;
 }
 
 /* A prefix of qsgd_encode's checks, shared with the queries. */
 static qsgd_status prepare(const struct qsgd_params *params,
                            const struct qsgd_encode_options *options, uint64_t n,
-                           struct encode_call *call, struct quantiser *q,
+                           struct encode_call *call, struct quantizer *q,
                            struct qsgd_error *error) {
     qsgd_status status = params_check(params, error);
     if (status == QSGD_OK) status = params_encode_call(options, n, call, error);
     if (status == QSGD_OK) status = params_check_dtype(params, &call->options, error);
     if (status != QSGD_OK) return status;
-    quantiser_init(q, params, n, call->options.nonce, params->code == QSGD_CODE_RAW);
+    quantizer_init(q, params, n, call->options.nonce, params->code == QSGD_CODE_RAW);
     return QSGD_OK;
 }
 
 uint64_t qsgd_encode_bound(const struct qsgd_params *params,
                            const struct qsgd_encode_options *options, uint64_t n) {
     struct encode_call call;
-    struct quantiser q;
+    struct quantizer q;
     if (prepare(params, options, n, &call, &q, NULL) != QSGD_OK) return 0;
     return bound_of(params, &call, &q);
 }
@@ -229,13 +229,13 @@ uint64_t qsgd_encode_bound(const struct qsgd_params *params,
 uint64_t qsgd_encode_workspace(const struct qsgd_params *params,
                                const struct qsgd_encode_options *options, uint64_t n) {
     struct encode_call call;
-    struct quantiser q;
+    struct quantizer q;
     if (prepare(params, options, n, &call, &q, NULL) != QSGD_OK) return 0;
     return workspace_of(&call, &q);
 }
 
 static qsgd_status check_buffers(const struct qsgd_params *params, const struct encode_call *call,
-                                 const struct quantiser *q, const void *src, const void *dst,
+                                 const struct quantizer *q, const void *src, const void *dst,
                                  uint64_t dst_bytes, const void *workspace,
                                  uint64_t workspace_bytes, struct qsgd_error *error) {
     const struct qsgd_encode_options *o = &call->options;
@@ -300,7 +300,7 @@ qsgd_status qsgd_encode(const struct qsgd_params *params, const struct qsgd_enco
         if (job.code == QSGD_CODE_RAW) {
             struct qsgd_params raw = *params;
             raw.code = QSGD_CODE_RAW;
-            quantiser_init(&job.f.q, &raw, n, call.options.nonce, true);
+            quantizer_init(&job.f.q, &raw, n, call.options.nonce, true);
         }
         status = encode_with(&job, &call, &arena, &bytes, error);
     }

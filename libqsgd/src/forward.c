@@ -1,4 +1,4 @@
-/* Memory, long buckets and checks of the calls that quantise. */
+/* Memory, long buckets and checks of the calls that quantize. */
 #include "forward.h"
 
 #include <string.h>
@@ -7,8 +7,8 @@ void forward_carve(struct forward *f, struct arena *arena, uint32_t workers, boo
     const struct layout *l = &f->q.layout;
     const bool topk = f->q.params.rounding == QSGD_ROUND_TOPK && l->per_bucket != 0;
     f->workers = workers_carve(arena, &f->q, workers, copies);
-    f->partials = arena_take(arena, quantise_big_blocks(l) * sizeof(struct bucket_sums));
-    f->totals = arena_take(arena, quantise_total_blocks(&f->q) * sizeof(struct bucket_sums));
+    f->partials = arena_take(arena, quantize_big_blocks(l) * sizeof(struct bucket_sums));
+    f->totals = arena_take(arena, quantize_total_blocks(&f->q) * sizeof(struct bucket_sums));
     f->cuts = arena_take(arena, topk ? l->buckets * sizeof(struct topk_cut) : 0);
     if (!topk) f->cuts = NULL;
 }
@@ -34,32 +34,32 @@ qsgd_status forward_open(struct forward *f, uint32_t workers, bool copies, void 
 static void task_big_block(void *context, uint64_t block, uint32_t worker) {
     struct forward *f = context;
     fpenv env = fpenv_enter();
-    quantise_big_block(&f->q, &f->source, block, &f->workers[worker].quantise, f->partials);
+    quantize_big_block(&f->q, &f->source, block, &f->workers[worker].quantize, f->partials);
     fpenv_leave(env);
 }
 
 static void task_total_block(void *context, uint64_t block, uint32_t worker) {
     struct forward *f = context;
     fpenv env = fpenv_enter();
-    quantise_total_block(&f->q, &f->source, block, &f->workers[worker].quantise, f->totals);
+    quantize_total_block(&f->q, &f->source, block, &f->workers[worker].quantize, f->totals);
     fpenv_leave(env);
 }
 
 static void tensor_total(struct forward *f, const struct qsgd_encode_options *o) {
     if (f->q.params.norm != QSGD_NORM_BALANCED) return;
-    work_run(o->runner, o->runner_context, task_total_block, f, quantise_total_blocks(&f->q));
+    work_run(o->runner, o->runner_context, task_total_block, f, quantize_total_blocks(&f->q));
     fpenv env = fpenv_enter();
-    quantise_total(&f->q, f->totals);
+    quantize_total(&f->q, f->totals);
     fpenv_leave(env);
 }
 
 void forward_big_scales(struct forward *f, const struct qsgd_encode_options *o) {
     tensor_total(f, o);
     if (f->q.layout.per_bucket == 0) return;
-    work_run(o->runner, o->runner_context, task_big_block, f, quantise_big_blocks(&f->q.layout));
+    work_run(o->runner, o->runner_context, task_big_block, f, quantize_big_blocks(&f->q.layout));
     fpenv env = fpenv_enter();
-    quantise_big_scales(&f->q, &f->source, f->partials, &f->scales, f->cuts,
-                        &f->workers[0].quantise);
+    quantize_big_scales(&f->q, &f->source, f->partials, &f->scales, f->cuts,
+                        &f->workers[0].quantize);
     fpenv_leave(env);
 }
 
@@ -67,7 +67,7 @@ qsgd_status forward_result(const struct forward *f, uint32_t workers, struct qsg
     const struct worker *failed = workers_error(f->workers, workers);
     if (failed == NULL) return QSGD_OK;
     const uint64_t bucket = failed->error_where;
-    const uint64_t element = quantise_first_nonfinite(&f->q, &f->source, bucket);
+    const uint64_t element = quantize_first_nonfinite(&f->q, &f->source, bucket);
     return error_element(error, QSGD_ERR_NONFINITE, element, bucket,
                          "NaN, Inf, or a bucket whose scale overflows, under nonfinite=raise");
 }
@@ -78,7 +78,7 @@ static bool scale_fits(const struct qsgd_params *params, float scale) {
     return params->scale == QSGD_SCALE_FLOAT32 || (scale_bits(scale) & 0xFFFF) == 0;
 }
 
-qsgd_status forward_check_given(const struct quantiser *q, const int16_t *indices,
+qsgd_status forward_check_given(const struct quantizer *q, const int16_t *indices,
                                 const float *scales, struct qsgd_error *error) {
     const struct layout *l = &q->layout;
     for (uint64_t b = 0; b < l->buckets; b++) {

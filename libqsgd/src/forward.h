@@ -1,4 +1,4 @@
-/* What every call that quantises shares: its memory, the scales of long buckets, and its checks.
+/* What every call that quantizes shares: its memory, the scales of long buckets, and its checks.
  * Used by encode.c (tensor to frame), stages.c (tensor to indices) and indices.c (indices to
  * frame). */
 #ifndef QSGD_FORWARD_H
@@ -7,7 +7,7 @@
 #include "work.h"
 
 struct forward {
-    struct quantiser q;
+    struct quantizer q;
     struct source source;
     struct scale_array scales;
     struct worker *workers;
@@ -31,7 +31,7 @@ void forward_big_scales(struct forward *f, const struct qsgd_encode_options *o);
 qsgd_status forward_result(const struct forward *f, uint32_t workers, struct qsgd_error *error);
 
 /* Given indices and scales are such as a frame with these parameters can hold. */
-qsgd_status forward_check_given(const struct quantiser *q, const int16_t *indices,
+qsgd_status forward_check_given(const struct quantizer *q, const int16_t *indices,
                                 const float *scales, struct qsgd_error *error);
 
 /* Raw frames have no indices. */

@@ -10,7 +10,7 @@
 #include "tensor.h"
 
 struct recode {
-    const struct quantiser *q;
+    const struct quantizer *q;
     struct decode_call *like; /* NULL: the form is chosen */
     struct worker *worker;
     const int16_t *indices;
@@ -22,9 +22,9 @@ static size_t recode_chunk(const struct recode *r, uint64_t index, const struct 
     const struct chunk_span span = layout_chunk(&r->q->layout, index);
     const bool dithered = r->q->params.rounding == QSGD_ROUND_DITHERED;
     const uint8_t alpha = dithered && r->alphas != NULL ? r->alphas[index] : 0;
-    int16_t *k = r->worker->quantise.indices;
+    int16_t *k = r->worker->quantize.indices;
     memcpy(k, r->indices + span.first, (size_t)span.len * sizeof *k);
-    values_turn(r->q, &span, scales, &r->worker->quantise, k);
+    values_turn(r->q, &span, scales, &r->worker->quantize, k);
     struct code_chunk chunk = work_code_chunk(r->q, r->q->params.code, &span, &r->worker->codes);
     if (r->like == NULL) return chunk_write(&chunk, dithered, k, alpha, dst);
     struct chunk_form form;
@@ -138,7 +138,7 @@ static qsgd_status encode_indices_new(const struct qsgd_params *params,
         return error_parameter(error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
                                "dst must hold qsgd_encode_bound bytes");
     }
-    quantiser_init(&job.q, params, n, call.options.nonce, false);
+    quantizer_init(&job.q, params, n, call.options.nonce, false);
     status = forward_check_given(&job.q, r->indices, scales, error);
     if (status == QSGD_OK) {
         status = forward_open(&job, 1, false, workspace, workspace_bytes, error);
@@ -190,14 +190,14 @@ static void task_indices(void *context, uint64_t index, uint32_t worker) {
     struct chunk_form form;
     uint64_t where = 0;
     qsgd_status status = decode_parse_chunk(&sink->call, index, &w->codes, &chunk, &form, &where);
-    if (status == QSGD_OK) status = chunk_read(&chunk, &form, w->quantise.indices);
+    if (status == QSGD_OK) status = chunk_read(&chunk, &form, w->quantize.indices);
     if (status != QSGD_OK) {
         worker_fail(w, index, status, where);
         return;
     }
     const struct scale_array scales = frame_scales(&sink->call.frame);
-    values_turn(&sink->call.q, &span, &scales, &w->quantise, w->quantise.indices);
-    memcpy(sink->indices + span.first, w->quantise.indices, (size_t)span.len * sizeof(int16_t));
+    values_turn(&sink->call.q, &span, &scales, &w->quantize, w->quantize.indices);
+    memcpy(sink->indices + span.first, w->quantize.indices, (size_t)span.len * sizeof(int16_t));
     if (sink->alphas != NULL) sink->alphas[index] = form.alpha;
 }
 

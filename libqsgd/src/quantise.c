@@ -7,15 +7,15 @@
 #include "fpenv.h"
 #include "tensor.h"
 
-void quantise_scratch_carve(struct quantise_scratch *s, struct arena *arena,
-                            const struct quantiser *q, bool copies) {
+void quantize_scratch_carve(struct quantize_scratch *s, struct arena *arena,
+                            const struct quantizer *q, bool copies) {
     const uint64_t longest = layout_longest(&q->layout);
     const uint64_t elements = longest > NORM_BLOCK ? longest : NORM_BLOCK;
     const uint64_t heap = q->params.rounding == QSGD_ROUND_TOPK ? topk_heap_entries(&q->layout) : 0;
     s->elements = arena_take(arena, copies ? elements * sizeof(float) : 0);
     s->noise_from = s->noise_to = 0;
-    s->noise = arena_take(arena, (QUANTISE_BLOCK + 2 * NOISE_TILE) * sizeof(uint16_t));
-    s->block = arena_take(arena, QUANTISE_BLOCK * sizeof(float));
+    s->noise = arena_take(arena, (QUANTIZE_BLOCK + 2 * NOISE_TILE) * sizeof(uint16_t));
+    s->block = arena_take(arena, QUANTIZE_BLOCK * sizeof(float));
     s->indices = arena_take(arena, longest * sizeof(int16_t));
     s->heap = arena_take(arena, heap * sizeof(struct topk_entry));
     s->rotation = s->second = NULL;
@@ -25,7 +25,7 @@ void quantise_scratch_carve(struct quantise_scratch *s, struct arena *arena,
 }
 
 /* Levels as the rounding kernels want them: cells, reciprocals, weights of the dither. */
-static void build_mirrored(struct quantiser *q) {
+static void build_mirrored(struct quantizer *q) {
     const struct levels *levels = &q->levels;
     struct round_table *t = &q->table;
     t->count = levels->count;
@@ -42,7 +42,7 @@ static void build_mirrored(struct quantiser *q) {
     }
 }
 
-static void build_signed(struct quantiser *q) {
+static void build_signed(struct quantizer *q) {
     const struct levels *levels = &q->levels;
     memcpy(q->level_of, levels->value, levels->count * sizeof(float));
     for (uint32_t j = 0; j + 1 < levels->count; j++) {
@@ -54,7 +54,7 @@ static void build_signed(struct quantiser *q) {
     q->signed_weight[levels->count - 1] = 0;
 }
 
-void quantiser_init(struct quantiser *q, const struct qsgd_params *params, uint64_t n,
+void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint64_t n,
                     uint64_t nonce, bool raw) {
     q->params = *params;
     q->layout = layout_of(n, raw ? 0 : params->bucket, params->chunk_log2, raw);
@@ -93,7 +93,7 @@ const float *source_read(const struct source *source, uint64_t first, uint64_t l
     return to;
 }
 
-const float *quantise_in_range(const float *x, size_t n, float range, float *block) {
+const float *quantize_in_range(const float *x, size_t n, float range, float *block) {
     if (range == 1.0F) return x; /* nearly always */
     memcpy(block, x, n * sizeof *x);
     for (size_t i = 0; i < n; i++) block[i] *= range;
@@ -114,7 +114,7 @@ struct bucket_state {
     uint64_t elements;
 };
 
-static void bucket_begin(const struct quantiser *q, struct bucket_state *b) {
+static void bucket_begin(const struct quantizer *q, struct bucket_state *b) {
     const float range = scale_range(b->scale), scale = b->scale * range;
     const struct levels *levels = &q->levels;
     b->range = range;
@@ -139,7 +139,7 @@ static void bucket_begin(const struct quantiser *q, struct bucket_state *b) {
 
 /* T << 16 | low of an element between signed levels: in binary64, so that cells about 0 keep their
  * precision. One body for all backends. */
-static uint64_t position_signed(const struct quantiser *q, float inv, float x) {
+static uint64_t position_signed(const struct quantizer *q, float inv, float x) {
     const float *level = q->levels.value;
     float r = x * inv;
     r = r < -1.0F ? -1.0F : r;
@@ -151,7 +151,7 @@ static uint64_t position_signed(const struct quantiser *q, float inv, float x) {
 }
 
 /* m of section 6.2; nothing is complemented. */
-static uint32_t round_signed(const struct quantiser *q, uint64_t at, uint32_t noise,
+static uint32_t round_signed(const struct quantizer *q, uint64_t at, uint32_t noise,
                              uint64_t element) {
     const uint32_t t = (uint32_t)(at >> 16), low = (uint32_t)(at & 0xFFFF);
     if (q->params.rounding == QSGD_ROUND_NEAREST) return (t + 0x8000) >> 16;
@@ -160,7 +160,7 @@ static uint32_t round_signed(const struct quantiser *q, uint64_t at, uint32_t no
     return ((t + (noise ^ 0xFFFF)) >> 16) + (up ? 1 : 0);
 }
 
-static void run_signed(const struct quantiser *q, struct bucket_state *b, const float *x,
+static void run_signed(const struct quantizer *q, struct bucket_state *b, const float *x,
                        const uint16_t *noise, uint64_t element, size_t n, int16_t *k) {
     for (size_t i = 0; i < n; i++) {
         float xi;
@@ -173,7 +173,7 @@ static void run_signed(const struct quantiser *q, struct bucket_state *b, const 
     }
 }
 
-static void run_topk(const struct quantiser *q, const struct bucket_state *b, const float *x,
+static void run_topk(const struct quantizer *q, const struct bucket_state *b, const float *x,
                      uint64_t element, size_t n, int16_t *k) {
     uint64_t position = element - b->bucket * q->layout.bucket;
     for (size_t i = 0; i < n; i++) {
@@ -186,10 +186,10 @@ static void run_topk(const struct quantiser *q, const struct bucket_state *b, co
     }
 }
 
-/* n <= QUANTISE_BLOCK elements from `element` on; noise[i] belongs to element + i. */
-static void run_round(const struct quantiser *q, struct bucket_state *b, const float *x,
+/* n <= QUANTIZE_BLOCK elements from `element` on; noise[i] belongs to element + i. */
+static void run_round(const struct quantizer *q, struct bucket_state *b, const float *x,
                       const uint16_t *noise, uint64_t element, size_t n,
-                      struct quantise_scratch *scratch, int16_t *k, uint8_t *tokens) {
+                      struct quantize_scratch *scratch, int16_t *k, uint8_t *tokens) {
     b->elements += n;
     if (scale_is_idle(b->scale)) {
         if (k == NULL) memset(tokens, (int)levels_zigzag(q->levels.idle), n);
@@ -200,7 +200,7 @@ static void run_round(const struct quantiser *q, struct bucket_state *b, const f
         run_topk(q, b, x, element, n, k);
         return;
     }
-    x = quantise_in_range(x, n, b->range, scratch->block);
+    x = quantize_in_range(x, n, b->range, scratch->block);
     if (q->levels.kind == QSGD_LEVELS_SIGNED) {
         run_signed(q, b, x, noise, element, n, k);
         return;
@@ -234,13 +234,13 @@ static uint8_t damping_byte(const struct damping *d) {
 
 /* What all buckets of a chunk share. */
 struct chunk_source {
-    const struct quantiser *q;
+    const struct quantizer *q;
     const struct source *source;
     const struct chunk_span *span;
     const float *x; /* the chunk's elements */
     const struct scale_array *scales;
     const struct topk_cut *cuts;
-    struct quantise_scratch *scratch;
+    struct quantize_scratch *scratch;
 };
 
 /* Elements that were copied are rotated where they lie. Else two buckets are in use, and take turns
@@ -257,7 +257,7 @@ static void bucket_rotate(const struct chunk_source *c, struct bucket_state *b) 
 
 /* Scale of a bucket, which is stored if it is short, and what follows from it. */
 static void bucket_open(const struct chunk_source *c, uint64_t bucket, struct bucket_state *b) {
-    const struct quantiser *q = c->q;
+    const struct quantizer *q = c->q;
     const struct layout *l = &q->layout;
     b->bucket = bucket;
     b->x = l->per_bucket != 0 ? c->x : c->x + (bucket * l->bucket - c->span->first);
@@ -282,13 +282,13 @@ static void bucket_finish(const struct chunk_source *c, const struct bucket_stat
     if (c->q->params.rescale == 0 || b->elements == 0 || scale_is_idle(b->scale)) return;
     const uint64_t at = b->bucket * l->bucket - c->span->first;
     const uint64_t len = layout_bucket_len(l, b->bucket);
-    scale_set(c->scales, b->bucket, quantise_rescale(c->q, b->x, len, b->scale, k + at));
+    scale_set(c->scales, b->bucket, quantize_rescale(c->q, b->x, len, b->scale, k + at));
 }
 
-qsgd_status quantise_chunk(const struct quantiser *q, const struct source *source,
+qsgd_status quantize_chunk(const struct quantizer *q, const struct source *source,
                            const struct chunk_span *span, const float *x,
                            const struct scale_array *scales, const struct topk_cut *cuts,
-                           struct quantise_scratch *scratch, int16_t *k, uint8_t *tokens,
+                           struct quantize_scratch *scratch, int16_t *k, uint8_t *tokens,
                            uint8_t *alpha, uint64_t *bad_bucket) {
     const struct chunk_source chunk = {q, source, span, x, scales, cuts, scratch};
     const struct layout *l = &q->layout;
@@ -303,7 +303,7 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
     for (uint64_t i = span->first; i < end;) {
         if (i >= block_end) {
             block = i - i % NOISE_TILE;
-            block_end = min_u64(block + QUANTISE_BLOCK, end);
+            block_end = min_u64(block + QUANTIZE_BLOCK, end);
             if (noisy) kernels_noise(q->kernels, &q->key, block, block_end, scratch->noise);
         }
         if (i == next) {
@@ -333,7 +333,7 @@ qsgd_status quantise_chunk(const struct quantiser *q, const struct source *sourc
     return QSGD_OK;
 }
 
-uint64_t quantise_first_nonfinite(const struct quantiser *q, const struct source *source,
+uint64_t quantize_first_nonfinite(const struct quantizer *q, const struct source *source,
                                   uint64_t bucket) {
     uint64_t first = bucket * q->layout.bucket;
     uint64_t end = first + layout_bucket_len(&q->layout, bucket), found = first;

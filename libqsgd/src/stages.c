@@ -1,4 +1,4 @@
-/* The quantiser on its own: a tensor to indices and scales, and back, without coding; indices as
+/* The quantizer on its own: a tensor to indices and scales, and back, without coding; indices as
  * frames code them. */
 #include <string.h>
 
@@ -16,37 +16,37 @@ uint64_t qsgd_chunk_count(const struct qsgd_params *params, uint64_t n) {
     return layout_of(n, params->bucket, params->chunk_log2, params->code == QSGD_CODE_RAW).chunks;
 }
 
-/* ---- quantise ------------------------------------------------------------------------------- */
+/* ---- quantize ------------------------------------------------------------------------------- */
 
 struct stage_job {
     struct forward f;
     int16_t *indices;
     uint8_t *alphas;
-    struct sink sink; /* dequantise */
+    struct sink sink; /* dequantize */
 };
 
-static void task_quantise(void *context, uint64_t index, uint32_t worker) {
+static void task_quantize(void *context, uint64_t index, uint32_t worker) {
     struct stage_job *job = context;
     struct worker *w = &job->f.workers[worker];
     const struct chunk_span span = layout_chunk(&job->f.q.layout, index);
     uint8_t alpha = 0;
     uint64_t bad_bucket = 0;
     fpenv env = fpenv_enter();
-    const float *x = source_read(&job->f.source, span.first, span.len, w->quantise.elements);
+    const float *x = source_read(&job->f.source, span.first, span.len, w->quantize.elements);
     qsgd_status status =
-        quantise_chunk(&job->f.q, &job->f.source, &span, x, &job->f.scales, job->f.cuts,
-                       &w->quantise, w->quantise.indices, NULL, &alpha, &bad_bucket);
+        quantize_chunk(&job->f.q, &job->f.source, &span, x, &job->f.scales, job->f.cuts,
+                       &w->quantize, w->quantize.indices, NULL, &alpha, &bad_bucket);
     if (status != QSGD_OK) {
         worker_fail(w, index, status, bad_bucket);
     } else {
-        memcpy(job->indices + span.first, w->quantise.indices, (size_t)span.len * sizeof(int16_t));
+        memcpy(job->indices + span.first, w->quantize.indices, (size_t)span.len * sizeof(int16_t));
         if (job->alphas != NULL) job->alphas[index] = alpha;
         if (job->f.source.residual != NULL) {
             if (job->f.q.params.rotation != 0) {
-                x = source_read(&job->f.source, span.first, span.len, w->quantise.elements);
+                x = source_read(&job->f.source, span.first, span.len, w->quantize.elements);
             }
-            residual_of_chunk(&job->f.q, &span, x, w->quantise.indices, &job->f.scales, alpha,
-                              &w->quantise, job->f.source.residual);
+            residual_of_chunk(&job->f.q, &span, x, w->quantize.indices, &job->f.scales, alpha,
+                              &w->quantize, job->f.source.residual);
         }
     }
     fpenv_leave(env);
@@ -64,7 +64,7 @@ qsgd_status qsgd_quantize(const struct qsgd_params *params,
     if (status == QSGD_OK) status = params_check_dtype(params, &call.options, error);
     if (status != QSGD_OK) return status;
     const struct qsgd_encode_options *o = &call.options;
-    quantiser_init(&job.f.q, params, n, o->nonce, false);
+    quantizer_init(&job.f.q, params, n, o->nonce, false);
     job.f.q.turned = false; /* indices themselves */
     status = params_check_scales(params, o, job.f.q.layout.buckets, error);
     if (status != QSGD_OK) return status;
@@ -81,24 +81,24 @@ qsgd_status qsgd_quantize(const struct qsgd_params *params,
     job.f.scales = (struct scale_array){(uint8_t *)scales, SCALES_NATIVE};
     job.indices = indices;
     job.alphas = alphas;
-    status = forward_open(&job.f, o->workers, quantise_copies(&job.f.q, o->dtype, o->residual),
+    status = forward_open(&job.f, o->workers, quantize_copies(&job.f.q, o->dtype, o->residual),
                           workspace, workspace_bytes, error);
     if (status != QSGD_OK) return status;
     forward_big_scales(&job.f, o);
-    work_run(o->runner, o->runner_context, task_quantise, &job, job.f.q.layout.chunks);
+    work_run(o->runner, o->runner_context, task_quantize, &job, job.f.q.layout.chunks);
     return forward_result(&job.f, o->workers, error);
 }
 
-/* ---- dequantise ----------------------------------------------------------------------------- */
+/* ---- dequantize ----------------------------------------------------------------------------- */
 
 static void task_values(void *context, uint64_t index, uint32_t worker) {
     struct stage_job *job = context;
     struct worker *w = &job->f.workers[worker];
     const struct chunk_span span = layout_chunk(&job->f.q.layout, index);
     fpenv env = fpenv_enter();
-    memcpy(w->quantise.indices, job->indices + span.first, (size_t)span.len * sizeof(int16_t));
-    values_of_chunk(&job->f.q, &span, span.first, span.first + span.len, w->quantise.indices,
-                    &job->f.scales, job->alphas == NULL ? 0 : job->alphas[index], &w->quantise,
+    memcpy(w->quantize.indices, job->indices + span.first, (size_t)span.len * sizeof(int16_t));
+    values_of_chunk(&job->f.q, &span, span.first, span.first + span.len, w->quantize.indices,
+                    &job->f.scales, job->alphas == NULL ? 0 : job->alphas[index], &w->quantize,
                     &job->sink);
     fpenv_leave(env);
 }
@@ -125,7 +125,7 @@ qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
         return error_parameter(error, QSGD_ERR_OVERLAP, "dst", "indices and dst overlap");
     }
     if (params->rounding != QSGD_ROUND_DITHERED) alphas = NULL;
-    quantiser_init(&job.f.q, params, n, nonce, false);
+    quantizer_init(&job.f.q, params, n, nonce, false);
     job.f.q.turned = false;
     status = forward_check_given(&job.f.q, indices, scales, error);
     if (status == QSGD_OK) {
@@ -144,7 +144,7 @@ qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
 
 qsgd_status qsgd_turn_indices(const struct qsgd_params *params, uint64_t nonce, int16_t *indices,
                               const float *scales, uint64_t n, struct qsgd_error *error) {
-    struct quantiser q;
+    struct quantizer q;
     qsgd_status status = params_check(params, error);
     if (status == QSGD_OK) status = forward_not_raw(params, error);
     if (status != QSGD_OK) return status;
@@ -155,11 +155,11 @@ qsgd_status qsgd_turn_indices(const struct qsgd_params *params, uint64_t nonce, 
         return error_parameter(error, QSGD_ERR_NULL, indices == NULL ? "indices" : "scales",
                                "a buffer that is needed is NULL");
     }
-    quantiser_init(&q, params, n, nonce, false);
+    quantizer_init(&q, params, n, nonce, false);
     status = forward_check_given(&q, indices, scales, error);
     if (status != QSGD_OK || n == 0) return status;
-    uint16_t noise[QUANTISE_BLOCK + 2 * NOISE_TILE];
-    struct quantise_scratch scratch = {.noise = noise};
+    uint16_t noise[QUANTIZE_BLOCK + 2 * NOISE_TILE];
+    struct quantize_scratch scratch = {.noise = noise};
     const struct chunk_span whole = {.first = 0, .len = n};
     const struct scale_array given = {(uint8_t *)(uintptr_t)scales, SCALES_NATIVE};
     values_turn(&q, &whole, &given, &scratch, indices);

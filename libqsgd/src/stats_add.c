@@ -9,11 +9,11 @@
 #include "tensor.h"
 
 struct stats_add {
-    struct quantiser q;
+    struct quantizer q;
     struct source source;
     struct scale_array scales; /* of buckets longer than a chunk */
     struct bucket_sums *partials;
-    struct quantise_scratch scratch;
+    struct quantize_scratch scratch;
     struct qsgd_stats *fresh;
     uint32_t (*counts)[STATS_COPIES][STATS_BINS]; /* by row */
     uint64_t held[STATS_ROWS]; /* what a counter of a row holds, at most; 0: the row is empty */
@@ -22,14 +22,14 @@ struct stats_add {
 static void add_carve(struct stats_add *a, struct arena *arena) {
     const struct layout *l = &a->q.layout;
     const uint64_t longer = l->per_bucket != 0 ? l->buckets : 0;
-    quantise_scratch_carve(&a->scratch, arena, &a->q, source_converts(&a->source));
-    a->partials = arena_take(arena, quantise_big_blocks(l) * sizeof *a->partials);
+    quantize_scratch_carve(&a->scratch, arena, &a->q, source_converts(&a->source));
+    a->partials = arena_take(arena, quantize_big_blocks(l) * sizeof *a->partials);
     a->scales = (struct scale_array){arena_take(arena, longer * sizeof(float)), SCALES_NATIVE};
     a->fresh = arena_take(arena, sizeof *a->fresh);
     a->counts = arena_take(arena, STATS_ROWS * sizeof *a->counts);
 }
 
-/* Parameters of the quantiser whose scales these are. */
+/* Parameters of the quantizer whose scales these are. */
 static struct qsgd_params params_of(const struct qsgd_stats *stats) {
     struct qsgd_params params;
     qsgd_params_init(&params);
@@ -45,7 +45,7 @@ static void add_prepare(struct stats_add *a, const struct qsgd_stats *stats, uin
     const struct qsgd_params params = params_of(stats);
     memset(a->held, 0, sizeof a->held);
     a->source = (struct source){src, dtype, NULL, NULL};
-    quantiser_init(&a->q, &params, n, 0, false);
+    quantizer_init(&a->q, &params, n, 0, false);
 }
 
 /* ---- counters ------------------------------------------------------------------------------- */
@@ -115,7 +115,7 @@ static void bucket_count(struct stats_add *a, struct open_bucket *b, const float
     if (scale_is_idle(b->scale)) return;
     for (uint64_t i = 0; i < len; i += STATS_BLOCK) {
         const size_t n = (size_t)min_u64(STATS_BLOCK, len - i);
-        const float *block = quantise_in_range(x + i, n, b->range, a->scratch.block);
+        const float *block = quantize_in_range(x + i, n, b->range, a->scratch.block);
         row_prepare(a, b->row, n, b->weight);
         a->q.kernels->stats_count(block, n, b->inv, b->weight, a->counts[b->row], b->sums);
     }
@@ -144,11 +144,11 @@ static void bucket_close(struct stats_add *a, const struct open_bucket *b) {
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 static void big_scales(struct stats_add *a) {
-    for (uint64_t i = 0; i < quantise_big_blocks(&a->q.layout); i++) {
-        quantise_big_block(&a->q, &a->source, i, &a->scratch, a->partials);
+    for (uint64_t i = 0; i < quantize_big_blocks(&a->q.layout); i++) {
+        quantize_big_block(&a->q, &a->source, i, &a->scratch, a->partials);
     }
     if (a->q.layout.per_bucket == 0) return;
-    quantise_big_scales(&a->q, &a->source, a->partials, &a->scales, NULL, &a->scratch);
+    quantize_big_scales(&a->q, &a->source, a->partials, &a->scales, NULL, &a->scratch);
 }
 
 /* The scale of a bucket that starts at x. */
@@ -243,7 +243,7 @@ qsgd_status qsgd_stats_add(struct qsgd_stats *stats, uint32_t dtype, const void 
     const uint64_t bad = add_all(&a);
     if (bad != UINT64_MAX) {
         return error_element(error, QSGD_ERR_NONFINITE,
-                             quantise_first_nonfinite(&a.q, &a.source, bad), bad,
+                             quantize_first_nonfinite(&a.q, &a.source, bad), bad,
                              "NaN, Inf, or a bucket whose scale overflows");
     }
     stats_join(stats, a.fresh);

@@ -7,7 +7,7 @@
 #include "quantise.h"
 #include "tensor.h"
 
-static void value_bucket_of(const struct quantiser *q, float scale, uint8_t alpha,
+static void value_bucket_of(const struct quantizer *q, float scale, uint8_t alpha,
                             struct value_bucket *b) {
     const struct levels *levels = &q->levels;
     const float in_range = scale * scale_range(scale);
@@ -25,7 +25,7 @@ static void value_bucket_of(const struct quantiser *q, float scale, uint8_t alph
     b->table = q->level_of - levels->kmin;
 }
 
-void values_token_levels(struct quantiser *q) {
+void values_token_levels(struct quantizer *q) {
     const struct levels *levels = &q->levels;
     for (uint32_t t = 0; t < 32; t++) {
         const int32_t k = levels_unzigzag(t);
@@ -86,7 +86,7 @@ static void add_values(const struct kernels *kernels, const struct value_bucket 
 }
 
 /* n values of one bucket into v; in_range: before X is undone. */
-static void run_values_in_range(const struct quantiser *q, float scale, uint8_t alpha,
+static void run_values_in_range(const struct quantizer *q, float scale, uint8_t alpha,
                                 struct symbols s, const uint16_t *noise, size_t n, float *v) {
     if (scale_is_idle(scale)) {
         float idle = scale == 0 ? 0.0F : scale_from_bits(SCALE_NAN_BITS);
@@ -102,19 +102,19 @@ static void undo_range(float scale, size_t n, float *v) {
     if (!scale_is_idle(scale) && scale_range(scale) != 1.0F) unscale(v, n, scale_range(scale));
 }
 
-/* n <= QUANTISE_BLOCK values of one bucket into v. */
-static void run_values(const struct quantiser *q, float scale, uint8_t alpha, struct symbols s,
+/* n <= QUANTIZE_BLOCK values of one bucket into v. */
+static void run_values(const struct quantizer *q, float scale, uint8_t alpha, struct symbols s,
                        const uint16_t *noise, size_t n, float *v) {
     run_values_in_range(q, scale, alpha, s, noise, n, v);
     undo_range(scale, n, v);
 }
 
-void values_of_run(const struct quantiser *q, float scale, uint8_t alpha, const int16_t *k,
+void values_of_run(const struct quantizer *q, float scale, uint8_t alpha, const int16_t *k,
                    const uint16_t *noise, size_t n, float *v) {
     run_values(q, scale, alpha, (struct symbols){.k = k}, noise, n, v);
 }
 
-static void run_to_sink(const struct quantiser *q, float scale, uint8_t alpha, struct symbols s,
+static void run_to_sink(const struct quantizer *q, float scale, uint8_t alpha, struct symbols s,
                         const uint16_t *noise, uint64_t element, size_t n, float *block,
                         const struct sink *sink) {
     uint8_t *to = sink->data + (element - sink->origin) * tensor_item_bytes(sink->dtype);
@@ -140,12 +140,12 @@ static void run_to_sink(const struct quantiser *q, float scale, uint8_t alpha, s
 }
 
 /* Walks runs that share bucket and noise block. */
-typedef void (*run_function)(void *context, const struct quantiser *q, float scale,
+typedef void (*run_function)(void *context, const struct quantizer *q, float scale,
                              const uint16_t *noise, uint64_t element, size_t n);
 
-static void walk(const struct quantiser *q, uint64_t from, uint64_t to,
+static void walk(const struct quantizer *q, uint64_t from, uint64_t to,
                  const struct scale_array *scales, uint8_t alpha,
-                 const struct quantise_scratch *scratch, run_function run, void *context) {
+                 const struct quantize_scratch *scratch, run_function run, void *context) {
     const struct layout *l = &q->layout;
     const bool noisy = alpha != 0 || q->turned;
     uint16_t *noise = scratch->noise;
@@ -155,7 +155,7 @@ static void walk(const struct quantiser *q, uint64_t from, uint64_t to,
     for (uint64_t i = from; i < to;) {
         if (i >= block_end) {
             block = i - i % NOISE_TILE;
-            block_end = min_u64(block + QUANTISE_BLOCK, to);
+            block_end = min_u64(block + QUANTIZE_BLOCK, to);
             const bool there = scratch->noise_from == block && block_end <= scratch->noise_to;
             if (noisy && !there) kernels_noise(q->kernels, &q->key, block, block_end, noise);
         }
@@ -196,7 +196,7 @@ static void put_floats(const float *v, uint64_t element, size_t n, const struct 
 
 /* A run of a rotated bucket into r->rotation->bucket. Returns the bucket's length if it was the
  * last one, else 0. */
-static size_t run_rotated(const struct value_run *r, const struct quantiser *q, float scale,
+static size_t run_rotated(const struct value_run *r, const struct quantizer *q, float scale,
                           const uint16_t *noise, uint64_t element, size_t n) {
     const uint64_t bucket = element / q->layout.bucket, start = bucket * q->layout.bucket;
     const size_t len = (size_t)layout_bucket_len(&q->layout, bucket);
@@ -206,7 +206,7 @@ static size_t run_rotated(const struct value_run *r, const struct quantiser *q, 
 }
 
 /* Turns the bucket back in place. */
-static void turn_back(struct rotation *rotation, const struct quantiser *q, float scale,
+static void turn_back(struct rotation *rotation, const struct quantizer *q, float scale,
                       uint64_t start, size_t len) {
     float *v = rotation->bucket;
     if (scale_is_idle(scale)) return;
@@ -214,7 +214,7 @@ static void turn_back(struct rotation *rotation, const struct quantiser *q, floa
     undo_range(scale, len, v);
 }
 
-static void bucket_to_sink(struct rotation *rotation, const struct quantiser *q, float scale,
+static void bucket_to_sink(struct rotation *rotation, const struct quantizer *q, float scale,
                            uint64_t start, size_t len, const struct sink *sink) {
     const bool whole = start >= sink->from && start + len <= sink->to;
     if (whole && sink->dtype == QSGD_FLOAT32 && !scale_is_idle(scale) && scale_range(scale) == 1) {
@@ -227,7 +227,7 @@ static void bucket_to_sink(struct rotation *rotation, const struct quantiser *q,
     put_floats(rotation->bucket, start, len, sink);
 }
 
-static void run_decode(void *context, const struct quantiser *q, float scale, const uint16_t *noise,
+static void run_decode(void *context, const struct quantizer *q, float scale, const uint16_t *noise,
                        uint64_t element, size_t n) {
     const struct value_run *r = context;
     if (q->params.rotation != 0) {
@@ -239,7 +239,7 @@ static void run_decode(void *context, const struct quantiser *q, float scale, co
                 n, r->block, r->sink);
 }
 
-static void run_residual(void *context, const struct quantiser *q, float scale,
+static void run_residual(void *context, const struct quantizer *q, float scale,
                          const uint16_t *noise, uint64_t element, size_t n) {
     const struct value_run *r = context;
     const float *v = r->block;
@@ -260,9 +260,9 @@ static void run_residual(void *context, const struct quantiser *q, float scale,
     }
 }
 
-void values_of_chunk(const struct quantiser *q, const struct chunk_span *span, uint64_t from,
+void values_of_chunk(const struct quantizer *q, const struct chunk_span *span, uint64_t from,
                      uint64_t to, const int16_t *k, const struct scale_array *scales, uint8_t alpha,
-                     struct quantise_scratch *scratch, const struct sink *sink) {
+                     struct quantize_scratch *scratch, const struct sink *sink) {
     struct value_run run = {.symbols = {.k = k},
                             .first = span->first,
                             .alpha = alpha,
@@ -272,9 +272,9 @@ void values_of_chunk(const struct quantiser *q, const struct chunk_span *span, u
     walk(q, from, to, scales, alpha, scratch, run_decode, &run);
 }
 
-void values_of_tokens(const struct quantiser *q, uint64_t from, uint64_t to, const uint8_t *tokens,
+void values_of_tokens(const struct quantizer *q, uint64_t from, uint64_t to, const uint8_t *tokens,
                       const struct scale_array *scales, uint8_t alpha,
-                      struct quantise_scratch *scratch, const struct sink *sink) {
+                      struct quantize_scratch *scratch, const struct sink *sink) {
     struct value_run run = {.symbols = {.tokens = tokens},
                             .first = from,
                             .alpha = alpha,
@@ -284,9 +284,9 @@ void values_of_tokens(const struct quantiser *q, uint64_t from, uint64_t to, con
     walk(q, from, to, scales, alpha, scratch, run_decode, &run);
 }
 
-void residual_of_chunk(const struct quantiser *q, const struct chunk_span *span, const float *x,
+void residual_of_chunk(const struct quantizer *q, const struct chunk_span *span, const float *x,
                        const int16_t *k, const struct scale_array *scales, uint8_t alpha,
-                       struct quantise_scratch *scratch, float *residual) {
+                       struct quantize_scratch *scratch, float *residual) {
     struct value_run run = {.symbols = {.k = k},
                             .first = span->first,
                             .alpha = alpha,
@@ -304,7 +304,7 @@ struct turn_run {
     uint64_t first;
 };
 
-static void run_turn(void *context, const struct quantiser *q, float scale, const uint16_t *noise,
+static void run_turn(void *context, const struct quantizer *q, float scale, const uint16_t *noise,
                      uint64_t element, size_t n) {
     const struct turn_run *r = context;
     int16_t *k = r->k + (element - r->first);
@@ -314,8 +314,8 @@ static void run_turn(void *context, const struct quantiser *q, float scale, cons
     }
 }
 
-void values_turn(const struct quantiser *q, const struct chunk_span *span,
-                 const struct scale_array *scales, struct quantise_scratch *scratch, int16_t *k) {
+void values_turn(const struct quantizer *q, const struct chunk_span *span,
+                 const struct scale_array *scales, struct quantize_scratch *scratch, int16_t *k) {
     struct turn_run run = {k, span->first};
     if (!q->turned) return;
     fpenv env = fpenv_enter(); /* scales are compared, and may be NaN */

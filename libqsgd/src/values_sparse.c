@@ -6,7 +6,7 @@
 #include "tensor.h"
 
 /* What is left out is a zero times alpha, which must be a zero. */
-bool values_skip_zeros(const struct quantiser *q, const struct sink *sink, uint64_t from,
+bool values_skip_zeros(const struct quantizer *q, const struct sink *sink, uint64_t from,
                        uint64_t to) {
     if (q->params.rotation != 0) return false; /* zeros take part in the rotation */
     if (!sink->add) return true;
@@ -16,11 +16,11 @@ bool values_skip_zeros(const struct quantiser *q, const struct sink *sink, uint6
 }
 
 /* The whole of a bucket of scale NaN, as far as it lies in [from, to). */
-static void put_idle(const struct quantiser *q, float scale, uint64_t from, uint64_t to,
+static void put_idle(const struct quantizer *q, float scale, uint64_t from, uint64_t to,
                      float *block, const struct sink *sink) {
     const size_t item = tensor_item_bytes(sink->dtype);
     for (uint64_t i = from; i < to;) {
-        const size_t n = (size_t)min_u64(QUANTISE_BLOCK, to - i);
+        const size_t n = (size_t)min_u64(QUANTIZE_BLOCK, to - i);
         values_of_run(q, scale, 0, NULL, NULL, n, block);
         if (sink->add) {
             values_add_to(block, n, sink->alpha, sink->data + (i - sink->origin) * item);
@@ -32,11 +32,11 @@ static void put_idle(const struct quantiser *q, float scale, uint64_t from, uint
 }
 
 /* n non-zeros of one bucket; at[i] counts from element `first`. */
-static void put_values(const struct quantiser *q, float scale, const uint32_t *at, const int16_t *k,
+static void put_values(const struct quantizer *q, float scale, const uint32_t *at, const int16_t *k,
                        size_t n, uint64_t first, float *block, const struct sink *sink) {
     const size_t item = tensor_item_bytes(sink->dtype);
     for (size_t i = 0; i < n;) {
-        const size_t some = (size_t)min_u64(QUANTISE_BLOCK, n - i);
+        const size_t some = (size_t)min_u64(QUANTIZE_BLOCK, n - i);
         values_of_run(q, scale, 0, k + i, NULL, some, block);
         for (size_t j = 0; j < some; j++) {
             uint8_t *to = sink->data + (first + at[i + j] - sink->origin) * item;
@@ -52,9 +52,9 @@ static void put_values(const struct quantiser *q, float scale, const uint32_t *a
     }
 }
 
-void values_of_nonzeros(const struct quantiser *q, const struct chunk_span *span, uint64_t from,
+void values_of_nonzeros(const struct quantizer *q, const struct chunk_span *span, uint64_t from,
                         uint64_t to, const uint32_t *at, const int16_t *k, size_t count,
-                        const struct scale_array *scales, struct quantise_scratch *scratch,
+                        const struct scale_array *scales, struct quantize_scratch *scratch,
                         const struct sink *sink) {
     const struct layout *l = &q->layout;
     const size_t item = tensor_item_bytes(sink->dtype);

@@ -3,25 +3,25 @@
 
 #include <string.h>
 
-struct worker *workers_carve(struct arena *arena, const struct quantiser *q, uint32_t workers,
+struct worker *workers_carve(struct arena *arena, const struct quantizer *q, uint32_t workers,
                              bool copies) {
     struct worker *all = arena_take(arena, workers * sizeof(struct worker));
     const size_t longest = (size_t)layout_longest(&q->layout);
     const bool raw = q->params.code == QSGD_CODE_RAW; /* needs one block of floats */
     for (uint32_t i = 0; i < workers; i++) {
         if (raw) {
-            float *block = arena_take(arena, QUANTISE_BLOCK * sizeof(float));
+            float *block = arena_take(arena, QUANTIZE_BLOCK * sizeof(float));
             if (all == NULL) continue;
             memset(&all[i], 0, sizeof all[i]);
-            all[i].quantise.block = block;
+            all[i].quantize.block = block;
             all[i].error_task = UINT64_MAX;
             continue;
         }
-        struct quantise_scratch quantise;
-        quantise_scratch_carve(&quantise, arena, q, copies);
+        struct quantize_scratch quantize;
+        quantize_scratch_carve(&quantize, arena, q, copies);
         void *codes = arena_take(arena, code_scratch_bytes(longest));
         if (all == NULL) continue;
-        all[i].quantise = quantise;
+        all[i].quantize = quantize;
         code_scratch_carve(&all[i].codes, codes, longest);
         all[i].error_task = UINT64_MAX;
         all[i].error = QSGD_OK;
@@ -39,7 +39,7 @@ const struct worker *workers_error(const struct worker *workers, uint32_t count)
     return first;
 }
 
-struct code_chunk work_code_chunk(const struct quantiser *q, int32_t code,
+struct code_chunk work_code_chunk(const struct quantizer *q, int32_t code,
                                   const struct chunk_span *span, struct code_scratch *scratch) {
     const struct qsgd_params *p = &q->params;
     return (struct code_chunk){

@@ -12,7 +12,7 @@
 
 /* One worker's memory, carved from the caller's workspace. */
 struct worker {
-    struct quantise_scratch quantise;
+    struct quantize_scratch quantize;
     struct code_scratch codes;
     /* the worker's first error, by task index */
     uint64_t error_task;
@@ -22,7 +22,7 @@ struct worker {
 };
 
 /* Workers, with scratch for q's chunks. Memory may be NULL to count. */
-struct worker *workers_carve(struct arena *arena, const struct quantiser *q, uint32_t workers,
+struct worker *workers_carve(struct arena *arena, const struct quantizer *q, uint32_t workers,
                              bool copies);
 
 static inline void worker_fail(struct worker *w, uint64_t task, qsgd_status status,
@@ -47,7 +47,7 @@ static inline void work_run(qsgd_runner runner, void *context, qsgd_task task, v
 }
 
 /* What a code needs to know of a chunk. */
-struct code_chunk work_code_chunk(const struct quantiser *q, int32_t code,
+struct code_chunk work_code_chunk(const struct quantizer *q, int32_t code,
                                   const struct chunk_span *span, struct code_scratch *scratch);
 
 /* True if [a, a + a_bytes) and [b, b + b_bytes) share a byte. */

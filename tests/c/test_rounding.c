@@ -8,9 +8,9 @@
 
 #include "support.h"
 
-#define BLOCK QUANTISE_BLOCK
+#define BLOCK QUANTIZE_BLOCK
 
-static struct quantise_scratch scratch;
+static struct quantize_scratch scratch;
 static int16_t indices[65536];
 static uint64_t elements_tried, ties_up;
 
@@ -30,7 +30,7 @@ static const struct level_set sets[] = {
     {QSGD_LEVELS_SIGNED, 6, 1},
 };
 
-static void quantiser_of(struct quantiser *q, const struct level_set *set, bool dithered) {
+static void quantizer_of(struct quantizer *q, const struct level_set *set, bool dithered) {
     struct scheme scheme = {QSGD_CODE_FIXED,
                             set->levels,
                             set->s,
@@ -39,12 +39,12 @@ static void quantiser_of(struct quantiser *q, const struct level_set *set, bool 
                             QSGD_NORM_MAX};
     struct qsgd_params p = scheme_params(&scheme);
     if (set->levels == QSGD_LEVELS_OPEN) p.step = 1.0F / (float)set->s;
-    quantiser_init(q, &p, 65536, 0, false);
+    quantizer_init(q, &p, 65536, 0, false);
     q->turned = false; /* indices themselves: test_kernels.c turns them */
 }
 
 /* Level of cell boundary m, in units of the scale: exact, from FORMAT.md section 5. */
-static double boundary(const struct quantiser *q, uint32_t m) {
+static double boundary(const struct quantizer *q, uint32_t m) {
     const struct levels *l = &q->levels;
     if (l->kind == QSGD_LEVELS_SIGNED) return (double)l->value[m];
     if (levels_is_table(l)) {
@@ -57,7 +57,7 @@ static double boundary(const struct quantiser *q, uint32_t m) {
     return ((double)m - (l->zero ? 0.0 : 0.5)) * gap;
 }
 
-static int16_t index_of(const struct quantiser *q, uint32_t m, bool negative) {
+static int16_t index_of(const struct quantizer *q, uint32_t m, bool negative) {
     if (q->levels.kind == QSGD_LEVELS_SIGNED) return (int16_t)((int32_t)m + q->levels.kmin);
     int32_t k = (int32_t)m;
     if (!q->levels.zero && m == 0) {
@@ -68,7 +68,7 @@ static int16_t index_of(const struct quantiser *q, uint32_t m, bool negative) {
 }
 
 /* Value of index k with noise r under damping a, range reduction undone. */
-static double value_of(const struct quantiser *q, const struct bucket_state *b, int16_t k,
+static double value_of(const struct quantizer *q, const struct bucket_state *b, int16_t k,
                        uint16_t r, int32_t a) {
     float scale = b->scale * b->range, out;
     struct value_bucket v = {.unit = q->levels.gap * scale,
@@ -93,7 +93,7 @@ static struct position position_split(float u, uint32_t offset) {
     return (struct position){t + offset, (uint32_t)((u - (float)t) * 65536.0F)};
 }
 
-static struct position position_mirrored(const struct quantiser *q, const struct bucket_state *b,
+static struct position position_mirrored(const struct quantizer *q, const struct bucket_state *b,
                                          float x) {
     const struct levels *l = &q->levels;
     const float scale = b->scale * b->range, unit = l->gap * scale;
@@ -116,7 +116,7 @@ static struct position position_mirrored(const struct quantiser *q, const struct
     return position_split(u < 65536.0F ? u : 65536.0F, j << 16);
 }
 
-static struct position position_of_element(const struct quantiser *q, const struct bucket_state *b,
+static struct position position_of_element(const struct quantizer *q, const struct bucket_state *b,
                                            float x) {
     if (q->levels.kind != QSGD_LEVELS_SIGNED) return position_mirrored(q, b, x);
     const uint64_t at = position_signed(q, b->round.inv16, x);
@@ -125,14 +125,14 @@ static struct position position_of_element(const struct quantiser *q, const stru
 
 static double absolute(double v) { return v < 0 ? -v : v; }
 
-static void report(const struct quantiser *q, const char *what, double x, double off, int32_t a) {
+static void report(const struct quantizer *q, const char *what, double x, double off, int32_t a) {
     fprintf(stderr, "levels %d, count %u, zero %d: %s of x = %a is off by %a (damping %d)\n",
             (int)q->levels.kind, q->levels.count, q->levels.zero, what, x, off, (int)a);
     check_failures++;
 }
 
 /* Mean over all R of the value, with ties by weight; `up` of 65536 values of V raise the tie. */
-static double mean_value(const struct quantiser *q, const struct bucket_state *b, uint32_t tie,
+static double mean_value(const struct quantizer *q, const struct bucket_state *b, uint32_t tie,
                          int16_t below, int16_t above, uint32_t up, int32_t a) {
     static float values[65536];
     static uint16_t noise[65536];
@@ -156,7 +156,7 @@ static double mean_value(const struct quantiser *q, const struct bucket_state *b
     return sum / 65536;
 }
 
-static void check_element(const struct quantiser *q, float scale, float x, double step) {
+static void check_element(const struct quantizer *q, float scale, float x, double step) {
     struct bucket_state b = {.scale = scale};
     const bool is_signed = q->levels.kind == QSGD_LEVELS_SIGNED;
     const bool negative = !is_signed && scale_bits(x) >> 31 != 0;
@@ -200,8 +200,8 @@ static void check_element(const struct quantiser *q, float scale, float x, doubl
 static void check_set(const struct level_set *set, float scale, bool dithered) {
     static const double fractions[] = {0,       0x1p-24, 0x1p-17,     0x1p-10,    1.0 / 3,
                                        1.0 / 2, 0.7731,  1 - 0x1p-10, 1 - 0x1p-24};
-    static struct quantiser q;
-    quantiser_of(&q, set, dithered);
+    static struct quantizer q;
+    quantizer_of(&q, set, dithered);
     const uint32_t cells =
         q.levels.kind == QSGD_LEVELS_SIGNED ? q.levels.count - 1 : q.levels.count;
     const uint32_t tried[3] = {0, cells / 2, cells - 1};
