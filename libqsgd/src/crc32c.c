@@ -2,8 +2,8 @@
  * machine, or by the CPU's own instructions where the backend has them (kernels/crc32c.h). */
 #include "crc32c.h"
 
+#include "backends/dispatch.h"
 #include "bits.h"
-#include "kernels/kernels.h"
 
 /* What is left of bits 0 to 7 of byte j of a 128-bit word after the word has passed. */
 #define BITS_0                                                                                     \

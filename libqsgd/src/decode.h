@@ -4,13 +4,15 @@
 
 #include "chunk.h"
 #include "frame.h"
+#include "values.h"
 #include "work.h"
 
 struct decode_call {
     struct qsgd_decode_options options;
     struct frame frame;
     struct quantizer q;
-    uint64_t size; /* of the bytes given */
+    struct shared_tables shared; /* that the frame names; code QSGD_CODE_RAW: none */
+    uint64_t size;               /* of the bytes given */
     void *workspace;
     uint64_t workspace_bytes;
     struct worker *workers;

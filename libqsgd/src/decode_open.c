@@ -74,24 +74,24 @@ static qsgd_status find_tables(struct decode_call *call) {
     for (uint32_t i = 0; i < o->tables_count; i++) {
         qsgd_status status = tables_parse(o->tables[i], o->tables_bytes[i], &t, call->error);
         if (status != QSGD_OK) return status;
-        if (memcmp(t.digest, info->tables_digest, sizeof t.digest) == 0) call->q.shared = t;
+        if (memcmp(t.digest, info->tables_digest, sizeof t.digest) == 0) call->shared = t;
     }
-    if (call->q.shared.code == QSGD_CODE_RAW) {
+    if (call->shared.code == QSGD_CODE_RAW) {
         return error_offset(call->error, QSGD_ERR_TABLES, call->frame.tables_offset,
                             "the frame names shared tables that were not given");
     }
-    if (call->q.shared.code != info->params.code ||
-        call->q.shared.direct != tokens_direct(&call->q.levels)) {
+    if (call->shared.code != info->params.code ||
+        call->shared.direct != tokens_direct(&call->q.levels)) {
         return error_offset(call->error, QSGD_ERR_HEADER, call->frame.tables_offset,
                             "the frame names tables of another code or kind of tokens");
     }
     return QSGD_OK;
 }
 
-static void carve(struct decode_call *call, struct arena *arena) {
-    call->offsets = arena_take(arena, (call->frame.layout.chunks + 1) * sizeof(uint64_t));
-    call->shapes = arena_take(arena, call->frame.layout.chunks);
-    call->workers = workers_carve(arena, &call->q, call->options.workers, false);
+static void carve(struct decode_call *call, struct memory *memory) {
+    call->offsets = memory_take(memory, (call->frame.layout.chunks + 1) * sizeof(uint64_t));
+    call->shapes = memory_take(memory, call->frame.layout.chunks);
+    call->workers = workers_carve(memory, &call->q, call->options.workers, false);
 }
 
 static qsgd_status open_header(struct decode_call *call, const void *frame, uint64_t size,
@@ -108,6 +108,7 @@ static qsgd_status open_header(struct decode_call *call, const void *frame, uint
     if (size < info->frame_bytes) {
         return error_offset(call->error, QSGD_ERR_NEED_MORE, size, "the frame is cut short");
     }
+    call->shared.code = QSGD_CODE_RAW;
     quantizer_init(&call->q, &info->params, info->elements, info->nonce,
                    frame_is_raw(&call->frame));
     return QSGD_OK;
@@ -119,17 +120,17 @@ qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t si
     call->error = error;
     qsgd_status status = open_header(call, frame, size, options);
     if (status != QSGD_OK) return status;
-    struct arena arena = {NULL, 0};
-    carve(call, &arena);
+    struct memory memory = {NULL, 0};
+    carve(call, &memory);
     if (workspace == NULL) {
         return error_parameter(error, QSGD_ERR_NULL, "workspace", "workspace is NULL");
     }
-    if (work_misaligned(workspace) || workspace_bytes < arena.used) {
+    if (memory_misaligned(workspace) || workspace_bytes < memory.used) {
         return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",
                                "the workspace must be 64-byte aligned and hold "
                                "qsgd_decode_workspace bytes");
     }
-    if (work_overlap(frame, size, workspace, workspace_bytes)) {
+    if (memory_overlap(frame, size, workspace, workspace_bytes)) {
         return error_parameter(error, QSGD_ERR_OVERLAP, "workspace",
                                "frame, dst and workspace must not overlap");
     }
@@ -140,8 +141,8 @@ qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t si
 }
 
 qsgd_status decode_begin(struct decode_call *call) {
-    struct arena arena = {call->workspace, 0};
-    carve(call, &arena);
+    struct memory memory = {call->workspace, 0};
+    carve(call, &memory);
     values_token_levels(&call->q);
     call->first = 0;
     call->last = call->frame.layout.chunks;
@@ -150,23 +151,23 @@ qsgd_status decode_begin(struct decode_call *call) {
 }
 
 bool decode_overlaps(const struct decode_call *call, const void *out, uint64_t bytes) {
-    return work_overlap(out, bytes, call->frame.bytes, call->size) ||
-           work_overlap(out, bytes, call->workspace, call->workspace_bytes);
+    return memory_overlap(out, bytes, call->frame.bytes, call->size) ||
+           memory_overlap(out, bytes, call->workspace, call->workspace_bytes);
 }
 
 qsgd_status qsgd_decode_workspace(const void *frame, uint64_t size,
                                   const struct qsgd_decode_options *options,
                                   uint64_t *workspace_bytes, struct qsgd_error *error) {
     struct decode_call call;
-    struct arena arena = {NULL, 0};
+    struct memory memory = {NULL, 0};
     call.error = error;
     if (workspace_bytes == NULL) {
         return error_parameter(error, QSGD_ERR_NULL, "workspace_bytes", "it is NULL");
     }
     qsgd_status status = open_header(&call, frame, size, options);
     if (status != QSGD_OK) return status;
-    carve(&call, &arena);
-    *workspace_bytes = arena.used;
+    carve(&call, &memory);
+    *workspace_bytes = memory.used;
     return QSGD_OK;
 }
 
@@ -183,7 +184,7 @@ qsgd_status decode_parse_chunk(const struct decode_call *call, uint64_t index,
     const struct chunk_span span = layout_chunk(&call->q.layout, index);
     size_t bytes, at = 0;
     const uint8_t *p = decode_payload(call, index, &bytes);
-    *chunk = work_code_chunk(&call->q, call->q.params.code, &span, scratch);
+    *chunk = work_code_chunk(&call->q, &call->shared, call->q.params.code, &span, scratch);
     qsgd_status status =
         chunk_parse(chunk, call->q.params.rounding == QSGD_ROUND_DITHERED, p, bytes, form, &at);
     *where = call->offsets[index] + at;

@@ -5,7 +5,7 @@
 #include "elias.h"
 
 #include "error.h"
-#include "work.h"
+#include "memory.h"
 
 static bool kind_known(int32_t elias) {
     return elias == QSGD_ELIAS_GAMMA || elias == QSGD_ELIAS_DELTA || elias == QSGD_ELIAS_OMEGA;
@@ -85,7 +85,7 @@ qsgd_status qsgd_elias_encode(int32_t elias, const uint64_t *values, uint64_t co
                 error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
                 "dst must hold the bits, rounded up to bytes; ask with dst NULL");
         }
-        if (work_overlap(values, count * sizeof *values, dst, bytes)) {
+        if (memory_overlap(values, count * sizeof *values, dst, bytes)) {
             return error_parameter(error, QSGD_ERR_OVERLAP, "dst",
                                    "values and dst must not overlap");
         }
@@ -159,7 +159,7 @@ qsgd_status qsgd_elias_decode(int32_t elias, const void *src, uint64_t bits, uin
                                "values must not be NULL if count is not 0");
     }
     bool wraps = count > UINT64_MAX / sizeof *values;
-    if (wraps || work_overlap(src, bytes, values, count * sizeof *values)) {
+    if (wraps || memory_overlap(src, bytes, values, count * sizeof *values)) {
         return error_parameter(error, QSGD_ERR_OVERLAP, "values",
                                "src and values must not overlap");
     }

@@ -6,7 +6,9 @@
 #include "crc32c.h"
 #include "forward.h"
 #include "frame.h"
+#include "quantise.h"
 #include "tensor.h"
+#include "values.h"
 
 struct encode_job {
     struct forward f;
@@ -60,7 +62,8 @@ static void survey_codes(struct encode_job *job, const struct chunk_span *span,
                          struct worker *worker, const int16_t *k, uint8_t alpha, uint8_t *dst) {
     for (int32_t code = QSGD_CODE_FIXED; code <= QSGD_CODE_RANS; code++) {
         if (!params_code_fits(&job->f.q.params, code)) continue;
-        struct code_chunk chunk = work_code_chunk(&job->f.q, code, span, &worker->codes);
+        struct code_chunk chunk =
+            work_code_chunk(&job->f.q, &job->f.shared, code, span, &worker->codes);
         worker->auto_bytes[code] +=
             chunk_write(&chunk, job->f.q.params.rounding == QSGD_ROUND_DITHERED, k, alpha, dst);
     }
@@ -84,7 +87,8 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, struct w
         return QSGD_OK;
     }
     struct quantize_scratch *scratch = &worker->quantize;
-    struct code_chunk chunk = work_code_chunk(&job->f.q, job->code, &span, &worker->codes);
+    struct code_chunk chunk =
+        work_code_chunk(&job->f.q, &job->f.shared, job->code, &span, &worker->codes);
     const bool tokens = !job->survey && job->f.source.residual == NULL &&
                         quantize_gives_tokens(&job->f.q) && code_find(job->code)->from_tokens;
     int16_t *k = tokens ? NULL : scratch->indices;
@@ -163,7 +167,7 @@ static int32_t shortest_code(const struct encode_job *job, const struct encode_c
 
 /* Encodes with job->code, which is not AUTO. */
 static qsgd_status encode_with(struct encode_job *job, const struct encode_call *call,
-                               struct arena *arena, uint64_t *frame_bytes,
+                               struct memory *memory, uint64_t *frame_bytes,
                                struct qsgd_error *error) {
     struct qsgd_params params = job->f.q.params;
     params.code = job->survey ? QSGD_CODE_RANS : job->code;
@@ -173,7 +177,7 @@ static qsgd_status encode_with(struct encode_job *job, const struct encode_call 
     job->at = 0;
     job->f.scales = (struct scale_array){job->dst + job->frame.scales_offset, params.scale};
     const struct qsgd_encode_options *o = &call->options;
-    forward_carve(&job->f, arena, o->workers, quantize_copies(&job->f.q, o->dtype, o->residual));
+    forward_carve(&job->f, memory, o->workers, quantize_copies(&job->f.q, o->dtype, o->residual));
     if (job->code != QSGD_CODE_RAW) forward_big_scales(&job->f, o);
     work_run(o->runner, o->runner_context, task_chunk, job, job->f.q.layout.chunks);
     qsgd_status status = forward_result(&job->f, o->workers, error);
@@ -198,11 +202,11 @@ static uint64_t bound_of(const struct qsgd_params *params, const struct encode_c
 
 static uint64_t workspace_of(const struct encode_call *call, const struct quantizer *q) {
     struct forward f;
-    struct arena arena = {NULL, 0};
+    struct memory memory = {NULL, 0};
     f.q = *q;
-    forward_carve(&f, &arena, call->options.workers,
+    forward_carve(&f, &memory, call->options.workers,
                   quantize_copies(q, call->options.dtype, call->options.residual));
-    return arena.used;
+    return memory.used;
 }
 
 /* A prefix of qsgd_encode's checks, shared with the queries. */
@@ -250,17 +254,17 @@ static qsgd_status check_buffers(const struct qsgd_params *params, const struct 
         return error_parameter(error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
                                "dst must hold qsgd_encode_bound bytes");
     }
-    if (work_misaligned(workspace) || workspace_bytes < workspace_of(call, q)) {
+    if (memory_misaligned(workspace) || workspace_bytes < workspace_of(call, q)) {
         return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",
                                "the workspace must be 64-byte aligned and hold "
                                "qsgd_encode_workspace bytes");
     }
     const uint64_t r_bytes = o->residual == NULL ? 0 : 4 * n;
-    if (work_overlap(src, src_bytes, dst, bound) ||
-        work_overlap(o->residual, r_bytes, dst, bound) ||
-        work_overlap(o->residual, r_bytes, src, src_bytes) ||
-        work_overlap(workspace, workspace_bytes, dst, bound) ||
-        work_overlap(workspace, workspace_bytes, src, src_bytes)) {
+    if (memory_overlap(src, src_bytes, dst, bound) ||
+        memory_overlap(o->residual, r_bytes, dst, bound) ||
+        memory_overlap(o->residual, r_bytes, src, src_bytes) ||
+        memory_overlap(workspace, workspace_bytes, dst, bound) ||
+        memory_overlap(workspace, workspace_bytes, src, src_bytes)) {
         return error_parameter(error, QSGD_ERR_OVERLAP, "dst",
                                "src, residual, dst and workspace must not overlap");
     }
@@ -287,22 +291,23 @@ qsgd_status qsgd_encode(const struct qsgd_params *params, const struct qsgd_enco
     if (status != QSGD_OK) return status;
     job.f.source =
         (struct source){src, call.options.dtype, call.options.residual, call.options.scales};
+    tables_of(params, &job.f.shared);
     job.dst = dst;
     job.code = params->code;
     job.survey = params->code == QSGD_CODE_AUTO;
-    struct arena arena = {workspace, 0};
+    struct memory memory = {workspace, 0};
     uint64_t bytes = 0;
-    status = encode_with(&job, &call, &arena, &bytes, error);
+    status = encode_with(&job, &call, &memory, &bytes, error);
     if (status == QSGD_OK && job.survey) {
         job.survey = false;
         job.code = shortest_code(&job, &call);
-        arena.used = 0;
+        memory.used = 0;
         if (job.code == QSGD_CODE_RAW) {
             struct qsgd_params raw = *params;
             raw.code = QSGD_CODE_RAW;
             quantizer_init(&job.f.q, &raw, n, call.options.nonce, true);
         }
-        status = encode_with(&job, &call, &arena, &bytes, error);
+        status = encode_with(&job, &call, &memory, &bytes, error);
     }
     if (status == QSGD_OK) *frame_bytes = bytes;
     return status;

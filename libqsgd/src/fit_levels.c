@@ -2,14 +2,13 @@
  * levels. */
 #include <string.h>
 
-#include "arena.h"
 #include "error.h"
 #include "fit_table.h"
 #include "fpenv.h"
 #include "levels.h"
+#include "memory.h"
 #include "normal.h"
 #include "params.h"
-#include "work.h"
 
 qsgd_status qsgd_fit_options_init(struct qsgd_fit_options *options) {
     if (options == NULL) return QSGD_ERR_NULL;
@@ -25,13 +24,13 @@ struct fit_work {
     struct fit_table *table, *best, *measure;
 };
 
-static uint64_t work_carve(struct fit_work *w, void *memory) {
-    struct arena arena = {memory, 0};
-    w->models = arena_take(&arena, sizeof *w->models);
-    w->table = arena_take(&arena, sizeof *w->table);
-    w->best = arena_take(&arena, sizeof *w->best);
-    w->measure = arena_take(&arena, sizeof *w->measure);
-    return arena.used;
+static uint64_t work_carve(struct fit_work *w, void *workspace) {
+    struct memory memory = {workspace, 0};
+    w->models = memory_take(&memory, sizeof *w->models);
+    w->table = memory_take(&memory, sizeof *w->table);
+    w->best = memory_take(&memory, sizeof *w->best);
+    w->measure = memory_take(&memory, sizeof *w->measure);
+    return memory.used;
 }
 
 uint64_t qsgd_fit_workspace(void) {
@@ -96,7 +95,7 @@ static qsgd_status prepare(const struct qsgd_stats *stats, const struct qsgd_fit
         return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "fit",
                                "struct_size is not that of this version");
     }
-    if (work_misaligned(workspace) || workspace_bytes < qsgd_fit_workspace()) {
+    if (memory_misaligned(workspace) || workspace_bytes < qsgd_fit_workspace()) {
         return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",
                                "the workspace must be 64-byte aligned and hold "
                                "qsgd_fit_workspace bytes");

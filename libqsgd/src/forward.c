@@ -3,31 +3,31 @@
 
 #include <string.h>
 
-void forward_carve(struct forward *f, struct arena *arena, uint32_t workers, bool copies) {
+void forward_carve(struct forward *f, struct memory *memory, uint32_t workers, bool copies) {
     const struct layout *l = &f->q.layout;
     const bool topk = f->q.params.rounding == QSGD_ROUND_TOPK && l->per_bucket != 0;
-    f->workers = workers_carve(arena, &f->q, workers, copies);
-    f->partials = arena_take(arena, quantize_big_blocks(l) * sizeof(struct bucket_sums));
-    f->totals = arena_take(arena, quantize_total_blocks(&f->q) * sizeof(struct bucket_sums));
-    f->cuts = arena_take(arena, topk ? l->buckets * sizeof(struct topk_cut) : 0);
+    f->workers = workers_carve(memory, &f->q, workers, copies);
+    f->partials = memory_take(memory, quantize_big_blocks(l) * sizeof(struct bucket_sums));
+    f->totals = memory_take(memory, quantize_total_blocks(&f->q) * sizeof(struct bucket_sums));
+    f->cuts = memory_take(memory, topk ? l->buckets * sizeof(struct topk_cut) : 0);
     if (!topk) f->cuts = NULL;
 }
 
 qsgd_status forward_open(struct forward *f, uint32_t workers, bool copies, void *workspace,
                          uint64_t workspace_bytes, struct qsgd_error *error) {
-    struct arena arena = {NULL, 0};
-    forward_carve(f, &arena, workers, copies);
+    struct memory memory = {NULL, 0};
+    forward_carve(f, &memory, workers, copies);
     if (workspace == NULL) {
         return error_parameter(error, QSGD_ERR_NULL, "workspace", "workspace is NULL");
     }
-    if (work_misaligned(workspace) || workspace_bytes < arena.used) {
+    if (memory_misaligned(workspace) || workspace_bytes < memory.used) {
         return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",
                                "the workspace must be 64-byte aligned and hold "
                                "qsgd_encode_workspace bytes");
     }
-    arena.memory = workspace;
-    arena.used = 0;
-    forward_carve(f, &arena, workers, copies);
+    memory.base = workspace;
+    memory.used = 0;
+    forward_carve(f, &memory, workers, copies);
     return QSGD_OK;
 }
 
@@ -67,7 +67,7 @@ qsgd_status forward_result(const struct forward *f, uint32_t workers, struct qsg
     const struct worker *failed = workers_error(f->workers, workers);
     if (failed == NULL) return QSGD_OK;
     const uint64_t bucket = failed->error_where;
-    const uint64_t element = quantize_first_nonfinite(&f->q, &f->source, bucket);
+    const uint64_t element = source_first_nonfinite(&f->source, &f->q.layout, bucket);
     return error_element(error, QSGD_ERR_NONFINITE, element, bucket,
                          "NaN, Inf, or a bucket whose scale overflows, under nonfinite=raise");
 }

@@ -4,6 +4,7 @@
 #ifndef QSGD_FORWARD_H
 #define QSGD_FORWARD_H
 
+#include "bucket_scales.h"
 #include "work.h"
 
 struct forward {
@@ -11,14 +12,15 @@ struct forward {
     struct source source;
     struct scale_array scales;
     struct worker *workers;
+    struct shared_tables shared;  /* code QSGD_CODE_RAW: there are none */
     struct bucket_sums *partials; /* per block of buckets longer than a chunk */
     struct bucket_sums *totals;   /* per block of the tensor, for balanced scales */
     struct topk_cut *cuts;        /* per such bucket, for top-k; else NULL */
 };
 
-/* Carves workers, partials and cuts, or only counts if arena->memory is NULL. One layout for all
+/* Carves workers, partials and cuts, or only counts if memory->base is NULL. One layout for all
  * callers, so that qsgd_encode_workspace serves them all. */
-void forward_carve(struct forward *f, struct arena *arena, uint32_t workers, bool copies);
+void forward_carve(struct forward *f, struct memory *memory, uint32_t workers, bool copies);
 
 /* Carves the caller's workspace, if it is large enough. */
 qsgd_status forward_open(struct forward *f, uint32_t workers, bool copies, void *workspace,

@@ -8,9 +8,11 @@
 #include "forward.h"
 #include "frame.h"
 #include "tensor.h"
+#include "values.h"
 
 struct recode {
     const struct quantizer *q;
+    const struct shared_tables *shared;
     struct decode_call *like; /* NULL: the form is chosen */
     struct worker *worker;
     const int16_t *indices;
@@ -25,7 +27,8 @@ static size_t recode_chunk(const struct recode *r, uint64_t index, const struct 
     int16_t *k = r->worker->quantize.indices;
     memcpy(k, r->indices + span.first, (size_t)span.len * sizeof *k);
     values_turn(r->q, &span, scales, &r->worker->quantize, k);
-    struct code_chunk chunk = work_code_chunk(r->q, r->q->params.code, &span, &r->worker->codes);
+    struct code_chunk chunk =
+        work_code_chunk(r->q, r->shared, r->q->params.code, &span, &r->worker->codes);
     if (r->like == NULL) return chunk_write(&chunk, dithered, k, alpha, dst);
     struct chunk_form form;
     uint64_t where;
@@ -100,13 +103,14 @@ static qsgd_status encode_indices_like(const struct qsgd_params *params, const v
         return error_parameter(error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
                                "dst must hold at least the size of `like`");
     }
-    if (work_overlap(dst, dst_bytes, workspace, workspace_bytes)) {
+    if (memory_overlap(dst, dst_bytes, workspace, workspace_bytes)) {
         return error_parameter(error, QSGD_ERR_OVERLAP, "dst", "dst and workspace overlap");
     }
     status = forward_check_given(&call.q, r->indices, scales, error);
     if (status == QSGD_OK) status = decode_begin(&call);
     if (status != QSGD_OK) return status;
     r->q = &call.q;
+    r->shared = &call.shared;
     r->like = &call;
     r->worker = &call.workers[0];
     memcpy(dst, like, (size_t)call.frame.info.header_bytes);
@@ -144,7 +148,9 @@ static qsgd_status encode_indices_new(const struct qsgd_params *params,
         status = forward_open(&job, 1, false, workspace, workspace_bytes, error);
     }
     if (status != QSGD_OK) return status;
+    tables_of(params, &job.shared);
     r->q = &job.q;
+    r->shared = &job.shared;
     r->worker = &job.workers[0];
     const uint64_t header_bytes = frame_write_header(dst, params, &call);
     frame_place(&f, &job.q.layout, header_bytes, params);
@@ -161,8 +167,8 @@ qsgd_status qsgd_encode_indices(const struct qsgd_params *params,
         return error_parameter(error, QSGD_ERR_NULL, dst == NULL ? "dst" : "indices",
                                "a buffer that is needed is NULL");
     }
-    if (work_overlap(indices, 2 * n, dst, dst_bytes) ||
-        work_overlap(like, like_bytes, dst, dst_bytes)) {
+    if (memory_overlap(indices, 2 * n, dst, dst_bytes) ||
+        memory_overlap(like, like_bytes, dst, dst_bytes)) {
         return error_parameter(error, QSGD_ERR_OVERLAP, "dst", "inputs and dst overlap");
     }
     struct recode r = {.indices = indices, .alphas = alphas};

@@ -4,101 +4,7 @@
 
 #include <string.h>
 
-#include "fpenv.h"
-#include "tensor.h"
-
-void quantize_scratch_carve(struct quantize_scratch *s, struct arena *arena,
-                            const struct quantizer *q, bool copies) {
-    const uint64_t longest = layout_longest(&q->layout);
-    const uint64_t elements = longest > NORM_BLOCK ? longest : NORM_BLOCK;
-    const uint64_t heap = q->params.rounding == QSGD_ROUND_TOPK ? topk_heap_entries(&q->layout) : 0;
-    s->elements = arena_take(arena, copies ? elements * sizeof(float) : 0);
-    s->noise_from = s->noise_to = 0;
-    s->noise = arena_take(arena, (QUANTIZE_BLOCK + 2 * NOISE_TILE) * sizeof(uint16_t));
-    s->block = arena_take(arena, QUANTIZE_BLOCK * sizeof(float));
-    s->indices = arena_take(arena, longest * sizeof(int16_t));
-    s->heap = arena_take(arena, heap * sizeof(struct topk_entry));
-    s->rotation = s->second = NULL;
-    if (q->params.rotation == 0) return;
-    s->rotation = rotation_carve(arena, &q->layout);
-    if (q->layout.bucket <= longest / 2) s->second = rotation_carve(arena, &q->layout);
-}
-
-/* Levels as the rounding kernels want them: cells, reciprocals, weights of the dither. */
-static void build_mirrored(struct quantizer *q) {
-    const struct levels *levels = &q->levels;
-    struct round_table *t = &q->table;
-    t->count = levels->count;
-    t->zero = levels->zero;
-    for (uint32_t j = 0; j <= levels->count; j++) {
-        t->level[j] = levels->value[j];
-        float gap = j < levels->count ? levels->value[j + 1] - levels->value[j] : 0;
-        if (j == 0 && !levels->zero) gap = 2.0F * levels->value[1];
-        t->rcp[j] = gap > 0 ? 1.0F / gap : 0;
-        q->level_of[levels->count - j] = -levels->value[j];
-        q->level_of[levels->count + j] = levels->value[j]; /* last, so that j = 0 gives +0 */
-        double weight = (double)gap / (double)levels->gap;
-        t->weight[j] = (uint32_t)(weight * 256.0 + 0.5);
-    }
-}
-
-static void build_signed(struct quantizer *q) {
-    const struct levels *levels = &q->levels;
-    memcpy(q->level_of, levels->value, levels->count * sizeof(float));
-    for (uint32_t j = 0; j + 1 < levels->count; j++) {
-        double gap = (double)levels->value[j + 1] - (double)levels->value[j];
-        q->signed_rcp[j] = 1.0 / gap;
-        double weight = gap / (double)levels->gap;
-        q->signed_weight[j] = (uint32_t)(weight * 256.0 + 0.5);
-    }
-    q->signed_weight[levels->count - 1] = 0;
-}
-
-void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint64_t n,
-                    uint64_t nonce, bool raw) {
-    q->params = *params;
-    q->layout = layout_of(n, raw ? 0 : params->bucket, params->chunk_log2, raw);
-    q->key = (struct noise_key){{(uint32_t)params->seed, (uint32_t)(params->seed >> 32)},
-                                {(uint32_t)nonce, (uint32_t)(nonce >> 32)}};
-    q->kernels = kernels_current();
-    q->tensor_rms = 0;
-    q->turned = false;
-    q->shared.code = QSGD_CODE_RAW;
-    if (params->tables != NULL) {
-        tables_parse(params->tables, params->tables_bytes, &q->shared, NULL); /* checked before */
-    }
-    if (raw) return;
-    fpenv env = fpenv_enter(); /* gaps and reciprocals are rounded */
-    levels_build(&q->levels, params);
-    q->turned = params->rounding == QSGD_ROUND_DITHERED && params->levels != QSGD_LEVELS_SIGNED;
-    if (params->levels == QSGD_LEVELS_SIGNED) {
-        build_signed(q);
-    } else if (levels_is_table(&q->levels)) {
-        build_mirrored(q);
-    }
-    fpenv_leave(env);
-}
-
-const float *source_read(const struct source *source, uint64_t first, uint64_t len, float *to) {
-    const uint8_t *data = source->data + first * tensor_item_bytes(source->dtype);
-    if (!source_converts(source)) return (const float *)(const void *)data;
-    tensor_to_float(source->dtype, data, (size_t)len, to);
-    if (source->residual != NULL) {
-        for (uint64_t i = 0; i < len; i++) {
-            float r;
-            memcpy(&r, source->residual + first + i, sizeof r);
-            to[i] += r;
-        }
-    }
-    return to;
-}
-
-const float *quantize_in_range(const float *x, size_t n, float range, float *block) {
-    if (range == 1.0F) return x; /* nearly always */
-    memcpy(block, x, n * sizeof *x);
-    for (size_t i = 0; i < n; i++) block[i] *= range;
-    return block;
-}
+#include "bucket_scales.h"
 
 /* ---- one run of elements that share bucket and noise block ----------------------------------- */
 
@@ -200,7 +106,7 @@ static void run_round(const struct quantizer *q, struct bucket_state *b, const f
         run_topk(q, b, x, element, n, k);
         return;
     }
-    x = quantize_in_range(x, n, b->range, scratch->block);
+    x = source_in_range(x, n, b->range, scratch->block);
     if (q->levels.kind == QSGD_LEVELS_SIGNED) {
         run_signed(q, b, x, noise, element, n, k);
         return;
@@ -270,7 +176,8 @@ static void bucket_open(const struct chunk_source *c, uint64_t bucket, struct bu
         b->scale = scale_of_short_bucket(q, c->source, bucket, b->x, &squares);
         scale_set(c->scales, bucket, b->scale);
         if (q->params.rounding == QSGD_ROUND_TOPK && !scale_is_idle(b->scale)) {
-            b->cut = topk_select(q, c->source, bucket, squares, c->scratch);
+            b->cut =
+                topk_select(l, c->source, bucket, squares, c->scratch->heap, c->scratch->block);
         }
     }
     bucket_begin(q, b);
@@ -331,20 +238,4 @@ qsgd_status quantize_chunk(const struct quantizer *q, const struct source *sourc
     bucket_finish(&chunk, b, k);
     *alpha = q->params.rounding == QSGD_ROUND_DITHERED ? damping_byte(&damping) : 0;
     return QSGD_OK;
-}
-
-uint64_t quantize_first_nonfinite(const struct quantizer *q, const struct source *source,
-                                  uint64_t bucket) {
-    uint64_t first = bucket * q->layout.bucket;
-    uint64_t end = first + layout_bucket_len(&q->layout, bucket), found = first;
-    fpenv env = fpenv_enter(); /* a residual is added, or float64 rounded */
-    for (uint64_t i = first; i < end; i++) {
-        float x;
-        memcpy(&x, source_read(source, i, 1, &x), sizeof x);
-        if ((scale_bits(x) & 0x7FFFFFFF) < SCALE_INF_BITS) continue;
-        found = i;
-        break;
-    }
-    fpenv_leave(env);
-    return found;
 }

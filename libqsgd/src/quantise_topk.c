@@ -1,9 +1,11 @@
 /* The papers' deterministic quantizer: the fewest largest elements whose magnitudes sum to the l2
  * norm (Alistarh et al., section 4; FORMAT.md section 6.4). At most ceil(sqrt n) + 1 of n are
  * taken, so a heap of that many finds them in one pass. */
+#include "topk.h"
+
 #include <string.h>
 
-#include "quantise.h"
+#include "scales.h"
 
 static uint64_t ceil_sqrt(uint64_t n) {
     uint64_t low = 0, high = (uint64_t)1 << 24; /* n <= 2^47 */
@@ -50,15 +52,14 @@ static void sift_up(struct topk_entry *heap, uint64_t at) {
     heap[at] = moved;
 }
 
-static uint64_t collect(const struct quantizer *q, const struct source *source, uint64_t bucket,
-                        struct quantize_scratch *scratch) {
-    const uint64_t len = layout_bucket_len(&q->layout, bucket), first = bucket * q->layout.bucket;
+static uint64_t collect(const struct layout *l, const struct source *source, uint64_t bucket,
+                        struct topk_entry *heap, float *block) {
+    const uint64_t len = layout_bucket_len(l, bucket), first = bucket * l->bucket;
     const uint64_t most = ceil_sqrt(len) + 1;
-    struct topk_entry *heap = scratch->heap;
     uint64_t count = 0;
     for (uint64_t i = 0; i < len; i += QUANTIZE_BLOCK) {
         uint64_t n = min_u64(QUANTIZE_BLOCK, len - i);
-        const float *x = source_read(source, first + i, n, scratch->block);
+        const float *x = source_read(source, first + i, n, block);
         for (uint64_t j = 0; j < n; j++) {
             struct topk_entry entry = {0, i + j};
             memcpy(&entry.bits, x + j, sizeof entry.bits);
@@ -76,10 +77,9 @@ static uint64_t collect(const struct quantizer *q, const struct source *source, 
     return count;
 }
 
-struct topk_cut topk_select(const struct quantizer *q, const struct source *source, uint64_t bucket,
-                            double sum_of_squares, struct quantize_scratch *scratch) {
-    struct topk_entry *heap = scratch->heap;
-    const uint64_t count = collect(q, source, bucket, scratch);
+struct topk_cut topk_select(const struct layout *l, const struct source *source, uint64_t bucket,
+                            double sum_of_squares, struct topk_entry *heap, float *block) {
+    const uint64_t count = collect(l, source, bucket, heap, block);
     for (uint64_t left = count; left > 1;) { /* heap sort: the first taken comes to the front */
         left--;
         struct topk_entry last = heap[0];

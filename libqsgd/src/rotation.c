@@ -6,9 +6,9 @@
 
 #include "scales.h"
 
-struct rotation *rotation_carve(struct arena *arena, const struct layout *l) {
-    struct rotation *r = arena_take(arena, sizeof *r);
-    float *bucket = arena_take(arena, l->bucket * sizeof(float));
+struct rotation *rotation_carve(struct memory *memory, const struct layout *l) {
+    struct rotation *r = memory_take(memory, sizeof *r);
+    float *bucket = memory_take(memory, l->bucket * sizeof(float));
     if (r == NULL) return NULL;
     memset(r, 0, sizeof *r);
     r->bucket = bucket;

@@ -3,9 +3,9 @@
 #ifndef QSGD_ROTATION_H
 #define QSGD_ROTATION_H
 
-#include "arena.h"
 #include "kernels/kernels.h"
 #include "layout.h"
+#include "memory.h"
 
 #define SIGN_TILE ((uint64_t)16 * NOISE_TILE) /* elements whose signs are made at once */
 
@@ -21,8 +21,8 @@ struct rotation {
     struct sign_tile first, last;
 };
 
-/* Takes the memory from the arena, or only counts it and returns NULL. */
-struct rotation *rotation_carve(struct arena *arena, const struct layout *l);
+/* Takes the memory from the memory, or only counts it and returns NULL. */
+struct rotation *rotation_carve(struct memory *memory, const struct layout *l);
 
 /* The elements [first, first + len) of one bucket, x, rotated: to `to`, which may be x. */
 void rotation_forward(struct rotation *r, const struct kernels *kernels,

@@ -1,4 +1,5 @@
-/* Scales of buckets: from norms to stored numbers (FORMAT.md section 4). Stage: norm -> scale. */
+/* Scales of buckets as they are stored (FORMAT.md section 4.2). How they are computed:
+ * bucket_scales.c. */
 #ifndef QSGD_SCALES_H
 #define QSGD_SCALES_H
 
@@ -62,24 +63,6 @@ static inline bool scale_is_valid(float scale) {
 
 /* Idle buckets have scale 0 or NaN. */
 static inline bool scale_is_idle(float scale) { return !(scale > 0); }
-
-/* What a norm needs of a bucket. */
-struct bucket_sums {
-    uint32_t max_bits; /* of |x| */
-    double sum;        /* of squares or of magnitudes */
-};
-
-/* The stored scale of a bucket of `len` elements, widened to float32; NaN if it is non-finite.
- * tensor_rms is for QSGD_NORM_BALANCED. */
-float scale_of_sums(const struct qsgd_params *params, const struct bucket_sums *sums, uint64_t len,
-                    double tensor_rms);
-
-/* The scale that replaces one (FORMAT.md section 6.5), as stored; or that one, if it cannot be. */
-float scale_rescaled(const struct qsgd_params *params, float scale, double squares,
-                     double projection);
-
-/* A caller's scale as stored, with the same largest magnitude test. */
-float scale_of_given(const struct qsgd_params *params, float given, uint32_t max_bits);
 
 /* Powers of two that bring a scale into range (FORMAT.md section 5, X), and their inverses. */
 static inline float scale_range(float scale) {

@@ -4,7 +4,9 @@
 
 #include "forward.h"
 #include "params.h"
+#include "quantise.h"
 #include "tensor.h"
+#include "values.h"
 
 uint64_t qsgd_bucket_count(const struct qsgd_params *params, uint64_t n) {
     if (params_check(params, NULL) != QSGD_OK || n > QSGD_MAX_ELEMENTS) return 0;
@@ -73,8 +75,8 @@ qsgd_status qsgd_quantize(const struct qsgd_params *params,
                                "a buffer that is needed is NULL");
     }
     const uint64_t src_bytes = n * tensor_item_bytes(o->dtype);
-    if (work_overlap(src, src_bytes, indices, 2 * n) ||
-        work_overlap(src, src_bytes, scales, 4 * job.f.q.layout.buckets)) {
+    if (memory_overlap(src, src_bytes, indices, 2 * n) ||
+        memory_overlap(src, src_bytes, scales, 4 * job.f.q.layout.buckets)) {
         return error_parameter(error, QSGD_ERR_OVERLAP, "indices", "src and outputs overlap");
     }
     job.f.source = (struct source){src, o->dtype, o->residual, o->scales};
@@ -121,7 +123,7 @@ qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
         return error_parameter(error, QSGD_ERR_NULL, dst == NULL ? "dst" : "indices",
                                "a buffer that is needed is NULL");
     }
-    if (work_overlap(indices, 2 * n, dst, n * tensor_item_bytes(dst_dtype))) {
+    if (memory_overlap(indices, 2 * n, dst, n * tensor_item_bytes(dst_dtype))) {
         return error_parameter(error, QSGD_ERR_OVERLAP, "dst", "indices and dst overlap");
     }
     if (params->rounding != QSGD_ROUND_DITHERED) alphas = NULL;

@@ -3,7 +3,10 @@
  * an error leaves the statistics as they were. */
 #include <string.h>
 
-#include "forward.h"
+#include "bucket_scales.h"
+#include "error.h"
+#include "fpenv.h"
+#include "memory.h"
 #include "params.h"
 #include "stats.h"
 #include "tensor.h"
@@ -19,14 +22,14 @@ struct stats_add {
     uint64_t held[STATS_ROWS]; /* what a counter of a row holds, at most; 0: the row is empty */
 };
 
-static void add_carve(struct stats_add *a, struct arena *arena) {
+static void add_carve(struct stats_add *a, struct memory *memory) {
     const struct layout *l = &a->q.layout;
     const uint64_t longer = l->per_bucket != 0 ? l->buckets : 0;
-    quantize_scratch_carve(&a->scratch, arena, &a->q, source_converts(&a->source));
-    a->partials = arena_take(arena, quantize_big_blocks(l) * sizeof *a->partials);
-    a->scales = (struct scale_array){arena_take(arena, longer * sizeof(float)), SCALES_NATIVE};
-    a->fresh = arena_take(arena, sizeof *a->fresh);
-    a->counts = arena_take(arena, STATS_ROWS * sizeof *a->counts);
+    quantize_scratch_carve(&a->scratch, memory, &a->q, source_converts(&a->source));
+    a->partials = memory_take(memory, quantize_big_blocks(l) * sizeof *a->partials);
+    a->scales = (struct scale_array){memory_take(memory, longer * sizeof(float)), SCALES_NATIVE};
+    a->fresh = memory_take(memory, sizeof *a->fresh);
+    a->counts = memory_take(memory, STATS_ROWS * sizeof *a->counts);
 }
 
 /* Parameters of the quantizer whose scales these are. */
@@ -115,7 +118,7 @@ static void bucket_count(struct stats_add *a, struct open_bucket *b, const float
     if (scale_is_idle(b->scale)) return;
     for (uint64_t i = 0; i < len; i += STATS_BLOCK) {
         const size_t n = (size_t)min_u64(STATS_BLOCK, len - i);
-        const float *block = quantize_in_range(x + i, n, b->range, a->scratch.block);
+        const float *block = source_in_range(x + i, n, b->range, a->scratch.block);
         row_prepare(a, b->row, n, b->weight);
         a->q.kernels->stats_count(block, n, b->inv, b->weight, a->counts[b->row], b->sums);
     }
@@ -198,12 +201,12 @@ static uint64_t add_all(struct stats_add *a) {
 
 uint64_t qsgd_stats_workspace(const struct qsgd_stats *stats, uint32_t dtype, uint64_t n) {
     struct stats_add a;
-    struct arena arena = {NULL, 0};
+    struct memory memory = {NULL, 0};
     if (stats == NULL || stats->made != STATS_MADE || !tensor_is_float(dtype)) return 0;
     if (n > QSGD_STATS_MAX_ELEMENTS - stats->elements) return 0;
     add_prepare(&a, stats, dtype, NULL, n);
-    add_carve(&a, &arena);
-    return arena.used;
+    add_carve(&a, &memory);
+    return memory.used;
 }
 
 static qsgd_status add_check(const struct qsgd_stats *stats, uint32_t dtype, const void *src,
@@ -223,7 +226,7 @@ static qsgd_status add_check(const struct qsgd_stats *stats, uint32_t dtype, con
         return error_parameter(error, QSGD_ERR_NULL, workspace == NULL ? "workspace" : "src",
                                "a buffer that is needed is NULL");
     }
-    if (work_misaligned(workspace) || workspace_bytes < qsgd_stats_workspace(stats, dtype, n)) {
+    if (memory_misaligned(workspace) || workspace_bytes < qsgd_stats_workspace(stats, dtype, n)) {
         return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",
                                "the workspace must be 64-byte aligned and hold "
                                "qsgd_stats_workspace bytes");
@@ -234,16 +237,16 @@ static qsgd_status add_check(const struct qsgd_stats *stats, uint32_t dtype, con
 qsgd_status qsgd_stats_add(struct qsgd_stats *stats, uint32_t dtype, const void *src, uint64_t n,
                            void *workspace, uint64_t workspace_bytes, struct qsgd_error *error) {
     struct stats_add a;
-    struct arena arena = {workspace, 0};
+    struct memory memory = {workspace, 0};
     qsgd_status status = add_check(stats, dtype, src, n, workspace, workspace_bytes, error);
     if (status != QSGD_OK) return status;
     add_prepare(&a, stats, dtype, src, n);
-    add_carve(&a, &arena);
+    add_carve(&a, &memory);
     qsgd_stats_init(a.fresh, &a.q.params, NULL);
     const uint64_t bad = add_all(&a);
     if (bad != UINT64_MAX) {
         return error_element(error, QSGD_ERR_NONFINITE,
-                             quantize_first_nonfinite(&a.q, &a.source, bad), bad,
+                             source_first_nonfinite(&a.source, &a.q.layout, bad), bad,
                              "NaN, Inf, or a bucket whose scale overflows");
     }
     stats_join(stats, a.fresh);

@@ -122,6 +122,11 @@ qsgd_status tables_parse(const void *blob, uint64_t bytes, struct shared_tables 
     return status;
 }
 
+void tables_of(const struct qsgd_params *params, struct shared_tables *tables) {
+    tables->code = QSGD_CODE_RAW;
+    if (params->tables != NULL) tables_parse(params->tables, params->tables_bytes, tables, NULL);
+}
+
 /* ---- write ---------------------------------------------------------------------------------- */
 
 uint64_t tables_write(const struct shared_tables *t, uint8_t *dst) {

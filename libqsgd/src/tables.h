@@ -24,6 +24,9 @@ struct shared_tables {
 qsgd_status tables_parse(const void *blob, uint64_t bytes, struct shared_tables *tables,
                          struct qsgd_error *error);
 
+/* Those of checked parameters; code QSGD_CODE_RAW if they have none. */
+void tables_of(const struct qsgd_params *params, struct shared_tables *tables);
+
 /* Writes the blob of tables whose digest is not there yet; returns its bytes. */
 uint64_t tables_write(const struct shared_tables *tables, uint8_t *dst);
 

@@ -2,9 +2,9 @@
  * with them, whatever its weight. */
 #include <string.h>
 
+#include "backends/dispatch.h"
 #include "bits.h"
 #include "fpenv.h"
-#include "kernels/kernels.h"
 #include "params.h"
 #include "rans_model.h"
 #include "tables.h"

@@ -1,10 +1,11 @@
 /* Indices of a chunk back to values, and from there to the caller's type, sum or residual
  * (FORMAT.md section 7). Stage: index -> value; the inverse of quantise.c. */
+#include "values.h"
+
 #include <float.h>
 #include <string.h>
 
 #include "fpenv.h"
-#include "quantise.h"
 #include "tensor.h"
 
 static void value_bucket_of(const struct quantizer *q, float scale, uint8_t alpha,

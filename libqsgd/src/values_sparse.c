@@ -1,8 +1,9 @@
 /* Values of a mostly zero chunk, from its non-zero indices alone (FORMAT.md section 7): the output
  * is cleared, then the few values are put in. Stage: index -> value; see values.c. */
+#include "values_sparse.h"
+
 #include <string.h>
 
-#include "quantise.h"
 #include "tensor.h"
 
 /* What is left out is a zero times alpha, which must be a zero. */

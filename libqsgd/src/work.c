@@ -3,14 +3,14 @@
 
 #include <string.h>
 
-struct worker *workers_carve(struct arena *arena, const struct quantizer *q, uint32_t workers,
+struct worker *workers_carve(struct memory *memory, const struct quantizer *q, uint32_t workers,
                              bool copies) {
-    struct worker *all = arena_take(arena, workers * sizeof(struct worker));
+    struct worker *all = memory_take(memory, workers * sizeof(struct worker));
     const size_t longest = (size_t)layout_longest(&q->layout);
     const bool raw = q->params.code == QSGD_CODE_RAW; /* needs one block of floats */
     for (uint32_t i = 0; i < workers; i++) {
         if (raw) {
-            float *block = arena_take(arena, QUANTIZE_BLOCK * sizeof(float));
+            float *block = memory_take(memory, QUANTIZE_BLOCK * sizeof(float));
             if (all == NULL) continue;
             memset(&all[i], 0, sizeof all[i]);
             all[i].quantize.block = block;
@@ -18,8 +18,8 @@ struct worker *workers_carve(struct arena *arena, const struct quantizer *q, uin
             continue;
         }
         struct quantize_scratch quantize;
-        quantize_scratch_carve(&quantize, arena, q, copies);
-        void *codes = arena_take(arena, code_scratch_bytes(longest));
+        quantize_scratch_carve(&quantize, memory, q, copies);
+        void *codes = memory_take(memory, code_scratch_bytes(longest));
         if (all == NULL) continue;
         all[i].quantize = quantize;
         code_scratch_carve(&all[i].codes, codes, longest);
@@ -39,8 +39,9 @@ const struct worker *workers_error(const struct worker *workers, uint32_t count)
     return first;
 }
 
-struct code_chunk work_code_chunk(const struct quantizer *q, int32_t code,
-                                  const struct chunk_span *span, struct code_scratch *scratch) {
+struct code_chunk work_code_chunk(const struct quantizer *q, const struct shared_tables *shared,
+                                  int32_t code, const struct chunk_span *span,
+                                  struct code_scratch *scratch) {
     const struct qsgd_params *p = &q->params;
     return (struct code_chunk){
         .levels = &q->levels,
@@ -53,7 +54,7 @@ struct code_chunk work_code_chunk(const struct quantizer *q, int32_t code,
                     (p->bucket == 0 || p->bucket >= 4096 || p->norm == QSGD_NORM_BALANCED)),
         .turned = q->turned ? &q->key : NULL,
         .first = span->first,
-        .shared = q->shared.code == QSGD_CODE_RAW ? NULL : &q->shared,
+        .shared = shared->code == QSGD_CODE_RAW ? NULL : shared,
         .scratch = scratch,
     };
 }

@@ -3,12 +3,13 @@
 #ifndef QSGD_WORK_H
 #define QSGD_WORK_H
 
-#include "arena.h"
 #include "codes.h"
 #include "error.h"
 #include "fpenv.h"
+#include "memory.h"
 #include "qsgd.h"
-#include "quantise.h"
+#include "quantizer.h"
+#include "tables.h"
 
 /* One worker's memory, carved from the caller's workspace. */
 struct worker {
@@ -22,7 +23,7 @@ struct worker {
 };
 
 /* Workers, with scratch for q's chunks. Memory may be NULL to count. */
-struct worker *workers_carve(struct arena *arena, const struct quantizer *q, uint32_t workers,
+struct worker *workers_carve(struct memory *memory, const struct quantizer *q, uint32_t workers,
                              bool copies);
 
 static inline void worker_fail(struct worker *w, uint64_t task, qsgd_status status,
@@ -46,18 +47,9 @@ static inline void work_run(qsgd_runner runner, void *context, qsgd_task task, v
     for (uint64_t i = 0; i < count; i++) task(job, i, 0);
 }
 
-/* What a code needs to know of a chunk. */
-struct code_chunk work_code_chunk(const struct quantizer *q, int32_t code,
-                                  const struct chunk_span *span, struct code_scratch *scratch);
-
-/* True if [a, a + a_bytes) and [b, b + b_bytes) share a byte. */
-static inline bool work_overlap(const void *a, uint64_t a_bytes, const void *b, uint64_t b_bytes) {
-    uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
-    return a_bytes > 0 && b_bytes > 0 && x < y + b_bytes && y < x + a_bytes;
-}
-
-static inline bool work_misaligned(const void *workspace) {
-    return ((uintptr_t)workspace & 63) != 0;
-}
+/* What a code needs to know of a chunk. shared->code is QSGD_CODE_RAW if there are no tables. */
+struct code_chunk work_code_chunk(const struct quantizer *q, const struct shared_tables *shared,
+                                  int32_t code, const struct chunk_span *span,
+                                  struct code_scratch *scratch);
 
 #endif

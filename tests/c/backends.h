@@ -4,8 +4,8 @@
 
 #include <string.h>
 
+#include "backends/dispatch.h"
 #include "check.h"
-#include "kernels/kernels.h"
 #include "qsgd.h"
 
 static const struct kernels *backends[8];

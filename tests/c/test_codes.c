@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/dispatch.h"
 #include "check.h"
 #include "codes.h"
-#include "kernels/kernels.h"
 #include "levels.h"
 
 #define LONGEST 5000 /* elements of the largest chunk here */

@@ -2,8 +2,8 @@
  * widths, all kinds of levels, lengths around every block, guard pages on both sides (kernels.h,
  * FORMAT.md section 8.1). */
 #define _DEFAULT_SOURCE
+#include "backends/dispatch.h"
 #include "guard.h"
-#include "kernels/kernels.h"
 #include "support.h"
 
 #define LONGEST 1500

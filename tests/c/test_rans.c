@@ -2,8 +2,8 @@
  * section 8.5: all lane counts, table precisions and class counts, split classes and others, guard
  * pages around the words. */
 #define _DEFAULT_SOURCE
+#include "backends/dispatch.h"
 #include "guard.h"
-#include "kernels/kernels.h"
 #include "support.h"
 
 #define LONGEST 8192

@@ -2,9 +2,9 @@
  * the non-zeros alone, which must give what decoding every index gives (kernels.h, codes.h,
  * FORMAT.md sections 7, 8.2 and 8.3). */
 #define _DEFAULT_SOURCE
+#include "backends/dispatch.h"
 #include "codes.h"
 #include "guard.h"
-#include "kernels/kernels.h"
 #include "support.h"
 
 #define N 5000

@@ -1,10 +1,11 @@
 /* Chooses the backend: an ordered table, what each needs of CPU and operating system, and one
  * atomic that holds the choice. Results never depend on it. */
+#include "backends/dispatch.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "kernels/kernels.h"
 #include "qsgd.h"
 
 #if defined(QSGD_HAVE_X86)

@@ -157,7 +157,4 @@ extern const struct kernels kernels_avx2, kernels_avx512;
 extern const struct kernels kernels_neon;
 #endif
 
-/* The backend in use (one relaxed atomic load after the first call). */
-const struct kernels *kernels_current(void);
-
 #endif

@@ -1,0 +1,43 @@
+/* Scales of buckets: from elements by way of norms to stored numbers (FORMAT.md section 4). Stage:
+ * elements -> norm -> scale. */
+#ifndef QSGD_QUANTIZE_BUCKET_SCALES_H
+#define QSGD_QUANTIZE_BUCKET_SCALES_H
+
+#include "quantizer.h"
+#include "scales.h"
+#include "source.h"
+#include "topk.h"
+
+/* What a norm needs of a bucket. */
+struct bucket_sums {
+    uint32_t max_bits; /* of |x| */
+    double sum;        /* of squares or of magnitudes */
+};
+
+/* The stored scale of a bucket of at most a chunk; *sum_of_squares serves top-k. */
+float scale_of_short_bucket(const struct quantizer *q, const struct source *source, uint64_t bucket,
+                            const float *x, double *sum_of_squares);
+
+/* Buckets longer than a chunk get their scales before chunks start: task `block` of
+ * quantize_big_blocks sums one block into partials[block]; then quantize_big_scales stores the
+ * scales (and cuts). */
+uint64_t quantize_big_blocks(const struct layout *l);
+void quantize_big_block(const struct quantizer *q, const struct source *source, uint64_t block,
+                        struct quantize_scratch *scratch, struct bucket_sums *partials);
+void quantize_big_scales(const struct quantizer *q, const struct source *source,
+                         const struct bucket_sums *partials, const struct scale_array *scales,
+                         struct topk_cut *cuts, struct quantize_scratch *scratch);
+
+/* QSGD_NORM_BALANCED wants the sum of squares of the tensor first: task `block` of
+ * quantize_total_blocks sums one block into totals[block], then quantize_total takes them. */
+uint64_t quantize_total_blocks(const struct quantizer *q);
+void quantize_total_block(const struct quantizer *q, const struct source *source, uint64_t block,
+                          struct quantize_scratch *scratch, struct bucket_sums *totals);
+void quantize_total(struct quantizer *q, const struct bucket_sums *totals);
+
+/* Of an index of a bucket's elements x, after rounding: the scale to store (FORMAT.md section 6.5).
+ * May change one index. */
+float quantize_rescale(const struct quantizer *q, const float *x, uint64_t len, float scale,
+                       int16_t *k);
+
+#endif

@@ -1,0 +1,63 @@
+/* What quantizing one tensor needs to know, both ways, and the memory that a worker needs for it.
+ * Everything here is the same for all backends; the inner loops are kernels. */
+#ifndef QSGD_QUANTIZE_QUANTIZER_H
+#define QSGD_QUANTIZE_QUANTIZER_H
+
+#include "kernels/kernels.h"
+#include "layout.h"
+#include "levels.h"
+#include "memory.h"
+#include "rotation.h"
+#include "source.h"
+
+struct topk_entry;
+
+/* Of one tensor, read-only while tasks run. */
+struct quantizer {
+    struct qsgd_params params;
+    struct layout layout;
+    struct levels levels;
+    struct noise_key key;
+    double tensor_rms; /* for QSGD_NORM_BALANCED: of all elements, before chunks start */
+    bool turned;       /* indices are as frames code them (FORMAT.md section 6.6) */
+    const struct kernels *kernels;
+    float level_of[QSGD_MAX_TABLE + 1];     /* tables: level of index k at level_of[k - kmin] */
+    float of_token[32];                     /* direct tokens: as value_bucket has it */
+    struct round_table table;               /* mirrored tables */
+    double signed_rcp[QSGD_MAX_TABLE];      /* signed tables: 1 / gap of cell j */
+    uint32_t signed_weight[QSGD_MAX_TABLE]; /* and G of FORMAT.md section 6.3 */
+};
+
+void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint64_t n,
+                    uint64_t nonce, bool raw);
+
+/* Per-worker memory of these stages, carved from the workspace. */
+struct quantize_scratch {
+    float *elements; /* longest chunk: elements after conversion and rotation, if any */
+    uint16_t *noise; /* QUANTIZE_BLOCK + 2 tiles */
+    uint64_t noise_from, noise_to; /* decoding: elements whose noise is there already */
+    float *block;                  /* QUANTIZE_BLOCK */
+    int16_t *indices;              /* longest chunk */
+    struct topk_entry *heap;       /* top-k, else NULL */
+    /* Rotated frames, else NULL. second: of a chunk that is decoded beside another; NULL where a
+     * chunk does not hold two whole buckets. */
+    struct rotation *rotation, *second;
+};
+
+/* Takes the scratch from the memory, or only counts it. `copies`: as quantize_copies. */
+void quantize_scratch_carve(struct quantize_scratch *s, struct memory *memory,
+                            const struct quantizer *q, bool copies);
+
+/* True if elements are copied before use: converted, or rotated. */
+static inline bool quantize_copies(const struct quantizer *q, uint32_t dtype,
+                                   const float *residual) {
+    return dtype != QSGD_FLOAT32 || residual != NULL || q->params.rotation != 0;
+}
+
+/* True if quantize_chunk can give tokens in place of indices. */
+static inline bool quantize_gives_tokens(const struct quantizer *q) {
+    return q->levels.largest <= LEVELS_DIRECT && q->levels.kind != QSGD_LEVELS_SIGNED &&
+           q->params.rounding != QSGD_ROUND_TOPK && q->params.rescale == 0;
+}
+
+#endif

@@ -1,0 +1,45 @@
+/* Elements of any float type as float32, with their residual; and brought into range. */
+#include "source.h"
+
+#include <string.h>
+
+#include "fpenv.h"
+#include "scales.h"
+#include "tensor.h"
+
+const float *source_read(const struct source *source, uint64_t first, uint64_t len, float *to) {
+    const uint8_t *data = source->data + first * tensor_item_bytes(source->dtype);
+    if (!source_converts(source)) return (const float *)(const void *)data;
+    tensor_to_float(source->dtype, data, (size_t)len, to);
+    if (source->residual != NULL) {
+        for (uint64_t i = 0; i < len; i++) {
+            float r;
+            memcpy(&r, source->residual + first + i, sizeof r);
+            to[i] += r;
+        }
+    }
+    return to;
+}
+
+const float *source_in_range(const float *x, size_t n, float range, float *block) {
+    if (range == 1.0F) return x; /* nearly always */
+    memcpy(block, x, n * sizeof *x);
+    for (size_t i = 0; i < n; i++) block[i] *= range;
+    return block;
+}
+
+uint64_t source_first_nonfinite(const struct source *source, const struct layout *l,
+                                uint64_t bucket) {
+    uint64_t first = bucket * l->bucket;
+    uint64_t end = first + layout_bucket_len(l, bucket), found = first;
+    fpenv env = fpenv_enter(); /* a residual is added, or float64 rounded */
+    for (uint64_t i = first; i < end; i++) {
+        float x;
+        memcpy(&x, source_read(source, i, 1, &x), sizeof x);
+        if ((scale_bits(x) & 0x7FFFFFFF) < SCALE_INF_BITS) continue;
+        found = i;
+        break;
+    }
+    fpenv_leave(env);
+    return found;
+}

@@ -1,0 +1,39 @@
+/* Where the elements of a tensor come from: the caller's memory, of any float type. Stage: tensor
+ * -> elements. */
+#ifndef QSGD_QUANTIZE_SOURCE_H
+#define QSGD_QUANTIZE_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "layout.h"
+#include "qsgd.h"
+
+#define QUANTIZE_BLOCK 4096 /* elements that are held at once; a multiple of NOISE_TILE */
+
+/* Where elements come from: src of any float type, with an optional residual and given scales. */
+struct source {
+    const uint8_t *data;
+    uint32_t dtype;
+    float *residual;
+    const float *given; /* scales, or NULL */
+};
+
+/* True if elements must be copied to float32 before use. */
+static inline bool source_converts(const struct source *source) {
+    return source->dtype != QSGD_FLOAT32 || source->residual != NULL;
+}
+
+/* Elements [first, first + len) as float32: a pointer into the source, or into `to`. */
+const float *source_read(const struct source *source, uint64_t first, uint64_t len, float *to);
+
+/* n <= QUANTIZE_BLOCK elements times X (FORMAT.md section 5): x itself where X is 1, or in `block`.
+ */
+const float *source_in_range(const float *x, size_t n, float range, float *block);
+
+/* First element of bucket that is not finite, or the bucket's first if none is. */
+uint64_t source_first_nonfinite(const struct source *source, const struct layout *l,
+                                uint64_t bucket);
+
+#endif

@@ -1,0 +1,18 @@
+/* Values of a mostly zero chunk, from its non-zero indices alone. */
+#ifndef QSGD_QUANTIZE_VALUES_SPARSE_H
+#define QSGD_QUANTIZE_VALUES_SPARSE_H
+
+#include "values.h"
+
+/* True if zeros may be left out: the sink does not add, or what it adds to stays the same. */
+bool values_skip_zeros(const struct quantizer *q, const struct sink *sink, uint64_t from,
+                       uint64_t to);
+
+/* Values of elements [from, to) from the non-zero indices alone: k[i] of element at[i] of the
+ * chunk, ascending. Undithered, 0 a level, and the sink does not add. */
+void values_of_nonzeros(const struct quantizer *q, const struct chunk_span *span, uint64_t from,
+                        uint64_t to, const uint32_t *at, const int16_t *k, size_t count,
+                        const struct scale_array *scales, struct quantize_scratch *scratch,
+                        const struct sink *sink);
+
+#endif
