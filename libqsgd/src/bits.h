@@ -53,6 +53,15 @@ static inline void store_le16(uint8_t *p, uint16_t v) {
     p[1] = (uint8_t)(v >> 8);
 }
 
+/* n numbers, one behind the other. */
+static inline void store_le16s(uint8_t *p, const uint16_t *v, size_t n) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (n > 0) memcpy(p, v, 2 * n);
+#else
+    for (size_t i = 0; i < n; i++) store_le16(p + 2 * i, v[i]);
+#endif
+}
+
 static inline void store_le32(uint8_t *p, uint32_t v) {
     store_le16(p, (uint16_t)v);
     store_le16(p + 2, (uint16_t)(v >> 16));

@@ -7,12 +7,6 @@
 #include "prefix.h"
 #include "segments.h"
 
-#if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
-#else
-#define INLINE static inline
-#endif
-
 static void no_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
     (void)chunk;
     (void)k;
@@ -29,7 +23,7 @@ struct dense_word {
 };
 
 /* Codeword of k with its sign bit. */
-INLINE struct dense_word dense_codeword(int32_t elias, bool zero, int32_t k) {
+ELIAS_BODY struct dense_word dense_codeword(int32_t elias, bool zero, int32_t k) {
     const uint32_t m = (uint32_t)(k < 0 ? -k : k);
     const uint32_t sign = k != 0 ? 1U : 0U, negative = k < 0 ? 1U : 0U;
     const struct codeword word = elias_codeword(elias, zero ? m + 1 : m);
@@ -37,8 +31,8 @@ INLINE struct dense_word dense_codeword(int32_t elias, bool zero, int32_t k) {
 }
 
 /* Index by index: for those that are no byte symbols. */
-INLINE size_t dense_write_plain(int32_t elias, const struct code_chunk *chunk, const int16_t *k,
-                                uint8_t *dst, size_t cap) {
+ELIAS_BODY size_t dense_write_plain(int32_t elias, const struct code_chunk *chunk, const int16_t *k,
+                                    uint8_t *dst, size_t cap) {
     const bool zero = chunk->levels->zero;
     const size_t count = code_segments(chunk);
     uint32_t *lengths = segments_scratch(chunk);
@@ -71,8 +65,8 @@ INLINE size_t dense_write_plain(int32_t elias, const struct code_chunk *chunk, c
 #define BYTE_MOST_BITS 8 /* per index on average: more of them do not repay tables */
 
 /* Codewords of the indices low..high, whether or not they are levels. */
-INLINE void dense_code_build(int32_t elias, bool zero, int32_t low, int32_t high,
-                             struct prefix_memory *memory) {
+ELIAS_BODY void dense_code_build(int32_t elias, bool zero, int32_t low, int32_t high,
+                                 struct prefix_memory *memory) {
     const uint64_t key = (uint64_t)(elias + 1) << 24 | (uint64_t)(low + BYTE_REACH) << 16 |
                          (uint64_t)(high + BYTE_REACH) << 8 | (zero ? 1U : 0U);
     if (memory->code_key == key) return;
@@ -88,8 +82,8 @@ INLINE void dense_code_build(int32_t elias, bool zero, int32_t low, int32_t high
 }
 
 /* The same of all levels that are byte symbols, and their runs. */
-INLINE void dense_runs_build(int32_t elias, const struct levels *levels, unsigned window,
-                             struct prefix_memory *memory) {
+ELIAS_BODY void dense_runs_build(int32_t elias, const struct levels *levels, unsigned window,
+                                 struct prefix_memory *memory) {
     const int32_t low = levels->kmin < -BYTE_REACH ? -BYTE_REACH : levels->kmin;
     const int32_t high = levels->kmax > BYTE_REACH ? BYTE_REACH : levels->kmax;
     dense_code_build(elias, levels->zero, low, high, memory);
@@ -113,8 +107,8 @@ static bool dense_symbols(const struct code_chunk *chunk, const int16_t *k, unsi
     return true;
 }
 
-INLINE size_t dense_write(int32_t elias, const struct code_chunk *chunk, const int16_t *k,
-                          uint8_t *dst, size_t cap) {
+ELIAS_BODY size_t dense_write(int32_t elias, const struct code_chunk *chunk, const int16_t *k,
+                              uint8_t *dst, size_t cap) {
     struct prefix_memory *memory = chunk->scratch->prefix;
     unsigned largest;
     if (!dense_symbols(chunk, k, &largest)) return dense_write_plain(elias, chunk, k, dst, cap);
@@ -134,8 +128,8 @@ static qsgd_status dense_parse(const struct code_chunk *chunk, const uint8_t *p,
 }
 
 /* Takes one index; false if it is no level. */
-INLINE bool dense_take(int32_t elias, const struct levels *levels, struct bit_reader *r,
-                       int32_t *k) {
+ELIAS_BODY bool dense_take(int32_t elias, const struct levels *levels, struct bit_reader *r,
+                           int32_t *k) {
     if (r->held < DENSE_BITS) msb_refill(r);
     uint64_t v = elias_take(elias, r, DENSE_LOG2_MAX);
     if (v == 0) return false;
@@ -151,8 +145,8 @@ static void fill(const struct levels *levels, int16_t *k, size_t from, size_t le
 
 /* Index by index: says what is wrong with a payload, and reads what is too short or too large for
  * tables. */
-INLINE qsgd_status dense_read_plain(int32_t elias, const struct code_chunk *chunk,
-                                    const struct code_plan *plan, int16_t *k) {
+ELIAS_BODY qsgd_status dense_read_plain(int32_t elias, const struct code_chunk *chunk,
+                                        const struct code_plan *plan, int16_t *k) {
     const uint8_t *p = plan->body;
     for (size_t s = 0; s < code_segments(chunk); s++) {
         size_t i = s * chunk->segment, end = i + segments_elements(chunk, s);
@@ -171,14 +165,16 @@ INLINE qsgd_status dense_read_plain(int32_t elias, const struct code_chunk *chun
 }
 
 /* A codeword longer than the window, of an index that is a byte symbol. */
-INLINE int dense_take_long(int32_t elias, const struct code_chunk *chunk, struct bit_reader *r) {
+ELIAS_BODY int dense_take_long(int32_t elias, const struct code_chunk *chunk,
+                               struct bit_reader *r) {
     int32_t k;
     if (!dense_take(elias, chunk->levels, r, &k) || k < -BYTE_REACH || k > BYTE_REACH) return -1;
     return (int)levels_zigzag(k);
 }
 
-INLINE qsgd_status dense_read(int32_t elias, const struct code_chunk *chunk,
-                              const struct code_plan *plan, prefix_long *take_long, int16_t *k) {
+ELIAS_BODY qsgd_status dense_read(int32_t elias, const struct code_chunk *chunk,
+                                  const struct code_plan *plan, prefix_long *take_long,
+                                  int16_t *k) {
     const unsigned window = prefix_window(chunk->len);
     const uint64_t bits = (uint64_t)(plan->tail - plan->body) * 8;
     if (window > 0 && bits / BYTE_MOST_BITS <= chunk->len) {

@@ -7,12 +7,6 @@
 #include "segments.h"
 #include "sparse.h"
 
-#if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
-#else
-#define INLINE static inline
-#endif
-
 #define MAGNITUDE_LOG2_MAX 15U                      /* |k| is below 2^15 */
 #define MAGNITUDE_BITS (2 * MAGNITUDE_LOG2_MAX + 2) /* longest codeword, with its sign */
 #define WRITE_BITS 56U                              /* of one msb_write */
@@ -22,7 +16,7 @@ static void sparse_plan(const struct code_chunk *chunk, const int16_t *k, struct
 }
 
 /* Gap, sign and magnitude of one non-zero index. */
-INLINE void put_nonzero(int32_t elias, struct msb_writer *w, uint64_t gap, int32_t k) {
+ELIAS_BODY void put_nonzero(int32_t elias, struct msb_writer *w, uint64_t gap, int32_t k) {
     const struct codeword distance = elias_codeword(elias, gap);
     struct codeword value = elias_codeword(elias, (uint64_t)(k < 0 ? -k : k));
     value.bits |= (uint64_t)(k < 0) << value.length++;
@@ -34,8 +28,8 @@ INLINE void put_nonzero(int32_t elias, struct msb_writer *w, uint64_t gap, int32
     msb_write(w, value.bits, value.length);
 }
 
-INLINE size_t write_stream(int32_t elias, const struct code_chunk *chunk, const int16_t *k,
-                           const struct code_plan *plan, uint8_t *dst, size_t cap) {
+ELIAS_BODY size_t write_stream(int32_t elias, const struct code_chunk *chunk, const int16_t *k,
+                               const struct code_plan *plan, uint8_t *dst, size_t cap) {
     struct msb_writer w;
     const uint32_t *at;
     const size_t count = sparse_found(chunk, k, plan, &at);
@@ -68,8 +62,8 @@ static qsgd_status sparse_parse(const struct code_chunk *chunk, const uint8_t *p
 }
 
 /* Reads the segment of len elements from `first` on; false if a symbol is malformed. */
-INLINE bool read_segment(int32_t elias, const struct levels *levels, struct bit_reader *r,
-                         size_t first, size_t len, uint32_t *at, int16_t *k, size_t *found) {
+ELIAS_BODY bool read_segment(int32_t elias, const struct levels *levels, struct bit_reader *r,
+                             size_t first, size_t len, uint32_t *at, int16_t *k, size_t *found) {
     msb_refill(r);
     uint64_t count = elias_take(elias, r, ELIAS_LOG2_MAX);
     if (count == 0 || count - 1 > len) return false;
@@ -91,9 +85,9 @@ INLINE bool read_segment(int32_t elias, const struct levels *levels, struct bit_
     return true;
 }
 
-INLINE qsgd_status read_stream(int32_t elias, const struct code_chunk *chunk,
-                               const struct code_plan *plan, uint32_t *at, int16_t *k,
-                               size_t *count) {
+ELIAS_BODY qsgd_status read_stream(int32_t elias, const struct code_chunk *chunk,
+                                   const struct code_plan *plan, uint32_t *at, int16_t *k,
+                                   size_t *count) {
     struct bit_reader r;
     size_t first = 0;
     *count = 0;

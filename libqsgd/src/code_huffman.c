@@ -1,6 +1,8 @@
 /* Huffman code of tokens (FORMAT.md section 8.4): canonical, at most 12 bits, fitted to the chunk.
  *
  * Payload: code lengths, segment lengths, a stream of codewords per segment, extra bits. */
+#include "huffman.h"
+
 #include "prefix.h"
 #include "segments.h"
 #include "tables.h"

@@ -47,7 +47,7 @@ static inline size_t code_segments(const struct code_chunk *chunk) {
     return (chunk->len + chunk->segment - 1) / chunk->segment;
 }
 
-/* Per-worker scratch, carved from the caller's workspace by code_scratch_carve. */
+/* Per-worker scratch, carved from the caller's workspace (scratch.h). */
 struct code_scratch {
     uint8_t *tokens;       /* len bytes: a token per element */
     uint16_t *words;       /* room for len + 256 rans words, or len + 128 positions (sparse.h) */
@@ -121,13 +121,5 @@ extern const struct qsgd_code code_elias_gamma, code_elias_delta, code_elias_ome
 extern const struct qsgd_code code_elias_gamma_sparse, code_elias_delta_sparse;
 extern const struct qsgd_code code_elias_omega_sparse, code_rice_sparse;
 extern const struct qsgd_code code_huffman, code_rans;
-
-/* Code lengths for weights, which change: at most CODE_HUFFMAN_BITS (FORMAT.md section 8.4). */
-void huffman_lengths(uint32_t weights[CODE_TOKENS], uint8_t lengths[CODE_TOKENS]);
-
-/* Bytes of scratch for chunks of at most `len` elements, and its layout in 64-byte aligned memory.
- */
-size_t code_scratch_bytes(size_t len);
-void code_scratch_carve(struct code_scratch *scratch, void *memory, size_t len);
 
 #endif

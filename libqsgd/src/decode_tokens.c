@@ -3,6 +3,8 @@
  * steps wait for one another within a chunk. Stage: payload -> token -> value. */
 #include "decode_tokens.h"
 
+#include "rans_plan.h"
+
 #define BLOCK 1024
 
 qsgd_status decode_chunk_open(const struct decode_call *call, uint64_t index, struct worker *worker,

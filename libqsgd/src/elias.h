@@ -10,6 +10,13 @@
 
 #define ELIAS_LOG2_MAX 27U /* values below 2^28 */
 
+/* Of bodies that take the kind of code as a parameter, which only inlining makes constant. */
+#if defined(__GNUC__)
+#define ELIAS_BODY static inline __attribute__((always_inline))
+#else
+#define ELIAS_BODY static inline
+#endif
+
 struct codeword {
     uint64_t bits;
     unsigned length;

@@ -6,7 +6,7 @@
 
 #include "kernels/kernels.h"
 #include "rans_classes.h"
-#include "rans_model.h"
+#include "rans_plan.h"
 
 /* Noise of n <= RANS_HALVES_BLOCK elements, from element i of the chunk on: in `memory`. */
 static const uint16_t *noise_of(const struct code_chunk *chunk, size_t i, size_t n,

@@ -8,8 +8,9 @@
 #include "kernels/kernels.h"
 #include "rans_classes.h"
 #include "rans_halves.h"
+#include "rans_plan.h"
+#include "rans_tables.h"
 #include "tables.h"
-#include "tokens.h"
 
 /* ---- frequencies ---------------------------------------------------------------------------- */
 
@@ -126,16 +127,6 @@ static unsigned choose_lanes(uint64_t cost, uint64_t len, unsigned token_limit) 
     const uint64_t v = bits * len / (share * (24 * len - rest.each * bits));
     const unsigned log2 = v == 0 ? 0 : floor_log2(v);
     return log2 > 6 ? 6 : log2;
-}
-
-unsigned rans_token_limit(const struct code_plan *plan) {
-    unsigned limit = 0;
-    for (unsigned c = 0; c < plan->classes; c++) {
-        for (unsigned half = 0; half < rans_tables_of(plan, c); half++) {
-            if (plan->table[c][half].tokens > limit) limit = plan->table[c][half].tokens;
-        }
-    }
-    return limit;
 }
 
 /* Bits of the largest rank of an index with one of `tokens` tokens, at least. */

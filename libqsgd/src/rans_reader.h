@@ -1,21 +1,10 @@
-/* Reads the tokens of rANS chunks block by block, one chunk or two at a time (code_rans.c), for
+/* Reads the tokens of rANS chunks block by block, one chunk or two at a time, for
  * decoders that turn them into values while they are in cache. */
 #ifndef QSGD_RANS_READER_H
 #define QSGD_RANS_READER_H
 
-#include "codes.h"
-#include "kernels/kernels.h"
 #include "rans_halves.h"
-
-/* The last elements of a chunk travel in the states before the first push, which would otherwise be
- * 16 bits of nothing per lane: `each` tokens of `width` bits in every lane, from element `body` on.
- */
-struct rans_tail {
-    size_t body, each;
-    unsigned width;
-};
-
-#define RANS_TAIL_MOST ((size_t)RANS_LANES * 16) /* tokens of a tail */
+#include "rans_plan.h"
 
 struct rans_reader {
     const struct code_chunk *chunk;
@@ -45,8 +34,5 @@ void rans_reader_read_two(struct rans_reader *const r[2], size_t from, size_t to
 /* After the last element: QSGD_OK, _STREAM (words ran out, or a lane did not come to rest),
  * _PADDING (words are left). Extra bits are the caller's. */
 qsgd_status rans_reader_end(const struct rans_reader *r);
-
-/* Bit t is set if token t may occur. */
-uint64_t rans_possible(const struct code_plan *plan);
 
 #endif

@@ -1,44 +1,16 @@
 /* Writes and reads the tables of a rANS chunk (FORMAT.md section 8.5). rans_model.c chooses them.
  */
+#include "rans_tables.h"
+
 #include <string.h>
 
-#include "kernels/kernels.h"
 #include "rans_classes.h"
-#include "rans_model.h"
-#include "tables.h"
-#include "tokens.h"
-
-/* Bits after the first that a frequency of a table keeps: their rounding costs bits by the element,
- * they by the table. */
-unsigned rans_mantissa_most(size_t len, const struct code_plan *plan) {
-    size_t tables = plan->classes;
-    for (unsigned c = 0; c < plan->classes; c++) tables += rans_is_split(plan, c);
-    const size_t each = len / tables;
-    const unsigned e = each == 0 ? 0 : floor_log2(each);
-    return e < 10 ? 1 : (e > 15 ? 4 : (e - 7) / 2);
-}
-
-/* Tokens 2 m - 1 and 2 m are k = m and -m below this. Tables whose signs are even name them once.
- */
-unsigned rans_pairs_end(const struct levels *levels, unsigned tokens) {
-    const unsigned whole = tokens_direct(levels) ? 2 * LEVELS_DIRECT + 1 : TOKENS_WHOLE;
-    return tokens < whole ? tokens : whole;
-}
+#include "rans_plan.h"
 
 /* True if t has the frequency of t - 1, which a symmetric table does not repeat. The mode token's
  * partner has one of its own. */
 static bool is_mirrored(unsigned t, unsigned end, unsigned mode) {
     return t % 2 == 0 && t != 0 && t < end && t != mode && t - 1 != mode;
-}
-
-/* One class, with the frequencies of shared tables. */
-void rans_use_shared(const struct shared_tables *shared, struct code_plan *plan) {
-    plan->shared = true;
-    plan->classes = 1;
-    plan->split = 0;
-    plan->prob_bits = shared->prob_bits;
-    plan->table[0][0] = (struct rans_table){shared->tokens, shared->mode, false};
-    memcpy(plan->freq[0], shared->freq, sizeof plan->freq[0]);
 }
 
 /* Bits of m_t that follow e_t. */

@@ -5,6 +5,7 @@
 #include "backends/dispatch.h"
 #include "bits.h"
 #include "fpenv.h"
+#include "huffman.h"
 #include "params.h"
 #include "rans_model.h"
 #include "tables.h"

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "scratch.h"
+
 struct worker *workers_carve(struct memory *memory, const struct quantizer *q, uint32_t workers,
                              bool copies) {
     struct worker *all = memory_take(memory, workers * sizeof(struct worker));
@@ -19,10 +21,11 @@ struct worker *workers_carve(struct memory *memory, const struct quantizer *q, u
         }
         struct quantize_scratch quantize;
         quantize_scratch_carve(&quantize, memory, q, copies);
-        void *codes = memory_take(memory, code_scratch_bytes(longest));
+        struct code_scratch codes;
+        code_scratch_carve(&codes, memory, longest);
         if (all == NULL) continue;
         all[i].quantize = quantize;
-        code_scratch_carve(&all[i].codes, codes, longest);
+        all[i].codes = codes;
         all[i].error_task = UINT64_MAX;
         all[i].error = QSGD_OK;
         memset(all[i].auto_bytes, 0, sizeof all[i].auto_bytes);

@@ -7,6 +7,7 @@
 #include "check.h"
 #include "codes.h"
 #include "levels.h"
+#include "scratch_support.h"
 
 #define LONGEST 5000 /* elements of the largest chunk here */
 
@@ -241,8 +242,7 @@ static void test_huffman_weights_are_halved_until_lengths_stay_within_12_bits(vo
     build_levels(&levels, QSGD_LEVELS_UNIFORM, 15, 1);
     struct code_chunk chunk = make_chunk(&levels, QSGD_CODE_HUFFMAN, len, len);
     chunk.scratch = &(struct code_scratch){0};
-    void *memory = aligned_alloc(64, code_scratch_bytes(len));
-    code_scratch_carve(chunk.scratch, memory, len);
+    void *memory = new_scratch(chunk.scratch, len);
     struct code_plan plan;
     code_huffman.plan(&chunk, k, &plan);
     const uint8_t expected[16] = {8, 8, 8, 8, 7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2};
@@ -469,8 +469,7 @@ static void test_a_parsed_plan_that_lacks_a_token_is_not_written(void) {
 }
 
 int main(void) {
-    void *memory = aligned_alloc(64, code_scratch_bytes(LONGEST));
-    code_scratch_carve(&scratch, memory, LONGEST);
+    void *memory = new_scratch(&scratch, LONGEST);
     CHECK(code_find(QSGD_CODE_RAW) == NULL && code_find(QSGD_CODE_AUTO) == NULL);
     test_level_ranges_ranks_and_gaps_follow_the_table_in_section_5();
     test_ranks_of_all_levels_are_distinct_and_invertible();

@@ -7,6 +7,7 @@
 #include "guard.h"
 #include "kernels/kernels.h"
 #include "prefix.h"
+#include "scratch_support.h"
 #include "segments.h"
 #include "support.h"
 
@@ -374,8 +375,7 @@ int main(void) {
     find_backends();
     for (int i = 0; i < 3; i++) guards[i] = guard_new(8 * LONGEST);
     memory = aligned_bytes(sizeof *memory);
-    void *work = aligned_bytes(code_scratch_bytes(LONGEST));
-    code_scratch_carve(&scratch, work, LONGEST);
+    void *work = new_scratch(&scratch, LONGEST);
     kernels_write_what_single_bits_make();
     runs_hold_all_codewords_within_the_window_up_to_six();
     kernels_read_alike_and_stop_in_time();

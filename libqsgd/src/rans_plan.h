@@ -1,0 +1,74 @@
+/* The plan of a rANS chunk, and what follows from it: tables, jobs of the kernels, the tail
+ * (FORMAT.md section 8.5). rans_model.c chooses plans, rans_tables.c writes and reads them. */
+#ifndef QSGD_RANS_PLAN_H
+#define QSGD_RANS_PLAN_H
+
+#include "bits.h"
+#include "codes.h"
+#include "kernels/kernels.h"
+
+static inline bool rans_is_split(const struct code_plan *plan, unsigned class) {
+    return (plan->split >> class & 1) != 0;
+}
+
+/* How many tables a class has. */
+static inline unsigned rans_tables_of(const struct code_plan *plan, unsigned class) {
+    return rans_is_split(plan, class) ? 2 : 1;
+}
+
+/* Frequencies of one of them, which start there. */
+static inline const uint16_t *rans_freq(const struct code_plan *plan, unsigned class,
+                                        unsigned half) {
+    return plan->freq[class] + half * RANS_HALF;
+}
+
+/* D of FORMAT.md, from plan->classes and plan->split. */
+unsigned rans_mantissa_most(size_t len, const struct code_plan *plan);
+
+/* Tokens below are k and -k by pairs, from 1 on: symmetric tables name those once. */
+unsigned rans_pairs_end(const struct levels *levels, unsigned tokens);
+
+/* One class, with the frequencies of shared tables. */
+void rans_use_shared(const struct shared_tables *shared, struct code_plan *plan);
+
+/* All tokens of a plan are below it. */
+unsigned rans_token_limit(const struct code_plan *plan);
+
+/* Rest states hold tokens of `width` bits, `each` of them where the chunk has as many. */
+struct rans_rest {
+    unsigned width, each;
+};
+
+static inline struct rans_rest rans_rest_of(unsigned token_limit) {
+    const unsigned width = token_limit > 1 ? floor_log2(token_limit - 1) + 1 : 1;
+    return (struct rans_rest){width, 16 / width};
+}
+
+/* The last elements of a chunk travel in the states before the first push, which would otherwise be
+ * 16 bits of nothing per lane: `each` tokens of `width` bits in every lane, from element `body` on.
+ */
+struct rans_tail {
+    size_t body, each;
+    unsigned width;
+};
+
+#define RANS_TAIL_MOST ((size_t)RANS_LANES * 16) /* tokens of a tail */
+
+struct rans_tail rans_tail_of(const struct code_plan *plan, size_t len);
+
+/* What the kernels are told of the elements before the tail. */
+struct rans_job rans_job_of(const struct code_chunk *chunk, const struct code_plan *plan,
+                            const struct rans_tail *tail);
+
+/* Groups of lanes, which have a stream of words each. */
+unsigned rans_lane_groups(const struct code_plan *plan);
+
+/* True if the table of element i's class has a frequency for token t; half: the element's, 0 or
+ * RANS_HALF. */
+bool rans_covers(const struct code_chunk *chunk, const struct code_plan *plan, size_t i,
+                 unsigned half, unsigned t);
+
+/* Bit t is set if token t may occur. */
+uint64_t rans_possible(const struct code_plan *plan);
+
+#endif

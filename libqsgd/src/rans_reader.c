@@ -1,0 +1,108 @@
+/* Decodes words block by block: the body by the kernels, the tail from the states that they end in.
+ */
+#include "rans_reader.h"
+
+#include <string.h>
+
+#include "bits.h"
+
+/* The tail's tokens. False if a state is none that an encoder starts from. */
+static bool tail_from_states(const struct code_chunk *chunk, const struct code_plan *plan,
+                             const struct rans_tail *tail, const uint32_t *states,
+                             uint8_t *tokens) {
+    const size_t lanes = (size_t)1 << plan->lanes_log2;
+    uint8_t halves[RANS_TAIL_MOST] = {0}, *half = halves;
+    size_t i = tail->body;
+    if (plan->split != 0) rans_halves_of(chunk, i, chunk->len, halves);
+    for (size_t l = 0; l < lanes; l++) {
+        uint32_t rest = states[l] - RANS_LOW;
+        for (size_t j = 0; j < tail->each; j++, i++, rest >>= tail->width) {
+            const uint32_t t = rest & ((1U << tail->width) - 1);
+            if (!rans_covers(chunk, plan, i, *half++, t)) return false;
+            *tokens++ = (uint8_t)t;
+        }
+        if (rest != 0) return false;
+    }
+    return true;
+}
+
+void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
+                      const struct code_plan *plan, void *tables) {
+    const size_t lanes = (size_t)1 << plan->lanes_log2;
+    const uint8_t *p = plan->body;
+    r->chunk = chunk;
+    r->plan = plan;
+    r->tables = tables;
+    r->noise = NULL;
+    r->tail = rans_tail_of(plan, chunk->len);
+    r->job = rans_job_of(chunk, plan, &r->tail);
+    const unsigned groups = rans_lane_groups(plan);
+    for (size_t l = 0; l < lanes; l++, p += 4) r->stream.states[l] = load_le32(p);
+    for (unsigned g = 0; g < groups; g++) {
+        r->stream.words[g] = plan->words[g];
+        r->stream.end[g] = g + 1 < groups ? plan->words[g + 1] : plan->tail;
+        r->stream.padded[g] = false;
+    }
+    r->stream.at = 0;
+    r->stream.bad = false;
+    chunk->kernels->rans_tables(&r->job, tables);
+}
+
+/* What is left of elements [from, to) once the body is decoded. Lanes come to rest with the last
+ * element, also where the tail is empty. */
+static void read_tail(struct rans_reader *r, size_t from, size_t to, uint8_t *tokens) {
+    const size_t body = r->tail.body;
+    if (to <= body && to < r->chunk->len) return;
+    uint8_t tail[RANS_TAIL_MOST];
+    if (!tail_from_states(r->chunk, r->plan, &r->tail, r->stream.states, tail)) {
+        memset(tail, r->plan->table[0][0].mode, sizeof tail);
+        r->stream.bad = true;
+    }
+    const size_t first = from > body ? from : body;
+    if (first < to) memcpy(tokens + (first - from), tail + (first - body), to - first);
+}
+
+/* Halves of elements [from, to), which are at most a block, for the stream. */
+static void read_halves(struct rans_reader *r, size_t from, size_t to) {
+    if (r->job.split == 0) return;
+    if (r->noise != NULL) {
+        r->chunk->kernels->halves(r->noise, to - from, r->halves);
+    } else {
+        rans_halves_of(r->chunk, from, to, r->halves);
+    }
+    r->stream.halves = r->halves;
+}
+
+void rans_reader_read(struct rans_reader *r, size_t from, size_t to, uint8_t *tokens) {
+    const size_t stop = to < r->tail.body ? to : r->tail.body;
+    for (size_t i = from; i < stop;) {
+        const bool all = r->job.split == 0 || stop - i <= RANS_HALVES_BLOCK;
+        const size_t next = all ? stop : i + RANS_HALVES_BLOCK;
+        read_halves(r, i, next);
+        r->chunk->kernels->rans_decode(&r->job, r->tables, &r->stream, next, tokens + (i - from));
+        i = next;
+    }
+    read_tail(r, from, to, tokens);
+}
+
+void rans_reader_read_two(struct rans_reader *const r[2], size_t from, size_t to,
+                          uint8_t *const tokens[2]) {
+    const size_t body = r[0]->tail.body < r[1]->tail.body ? r[0]->tail.body : r[1]->tail.body;
+    if (to > body) { /* the last block */
+        for (int c = 0; c < 2; c++) rans_reader_read(r[c], from, to, tokens[c]);
+        return;
+    }
+    for (int c = 0; c < 2; c++) read_halves(r[c], from, to);
+    const struct rans_job job[2] = {r[0]->job, r[1]->job};
+    const void *const tables[2] = {r[0]->tables, r[1]->tables};
+    struct rans_stream *const stream[2] = {&r[0]->stream, &r[1]->stream};
+    r[0]->chunk->kernels->rans_decode_two(job, tables, stream, to, tokens);
+}
+
+qsgd_status rans_reader_end(const struct rans_reader *r) {
+    if (r->stream.bad) return QSGD_ERR_STREAM;
+    for (unsigned g = 0; g < rans_lane_groups(r->plan); g++) {
+        if (r->stream.words[g] != r->stream.end[g]) return QSGD_ERR_PADDING;
+    }
+    return QSGD_OK;
+}

@@ -1,0 +1,11 @@
+/* The scratch memory that the codes share: which piece is how long. */
+#ifndef QSGD_CODES_SCRATCH_H
+#define QSGD_CODES_SCRATCH_H
+
+#include "codes.h"
+#include "memory.h"
+
+/* Takes scratch for chunks of at most `len` elements, or only counts it. */
+void code_scratch_carve(struct code_scratch *scratch, struct memory *memory, size_t len);
+
+#endif

@@ -1,0 +1,18 @@
+/* The scratch that codes need, in memory of its own. */
+#ifndef QSGD_TESTS_SCRATCH_SUPPORT_H
+#define QSGD_TESTS_SCRATCH_SUPPORT_H
+
+#include <stdlib.h>
+
+#include "scratch.h"
+
+/* For chunks of at most `len` elements; the caller frees what is returned. */
+static inline void *new_scratch(struct code_scratch *scratch, size_t len) {
+    struct memory memory = {NULL, 0};
+    code_scratch_carve(scratch, &memory, len);
+    memory = (struct memory){aligned_alloc(64, (size_t)memory.used), 0};
+    code_scratch_carve(scratch, &memory, len);
+    return memory.base;
+}
+
+#endif
