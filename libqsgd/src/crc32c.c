@@ -1,8 +1,7 @@
-/* CRC-32C (Castagnoli), as FORMAT.md section 1 defines it: sixteen bytes at a time by tables on any
- * machine, or by the CPU's own instructions where the backend has them (kernels/crc32c.h). */
+/* CRC-32C (Castagnoli), as FORMAT.md section 1 defines it: sixteen bytes at a time by tables, on
+ * any machine. */
 #include "crc32c.h"
 
-#include "backends/dispatch.h"
 #include "bits.h"
 
 /* What is left of bits 0 to 7 of byte j of a 128-bit word after the word has passed. */
@@ -71,8 +70,4 @@ uint32_t crc32c_portable(uint32_t crc, const uint8_t *p, size_t n) {
     }
     for (; n > 0; n--, p++) crc = crc >> 8 ^ table[15][(crc ^ *p) & 255];
     return crc;
-}
-
-uint32_t crc32c(const void *bytes, size_t n) {
-    return ~kernels_current()->crc32c(0xFFFFFFFFU, bytes, n);
 }

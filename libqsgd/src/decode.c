@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "header.h"
 #include "tensor.h"
 #include "values_sparse.h"
 
@@ -308,7 +309,7 @@ qsgd_status qsgd_frame_size(const void *bytes, uint64_t size, uint64_t *frame_by
     if ((bytes == NULL && size > 0) || frame_bytes == NULL) {
         return error_parameter(error, QSGD_ERR_NULL, "bytes", "a pointer that is needed is NULL");
     }
-    return frame_parse_prefix(bytes, size, frame_bytes, error);
+    return header_parse_prefix(bytes, size, frame_bytes, error);
 }
 
 qsgd_status qsgd_frame_info(const void *frame, uint64_t size, struct qsgd_frame_info *info,
@@ -321,7 +322,7 @@ qsgd_status qsgd_frame_info(const void *frame, uint64_t size, struct qsgd_frame_
         return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "info",
                                "struct_size is not that of this version");
     }
-    qsgd_status status = frame_parse_header(&f, frame, size, error);
+    qsgd_status status = header_parse(&f, frame, size, error);
     if (status != QSGD_OK) return status;
     *info = f.info;
     info->params.table = NULL;

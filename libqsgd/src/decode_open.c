@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "crc32c.h"
+#include "header.h"
 #include "tables.h"
 #include "tensor.h"
 #include "tokens.h"
@@ -101,7 +101,7 @@ static qsgd_status open_header(struct decode_call *call, const void *frame, uint
     if (frame == NULL && size > 0) {
         return error_parameter(call->error, QSGD_ERR_NULL, "frame", "frame is NULL");
     }
-    status = frame_parse_header(&call->frame, frame, size, call->error);
+    status = header_parse(&call->frame, frame, size, call->error);
     if (status == QSGD_OK) status = check_limits(call);
     if (status != QSGD_OK) return status;
     const struct qsgd_frame_info *info = &call->frame.info;
@@ -219,13 +219,8 @@ static qsgd_status verify_chunk(const struct decode_call *call, uint64_t index,
     size_t bytes;
     const uint8_t *p = decode_payload(call, index, &bytes);
     call->shapes[index] = 0;
-    if (call->frame.info.params.checksum) {
-        *where = call->offsets[index];
-        if (crc32c(p, bytes) !=
-            load_le32(call->frame.bytes + call->frame.index_offset + 8 * index + 4)) {
-            return QSGD_ERR_CHUNK_CRC;
-        }
-    }
+    *where = call->offsets[index];
+    if (!frame_chunk_intact(&call->frame, index, p, bytes)) return QSGD_ERR_CHUNK_CRC;
     if (frame_is_raw(&call->frame)) return verify_raw(call, index, where);
     struct code_chunk chunk;
     struct chunk_form form;

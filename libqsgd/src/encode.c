@@ -2,10 +2,12 @@
  * page: each chunk is one task that quantizes, codes and checks its own payload. */
 #include <string.h>
 
+#include "arguments.h"
 #include "chunk.h"
-#include "crc32c.h"
 #include "forward.h"
 #include "frame.h"
+#include "header.h"
+#include "params.h"
 #include "quantise.h"
 #include "tensor.h"
 #include "values.h"
@@ -71,11 +73,8 @@ static void survey_codes(struct encode_job *job, const struct chunk_span *span,
 
 static void finish_payload(struct encode_job *job, uint64_t index, const uint8_t *payload,
                            size_t bytes) {
-    const int32_t checksum = job->f.q.params.checksum;
-    uint8_t *entry = job->dst + job->frame.index_offset + index * frame_index_entry(checksum);
-    store_le32(entry, (uint32_t)bytes);
+    frame_set_entry(job->dst, &job->frame, index, payload, bytes);
     if (job->sequential) job->at += bytes;
-    if (checksum) store_le32(entry + 4, crc32c(payload, bytes));
 }
 
 static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, struct worker *worker,
@@ -130,11 +129,10 @@ static void task_chunk(void *context, uint64_t index, uint32_t worker) {
 static uint64_t close_gaps(struct encode_job *job) {
     if (job->sequential) return job->frame.payload_offset + job->at;
     uint8_t *base = job->dst + job->frame.payload_offset;
-    const uint64_t entry = frame_index_entry(job->f.q.params.checksum);
     uint64_t at = 0;
     for (uint64_t j = 0; j < job->f.q.layout.chunks; j++) {
         const struct chunk_span span = layout_chunk(&job->f.q.layout, j);
-        uint32_t bytes = load_le32(job->dst + job->frame.index_offset + j * entry);
+        uint32_t bytes = frame_entry(job->dst, &job->frame, j);
         uint64_t from = slot_offset(job, &span, j);
         if (from != at) memmove(base + at, base + from, bytes);
         at += bytes;
@@ -148,8 +146,9 @@ static int32_t shortest_code(const struct encode_job *job, const struct encode_c
     raw.code = QSGD_CODE_RAW;
     const struct layout l = layout_of(job->f.q.layout.n, 0, raw.chunk_log2, true);
     const uint64_t item = tensor_item_bytes(job->f.source.dtype);
-    uint64_t best = frame_header_bytes(&raw, call) + l.chunks * frame_index_entry(raw.checksum) +
-                    (raw.checksum ? 4 : 0) + l.n * item;
+    uint64_t best = header_bytes_of(&raw, &call->options) +
+                    l.chunks * frame_entry_bytes(raw.checksum != 0) + (raw.checksum ? 4 : 0) +
+                    l.n * item;
     int32_t code = QSGD_CODE_RAW;
     for (int32_t c = QSGD_CODE_FIXED; c <= QSGD_CODE_RANS; c++) {
         if (!params_code_fits(&job->f.q.params, c)) continue;
@@ -171,7 +170,7 @@ static qsgd_status encode_with(struct encode_job *job, const struct encode_call 
                                struct qsgd_error *error) {
     struct qsgd_params params = job->f.q.params;
     params.code = job->survey ? QSGD_CODE_RANS : job->code;
-    const uint64_t header_bytes = frame_write_header(job->dst, &params, call);
+    const uint64_t header_bytes = header_write(job->dst, &params, &call->options);
     frame_place(&job->frame, &job->f.q.layout, header_bytes, &params);
     job->sequential = call->options.runner == NULL;
     job->at = 0;
@@ -183,7 +182,7 @@ static qsgd_status encode_with(struct encode_job *job, const struct encode_call 
     qsgd_status status = forward_result(&job->f, o->workers, error);
     if (status != QSGD_OK || job->survey) return status;
     *frame_bytes = close_gaps(job);
-    frame_finish(job->dst, &job->frame, header_bytes, params.checksum, *frame_bytes);
+    frame_finish(job->dst, &job->frame, *frame_bytes);
     return QSGD_OK;
 }
 
@@ -191,11 +190,11 @@ static uint64_t bound_of(const struct qsgd_params *params, const struct encode_c
                          const struct quantizer *q) {
     struct frame f;
     struct qsgd_params coded = *params;
-    frame_place(&f, &q->layout, frame_header_bytes(&coded, call), &coded);
+    frame_place(&f, &q->layout, header_bytes_of(&coded, &call->options), &coded);
     uint64_t bound = f.payload_offset + payload_bound(q, params->code, call->options.dtype);
     if (params->code == QSGD_CODE_AUTO) { /* a raw frame has its own grid of chunks */
         struct layout raw = layout_of(q->layout.n, 0, params->chunk_log2, true);
-        bound += raw.chunks * frame_index_entry(params->checksum);
+        bound += raw.chunks * frame_entry_bytes(params->checksum != 0);
     }
     return bound;
 }
@@ -215,8 +214,8 @@ static qsgd_status prepare(const struct qsgd_params *params,
                            struct encode_call *call, struct quantizer *q,
                            struct qsgd_error *error) {
     qsgd_status status = params_check(params, error);
-    if (status == QSGD_OK) status = params_encode_call(options, n, call, error);
-    if (status == QSGD_OK) status = params_check_dtype(params, &call->options, error);
+    if (status == QSGD_OK) status = arguments_encode_call(options, n, call, error);
+    if (status == QSGD_OK) status = arguments_check_dtype(params, &call->options, error);
     if (status != QSGD_OK) return status;
     quantizer_init(q, params, n, call->options.nonce, params->code == QSGD_CODE_RAW);
     return QSGD_OK;
@@ -277,9 +276,9 @@ qsgd_status qsgd_encode(const struct qsgd_params *params, const struct qsgd_enco
     struct encode_call call;
     struct encode_job job;
     qsgd_status status = prepare(params, options, n, &call, &job.f.q, error);
-    if (status == QSGD_OK) status = params_check_tag(&call.options, error);
+    if (status == QSGD_OK) status = arguments_check_tag(&call.options, error);
     if (status == QSGD_OK) {
-        status = params_check_scales(params, &call.options, job.f.q.layout.buckets, error);
+        status = arguments_check_scales(params, &call.options, job.f.q.layout.buckets, error);
     }
     if (status == QSGD_OK && frame_bytes == NULL) {
         status = error_parameter(error, QSGD_ERR_NULL, "frame_bytes", "frame_bytes is NULL");

@@ -43,6 +43,10 @@ static inline void error_at_offset(struct qsgd_error *e, uint64_t offset) {
     if (e != NULL && e->struct_size >= sizeof *e) e->offset = offset;
 }
 
+static inline void error_at_bucket(struct qsgd_error *e, uint64_t bucket) {
+    if (e != NULL && e->struct_size >= sizeof *e) e->bucket = bucket;
+}
+
 static inline void error_at_element(struct qsgd_error *e, uint64_t element) {
     if (e != NULL && e->struct_size >= sizeof *e) e->element = element;
 }

@@ -1,9 +1,9 @@
 /* Descents to levels of least error (Faghri et al., Adaptive Gradient Quantization for
  * Data-Parallel SGD, NeurIPS 2020): ALQ by coordinates and by gradient, AMQ by its one parameter.
  */
-#include <string.h>
+#include "fit_descent.h"
 
-#include "fit_table.h"
+#include <string.h>
 
 /* Descent ends when a sweep gains less than this part of the error, or after so many sweeps. */
 #define GAIN 1e-6

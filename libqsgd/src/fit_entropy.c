@@ -1,9 +1,10 @@
 /* Levels of a given entropy, which the papers lack: the least error + lambda * entropy, level by
  * level, and the lambda at which the entropy is as asked. An entropy code then takes that many bits
  * per element however many levels there are. */
+#include "fit_entropy.h"
+
 #include <string.h>
 
-#include "fit_table.h"
 #include "normal.h"
 
 #define SWEEPS 24 /* of all levels for one lambda */

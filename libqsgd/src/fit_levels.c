@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "error.h"
+#include "fit_descent.h"
+#include "fit_entropy.h"
 #include "fit_table.h"
 #include "fpenv.h"
 #include "levels.h"

@@ -1,5 +1,5 @@
-/* A table of levels while it is fitted: the error of stochastic rounding to it under a model, and
- * the ways to lessen it (Faghri et al., NeurIPS 2020). */
+/* A table of levels while it is fitted: the error of stochastic rounding to it under a model
+ * (Faghri et al., NeurIPS 2020), and where descents start. */
 #ifndef QSGD_FIT_TABLE_H
 #define QSGD_FIT_TABLE_H
 
@@ -44,21 +44,8 @@ static inline bool fit_table_free(const struct fit_table *table, uint32_t j) {
 /* Where a table starts. */
 void fit_start_uniform(struct fit_table *table);
 void fit_start_exponential(struct fit_table *table);
+
 /* Levels of equal probability, or of equal share of about the density's cube root. */
 void fit_start_quantile(struct fit_table *table, bool third);
-
-/* Descents; each returns the sweeps that it took, at most `sweeps` if that is not 0. The error
- * never grows. */
-uint32_t fit_alq(struct fit_table *table, uint32_t sweeps);
-uint32_t fit_alq_gradient(struct fit_table *table, uint32_t sweeps);
-/* Levels p^j from the given p on; *p: the base found. */
-uint32_t fit_amq(struct fit_table *table, double *p, uint32_t sweeps);
-
-/* Bits per element of a mirrored table's indices under the model `count`, signs included. */
-double fit_entropy(const struct fit_table *table, const struct fit_model *count);
-
-/* Levels of least error among those with the given entropy in bits (fit_entropy.c). `count` is the
- * model of indices. False if entropy cannot come to `bits` with so many levels. */
-bool fit_to_entropy(struct fit_table *table, const struct fit_model *count, double bits);
 
 #endif

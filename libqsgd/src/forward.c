@@ -71,37 +71,3 @@ qsgd_status forward_result(const struct forward *f, uint32_t workers, struct qsg
     return error_element(error, QSGD_ERR_NONFINITE, element, bucket,
                          "NaN, Inf, or a bucket whose scale overflows, under nonfinite=raise");
 }
-
-/* True if a scale is one that the parameters' scale kind stores exactly. */
-static bool scale_fits(const struct qsgd_params *params, float scale) {
-    if (!scale_is_valid(scale)) return false;
-    return params->scale == QSGD_SCALE_FLOAT32 || (scale_bits(scale) & 0xFFFF) == 0;
-}
-
-qsgd_status forward_check_given(const struct quantizer *q, const int16_t *indices,
-                                const float *scales, struct qsgd_error *error) {
-    const struct layout *l = &q->layout;
-    for (uint64_t b = 0; b < l->buckets; b++) {
-        float scale;
-        memcpy(&scale, scales + b, sizeof scale);
-        if (!scale_fits(&q->params, scale)) {
-            return error_element(error, QSGD_ERR_INDEX, UINT64_MAX, b,
-                                 "a scale is not one that a frame can store (negative, infinite, "
-                                 "or not exact in its scale kind)");
-        }
-    }
-    for (uint64_t i = 0; i < l->n; i++) {
-        int16_t k;
-        memcpy(&k, indices + i, sizeof k);
-        if (!levels_has(&q->levels, k)) {
-            return error_element(error, QSGD_ERR_INDEX, i, i / l->bucket,
-                                 "an index names no level");
-        }
-    }
-    return QSGD_OK;
-}
-
-qsgd_status forward_not_raw(const struct qsgd_params *params, struct qsgd_error *error) {
-    if (params->code != QSGD_CODE_RAW) return QSGD_OK;
-    return error_parameter(error, QSGD_ERR_COMBINATION, "code", "raw frames have no indices");
-}

@@ -32,11 +32,4 @@ void forward_big_scales(struct forward *f, const struct qsgd_encode_options *o);
 /* The first error of the chunk tasks, which is a non-finite bucket; QSGD_OK if there is none. */
 qsgd_status forward_result(const struct forward *f, uint32_t workers, struct qsgd_error *error);
 
-/* Given indices and scales are such as a frame with these parameters can hold. */
-qsgd_status forward_check_given(const struct quantizer *q, const int16_t *indices,
-                                const float *scales, struct qsgd_error *error);
-
-/* Raw frames have no indices. */
-qsgd_status forward_not_raw(const struct qsgd_params *params, struct qsgd_error *error);
-
 #endif

@@ -1,375 +1,53 @@
-/* Writes and parses frames. Parsing trusts nothing: every length is checked before it is used, sums
- * are bounded, and the header's checksum is verified before its fields are believed. */
+/* Where the parts of a frame lie, its index and its checksums. Parsing trusts nothing. */
 #include "frame.h"
 
-#include <string.h>
-
 #include "bits.h"
-#include "crc32c.h"
+#include "checksum.h"
 #include "error.h"
-#include "tables.h"
-#include "tensor.h"
-
-static const uint8_t magic[4] = {0x8F, 0x51, 0x53, 0x47};
-
-enum { FLAG_CHECKSUM = 1, FLAG_ROTATION = 2 };
-enum { FIELD_TAG = 1, FIELD_CRITICAL = 128, FIELD_NOISE_KEY, FIELD_TABLE, FIELD_SHARED };
-
-/* ---- write ---------------------------------------------------------------------------------- */
-
-static uint8_t *put_field(uint8_t *p, uint8_t type, uint64_t bytes) {
-    *p++ = type;
-    return p + varint_write(p, bytes);
-}
-
-static uint8_t *write_fields(uint8_t *p, const struct qsgd_params *params,
-                             const struct qsgd_encode_options *o) {
-    if (o->tag_bytes > 0) {
-        p = put_field(p, FIELD_TAG, o->tag_bytes);
-        memcpy(p, o->tag, (size_t)o->tag_bytes);
-        p += o->tag_bytes;
-    }
-    if (params->code == QSGD_CODE_RAW) return p;
-    if (params_keyed(params)) {
-        p = put_field(p, FIELD_NOISE_KEY, 16);
-        store_le64(p, params->seed);
-        store_le64(p + 8, o->nonce);
-        p += 16;
-    }
-    if (params->levels == QSGD_LEVELS_TABLE || params->levels == QSGD_LEVELS_SIGNED) {
-        p = put_field(p, FIELD_TABLE, 4 * (uint64_t)params->table_len);
-        for (uint32_t i = 0; i < params->table_len; i++, p += 4) {
-            float level;
-            memcpy(&level, params->table + i, sizeof level);
-            store_le32(p, scale_bits(level));
-        }
-    }
-    if (params->tables != NULL) {
-        p = put_field(p, FIELD_SHARED, TABLES_DIGEST_BYTES);
-        qsgd_tables_digest(params->tables, params->tables_bytes, p, NULL); /* they were checked */
-        p += TABLES_DIGEST_BYTES;
-    }
-    return p;
-}
-
-uint64_t frame_write_header(uint8_t *dst, const struct qsgd_params *params,
-                            const struct encode_call *call) {
-    const struct qsgd_encode_options *o = &call->options;
-    const bool raw = params->code == QSGD_CODE_RAW;
-    memcpy(dst, magic, 4);
-    dst[4] = 0;
-    dst[5] = (uint8_t)((params->checksum ? FLAG_CHECKSUM : 0) |
-                       (params->rotation && !raw ? FLAG_ROTATION : 0));
-    dst[16] = (uint8_t)o->dtype;
-    dst[17] = (uint8_t)params->code;
-    dst[18] = (uint8_t)(raw ? 0 : params->norm | params->rounding << 4);
-    dst[19] = (uint8_t)(raw ? 0 : params->levels | (params->zero ? 0 : 8) | params->scale << 4);
-    dst[20] = (uint8_t)(o->ndim | (params->chunk_log2 - 10) << 4);
-    dst[21] = 1;
-    uint8_t *p = dst + 22;
-    if (!raw) {
-        p += varint_write(p, params->bucket);
-        if (params->levels == QSGD_LEVELS_OPEN) {
-            store_le32(p, scale_bits(params->step));
-            p += 4;
-        } else if (params->levels <= QSGD_LEVELS_EXPONENTIAL) {
-            p += varint_write(p, params->s);
-        }
-    }
-    for (uint32_t d = 0; d < o->ndim; d++) p += varint_write(p, call->shape[d]);
-    p = write_fields(p, params, o);
-    uint64_t header_bytes = (uint64_t)(p - dst) + 4;
-    store_le16(dst + 6, (uint16_t)header_bytes);
-    return header_bytes;
-}
-
-static uint64_t varint_bytes(uint64_t v) {
-    uint64_t n = 1;
-    for (; v >= 128; v >>= 7) n++;
-    return n;
-}
-
-uint64_t frame_header_bytes(const struct qsgd_params *params, const struct encode_call *call) {
-    const struct qsgd_encode_options *o = &call->options;
-    uint64_t bytes = 22 + 4;
-    for (uint32_t d = 0; d < o->ndim; d++) bytes += varint_bytes(call->shape[d]);
-    if (o->tag_bytes > 0) bytes += 1 + varint_bytes(o->tag_bytes) + o->tag_bytes;
-    if (params->code == QSGD_CODE_RAW) return bytes;
-    bytes += varint_bytes(params->bucket);
-    if (params->levels == QSGD_LEVELS_OPEN) bytes += 4;
-    if (params->levels <= QSGD_LEVELS_EXPONENTIAL) bytes += varint_bytes(params->s);
-    if (params_keyed(params)) bytes += 2 + 16;
-    if (params->levels == QSGD_LEVELS_TABLE || params->levels == QSGD_LEVELS_SIGNED) {
-        uint64_t table = 4 * (uint64_t)params->table_len;
-        bytes += 1 + varint_bytes(table) + table;
-    }
-    if (params->tables != NULL) bytes += 2 + TABLES_DIGEST_BYTES;
-    return bytes;
-}
 
 void frame_place(struct frame *f, const struct layout *layout, uint64_t header_bytes,
                  const struct qsgd_params *params) {
     f->layout = *layout;
+    f->checksum = params->checksum != 0;
     f->index_offset = header_bytes;
-    f->scales_offset = f->index_offset + layout->chunks * frame_index_entry(params->checksum);
+    f->scales_offset = f->index_offset + layout->chunks * frame_entry_bytes(f->checksum);
     f->payload_offset = f->scales_offset + layout->buckets * scale_bytes(params->scale) +
                         (params->checksum ? 4 : 0);
 }
 
-void frame_finish(uint8_t *dst, const struct frame *f, uint64_t header_bytes, int32_t checksum,
-                  uint64_t frame_bytes) {
-    if (checksum) {
-        uint64_t covered = f->payload_offset - 4 - f->index_offset;
-        store_le32(dst + f->payload_offset - 4, crc32c(dst + f->index_offset, (size_t)covered));
-    }
+/* Offset of a chunk's entry. */
+static uint64_t entry_offset(const struct frame *f, uint64_t chunk) {
+    return f->index_offset + chunk * frame_entry_bytes(f->checksum);
+}
+
+void frame_set_entry(uint8_t *dst, const struct frame *f, uint64_t chunk, const uint8_t *payload,
+                     size_t bytes) {
+    uint8_t *entry = dst + entry_offset(f, chunk);
+    store_le32(entry, (uint32_t)bytes);
+    if (f->checksum) store_le32(entry + 4, crc32c(payload, bytes));
+}
+
+uint32_t frame_entry(const uint8_t *bytes, const struct frame *f, uint64_t chunk) {
+    return load_le32(bytes + entry_offset(f, chunk));
+}
+
+bool frame_chunk_intact(const struct frame *f, uint64_t chunk, const uint8_t *payload,
+                        size_t bytes) {
+    return !f->checksum ||
+           crc32c(payload, bytes) == load_le32(f->bytes + entry_offset(f, chunk) + 4);
+}
+
+/* The checksum of index and scales. */
+static uint32_t index_crc(const uint8_t *bytes, const struct frame *f) {
+    const uint64_t covered = f->payload_offset - 4 - f->index_offset;
+    return crc32c(bytes + f->index_offset, (size_t)covered);
+}
+
+void frame_finish(uint8_t *dst, const struct frame *f, uint64_t frame_bytes) {
+    const uint64_t header_bytes = f->index_offset;
+    if (f->checksum) store_le32(dst + f->payload_offset - 4, index_crc(dst, f));
     store_le64(dst + 8, frame_bytes);
     store_le32(dst + header_bytes - 4, crc32c(dst, (size_t)header_bytes - 4));
-}
-
-/* ---- parse ---------------------------------------------------------------------------------- */
-
-#define AT(status, offset, reason) error_offset(error, status, offset, reason)
-
-static qsgd_status parse_prefix(const uint8_t *p, uint64_t size, uint64_t *header_bytes,
-                                uint64_t *frame_bytes, struct qsgd_error *error) {
-    uint64_t have = size < 4 ? size : 4;
-    if (have > 0 && memcmp(p, magic, (size_t)have) != 0) {
-        return AT(QSGD_ERR_MAGIC, 0,
-                  "not a QSGD frame, which would start with the bytes 8F 51 53 47");
-    }
-    if (size > 4 && p[4] != 0) {
-        return AT(QSGD_ERR_VERSION, 4, "the frame's version is later than this library's (0)");
-    }
-    if (size < FRAME_PREFIX_BYTES) {
-        return AT(QSGD_ERR_NEED_MORE, size, "a frame's prefix has 16 bytes");
-    }
-    *header_bytes = load_le16(p + 6);
-    *frame_bytes = load_le64(p + 8);
-    return QSGD_OK;
-}
-
-static qsgd_status check_prefix(const uint8_t *p, uint64_t header_bytes, uint64_t frame_bytes,
-                                struct qsgd_error *error) {
-    if (p[5] & ~(FLAG_CHECKSUM | FLAG_ROTATION)) {
-        return AT(QSGD_ERR_FLAGS, 5, "reserved flag bits are set (bits 2 to 7)");
-    }
-    if (header_bytes < 26) return AT(QSGD_ERR_HEADER, 6, "a header has at least 26 bytes");
-    if (frame_bytes < header_bytes || frame_bytes > (uint64_t)1 << 56) {
-        return AT(QSGD_ERR_HEADER, 8, "the frame's size is less than its header's, or above 2^56");
-    }
-    return QSGD_OK;
-}
-
-qsgd_status frame_parse_prefix(const uint8_t *bytes, uint64_t size, uint64_t *frame_bytes,
-                               struct qsgd_error *error) {
-    uint64_t header_bytes = 0, whole = 0;
-    qsgd_status status = parse_prefix(bytes, size, &header_bytes, &whole, error);
-    if (status == QSGD_OK) status = check_prefix(bytes, header_bytes, whole, error);
-    if (status == QSGD_OK) *frame_bytes = whole;
-    return status;
-}
-
-/* Bytes 16 .. 21, into info. */
-static qsgd_status parse_fixed(struct frame *f, struct qsgd_error *error) {
-    const uint8_t *p = f->bytes;
-    struct qsgd_frame_info *info = &f->info;
-    struct qsgd_params *params = &info->params;
-    info->dtype = p[16];
-    params->code = p[17];
-    params->norm = p[18] & 15;
-    params->rounding = p[18] >> 4;
-    params->levels = p[19] & 7;
-    params->zero = p[19] & 8 ? 0 : 1;
-    params->scale = p[19] >> 4 & 3;
-    info->ndim = p[20] & 15;
-    params->chunk_log2 = 10U + (p[20] >> 4);
-    info->summands = p[21];
-    const bool raw = params->code == QSGD_CODE_RAW;
-    if (tensor_item_bytes(info->dtype) == 0 || (!raw && !tensor_is_float(info->dtype))) {
-        return AT(QSGD_ERR_HEADER, 16, "unknown dtype, or one that cannot be quantised");
-    }
-    if (params->code > QSGD_CODE_RANS) return AT(QSGD_ERR_HEADER, 17, "unknown code");
-    if (params->norm > 4 || params->rounding > 3) {
-        return AT(QSGD_ERR_HEADER, 18, "unknown norm or rounding");
-    }
-    if (params->levels > 4 || params->scale > 1 || p[19] >> 6 != 0) {
-        return AT(QSGD_ERR_HEADER, 19, "unknown level set or scale kind, or reserved bits set");
-    }
-    if (raw && (p[18] != 0 || p[19] != 0)) {
-        return AT(QSGD_ERR_HEADER, 18, "a raw frame names a quantiser");
-    }
-    if (info->ndim > QSGD_MAX_DIMS) return AT(QSGD_ERR_HEADER, 20, "more than 8 dimensions");
-    if (info->summands != 1) return AT(QSGD_ERR_HEADER, 21, "the number of summands must be 1");
-    return QSGD_OK;
-}
-
-/* Bucket, level parameter and shape; *at moves past them. */
-static qsgd_status parse_variable(struct frame *f, uint64_t *at, uint64_t end,
-                                  struct qsgd_error *error) {
-    const uint8_t *p = f->bytes, *stop = f->bytes + end;
-    struct qsgd_frame_info *info = &f->info;
-    struct qsgd_params *params = &info->params;
-    uint64_t value = 0;
-    size_t used;
-    if (params->code != QSGD_CODE_RAW) {
-        used = varint_read(p + *at, stop, &value);
-        if (used == 0 || value > QSGD_MAX_ELEMENTS) {
-            return AT(QSGD_ERR_HEADER, *at, "malformed bucket size");
-        }
-        params->bucket = value;
-        *at += used;
-        if (params->levels == QSGD_LEVELS_OPEN) {
-            if (end - *at < 4) return AT(QSGD_ERR_HEADER, *at, "the header ends within its step");
-            params->step = scale_from_bits(load_le32(p + *at));
-            *at += 4;
-        } else if (params->levels <= QSGD_LEVELS_EXPONENTIAL) {
-            used = varint_read(p + *at, stop, &value);
-            if (used == 0 || value > QSGD_MAX_S) return AT(QSGD_ERR_HEADER, *at, "malformed s");
-            params->s = (uint32_t)value;
-            *at += used;
-        }
-    }
-    for (uint32_t d = 0; d < info->ndim; d++) {
-        used = varint_read(p + *at, stop, &info->shape[d]);
-        if (used == 0) return AT(QSGD_ERR_HEADER, *at, "malformed dimension");
-        *at += used;
-    }
-    if (!shape_product(info->shape, info->ndim, &info->elements)) {
-        return AT(QSGD_ERR_HEADER, 20, "the shape holds more than 2^47 elements");
-    }
-    return QSGD_OK;
-}
-
-static qsgd_status parse_field(struct frame *f, uint8_t type, uint64_t at, uint64_t bytes,
-                               struct qsgd_error *error) {
-    struct qsgd_frame_info *info = &f->info;
-    const uint8_t *p = f->bytes + at;
-    if (type == FIELD_TAG) {
-        if (bytes < 1 || bytes > QSGD_MAX_TAG) {
-            return AT(QSGD_ERR_HEADER, at, "a tag has 1 to 16384 bytes");
-        }
-        info->tag = p;
-        info->tag_bytes = bytes;
-    } else if (type == FIELD_NOISE_KEY) {
-        if (bytes != 16) return AT(QSGD_ERR_HEADER, at, "a noise key has 16 bytes");
-        info->has_noise_key = 1;
-        info->params.seed = load_le64(p);
-        info->nonce = load_le64(p + 8);
-    } else if (type == FIELD_TABLE) {
-        if (bytes % 4 != 0 || bytes / 4 > QSGD_MAX_TABLE) {
-            return AT(QSGD_ERR_HEADER, at, "a level table has at most 255 entries of 4 bytes");
-        }
-        info->table = p;
-        info->params.table_len = (uint32_t)(bytes / 4);
-        for (uint32_t i = 0; i < bytes / 4; i++)
-            f->table[i] = scale_from_bits(load_le32(p + 4 * i));
-        info->params.table = f->table;
-    } else if (type == FIELD_SHARED) {
-        if (bytes != TABLES_DIGEST_BYTES) {
-            return AT(QSGD_ERR_HEADER, at, "the digest of shared tables has 8 bytes");
-        }
-        info->has_tables = 1;
-        memcpy(info->tables_digest, p, TABLES_DIGEST_BYTES);
-        f->tables_offset = at;
-    } else if (type >= FIELD_CRITICAL) {
-        return AT(QSGD_ERR_FIELD, at, "an extension field that must be understood is unknown");
-    }
-    return QSGD_OK;
-}
-
-static qsgd_status parse_fields(struct frame *f, uint64_t at, uint64_t end,
-                                struct qsgd_error *error) {
-    unsigned before = 0;
-    while (at < end) {
-        uint8_t type = f->bytes[at];
-        uint64_t bytes = 0;
-        size_t used = varint_read(f->bytes + at + 1, f->bytes + end, &bytes);
-        if (type <= before) {
-            return AT(QSGD_ERR_HEADER, at, "extension field types must ascend from 1");
-        }
-        if (used == 0 || bytes > end - at - 1 - used) {
-            return AT(QSGD_ERR_HEADER, at, "an extension field passes the header's end");
-        }
-        at += 1 + used;
-        qsgd_status status = parse_field(f, type, at, bytes, error);
-        if (status != QSGD_OK) return status;
-        at += bytes;
-        before = type;
-    }
-    return QSGD_OK;
-}
-
-/* The fields agree with each other. */
-static qsgd_status check_scheme(const struct frame *f, struct qsgd_error *error) {
-    const struct qsgd_params *params = &f->info.params;
-    const bool raw = frame_is_raw(f);
-    const bool wants_table =
-        !raw && (params->levels == QSGD_LEVELS_TABLE || params->levels == QSGD_LEVELS_SIGNED);
-    if (wants_table != (f->info.table != NULL)) {
-        return AT(QSGD_ERR_HEADER, 19, "a level table is there without need, or missing");
-    }
-    if (raw && params->rotation) return AT(QSGD_ERR_HEADER, 5, "a raw frame is rotated");
-    if (params_keyed(params) != (f->info.has_noise_key != 0)) {
-        return AT(QSGD_ERR_HEADER, 18, "a noise key is there without need, or missing");
-    }
-    if (f->info.has_tables && params->code != QSGD_CODE_HUFFMAN && params->code != QSGD_CODE_RANS) {
-        return AT(QSGD_ERR_HEADER, 17, "shared tables are named, but the code has none");
-    }
-    if (raw) return QSGD_OK;
-    struct qsgd_error detail = {.struct_size = sizeof detail};
-    if (params_check_scheme(params, &detail) != QSGD_OK) {
-        return AT(QSGD_ERR_HEADER, 16, detail.reason);
-    }
-    return QSGD_OK;
-}
-
-qsgd_status frame_parse_header(struct frame *f, const uint8_t *bytes, uint64_t size,
-                               struct qsgd_error *error) {
-    memset(f, 0, sizeof *f);
-    f->bytes = bytes;
-    struct qsgd_frame_info *info = &f->info;
-    qsgd_status status = parse_prefix(bytes, size, &info->header_bytes, &info->frame_bytes, error);
-    if (status != QSGD_OK) return status;
-    if (info->header_bytes < 26) {
-        return AT(QSGD_ERR_HEADER, 6, "a header has at least 26 bytes");
-    }
-    if (info->frame_bytes < info->header_bytes) { /* more bytes would never help */
-        return AT(QSGD_ERR_HEADER, 8, "the frame's size is less than its header's");
-    }
-    if (size < info->header_bytes) {
-        return AT(QSGD_ERR_NEED_MORE, size, "the header is cut short");
-    }
-    const uint64_t end = info->header_bytes - 4;
-    if (crc32c(bytes, (size_t)end) != load_le32(bytes + end)) {
-        return AT(QSGD_ERR_HEADER_CRC, end, "the header's checksum does not match");
-    }
-    status = check_prefix(bytes, info->header_bytes, info->frame_bytes, error);
-    if (status != QSGD_OK) return status;
-    qsgd_params_init(&info->params);
-    info->struct_size = sizeof *info;
-    info->params.bucket = 0;
-    info->params.s = 0;
-    info->params.checksum = bytes[5] & FLAG_CHECKSUM;
-    info->params.rotation = bytes[5] & FLAG_ROTATION ? 1 : 0;
-    status = parse_fixed(f, error);
-    if (status != QSGD_OK) return status;
-    uint64_t at = 22;
-    status = parse_variable(f, &at, end, error);
-    if (status != QSGD_OK) return status;
-    status = parse_fields(f, at, end, error);
-    if (status != QSGD_OK) return status;
-    status = check_scheme(f, error);
-    if (status != QSGD_OK) return status;
-    struct layout layout =
-        layout_of(info->elements, info->params.bucket, info->params.chunk_log2, frame_is_raw(f));
-    frame_place(f, &layout, info->header_bytes, &info->params);
-    info->buckets = layout.buckets;
-    info->chunks = layout.chunks;
-    info->chunk_elements = layout.chunk;
-    if (f->payload_offset > info->frame_bytes) {
-        return AT(QSGD_ERR_HEADER, 8, "the frame's size is less than its index and scales need");
-    }
-    return QSGD_OK;
 }
 
 static qsgd_status check_scales(const struct frame *f, struct qsgd_error *error) {
@@ -377,9 +55,9 @@ static qsgd_status check_scales(const struct frame *f, struct qsgd_error *error)
     const size_t item = scale_bytes(scales.kind);
     for (uint64_t i = 0; i < f->layout.buckets; i++) {
         if (!scale_is_valid(scale_get(&scales, i))) {
-            AT(QSGD_ERR_SCALE, f->scales_offset + i * item,
-               "a scale is negative, infinite or a NaN other than the canonical one");
-            if (error != NULL && error->struct_size >= sizeof *error) error->bucket = i;
+            error_offset(error, QSGD_ERR_SCALE, f->scales_offset + i * item,
+                         "a scale is negative, infinite or a NaN other than the canonical one");
+            error_at_bucket(error, i);
             return QSGD_ERR_SCALE;
         }
     }
@@ -389,33 +67,29 @@ static qsgd_status check_scales(const struct frame *f, struct qsgd_error *error)
 qsgd_status frame_check_body(const struct frame *f, uint64_t size, uint64_t *offsets,
                              struct qsgd_error *error) {
     const struct qsgd_frame_info *info = &f->info;
-    const int32_t checksum = info->params.checksum;
     if (size < info->frame_bytes) {
-        return AT(QSGD_ERR_NEED_MORE, size, "the frame is cut short");
+        return error_offset(error, QSGD_ERR_NEED_MORE, size, "the frame is cut short");
     }
     if (size > info->frame_bytes) {
-        return AT(QSGD_ERR_TRAILING, info->frame_bytes, "bytes follow the frame");
+        return error_offset(error, QSGD_ERR_TRAILING, info->frame_bytes, "bytes follow the frame");
     }
-    if (checksum) {
-        uint64_t covered = f->payload_offset - 4 - f->index_offset;
-        if (crc32c(f->bytes + f->index_offset, (size_t)covered) !=
-            load_le32(f->bytes + f->payload_offset - 4)) {
-            return AT(QSGD_ERR_INDEX_CRC, f->payload_offset - 4,
-                      "the checksum of index and scales does not match");
-        }
+    if (f->checksum && index_crc(f->bytes, f) != load_le32(f->bytes + f->payload_offset - 4)) {
+        return error_offset(error, QSGD_ERR_INDEX_CRC, f->payload_offset - 4,
+                            "the checksum of index and scales does not match");
     }
     uint64_t at = f->payload_offset;
     for (uint64_t j = 0; j < f->layout.chunks; j++) {
-        uint64_t entry = f->index_offset + j * frame_index_entry(checksum);
         offsets[j] = at;
-        at += load_le32(f->bytes + entry);
+        at += frame_entry(f->bytes, f, j);
         if (at > info->frame_bytes) {
-            return AT(QSGD_ERR_CHUNK_INDEX, entry, "a chunk passes the frame's end");
+            return error_offset(error, QSGD_ERR_CHUNK_INDEX, entry_offset(f, j),
+                                "a chunk passes the frame's end");
         }
     }
     offsets[f->layout.chunks] = at;
     if (at != info->frame_bytes) {
-        return AT(QSGD_ERR_CHUNK_INDEX, f->index_offset, "bytes are left after the last chunk");
+        return error_offset(error, QSGD_ERR_CHUNK_INDEX, f->index_offset,
+                            "bytes are left after the last chunk");
     }
     return check_scales(f, error);
 }

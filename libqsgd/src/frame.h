@@ -1,20 +1,18 @@
-/* The frame: prefix, header, index, scales, payloads (FORMAT.md sections 2 and 3). Both directions.
- */
+/* The frame: header, index, scales, payloads, and where they lie (FORMAT.md section 2). Both
+ * directions. */
 #ifndef QSGD_FRAME_H
 #define QSGD_FRAME_H
 
 #include "layout.h"
-#include "params.h"
 #include "qsgd.h"
 #include "scales.h"
-
-#define FRAME_PREFIX_BYTES 16
 
 /* A parsed header, and where the parts lie. */
 struct frame {
     const uint8_t *bytes;
     struct qsgd_frame_info info; /* info.params.table is `table` below */
     struct layout layout;
+    bool checksum;
     float table[QSGD_MAX_TABLE];
     uint64_t index_offset, scales_offset, payload_offset;
     uint64_t tables_offset; /* of the digest, if info.has_tables */
@@ -23,30 +21,27 @@ struct frame {
 static inline bool frame_is_raw(const struct frame *f) {
     return f->info.params.code == QSGD_CODE_RAW;
 }
-static inline uint64_t frame_index_entry(int32_t checksum) { return checksum ? 8 : 4; }
 
-/* Bytes of the header for these parameters. */
-uint64_t frame_header_bytes(const struct qsgd_params *params, const struct encode_call *call);
-
-/* Writes prefix and header; frame_finish adds frame_bytes and checksum. Returns header_bytes. */
-uint64_t frame_write_header(uint8_t *dst, const struct qsgd_params *params,
-                            const struct encode_call *call);
+/* Bytes of an entry of the index: a payload's length, and its checksum. */
+static inline uint64_t frame_entry_bytes(bool checksum) { return checksum ? 8 : 4; }
 
 /* Offsets of the parts after a header of header_bytes. */
 void frame_place(struct frame *f, const struct layout *layout, uint64_t header_bytes,
                  const struct qsgd_params *params);
 
+/* Stores the entry of a chunk in the frame that is being written at dst. */
+void frame_set_entry(uint8_t *dst, const struct frame *f, uint64_t chunk, const uint8_t *payload,
+                     size_t bytes);
+
+/* The length of a chunk's payload, as its entry has it. */
+uint32_t frame_entry(const uint8_t *bytes, const struct frame *f, uint64_t chunk);
+
+/* True if a parsed frame's chunk has the checksum of its entry, or there are none. */
+bool frame_chunk_intact(const struct frame *f, uint64_t chunk, const uint8_t *payload,
+                        size_t bytes);
+
 /* Stores frame_bytes, the index checksum and the header checksum. */
-void frame_finish(uint8_t *dst, const struct frame *f, uint64_t header_bytes, int32_t checksum,
-                  uint64_t frame_bytes);
-
-/* The frame's size, from its prefix: as qsgd_frame_size. */
-qsgd_status frame_parse_prefix(const uint8_t *bytes, uint64_t size, uint64_t *frame_bytes,
-                               struct qsgd_error *error);
-
-/* Parses and checks prefix and header; needs info.header_bytes of `size` bytes. */
-qsgd_status frame_parse_header(struct frame *f, const uint8_t *bytes, uint64_t size,
-                               struct qsgd_error *error);
+void frame_finish(uint8_t *dst, const struct frame *f, uint64_t frame_bytes);
 
 /* Checks that `size` is the frame's, the index, its checksum, and every scale. offsets[chunks + 1]
  * receives where payloads start (the last entry: the frame's end). */

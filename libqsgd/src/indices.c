@@ -2,11 +2,13 @@
  * its bytes: the oracle of FORMAT.md section 10. */
 #include <string.h>
 
+#include "arguments.h"
 #include "chunk.h"
-#include "crc32c.h"
 #include "decode.h"
 #include "forward.h"
 #include "frame.h"
+#include "header.h"
+#include "params.h"
 #include "tensor.h"
 #include "values.h"
 
@@ -38,11 +40,10 @@ static size_t recode_chunk(const struct recode *r, uint64_t index, const struct 
     return chunk_write_like(&chunk, dithered, k, alpha, &form, dst, cap);
 }
 
-static qsgd_status recode_all(const struct recode *r, const struct frame *f, uint64_t header_bytes,
-                              const float *scales, uint8_t *dst, uint64_t dst_bytes,
-                              uint64_t *frame_bytes, struct qsgd_error *error) {
+static qsgd_status recode_all(const struct recode *r, const struct frame *f, const float *scales,
+                              uint8_t *dst, uint64_t dst_bytes, uint64_t *frame_bytes,
+                              struct qsgd_error *error) {
     const struct layout *l = &r->q->layout;
-    const int32_t checksum = r->q->params.checksum;
     const struct scale_array stored = {dst + f->scales_offset, r->q->params.scale};
     for (uint64_t b = 0; b < l->buckets; b++) {
         float scale;
@@ -56,12 +57,10 @@ static qsgd_status recode_all(const struct recode *r, const struct frame *f, uin
             return error_element(error, QSGD_ERR_INDEX, layout_chunk(l, j).first, UINT64_MAX,
                                  "indices cannot be coded in the form of `like`'s chunk");
         }
-        uint8_t *entry = dst + f->index_offset + j * frame_index_entry(checksum);
-        store_le32(entry, (uint32_t)bytes);
-        if (checksum) store_le32(entry + 4, crc32c(dst + at, bytes));
+        frame_set_entry(dst, f, j, dst + at, bytes);
         at += bytes;
     }
-    frame_finish(dst, f, header_bytes, checksum, at);
+    frame_finish(dst, f, at);
     *frame_bytes = at;
     return QSGD_OK;
 }
@@ -106,7 +105,7 @@ static qsgd_status encode_indices_like(const struct qsgd_params *params, const v
     if (memory_overlap(dst, dst_bytes, workspace, workspace_bytes)) {
         return error_parameter(error, QSGD_ERR_OVERLAP, "dst", "dst and workspace overlap");
     }
-    status = forward_check_given(&call.q, r->indices, scales, error);
+    status = arguments_check_indices(&call.q, r->indices, scales, error);
     if (status == QSGD_OK) status = decode_begin(&call);
     if (status != QSGD_OK) return status;
     r->q = &call.q;
@@ -114,8 +113,7 @@ static qsgd_status encode_indices_like(const struct qsgd_params *params, const v
     r->like = &call;
     r->worker = &call.workers[0];
     memcpy(dst, like, (size_t)call.frame.info.header_bytes);
-    return recode_all(r, &call.frame, call.frame.info.header_bytes, scales, dst, dst_bytes,
-                      frame_bytes, error);
+    return recode_all(r, &call.frame, scales, dst, dst_bytes, frame_bytes, error);
 }
 
 static qsgd_status encode_indices_new(const struct qsgd_params *params,
@@ -127,13 +125,13 @@ static qsgd_status encode_indices_new(const struct qsgd_params *params,
     struct forward job;
     struct frame f;
     qsgd_status status = params_check(params, error);
-    if (status == QSGD_OK) status = forward_not_raw(params, error);
+    if (status == QSGD_OK) status = arguments_check_coded(params, error);
     if (status == QSGD_OK && params->code == QSGD_CODE_AUTO) {
         status = error_parameter(error, QSGD_ERR_COMBINATION, "code",
                                  "auto chooses from the tensor: name a code");
     }
-    if (status == QSGD_OK) status = params_encode_call(options, n, &call, error);
-    if (status == QSGD_OK) status = params_check_tag(&call.options, error);
+    if (status == QSGD_OK) status = arguments_encode_call(options, n, &call, error);
+    if (status == QSGD_OK) status = arguments_check_tag(&call.options, error);
     if (status == QSGD_OK && !tensor_is_float(call.options.dtype)) {
         status = error_parameter(error, QSGD_ERR_DTYPE, "dtype", "indices stand for float types");
     }
@@ -143,7 +141,7 @@ static qsgd_status encode_indices_new(const struct qsgd_params *params,
                                "dst must hold qsgd_encode_bound bytes");
     }
     quantizer_init(&job.q, params, n, call.options.nonce, false);
-    status = forward_check_given(&job.q, r->indices, scales, error);
+    status = arguments_check_indices(&job.q, r->indices, scales, error);
     if (status == QSGD_OK) {
         status = forward_open(&job, 1, false, workspace, workspace_bytes, error);
     }
@@ -152,9 +150,8 @@ static qsgd_status encode_indices_new(const struct qsgd_params *params,
     r->q = &job.q;
     r->shared = &job.shared;
     r->worker = &job.workers[0];
-    const uint64_t header_bytes = frame_write_header(dst, params, &call);
-    frame_place(&f, &job.q.layout, header_bytes, params);
-    return recode_all(r, &f, header_bytes, scales, dst, dst_bytes, frame_bytes, error);
+    frame_place(&f, &job.q.layout, header_write(dst, params, &call.options), params);
+    return recode_all(r, &f, scales, dst, dst_bytes, frame_bytes, error);
 }
 
 qsgd_status qsgd_encode_indices(const struct qsgd_params *params,

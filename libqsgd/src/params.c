@@ -6,7 +6,6 @@
 #include "codes.h"
 #include "error.h"
 #include "tables.h"
-#include "tensor.h"
 #include "tokens.h"
 
 qsgd_status qsgd_params_init(struct qsgd_params *params) {
@@ -26,17 +25,7 @@ qsgd_status qsgd_params_init(struct qsgd_params *params) {
     return QSGD_OK;
 }
 
-qsgd_status qsgd_encode_options_init(struct qsgd_encode_options *options) {
-    if (options == NULL) return QSGD_ERR_NULL;
-    memset(options, 0, sizeof *options);
-    options->struct_size = sizeof *options;
-    options->dtype = QSGD_FLOAT32;
-    options->ndim = UINT32_MAX;
-    options->workers = 1;
-    return QSGD_OK;
-}
-
-static int finite_float(float f) {
+int params_finite(float f) {
     uint32_t bits;
     memcpy(&bits, &f, sizeof bits);
     return (bits & 0x7F800000) != 0x7F800000;
@@ -59,7 +48,7 @@ static qsgd_status check_table(const struct qsgd_params *p, struct qsgd_error *e
     for (uint32_t i = 0; i < p->table_len; i++) {
         float level;
         memcpy(&level, p->table + i, sizeof level);
-        if (!finite_float(level)) return TABLE("levels must be finite");
+        if (!params_finite(level)) return TABLE("levels must be finite");
         if (i == 0 && is_signed && level != -1.0F) return TABLE("a signed table starts at -1");
         if (i == 0 && !is_signed && level < 0x1p-126F) {
             return TABLE("the first level of a mirrored table is at least 2^-126 (0 is implied)");
@@ -220,7 +209,7 @@ qsgd_status params_check(const struct qsgd_params *p, struct qsgd_error *error) 
     if (p->chunk_log2 < 10 || p->chunk_log2 > 25) {
         return PARAM("chunk_log2", "chunk_log2 must lie in 10..25");
     }
-    if (!(p->clip >= 0) || !finite_float(p->clip)) {
+    if (!(p->clip >= 0) || !params_finite(p->clip)) {
         return PARAM("clip", "clip must be 0 (off) or finite and positive");
     }
     if (p->clip > 0 && p->norm != QSGD_NORM_MAX) {
@@ -239,7 +228,7 @@ qsgd_status qsgd_params_check(const struct qsgd_params *params, struct qsgd_erro
     return params_check(params, error);
 }
 
-int shape_product(const uint64_t *shape, uint32_t ndim, uint64_t *product) {
+int params_shape(const uint64_t *shape, uint32_t ndim, uint64_t *product) {
     uint64_t n = 1;
     int empty = 0;
     for (uint32_t d = 0; d < ndim; d++) {
@@ -252,92 +241,4 @@ int shape_product(const uint64_t *shape, uint32_t ndim, uint64_t *product) {
     }
     *product = empty ? 0 : n;
     return 1;
-}
-
-qsgd_status params_encode_call(const struct qsgd_encode_options *options, uint64_t n,
-                               struct encode_call *call, struct qsgd_error *error) {
-    if (options == NULL) {
-        qsgd_encode_options_init(&call->options);
-    } else if (options->struct_size != sizeof *options) {
-        return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "options",
-                               "struct_size is not that of this version: use "
-                               "qsgd_encode_options_init");
-    } else {
-        call->options = *options;
-    }
-    struct qsgd_encode_options *o = &call->options;
-    if (n > QSGD_MAX_ELEMENTS) {
-        return error_parameter(error, QSGD_ERR_SHAPE, "n", "a tensor has at most 2^47 elements");
-    }
-    if (o->workers < 1 || o->workers > 256) return PARAM("workers", "workers must lie in 1..256");
-    if (tensor_item_bytes(o->dtype) == 0) {
-        return error_parameter(error, QSGD_ERR_DTYPE, "dtype",
-                               "dtype must be one of QSGD_FLOAT32..");
-    }
-    if (o->tag_bytes > QSGD_MAX_TAG) {
-        return PARAM("tag_bytes", "a tag has at most 16384 bytes");
-    }
-    if (o->ndim == UINT32_MAX) {
-        o->ndim = 1;
-        call->shape[0] = n;
-    } else {
-        if (o->ndim > QSGD_MAX_DIMS) {
-            return error_parameter(error, QSGD_ERR_SHAPE, "ndim", "at most 8 dimensions");
-        }
-        if (o->ndim > 0 && o->shape == NULL) {
-            return error_parameter(error, QSGD_ERR_NULL, "shape",
-                                   "shape is NULL but ndim is not 0");
-        }
-        for (uint32_t d = 0; d < o->ndim; d++) call->shape[d] = o->shape[d];
-    }
-    o->shape = call->shape;
-    uint64_t product = 0;
-    if (!shape_product(call->shape, o->ndim, &product)) {
-        return error_parameter(error, QSGD_ERR_SHAPE, "shape", "more than 2^47 elements");
-    }
-    if (product != n) {
-        return error_parameter(error, QSGD_ERR_SHAPE, "shape", "the shape's product is not n");
-    }
-    return QSGD_OK;
-}
-
-qsgd_status params_check_dtype(const struct qsgd_params *params,
-                               const struct qsgd_encode_options *o, struct qsgd_error *error) {
-    if (params->code != QSGD_CODE_RAW && !tensor_is_float(o->dtype)) {
-        return error_parameter(error, QSGD_ERR_DTYPE, "dtype",
-                               "only float32, float64, float16 and bfloat16 can be quantised: code "
-                               "raw takes the others");
-    }
-    if (o->residual != NULL && o->dtype != QSGD_FLOAT32) {
-        return error_parameter(error, QSGD_ERR_DTYPE, "residual", "a residual needs float32 input");
-    }
-    return QSGD_OK;
-}
-
-qsgd_status params_check_tag(const struct qsgd_encode_options *o, struct qsgd_error *error) {
-    if (o->tag_bytes == 0 || o->tag != NULL) return QSGD_OK;
-    return error_parameter(error, QSGD_ERR_NULL, "tag", "tag is NULL but tag_bytes is not 0");
-}
-
-qsgd_status params_check_scales(const struct qsgd_params *params,
-                                const struct qsgd_encode_options *o, uint64_t buckets,
-                                struct qsgd_error *error) {
-    if (o->scales == NULL) return QSGD_OK;
-    if (params->code == QSGD_CODE_RAW) {
-        return COMBINATION("scales", "raw frames have no scales");
-    }
-    if (params->rounding == QSGD_ROUND_TOPK) {
-        return COMBINATION("scales", "topk computes its own scales");
-    }
-    for (uint64_t i = 0; i < buckets; i++) {
-        float scale;
-        memcpy(&scale, o->scales + i, sizeof scale);
-        if (!(scale >= 0) || !finite_float(scale)) {
-            error_parameter(error, QSGD_ERR_PARAM, "scales",
-                            "scales must be finite and at least 0");
-            if (error != NULL && error->struct_size >= sizeof *error) error->bucket = i;
-            return QSGD_ERR_PARAM;
-        }
-    }
-    return QSGD_OK;
 }

@@ -1,4 +1,4 @@
-/* Checks of the caller's parameters and options, before anything else looks at them. */
+/* Checks of parameters, before anything else looks at them. */
 #ifndef QSGD_PARAMS_H
 #define QSGD_PARAMS_H
 
@@ -20,28 +20,9 @@ static inline int params_keyed(const struct qsgd_params *params) {
 /* True if code (not AUTO) is legal with the other parameters. */
 int params_code_fits(const struct qsgd_params *params, int32_t code);
 
-/* Options with defaults filled in: shape always explicit. */
-struct encode_call {
-    struct qsgd_encode_options options;
-    uint64_t shape[QSGD_MAX_DIMS];
-};
-
-qsgd_status params_encode_call(const struct qsgd_encode_options *options, uint64_t n,
-                               struct encode_call *call, struct qsgd_error *error);
+int params_finite(float f);
 
 /* Elements of a shape; 0 if a dimension or the product passes 2^47, unless a dimension is 0. */
-int shape_product(const uint64_t *shape, uint32_t ndim, uint64_t *product);
-
-/* Element type and residual go with the parameters. */
-qsgd_status params_check_dtype(const struct qsgd_params *params,
-                               const struct qsgd_encode_options *options, struct qsgd_error *error);
-
-/* The tag is there; size queries count its bytes alone. */
-qsgd_status params_check_tag(const struct qsgd_encode_options *options, struct qsgd_error *error);
-
-/* The caller's scales, if there are any, go with the parameters. */
-qsgd_status params_check_scales(const struct qsgd_params *params,
-                                const struct qsgd_encode_options *options, uint64_t buckets,
-                                struct qsgd_error *error);
+int params_shape(const uint64_t *shape, uint32_t ndim, uint64_t *product);
 
 #endif

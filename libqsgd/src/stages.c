@@ -2,6 +2,7 @@
  * frames code them. */
 #include <string.h>
 
+#include "arguments.h"
 #include "forward.h"
 #include "params.h"
 #include "quantise.h"
@@ -61,14 +62,14 @@ qsgd_status qsgd_quantize(const struct qsgd_params *params,
     struct encode_call call;
     struct stage_job job;
     qsgd_status status = params_check(params, error);
-    if (status == QSGD_OK) status = forward_not_raw(params, error);
-    if (status == QSGD_OK) status = params_encode_call(options, n, &call, error);
-    if (status == QSGD_OK) status = params_check_dtype(params, &call.options, error);
+    if (status == QSGD_OK) status = arguments_check_coded(params, error);
+    if (status == QSGD_OK) status = arguments_encode_call(options, n, &call, error);
+    if (status == QSGD_OK) status = arguments_check_dtype(params, &call.options, error);
     if (status != QSGD_OK) return status;
     const struct qsgd_encode_options *o = &call.options;
     quantizer_init(&job.f.q, params, n, o->nonce, false);
     job.f.q.turned = false; /* indices themselves */
-    status = params_check_scales(params, o, job.f.q.layout.buckets, error);
+    status = arguments_check_scales(params, o, job.f.q.layout.buckets, error);
     if (status != QSGD_OK) return status;
     if (n > 0 && (src == NULL || indices == NULL || scales == NULL)) {
         return error_parameter(error, QSGD_ERR_NULL, src == NULL ? "src" : "indices",
@@ -111,7 +112,7 @@ qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
                             uint64_t workspace_bytes, struct qsgd_error *error) {
     struct stage_job job;
     qsgd_status status = params_check(params, error);
-    if (status == QSGD_OK) status = forward_not_raw(params, error);
+    if (status == QSGD_OK) status = arguments_check_coded(params, error);
     if (status != QSGD_OK) return status;
     if (!tensor_is_float(dst_dtype)) {
         return error_parameter(error, QSGD_ERR_DTYPE, "dst_dtype", "dst must be of a float type");
@@ -129,7 +130,7 @@ qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
     if (params->rounding != QSGD_ROUND_DITHERED) alphas = NULL;
     quantizer_init(&job.f.q, params, n, nonce, false);
     job.f.q.turned = false;
-    status = forward_check_given(&job.f.q, indices, scales, error);
+    status = arguments_check_indices(&job.f.q, indices, scales, error);
     if (status == QSGD_OK) {
         status = forward_open(&job.f, 1, false, workspace, workspace_bytes, error);
     }
@@ -148,7 +149,7 @@ qsgd_status qsgd_turn_indices(const struct qsgd_params *params, uint64_t nonce, 
                               const float *scales, uint64_t n, struct qsgd_error *error) {
     struct quantizer q;
     qsgd_status status = params_check(params, error);
-    if (status == QSGD_OK) status = forward_not_raw(params, error);
+    if (status == QSGD_OK) status = arguments_check_coded(params, error);
     if (status != QSGD_OK) return status;
     if (n > QSGD_MAX_ELEMENTS) {
         return error_parameter(error, QSGD_ERR_SHAPE, "n", "a tensor has at most 2^47 elements");
@@ -158,7 +159,7 @@ qsgd_status qsgd_turn_indices(const struct qsgd_params *params, uint64_t nonce, 
                                "a buffer that is needed is NULL");
     }
     quantizer_init(&q, params, n, nonce, false);
-    status = forward_check_given(&q, indices, scales, error);
+    status = arguments_check_indices(&q, indices, scales, error);
     if (status != QSGD_OK || n == 0) return status;
     uint16_t noise[QUANTIZE_BLOCK + 2 * NOISE_TILE];
     struct quantize_scratch scratch = {.noise = noise};

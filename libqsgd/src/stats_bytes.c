@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "bits.h"
-#include "crc32c.h"
+#include "checksum.h"
 #include "error.h"
 #include "params.h"
 #include "scales.h"

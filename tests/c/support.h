@@ -10,7 +10,7 @@
 
 #include "bits.h"
 #include "check.h"
-#include "crc32c.h"
+#include "checksum.h"
 #include "qsgd.h"
 
 /* ---- noise and tensors ---------------------------------------------------------------------- */

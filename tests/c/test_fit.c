@@ -1,6 +1,7 @@
 /* Fitted levels (qsgd_fit.h): the papers' figures, gradients, legal tables, bad input. */
 #include <math.h>
 
+#include "fit_descent.h"
 #include "fit_table.h"
 #include "normal.h"
 #include "stats_support.h"
