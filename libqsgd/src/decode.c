@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#include "header.h"
 #include "tensor.h"
 #include "values_sparse.h"
 
@@ -300,31 +299,4 @@ qsgd_status qsgd_decode_range(const void *frame, uint64_t size,
     status = decode_verify(&call);
     if (status == QSGD_OK) status = write_all(&call);
     return status;
-}
-
-/* ---- look at a frame ------------------------------------------------------------------------ */
-
-qsgd_status qsgd_frame_size(const void *bytes, uint64_t size, uint64_t *frame_bytes,
-                            struct qsgd_error *error) {
-    if ((bytes == NULL && size > 0) || frame_bytes == NULL) {
-        return error_parameter(error, QSGD_ERR_NULL, "bytes", "a pointer that is needed is NULL");
-    }
-    return header_parse_prefix(bytes, size, frame_bytes, error);
-}
-
-qsgd_status qsgd_frame_info(const void *frame, uint64_t size, struct qsgd_frame_info *info,
-                            struct qsgd_error *error) {
-    struct frame f;
-    if ((frame == NULL && size > 0) || info == NULL) {
-        return error_parameter(error, QSGD_ERR_NULL, "frame", "a pointer that is needed is NULL");
-    }
-    if (info->struct_size != sizeof *info) {
-        return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "info",
-                               "struct_size is not that of this version");
-    }
-    qsgd_status status = header_parse(&f, frame, size, error);
-    if (status != QSGD_OK) return status;
-    *info = f.info;
-    info->params.table = NULL;
-    return QSGD_OK;
 }
