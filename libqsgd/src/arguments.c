@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-#include "error.h"
+#include "base/dtype.h"
+#include "base/error.h"
 #include "params.h"
 #include "scales.h"
-#include "tensor.h"
 
 qsgd_status qsgd_encode_options_init(struct qsgd_encode_options *options) {
     if (options == NULL) return QSGD_ERR_NULL;

@@ -2,8 +2,8 @@
 #ifndef QSGD_CHUNK_H
 #define QSGD_CHUNK_H
 
+#include "base/error.h"
 #include "codes.h"
-#include "error.h"
 #include "layout.h"
 
 enum { MODE_CODED = 0, MODE_FIXED = 1, MODE_CONSTANT = 2, MODE_SHARED = 3 };

@@ -1,7 +1,7 @@
 /* Fixed-width code: every index as a rank of the same number of bits (FORMAT.md section 8.1).
  *
  * Also the fallback of every other code, as mode 1 of a payload. */
-#include "bits.h"
+#include "base/bits.h"
 #include "codes.h"
 #include "kernels/kernels.h"
 

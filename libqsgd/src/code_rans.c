@@ -2,7 +2,7 @@
  * rans_model.c, the inner loops are kernels (rans.h). */
 #include <string.h>
 
-#include "bits.h"
+#include "base/bits.h"
 #include "codes.h"
 #include "kernels/kernels.h"
 #include "rans_halves.h"

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "tensor.h"
+#include "base/dtype.h"
 #include "values_sparse.h"
 
 /* Raw elements [from, to) to the sink, converted through float32 where types differ. */

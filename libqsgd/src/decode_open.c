@@ -4,9 +4,9 @@
 
 #include <string.h>
 
+#include "base/dtype.h"
 #include "header.h"
 #include "tables.h"
-#include "tensor.h"
 #include "tokens.h"
 
 qsgd_status qsgd_decode_options_init(struct qsgd_decode_options *options) {

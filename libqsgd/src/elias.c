@@ -4,8 +4,8 @@
  * written and read in parts. */
 #include "elias.h"
 
-#include "error.h"
-#include "memory.h"
+#include "base/error.h"
+#include "base/memory.h"
 
 static bool kind_known(int32_t elias) {
     return elias == QSGD_ELIAS_GAMMA || elias == QSGD_ELIAS_DELTA || elias == QSGD_ELIAS_OMEGA;

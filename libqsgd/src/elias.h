@@ -5,7 +5,7 @@
 #ifndef QSGD_ELIAS_H
 #define QSGD_ELIAS_H
 
-#include "bits.h"
+#include "base/bits.h"
 #include "qsgd.h"
 
 #define ELIAS_LOG2_MAX 27U /* values below 2^28 */

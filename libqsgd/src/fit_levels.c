@@ -2,13 +2,13 @@
  * levels. */
 #include <string.h>
 
-#include "error.h"
+#include "base/error.h"
+#include "base/fpenv.h"
+#include "base/memory.h"
 #include "fit_descent.h"
 #include "fit_entropy.h"
 #include "fit_table.h"
-#include "fpenv.h"
 #include "levels.h"
-#include "memory.h"
 #include "normal.h"
 #include "params.h"
 

@@ -4,12 +4,12 @@
 
 #include <string.h>
 
-#include "bits.h"
+#include "base/bits.h"
+#include "base/dtype.h"
+#include "base/error.h"
 #include "checksum.h"
-#include "error.h"
 #include "params.h"
 #include "tables.h"
-#include "tensor.h"
 
 static const uint8_t magic[4] = {0x8F, 0x51, 0x53, 0x47};
 

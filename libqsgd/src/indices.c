@@ -3,13 +3,13 @@
 #include <string.h>
 
 #include "arguments.h"
+#include "base/dtype.h"
 #include "chunk.h"
 #include "decode.h"
 #include "forward.h"
 #include "frame.h"
 #include "header.h"
 #include "params.h"
-#include "tensor.h"
 #include "values.h"
 
 struct recode {

@@ -1,5 +1,5 @@
 /* Looks at a frame without decoding it. */
-#include "error.h"
+#include "base/error.h"
 #include "header.h"
 
 qsgd_status qsgd_frame_size(const void *bytes, uint64_t size, uint64_t *frame_bytes,

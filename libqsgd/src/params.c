@@ -3,8 +3,8 @@
 
 #include <string.h>
 
+#include "base/error.h"
 #include "codes.h"
-#include "error.h"
 #include "tables.h"
 #include "tokens.h"
 

@@ -4,7 +4,7 @@
 #ifndef QSGD_PREFIX_H
 #define QSGD_PREFIX_H
 
-#include "bits.h"
+#include "base/bits.h"
 #include "codes.h"
 #include "kernels/kernels.h"
 

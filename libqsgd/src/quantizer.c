@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "backends/dispatch.h"
-#include "fpenv.h"
+#include "base/fpenv.h"
 #include "topk.h"
 
 void quantize_scratch_carve(struct quantize_scratch *s, struct memory *memory,

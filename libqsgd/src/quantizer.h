@@ -3,10 +3,10 @@
 #ifndef QSGD_QUANTIZE_QUANTIZER_H
 #define QSGD_QUANTIZE_QUANTIZER_H
 
+#include "base/memory.h"
 #include "kernels/kernels.h"
 #include "layout.h"
 #include "levels.h"
-#include "memory.h"
 #include "rotation.h"
 #include "source.h"
 

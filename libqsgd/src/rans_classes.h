@@ -2,7 +2,7 @@
 #ifndef QSGD_RANS_CLASSES_H
 #define QSGD_RANS_CLASSES_H
 
-#include "bits.h"
+#include "base/bits.h"
 #include "rans_tally.h"
 
 static inline size_t rans_groups(size_t len) { return (len + CODE_GROUP - 1) / CODE_GROUP; }

@@ -3,7 +3,7 @@
 #ifndef QSGD_RANS_PLAN_H
 #define QSGD_RANS_PLAN_H
 
-#include "bits.h"
+#include "base/bits.h"
 #include "codes.h"
 #include "kernels/kernels.h"
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "bits.h"
+#include "base/bits.h"
 
 /* The tail's tokens. False if a state is none that an encoder starts from. */
 static bool tail_from_states(const struct code_chunk *chunk, const struct code_plan *plan,

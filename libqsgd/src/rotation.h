@@ -3,9 +3,9 @@
 #ifndef QSGD_ROTATION_H
 #define QSGD_ROTATION_H
 
+#include "base/memory.h"
 #include "kernels/kernels.h"
 #include "layout.h"
-#include "memory.h"
 
 #define SIGN_TILE ((uint64_t)16 * NOISE_TILE) /* elements whose signs are made at once */
 

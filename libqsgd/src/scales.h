@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "bits.h"
+#include "base/bits.h"
 #include "qsgd.h"
 
 /* Where stored scales lie: in a frame, or in a caller's array of native floats. */

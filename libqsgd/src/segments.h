@@ -6,7 +6,7 @@
 #ifndef QSGD_SEGMENTS_H
 #define QSGD_SEGMENTS_H
 
-#include "bits.h"
+#include "base/bits.h"
 #include "codes.h"
 
 /* Room for code_segments(chunk) lengths, in the memory of scratch->words (2 * len + 64 u16). */

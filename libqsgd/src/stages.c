@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "arguments.h"
+#include "base/dtype.h"
 #include "forward.h"
 #include "params.h"
 #include "quantise.h"
-#include "tensor.h"
 #include "values.h"
 
 uint64_t qsgd_bucket_count(const struct qsgd_params *params, uint64_t n) {

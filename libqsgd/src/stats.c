@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "error.h"
+#include "base/error.h"
 #include "params.h"
 
 uint64_t qsgd_stats_bytes(void) { return sizeof(struct qsgd_stats); }

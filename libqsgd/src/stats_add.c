@@ -3,13 +3,13 @@
  * an error leaves the statistics as they were. */
 #include <string.h>
 
+#include "base/dtype.h"
+#include "base/error.h"
+#include "base/fpenv.h"
+#include "base/memory.h"
 #include "bucket_scales.h"
-#include "error.h"
-#include "fpenv.h"
-#include "memory.h"
 #include "params.h"
 #include "stats.h"
-#include "tensor.h"
 
 struct stats_add {
     struct quantizer q;

@@ -2,9 +2,9 @@
  * overflows nothing and adds up, though no tensor need have such statistics. */
 #include <string.h>
 
-#include "bits.h"
+#include "base/bits.h"
+#include "base/error.h"
 #include "checksum.h"
-#include "error.h"
 #include "params.h"
 #include "scales.h"
 #include "stats.h"

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "bits.h"
+#include "base/bits.h"
 #include "kernels/philox.h"
 #include "params.h"
 

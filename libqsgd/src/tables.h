@@ -3,8 +3,8 @@
 #ifndef QSGD_TABLES_H
 #define QSGD_TABLES_H
 
+#include "base/error.h"
 #include "codes.h"
-#include "error.h"
 
 #define TABLES_HEAD_BYTES 9
 #define TABLES_DIGEST_BYTES 8

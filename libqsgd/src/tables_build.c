@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "backends/dispatch.h"
-#include "bits.h"
-#include "fpenv.h"
+#include "base/bits.h"
+#include "base/fpenv.h"
 #include "huffman.h"
 #include "params.h"
 #include "rans_model.h"

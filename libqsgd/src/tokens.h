@@ -2,7 +2,7 @@
 #ifndef QSGD_TOKENS_H
 #define QSGD_TOKENS_H
 
-#include "bits.h"
+#include "base/bits.h"
 #include "codes.h"
 #include "kernels/kernels.h"
 

@@ -5,8 +5,8 @@
 #include <float.h>
 #include <string.h>
 
-#include "fpenv.h"
-#include "tensor.h"
+#include "base/dtype.h"
+#include "base/fpenv.h"
 
 static void value_bucket_of(const struct quantizer *q, float scale, uint8_t alpha,
                             struct value_bucket *b) {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "tensor.h"
+#include "base/dtype.h"
 
 /* What is left out is a zero times alpha, which must be a zero. */
 bool values_skip_zeros(const struct quantizer *q, const struct sink *sink, uint64_t from,

@@ -3,10 +3,10 @@
 #ifndef QSGD_WORK_H
 #define QSGD_WORK_H
 
+#include "base/error.h"
+#include "base/fpenv.h"
+#include "base/memory.h"
 #include "codes.h"
-#include "error.h"
-#include "fpenv.h"
-#include "memory.h"
 #include "qsgd.h"
 #include "quantizer.h"
 #include "tables.h"

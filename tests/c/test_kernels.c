@@ -3,7 +3,7 @@
  * alignments, hostile floats, and guard pages around every buffer. */
 #define _DEFAULT_SOURCE
 #include "backends.h"
-#include "crc32c.h"
+#include "base/crc32c.h"
 #include "guard.h"
 #include "kernels/kernels.h"
 #include "lengths.h"

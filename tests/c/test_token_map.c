@@ -2,7 +2,7 @@
  * by energy (FORMAT.md sections 8.4 and 8.5), one element at a time beside them. */
 #define _DEFAULT_SOURCE
 #include "backends.h"
-#include "bits.h"
+#include "base/bits.h"
 #include "guard.h"
 #include "kernels/kernels.h"
 #include "lengths.h"

@@ -3,7 +3,7 @@
  * every buffer; and what the reader of a chunk's indices refuses. */
 #define _DEFAULT_SOURCE
 #include "backends.h"
-#include "bits.h"
+#include "base/bits.h"
 #include "guard.h"
 #include "kernels/kernels.h"
 #include "support.h"

@@ -2,8 +2,8 @@
  */
 #include <string.h>
 
-#include "bits.h"
-#include "crc32c.h"
+#include "base/bits.h"
+#include "base/crc32c.h"
 #include "kernels/body.h"
 #include "kernels/kernels.h"
 

@@ -3,8 +3,8 @@
  * Writers never pass `end`: they go on counting and say so (`bits_full`), so that a code that does
  * not fit is noticed once, at its end. Readers never pass `end`: beyond it they see zero bits and
  * remember that they did (`bits_overrun`). */
-#ifndef QSGD_BITS_H
-#define QSGD_BITS_H
+#ifndef QSGD_BASE_BITS_H
+#define QSGD_BASE_BITS_H
 
 #include <stdbool.h>
 #include <stddef.h>

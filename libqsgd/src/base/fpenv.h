@@ -1,8 +1,8 @@
 /* The floating-point environment of a task: round to nearest, subnormals kept, no traps. Callers
  * may have set flush-to-zero (torch.set_flush_denormal) or a rounding mode; results must not
  * change. */
-#ifndef QSGD_FPENV_H
-#define QSGD_FPENV_H
+#ifndef QSGD_BASE_FPENV_H
+#define QSGD_BASE_FPENV_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* Element types: conversion to and from float32 in integer arithmetic, and byte order. */
-#include "tensor.h"
+#include "base/dtype.h"
 
 #include <string.h>
 

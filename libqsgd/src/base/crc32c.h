@@ -1,6 +1,6 @@
 /* CRC-32C of a byte string in plain C (FORMAT.md section 1). */
-#ifndef QSGD_CRC32C_H
-#define QSGD_CRC32C_H
+#ifndef QSGD_BASE_CRC32C_H
+#define QSGD_BASE_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* CRC-32C (Castagnoli), as FORMAT.md section 1 defines it: sixteen bytes at a time by tables, on
  * any machine. */
-#include "crc32c.h"
+#include "base/crc32c.h"
 
-#include "bits.h"
+#include "base/bits.h"
 
 /* What is left of bits 0 to 7 of byte j of a 128-bit word after the word has passed. */
 #define BITS_0                                                                                     \

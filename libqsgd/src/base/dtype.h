@@ -1,6 +1,6 @@
 /* Elements of any float type as float32 and back (FORMAT.md sections 4.1 and 7). Stage: tensor. */
-#ifndef QSGD_TENSOR_H
-#define QSGD_TENSOR_H
+#ifndef QSGD_BASE_DTYPE_H
+#define QSGD_BASE_DTYPE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* Fills struct qsgd_error: one place, so that every error says what and where. */
-#ifndef QSGD_ERROR_H
-#define QSGD_ERROR_H
+#ifndef QSGD_BASE_ERROR_H
+#define QSGD_BASE_ERROR_H
 
 #include "qsgd.h"
 
