@@ -3,8 +3,8 @@
 #ifndef QSGD_QUANTIZE_BUCKET_SCALES_H
 #define QSGD_QUANTIZE_BUCKET_SCALES_H
 
+#include "grid/scales.h"
 #include "quantizer.h"
-#include "scales.h"
 #include "source.h"
 #include "topk.h"
 

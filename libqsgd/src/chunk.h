@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "codes.h"
-#include "layout.h"
+#include "grid/layout.h"
 
 enum { MODE_CODED = 0, MODE_FIXED = 1, MODE_CONSTANT = 2, MODE_SHARED = 3 };
 

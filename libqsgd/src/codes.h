@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "levels.h"
+#include "grid/levels.h"
 #include "qsgd.h"
 
 struct kernels;

@@ -8,7 +8,7 @@
 #include "fit_descent.h"
 #include "fit_entropy.h"
 #include "fit_table.h"
-#include "levels.h"
+#include "grid/levels.h"
 #include "normal.h"
 #include "params.h"
 

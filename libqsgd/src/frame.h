@@ -3,9 +3,9 @@
 #ifndef QSGD_FRAME_H
 #define QSGD_FRAME_H
 
-#include "layout.h"
+#include "grid/layout.h"
+#include "grid/scales.h"
 #include "qsgd.h"
-#include "scales.h"
 
 /* A parsed header, and where the parts lie. */
 struct frame {

@@ -2,8 +2,8 @@
 #ifndef QSGD_QUANTIZE_QUANTIZE_H
 #define QSGD_QUANTIZE_QUANTIZE_H
 
+#include "grid/scales.h"
 #include "quantizer.h"
-#include "scales.h"
 #include "source.h"
 #include "topk.h"
 

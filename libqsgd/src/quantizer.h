@@ -4,9 +4,9 @@
 #define QSGD_QUANTIZE_QUANTIZER_H
 
 #include "base/memory.h"
+#include "grid/layout.h"
+#include "grid/levels.h"
 #include "kernels/kernels.h"
-#include "layout.h"
-#include "levels.h"
 #include "rotation.h"
 #include "source.h"
 

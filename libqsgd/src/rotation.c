@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "scales.h"
+#include "grid/scales.h"
 
 struct rotation *rotation_carve(struct memory *memory, const struct layout *l) {
     struct rotation *r = memory_take(memory, sizeof *r);

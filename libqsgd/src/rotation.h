@@ -4,8 +4,8 @@
 #define QSGD_ROTATION_H
 
 #include "base/memory.h"
+#include "grid/layout.h"
 #include "kernels/kernels.h"
-#include "layout.h"
 
 #define SIGN_TILE ((uint64_t)16 * NOISE_TILE) /* elements whose signs are made at once */
 

@@ -5,7 +5,7 @@
 
 #include "base/dtype.h"
 #include "base/fpenv.h"
-#include "scales.h"
+#include "grid/scales.h"
 
 const float *source_read(const struct source *source, uint64_t first, uint64_t len, float *to) {
     const uint8_t *data = source->data + first * tensor_item_bytes(source->dtype);

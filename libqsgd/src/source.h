@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "layout.h"
+#include "grid/layout.h"
 #include "qsgd.h"
 
 #define QUANTIZE_BLOCK 4096 /* elements that are held at once; a multiple of NOISE_TILE */

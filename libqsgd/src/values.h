@@ -2,8 +2,8 @@
 #ifndef QSGD_QUANTIZE_VALUES_H
 #define QSGD_QUANTIZE_VALUES_H
 
+#include "grid/scales.h"
 #include "quantizer.h"
-#include "scales.h"
 
 /* Where values go: stored as dtype, or multiplied by alpha and added to float32. */
 struct sink {

@@ -6,7 +6,7 @@
 #include "backends/dispatch.h"
 #include "check.h"
 #include "codes.h"
-#include "levels.h"
+#include "grid/levels.h"
 #include "scratch_support.h"
 
 #define LONGEST 5000 /* elements of the largest chunk here */

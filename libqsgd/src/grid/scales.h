@@ -1,7 +1,7 @@
 /* Scales of buckets as they are stored (FORMAT.md section 4.2). How they are computed:
  * bucket_scales.c. */
-#ifndef QSGD_SCALES_H
-#define QSGD_SCALES_H
+#ifndef QSGD_GRID_SCALES_H
+#define QSGD_GRID_SCALES_H
 
 #include <stdbool.h>
 #include <stdint.h>

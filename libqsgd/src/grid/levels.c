@@ -2,7 +2,7 @@
  *
  * Rounding, decoding and the integer codes all take ranges, gap and level values from here. No
  * libm: every gap is one float32 operation, and powers of two are put together from their bits. */
-#include "levels.h"
+#include "grid/levels.h"
 
 #include <string.h>
 

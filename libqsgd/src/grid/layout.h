@@ -1,6 +1,6 @@
 /* Where buckets, chunks and segments lie (FORMAT.md section 1.1). Integers only. */
-#ifndef QSGD_LAYOUT_H
-#define QSGD_LAYOUT_H
+#ifndef QSGD_GRID_LAYOUT_H
+#define QSGD_GRID_LAYOUT_H
 
 #include <stdbool.h>
 #include <stdint.h>

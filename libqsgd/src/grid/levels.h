@@ -1,6 +1,6 @@
 /* The set of levels (FORMAT.md section 5): what an index may be, and which value it names. */
-#ifndef QSGD_LEVELS_H
-#define QSGD_LEVELS_H
+#ifndef QSGD_GRID_LEVELS_H
+#define QSGD_GRID_LEVELS_H
 
 #include <stdbool.h>
 #include <stdint.h>
