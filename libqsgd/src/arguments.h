@@ -3,7 +3,7 @@
 #define QSGD_PIPELINE_ARGUMENTS_H
 
 #include "qsgd.h"
-#include "quantizer.h"
+#include "quantize/quantizer.h"
 
 /* Options with defaults filled in: options.shape is `shape`, always explicit. Not to be copied. */
 struct encode_call {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/dtype.h"
-#include "values_sparse.h"
+#include "quantize/values_nonzeros.h"
 
 /* Raw elements [from, to) to the sink, converted through float32 where types differ. */
 static void raw_to_sink(const struct decode_call *call, const uint8_t *p, uint64_t first,

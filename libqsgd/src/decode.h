@@ -4,7 +4,7 @@
 
 #include "chunk.h"
 #include "frame.h"
-#include "values.h"
+#include "quantize/values.h"
 #include "work.h"
 
 struct decode_call {

@@ -9,8 +9,8 @@
 #include "frame.h"
 #include "header.h"
 #include "params.h"
-#include "quantise.h"
-#include "values.h"
+#include "quantize/quantize.h"
+#include "quantize/values.h"
 
 struct encode_job {
     struct forward f;

@@ -4,7 +4,7 @@
 #ifndef QSGD_FORWARD_H
 #define QSGD_FORWARD_H
 
-#include "bucket_scales.h"
+#include "quantize/bucket_scales.h"
 #include "work.h"
 
 struct forward {

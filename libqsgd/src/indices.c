@@ -10,7 +10,7 @@
 #include "frame.h"
 #include "header.h"
 #include "params.h"
-#include "values.h"
+#include "quantize/values.h"
 
 struct recode {
     const struct quantizer *q;

@@ -6,8 +6,8 @@
 #include "base/dtype.h"
 #include "forward.h"
 #include "params.h"
-#include "quantise.h"
-#include "values.h"
+#include "quantize/quantize.h"
+#include "quantize/values.h"
 
 uint64_t qsgd_bucket_count(const struct qsgd_params *params, uint64_t n) {
     if (params_check(params, NULL) != QSGD_OK || n > QSGD_MAX_ELEMENTS) return 0;

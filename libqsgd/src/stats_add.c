@@ -7,8 +7,8 @@
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
-#include "bucket_scales.h"
 #include "params.h"
+#include "quantize/bucket_scales.h"
 #include "stats.h"
 
 struct stats_add {

@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "codes.h"
 #include "qsgd.h"
-#include "quantizer.h"
+#include "quantize/quantizer.h"
 #include "tables.h"
 
 /* One worker's memory, carved from the caller's workspace. */

@@ -7,7 +7,7 @@
 #include "backends.h"
 #include "guard.h"
 #include "kernels/kernels.h"
-#include "rotation.h"
+#include "quantize/rotation.h"
 #include "support.h"
 
 #define LONGEST 16384

@@ -2,9 +2,9 @@
  * values of the noise R are tried, and a tie is counted with the probability of its second number
  * V. The mean index is the element's position to 2^-32 of a gap, and the mean decoded value is the
  * element up to float32 arithmetic: 2^-21 |x| + 2^-28 step, and for dithered tables, whose dither
- * may be much wider than a cell, 2^-25 of the dither (FORMAT.md sections 6 and 7). quantise.c is
- * included, not linked, so that the noise can be chosen here. */
-#include "quantise.c"
+ * may be much wider than a cell, 2^-25 of the dither (FORMAT.md sections 6 and 7).
+ * quantize/quantize.c is included, not linked, so that the noise can be chosen here. */
+#include "quantize/quantize.c"
 
 #include "support.h"
 

@@ -1,5 +1,5 @@
 /* Scales of buckets as they are stored (FORMAT.md section 4.2). How they are computed:
- * bucket_scales.c. */
+ * quantize/bucket_scales.c. */
 #ifndef QSGD_GRID_SCALES_H
 #define QSGD_GRID_SCALES_H
 

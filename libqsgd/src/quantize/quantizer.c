@@ -1,11 +1,11 @@
 /* What quantizing needs to know of a tensor, worked out once; and the memory of a worker. */
-#include "quantizer.h"
+#include "quantize/quantizer.h"
 
 #include <string.h>
 
 #include "backends/dispatch.h"
 #include "base/fpenv.h"
-#include "topk.h"
+#include "quantize/topk.h"
 
 void quantize_scratch_carve(struct quantize_scratch *s, struct memory *memory,
                             const struct quantizer *q, bool copies) {

@@ -1,10 +1,10 @@
 /* Elements of a chunk to indices, bucket by bucket: norm, scale, range reduction, noise, rounding,
- * and the damping of the dither (FORMAT.md sections 4 to 6). The way back is values.c. */
-#include "quantise.h"
+ * and the damping of the dither (FORMAT.md sections 4 to 6). The way back is quantize/values.c. */
+#include "quantize/quantize.h"
 
 #include <string.h>
 
-#include "bucket_scales.h"
+#include "quantize/bucket_scales.h"
 
 /* ---- one run of elements that share bucket and noise block ----------------------------------- */
 

@@ -2,7 +2,7 @@
 #ifndef QSGD_QUANTIZE_TOPK_H
 #define QSGD_QUANTIZE_TOPK_H
 
-#include "source.h"
+#include "quantize/source.h"
 
 /* Which elements of a bucket are taken. */
 struct topk_cut {

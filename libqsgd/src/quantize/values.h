@@ -3,7 +3,7 @@
 #define QSGD_QUANTIZE_VALUES_H
 
 #include "grid/scales.h"
-#include "quantizer.h"
+#include "quantize/quantizer.h"
 
 /* Where values go: stored as dtype, or multiplied by alpha and added to float32. */
 struct sink {

@@ -1,6 +1,6 @@
 /* Rotates buckets. Signs come from the elements' places in the whole tensor, and the order of the
  * butterflies is fixed: neither threads nor vectors change a bit. */
-#include "rotation.h"
+#include "quantize/rotation.h"
 
 #include <string.h>
 

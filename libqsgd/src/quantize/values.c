@@ -1,6 +1,6 @@
 /* Indices of a chunk back to values, and from there to the caller's type, sum or residual
- * (FORMAT.md section 7). Stage: index -> value; the inverse of quantise.c. */
-#include "values.h"
+ * (FORMAT.md section 7). Stage: index -> value; the inverse of quantize/quantize.c. */
+#include "quantize/values.h"
 
 #include <float.h>
 #include <string.h>

@@ -7,8 +7,8 @@
 #include "grid/layout.h"
 #include "grid/levels.h"
 #include "kernels/kernels.h"
-#include "rotation.h"
-#include "source.h"
+#include "quantize/rotation.h"
+#include "quantize/source.h"
 
 struct topk_entry;
 

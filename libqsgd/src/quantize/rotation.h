@@ -1,7 +1,7 @@
 /* The rotation of buckets: random signs and a Hadamard transform, and back (FORMAT.md section 4.3).
  * Stage: tensor -> rotated elements -> norm, and values -> tensor. */
-#ifndef QSGD_ROTATION_H
-#define QSGD_ROTATION_H
+#ifndef QSGD_QUANTIZE_ROTATION_H
+#define QSGD_QUANTIZE_ROTATION_H
 
 #include "base/memory.h"
 #include "grid/layout.h"

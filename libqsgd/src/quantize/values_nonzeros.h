@@ -1,8 +1,8 @@
 /* Values of a mostly zero chunk, from its non-zero indices alone. */
-#ifndef QSGD_QUANTIZE_VALUES_SPARSE_H
-#define QSGD_QUANTIZE_VALUES_SPARSE_H
+#ifndef QSGD_QUANTIZE_VALUES_NONZEROS_H
+#define QSGD_QUANTIZE_VALUES_NONZEROS_H
 
-#include "values.h"
+#include "quantize/values.h"
 
 /* True if zeros may be left out: the sink does not add, or what it adds to stays the same. */
 bool values_skip_zeros(const struct quantizer *q, const struct sink *sink, uint64_t from,

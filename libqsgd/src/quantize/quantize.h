@@ -3,9 +3,9 @@
 #define QSGD_QUANTIZE_QUANTIZE_H
 
 #include "grid/scales.h"
-#include "quantizer.h"
-#include "source.h"
-#include "topk.h"
+#include "quantize/quantizer.h"
+#include "quantize/source.h"
+#include "quantize/topk.h"
 
 /* Quantizes one chunk of x (its elements as float32) to indices k, or to tokens if k is NULL.
  * Rotated frames overwrite scratch->elements, which may be x. Scales of buckets within the chunk

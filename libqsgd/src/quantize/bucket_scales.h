@@ -4,9 +4,9 @@
 #define QSGD_QUANTIZE_BUCKET_SCALES_H
 
 #include "grid/scales.h"
-#include "quantizer.h"
-#include "source.h"
-#include "topk.h"
+#include "quantize/quantizer.h"
+#include "quantize/source.h"
+#include "quantize/topk.h"
 
 /* What a norm needs of a bucket. */
 struct bucket_sums {

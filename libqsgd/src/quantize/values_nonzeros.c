@@ -1,6 +1,6 @@
 /* Values of a mostly zero chunk, from its non-zero indices alone (FORMAT.md section 7): the output
- * is cleared, then the few values are put in. Stage: index -> value; see values.c. */
-#include "values_sparse.h"
+ * is cleared, then the few values are put in. Stage: index -> value; see quantize/values.c. */
+#include "quantize/values_nonzeros.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Elements of any float type as float32, with their residual; and brought into range. */
-#include "source.h"
+#include "quantize/source.h"
 
 #include <string.h>
 
