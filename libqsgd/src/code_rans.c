@@ -3,14 +3,14 @@
 #include <string.h>
 
 #include "base/bits.h"
-#include "codes.h"
+#include "codes/codes.h"
+#include "codes/tokens.h"
 #include "kernels/kernels.h"
 #include "rans_halves.h"
 #include "rans_model.h"
 #include "rans_plan.h"
 #include "rans_reader.h"
 #include "rans_tables.h"
-#include "tokens.h"
 
 static void tail_to_states(const struct rans_tail *tail, const uint8_t *tokens, size_t lanes,
                            uint32_t *states) {

@@ -2,7 +2,7 @@
 #ifndef QSGD_DECODE_H
 #define QSGD_DECODE_H
 
-#include "chunk.h"
+#include "codes/payload.h"
 #include "frame.h"
 #include "quantize/values.h"
 #include "work.h"

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/dtype.h"
+#include "codes/shared_tables.h"
+#include "codes/tokens.h"
 #include "header.h"
-#include "tables.h"
-#include "tokens.h"
 
 qsgd_status qsgd_decode_options_init(struct qsgd_decode_options *options) {
     if (options == NULL) return QSGD_ERR_NULL;

@@ -8,8 +8,8 @@
 #include "base/dtype.h"
 #include "base/error.h"
 #include "checksum.h"
+#include "codes/shared_tables.h"
 #include "params.h"
-#include "tables.h"
 
 static const uint8_t magic[4] = {0x8F, 0x51, 0x53, 0x47};
 

@@ -4,7 +4,7 @@
 
 #include "arguments.h"
 #include "base/dtype.h"
-#include "chunk.h"
+#include "codes/payload.h"
 #include "decode.h"
 #include "forward.h"
 #include "frame.h"

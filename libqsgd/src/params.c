@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "codes.h"
-#include "tables.h"
-#include "tokens.h"
+#include "codes/codes.h"
+#include "codes/shared_tables.h"
+#include "codes/tokens.h"
 
 qsgd_status qsgd_params_init(struct qsgd_params *params) {
     if (params == NULL) return QSGD_ERR_NULL;

@@ -5,12 +5,12 @@
 
 #include <string.h>
 
+#include "codes/shared_tables.h"
 #include "kernels/kernels.h"
 #include "rans_classes.h"
 #include "rans_halves.h"
 #include "rans_plan.h"
 #include "rans_tables.h"
-#include "tables.h"
 
 /* ---- frequencies ---------------------------------------------------------------------------- */
 

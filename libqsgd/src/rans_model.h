@@ -2,7 +2,7 @@
 #ifndef QSGD_RANS_MODEL_H
 #define QSGD_RANS_MODEL_H
 
-#include "codes.h"
+#include "codes/codes.h"
 
 /* Chooses classes (chunk->scratch->classes), which are split (then chunk->scratch->symbols
  * follows), lanes, P and frequencies for k and its tokens. */

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "tables.h"
-#include "tokens.h"
+#include "codes/shared_tables.h"
+#include "codes/tokens.h"
 
 unsigned rans_token_limit(const struct code_plan *plan) {
     unsigned limit = 0;

@@ -4,7 +4,7 @@
 #define QSGD_RANS_PLAN_H
 
 #include "base/bits.h"
-#include "codes.h"
+#include "codes/codes.h"
 #include "kernels/kernels.h"
 
 static inline bool rans_is_split(const struct code_plan *plan, unsigned class) {

@@ -2,7 +2,7 @@
 #ifndef QSGD_RANS_TABLES_H
 #define QSGD_RANS_TABLES_H
 
-#include "codes.h"
+#include "codes/codes.h"
 
 /* Bits of the tables and classes, before padding. */
 uint64_t rans_tables_bits(const struct code_chunk *chunk, const struct code_plan *plan);

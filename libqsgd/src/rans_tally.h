@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "codes.h"
+#include "codes/codes.h"
 
 /* log2(v) in units of 2^-16, v < 2^53, within 0.5 % of a bit: a parabola between powers of two.
  * As a double, v shows exponent and mantissa side by side, and is exact. */

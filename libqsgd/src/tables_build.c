@@ -5,11 +5,11 @@
 #include "backends/dispatch.h"
 #include "base/bits.h"
 #include "base/fpenv.h"
-#include "huffman.h"
+#include "codes/huffman.h"
+#include "codes/shared_tables.h"
+#include "codes/tokens.h"
 #include "params.h"
 #include "rans_model.h"
-#include "tables.h"
-#include "tokens.h"
 
 #define BLOCK 256
 #define TOTAL 0x1p24 /* what counts sum to, about: P asks for 12 bits, and lg for few more */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "scratch.h"
+#include "codes/scratch.h"
 
 struct worker *workers_carve(struct memory *memory, const struct quantizer *q, uint32_t workers,
                              bool copies) {

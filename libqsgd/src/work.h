@@ -6,10 +6,10 @@
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
-#include "codes.h"
+#include "codes/codes.h"
+#include "codes/shared_tables.h"
 #include "qsgd.h"
 #include "quantize/quantizer.h"
-#include "tables.h"
 
 /* One worker's memory, carved from the caller's workspace. */
 struct worker {

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "scratch.h"
+#include "codes/scratch.h"
 
 /* For chunks of at most `len` elements; the caller frees what is returned. */
 static inline void *new_scratch(struct code_scratch *scratch, size_t len) {

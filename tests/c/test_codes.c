@@ -5,7 +5,7 @@
 
 #include "backends/dispatch.h"
 #include "check.h"
-#include "codes.h"
+#include "codes/codes.h"
 #include "grid/levels.h"
 #include "scratch_support.h"
 

@@ -3,12 +3,12 @@
  * enough for tables and several streams, and what becomes of them when they are damaged. */
 #define _DEFAULT_SOURCE
 #include "backends.h"
-#include "elias.h"
+#include "codes/elias.h"
+#include "codes/prefix.h"
+#include "codes/segments.h"
 #include "guard.h"
 #include "kernels/kernels.h"
-#include "prefix.h"
 #include "scratch_support.h"
-#include "segments.h"
 #include "support.h"
 
 #define LONGEST 40000 /* elements of a chunk */

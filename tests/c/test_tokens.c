@@ -4,10 +4,10 @@
 #define _DEFAULT_SOURCE
 #include "backends.h"
 #include "base/bits.h"
+#include "codes/tokens.h"
 #include "guard.h"
 #include "kernels/kernels.h"
 #include "support.h"
-#include "tokens.h"
 
 #define LONGEST 5000
 #define MOST_BYTES ((size_t)LONGEST * 13 / 8 + 1)

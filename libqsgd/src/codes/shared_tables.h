@@ -1,10 +1,10 @@
 /* Shared tables: one code table of tokens that travels apart from frames, which name it by its
  * digest (FORMAT.md section 8.6). tables_build.c makes them. */
-#ifndef QSGD_TABLES_H
-#define QSGD_TABLES_H
+#ifndef QSGD_CODES_SHARED_TABLES_H
+#define QSGD_CODES_SHARED_TABLES_H
 
 #include "base/error.h"
-#include "codes.h"
+#include "codes/codes.h"
 
 #define TABLES_HEAD_BYTES 9
 #define TABLES_DIGEST_BYTES 8

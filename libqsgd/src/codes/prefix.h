@@ -1,11 +1,11 @@
 /* Prefix codes of byte symbols in segments: what dense Elias and Huffman share on the way between
  * indices (as symbols) and payload (FORMAT.md sections 8.2 and 8.4). The inner loops are kernels
  * (kernels/prefix_write.h, kernels/prefix_read.h). */
-#ifndef QSGD_PREFIX_H
-#define QSGD_PREFIX_H
+#ifndef QSGD_CODES_PREFIX_H
+#define QSGD_CODES_PREFIX_H
 
 #include "base/bits.h"
-#include "codes.h"
+#include "codes/codes.h"
 #include "kernels/kernels.h"
 
 #define PREFIX_WINDOW 12 /* bits that a look-up sees, at most */

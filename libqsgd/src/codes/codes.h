@@ -4,9 +4,9 @@
  * indices) then `write`; decoding is `parse` (read and check tables and lengths, touch no index)
  * then `read`. A plan that `parse` filled may also be given to `write`: that is how a frame's own
  * tables are used again (qsgd_encode_indices with `like`). Adding a code: one file, one row in
- * codes.c, FORMAT.md, reference_codes.py. */
-#ifndef QSGD_CODES_H
-#define QSGD_CODES_H
+ * codes/codes.c, FORMAT.md, reference_codes.py. */
+#ifndef QSGD_CODES_CODES_H
+#define QSGD_CODES_CODES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,15 +47,15 @@ static inline size_t code_segments(const struct code_chunk *chunk) {
     return (chunk->len + chunk->segment - 1) / chunk->segment;
 }
 
-/* Per-worker scratch, carved from the caller's workspace (scratch.h). */
+/* Per-worker scratch, carved from the caller's workspace (codes/scratch.h). */
 struct code_scratch {
-    uint8_t *tokens;       /* len bytes: a token per element */
-    uint16_t *words;       /* room for len + 256 rans words, or len + 128 positions (sparse.h) */
-    uint8_t *symbols;      /* rans, turned indices: len bytes, symbols of struct rans_job */
-    uint8_t *classes;      /* len / 128 + 1 bytes: class of each group */
-    uint8_t *more_classes; /* as many, for a second chunk */
-    uint32_t *decode;      /* CODE_CLASSES << 13 entries: decode tables (rans, huffman) */
-    void *classify;        /* rans: histograms of bins while classes are chosen */
+    uint8_t *tokens;  /* len bytes: a token per element */
+    uint16_t *words;  /* room for len + 256 rans words, or len + 128 positions (codes/nonzeros.h) */
+    uint8_t *symbols; /* rans, turned indices: len bytes, symbols of struct rans_job */
+    uint8_t *classes; /* len / 128 + 1 bytes: class of each group */
+    uint8_t *more_classes;        /* as many, for a second chunk */
+    uint32_t *decode;             /* CODE_CLASSES << 13 entries: decode tables (rans, huffman) */
+    void *classify;               /* rans: histograms of bins while classes are chosen */
     struct prefix_memory *prefix; /* dense elias and huffman: tables */
 };
 

@@ -1,9 +1,9 @@
 /* The payload of one chunk: mode, damping, and the code's bytes (FORMAT.md sections 8 and 9). */
-#ifndef QSGD_CHUNK_H
-#define QSGD_CHUNK_H
+#ifndef QSGD_CODES_PAYLOAD_H
+#define QSGD_CODES_PAYLOAD_H
 
 #include "base/error.h"
-#include "codes.h"
+#include "codes/codes.h"
 #include "grid/layout.h"
 
 enum { MODE_CODED = 0, MODE_FIXED = 1, MODE_CONSTANT = 2, MODE_SHARED = 3 };

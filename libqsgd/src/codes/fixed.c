@@ -2,7 +2,7 @@
  *
  * Also the fallback of every other code, as mode 1 of a payload. */
 #include "base/bits.h"
-#include "codes.h"
+#include "codes/codes.h"
 #include "kernels/kernels.h"
 
 #define WIDTH_MAX 16U

@@ -1,14 +1,14 @@
 /* Lists of the non-zero indices of mostly zero chunks, for the sparse codes (elias-*-sparse and
  * rice-sparse, FORMAT.md sections 8.2 and 8.3): work is per non-zero, not per element. */
-#ifndef QSGD_SPARSE_H
-#define QSGD_SPARSE_H
+#ifndef QSGD_CODES_NONZEROS_H
+#define QSGD_CODES_NONZEROS_H
 
 #include <string.h>
 
-#include "codes.h"
+#include "codes/codes.h"
 #include "kernels/kernels.h"
 
-/* Room for the positions of all elements and 128 more (codes.h: scratch->words). */
+/* Room for the positions of all elements and 128 more (codes/codes.h: scratch->words). */
 static inline uint32_t *sparse_positions(const struct code_chunk *chunk) {
     return (void *)chunk->scratch->words;
 }

@@ -1,8 +1,8 @@
 /* Prefix codes of byte symbols in segments: tables of runs, and the way from segment to segment
  * around the kernels. */
-#include "prefix.h"
+#include "codes/prefix.h"
 
-#include "segments.h"
+#include "codes/segments.h"
 
 /* ---- encode --------------------------------------------------------------------------------- */
 

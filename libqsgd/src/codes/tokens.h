@@ -1,9 +1,9 @@
 /* Indices as tokens and extra bits, for huffman and rans (FORMAT.md section 8.4). */
-#ifndef QSGD_TOKENS_H
-#define QSGD_TOKENS_H
+#ifndef QSGD_CODES_TOKENS_H
+#define QSGD_CODES_TOKENS_H
 
 #include "base/bits.h"
-#include "codes.h"
+#include "codes/codes.h"
 #include "kernels/kernels.h"
 
 /* True if tokens are the indices themselves, without extra bits. */

@@ -1,12 +1,12 @@
 /* Writes and reads payloads: chooses the mode, falls back to fixed width where a code would grow.
  */
-#include "chunk.h"
+#include "codes/payload.h"
 
 #include <string.h>
 
 #include "base/bits.h"
+#include "codes/nonzeros.h"
 #include "kernels/kernels.h"
-#include "sparse.h"
 
 static uint64_t fixed_bytes(const struct levels *levels, uint64_t len, unsigned width) {
     return (levels->kind == QSGD_LEVELS_OPEN ? 1 : 0) + div_up(len * width, 8);

@@ -2,7 +2,7 @@
  *
  * Chunk encoding and decoding (indices <-> payload) find their code here by its number in the frame
  * (FORMAT.md section 8). */
-#include "codes.h"
+#include "codes/codes.h"
 
 static const struct qsgd_code *const codes[] = {
     [QSGD_CODE_FIXED] = &code_fixed,

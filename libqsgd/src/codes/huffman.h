@@ -2,7 +2,7 @@
 #ifndef QSGD_CODES_HUFFMAN_H
 #define QSGD_CODES_HUFFMAN_H
 
-#include "codes.h"
+#include "codes/codes.h"
 
 /* Code lengths for weights, which change: at most CODE_HUFFMAN_BITS (FORMAT.md section 8.4). */
 void huffman_lengths(uint32_t weights[CODE_TOKENS], uint8_t lengths[CODE_TOKENS]);

@@ -2,7 +2,7 @@
  *
  * Small indices are tokens of their own; larger ones share a token per quarter octave and leave
  * sign and low bits to a plain stream of extra bits. */
-#include "tokens.h"
+#include "codes/tokens.h"
 
 #include "kernels/kernels.h"
 

@@ -1,12 +1,12 @@
 /* Huffman code of tokens (FORMAT.md section 8.4): canonical, at most 12 bits, fitted to the chunk.
  *
  * Payload: code lengths, segment lengths, a stream of codewords per segment, extra bits. */
-#include "huffman.h"
+#include "codes/huffman.h"
 
-#include "prefix.h"
-#include "segments.h"
-#include "tables.h"
-#include "tokens.h"
+#include "codes/prefix.h"
+#include "codes/segments.h"
+#include "codes/shared_tables.h"
+#include "codes/tokens.h"
 
 #define COUNT_BITS 6U
 #define LENGTH_BITS 4U

@@ -1,8 +1,8 @@
 /* Carves a worker's scratch. */
-#include "scratch.h"
+#include "codes/scratch.h"
 
+#include "codes/prefix.h"
 #include "kernels/kernels.h"
-#include "prefix.h"
 
 void code_scratch_carve(struct code_scratch *scratch, struct memory *memory, size_t len) {
     const size_t groups = len / CODE_GROUP + 1;

@@ -1,8 +1,8 @@
 /* Rice-sparse code: gaps between non-zero indices by a Rice code fitted to the chunk (FORMAT.md
  * section 8.3). For chunks where few indices are not 0, as after l2 norms with s = 1. */
-#include "codes.h"
-#include "elias.h"
-#include "sparse.h"
+#include "codes/codes.h"
+#include "codes/elias.h"
+#include "codes/nonzeros.h"
 
 #define RICE_BITS 5U
 #define RICE_MAX 24U

@@ -2,10 +2,10 @@
  * indices, one stream per chunk (Code_s of Alistarh et al., NeurIPS 2017, with a count).
  *
  * Each body is written once, with the kind of Elias code as a parameter that is constant where it
- * is inlined. Dense codes: code_elias.c. */
-#include "elias.h"
-#include "segments.h"
-#include "sparse.h"
+ * is inlined. Dense codes: codes/elias_dense.c. */
+#include "codes/elias.h"
+#include "codes/nonzeros.h"
+#include "codes/segments.h"
 
 #define MAGNITUDE_LOG2_MAX 15U                      /* |k| is below 2^15 */
 #define MAGNITUDE_BITS (2 * MAGNITUDE_LOG2_MAX + 2) /* longest codeword, with its sign */

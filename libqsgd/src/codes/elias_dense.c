@@ -1,11 +1,11 @@
 /* The dense Elias codes of chunks (FORMAT.md section 8.2): every index, a stream per segment.
- * Sparse ones: code_elias_sparse.c; plain integers: elias.c.
+ * Sparse ones: codes/elias_sparse.c; plain integers: codes/elias.c.
  *
  * Each body is written once, with the kind of Elias code as a parameter that is constant where it
  * is inlined. */
-#include "elias.h"
-#include "prefix.h"
-#include "segments.h"
+#include "codes/elias.h"
+#include "codes/prefix.h"
+#include "codes/segments.h"
 
 static void no_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
     (void)chunk;

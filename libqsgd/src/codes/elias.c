@@ -1,8 +1,8 @@
 /* Elias codes of plain positive integers up to 2^64 - 1: qsgd_elias_encode, qsgd_elias_decode.
  *
- * Small values share the codewords of the chunk codes (elias.h); longer ones, up to 127 bits, are
- * written and read in parts. */
-#include "elias.h"
+ * Small values share the codewords of the chunk codes (codes/elias.h); longer ones, up to 127 bits,
+ * are written and read in parts. */
+#include "codes/elias.h"
 
 #include "base/error.h"
 #include "base/memory.h"

@@ -3,7 +3,7 @@
 #define QSGD_CODES_SCRATCH_H
 
 #include "base/memory.h"
-#include "codes.h"
+#include "codes/codes.h"
 
 /* Takes scratch for chunks of at most `len` elements, or only counts it. */
 void code_scratch_carve(struct code_scratch *scratch, struct memory *memory, size_t len);

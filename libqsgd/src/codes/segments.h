@@ -3,11 +3,11 @@
  * Writing takes two passes: the code first adds up the length of every segment (in
  * segments_scratch), so that segments_write knows the width and whether all will fit; then it
  * writes the segments behind the table. */
-#ifndef QSGD_SEGMENTS_H
-#define QSGD_SEGMENTS_H
+#ifndef QSGD_CODES_SEGMENTS_H
+#define QSGD_CODES_SEGMENTS_H
 
 #include "base/bits.h"
-#include "codes.h"
+#include "codes/codes.h"
 
 /* Room for code_segments(chunk) lengths, in the memory of scratch->words (2 * len + 64 u16). */
 static inline uint32_t *segments_scratch(const struct code_chunk *chunk) {

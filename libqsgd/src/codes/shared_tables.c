@@ -1,6 +1,6 @@
 /* Reads, checks and names blobs of shared tables (FORMAT.md section 8.6). A blob may come from
  * anywhere: nothing in it is believed before it is checked. */
-#include "tables.h"
+#include "codes/shared_tables.h"
 
 #include <string.h>
 

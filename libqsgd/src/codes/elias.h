@@ -2,8 +2,8 @@
  *
  * For positive integers below 2^28, which is all that chunks need: counts and gaps are at most
  * 2^25 + 1. A codeword then has at most 55 bits, so one write, or one refill, covers it. */
-#ifndef QSGD_ELIAS_H
-#define QSGD_ELIAS_H
+#ifndef QSGD_CODES_ELIAS_H
+#define QSGD_CODES_ELIAS_H
 
 #include "base/bits.h"
 #include "qsgd.h"
