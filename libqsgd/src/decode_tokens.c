@@ -3,7 +3,7 @@
  * steps wait for one another within a chunk. Stage: payload -> token -> value. */
 #include "decode_tokens.h"
 
-#include "rans_plan.h"
+#include "codes/rans/plan.h"
 
 #define BLOCK 1024
 

@@ -2,9 +2,9 @@
 #ifndef QSGD_DECODE_TOKENS_H
 #define QSGD_DECODE_TOKENS_H
 
+#include "codes/rans/reader.h"
 #include "codes/tokens.h"
 #include "decode.h"
-#include "rans_reader.h"
 
 /* A chunk whose payload was parsed. */
 struct decode_chunk {

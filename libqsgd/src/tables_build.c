@@ -6,10 +6,10 @@
 #include "base/bits.h"
 #include "base/fpenv.h"
 #include "codes/huffman.h"
+#include "codes/rans/model.h"
 #include "codes/shared_tables.h"
 #include "codes/tokens.h"
 #include "params.h"
-#include "rans_model.h"
 
 #define BLOCK 256
 #define TOTAL 0x1p24 /* what counts sum to, about: P asks for 12 bits, and lg for few more */

@@ -1,11 +1,12 @@
-/* Writes and reads the tables of a rANS chunk (FORMAT.md section 8.5). rans_model.c chooses them.
+/* Writes and reads the tables of a rANS chunk (FORMAT.md section 8.5). codes/rans/model.c chooses
+ * them.
  */
-#include "rans_tables.h"
+#include "codes/rans/tables.h"
 
 #include <string.h>
 
-#include "rans_classes.h"
-#include "rans_plan.h"
+#include "codes/rans/classes.h"
+#include "codes/rans/plan.h"
 
 /* True if t has the frequency of t - 1, which a symmetric table does not repeat. The mode token's
  * partner has one of its own. */

@@ -1,16 +1,16 @@
 /* Chooses the tables of a rANS chunk (FORMAT.md section 8.5): frequencies, whether signs share
- * them, lanes. Which groups share a table, rans_classes.c says, which classes have two,
- * rans_halves.c; rans_tables.c writes and reads them. */
-#include "rans_model.h"
+ * them, lanes. Which groups share a table, codes/rans/classes.c says, which classes have two,
+ * codes/rans/split.c; codes/rans/tables.c writes and reads them. */
+#include "codes/rans/model.h"
 
 #include <string.h>
 
+#include "codes/rans/classes.h"
+#include "codes/rans/plan.h"
+#include "codes/rans/split.h"
+#include "codes/rans/tables.h"
 #include "codes/shared_tables.h"
 #include "kernels/kernels.h"
-#include "rans_classes.h"
-#include "rans_halves.h"
-#include "rans_plan.h"
-#include "rans_tables.h"
 
 /* ---- frequencies ---------------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* Classes of a rANS chunk follow local energy: groups of 128 elements fall into half-octave bins of
  * their sum of |k|, and neighbouring bins are merged while that makes the chunk shorter (FORMAT.md
  * section 8.5). */
-#include "rans_classes.h"
+#include "codes/rans/classes.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Decodes words block by block: the body by the kernels, the tail from the states that they end in.
  */
-#include "rans_reader.h"
+#include "codes/rans/reader.h"
 
 #include <string.h>
 

@@ -2,11 +2,11 @@
  * cell of index 0 is centred, and 0 is likely; at the ends its border is at 0, and the sign is to
  * be told. So a class may have two tables, one for each half of the range of R (FORMAT.md section
  * 8.5). */
-#include "rans_halves.h"
+#include "codes/rans/split.h"
 
+#include "codes/rans/classes.h"
+#include "codes/rans/plan.h"
 #include "kernels/kernels.h"
-#include "rans_classes.h"
-#include "rans_plan.h"
 
 /* Noise of n <= RANS_HALVES_BLOCK elements, from element i of the chunk on: in `memory`. */
 static const uint16_t *noise_of(const struct code_chunk *chunk, size_t i, size_t n,

@@ -1,16 +1,16 @@
 /* Interleaved rANS: tokens of a chunk to words and back (FORMAT.md section 8.5). The model is
- * rans_model.c, the inner loops are kernels (rans.h). */
+ * codes/rans/model.c, the inner loops are kernels (rans.h). */
 #include <string.h>
 
 #include "base/bits.h"
 #include "codes/codes.h"
+#include "codes/rans/model.h"
+#include "codes/rans/plan.h"
+#include "codes/rans/reader.h"
+#include "codes/rans/split.h"
+#include "codes/rans/tables.h"
 #include "codes/tokens.h"
 #include "kernels/kernels.h"
-#include "rans_halves.h"
-#include "rans_model.h"
-#include "rans_plan.h"
-#include "rans_reader.h"
-#include "rans_tables.h"
 
 static void tail_to_states(const struct rans_tail *tail, const uint8_t *tokens, size_t lanes,
                            uint32_t *states) {

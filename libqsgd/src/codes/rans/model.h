@@ -1,6 +1,6 @@
 /* The model of a rANS chunk: which tables its tokens are coded with (FORMAT.md section 8.5). */
-#ifndef QSGD_RANS_MODEL_H
-#define QSGD_RANS_MODEL_H
+#ifndef QSGD_CODES_RANS_MODEL_H
+#define QSGD_CODES_RANS_MODEL_H
 
 #include "codes/codes.h"
 

@@ -1,6 +1,6 @@
 /* The bytes of a plan of rANS: classes and tables (FORMAT.md section 8.5). */
-#ifndef QSGD_RANS_TABLES_H
-#define QSGD_RANS_TABLES_H
+#ifndef QSGD_CODES_RANS_TABLES_H
+#define QSGD_CODES_RANS_TABLES_H
 
 #include "codes/codes.h"
 

@@ -1,7 +1,8 @@
 /* The plan of a rANS chunk, and what follows from it: tables, jobs of the kernels, the tail
- * (FORMAT.md section 8.5). rans_model.c chooses plans, rans_tables.c writes and reads them. */
-#ifndef QSGD_RANS_PLAN_H
-#define QSGD_RANS_PLAN_H
+ * (FORMAT.md section 8.5). codes/rans/model.c chooses plans, codes/rans/tables.c writes and reads
+ * them. */
+#ifndef QSGD_CODES_RANS_PLAN_H
+#define QSGD_CODES_RANS_PLAN_H
 
 #include "base/bits.h"
 #include "codes/codes.h"

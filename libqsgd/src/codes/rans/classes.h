@@ -1,9 +1,9 @@
-/* Classes of the groups of a rANS chunk: which, and how they are written (rans_classes.c). */
-#ifndef QSGD_RANS_CLASSES_H
-#define QSGD_RANS_CLASSES_H
+/* Classes of the groups of a rANS chunk: which, and how they are written (codes/rans/classes.c). */
+#ifndef QSGD_CODES_RANS_CLASSES_H
+#define QSGD_CODES_RANS_CLASSES_H
 
 #include "base/bits.h"
-#include "rans_tally.h"
+#include "codes/rans/cost.h"
 
 static inline size_t rans_groups(size_t len) { return (len + CODE_GROUP - 1) / CODE_GROUP; }
 

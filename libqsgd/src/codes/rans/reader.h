@@ -1,10 +1,10 @@
 /* Reads the tokens of rANS chunks block by block, one chunk or two at a time, for
  * decoders that turn them into values while they are in cache. */
-#ifndef QSGD_RANS_READER_H
-#define QSGD_RANS_READER_H
+#ifndef QSGD_CODES_RANS_READER_H
+#define QSGD_CODES_RANS_READER_H
 
-#include "rans_halves.h"
-#include "rans_plan.h"
+#include "codes/rans/plan.h"
+#include "codes/rans/split.h"
 
 struct rans_reader {
     const struct code_chunk *chunk;

@@ -1,5 +1,5 @@
 /* Questions to a plan of rANS that more than its maker asks. */
-#include "rans_plan.h"
+#include "codes/rans/plan.h"
 
 #include <string.h>
 

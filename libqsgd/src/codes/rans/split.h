@@ -1,9 +1,9 @@
 /* Tables chosen by the noise: a split class of a rANS chunk has one for each half of its elements
  * (FORMAT.md section 8.5). */
-#ifndef QSGD_RANS_HALVES_H
-#define QSGD_RANS_HALVES_H
+#ifndef QSGD_CODES_RANS_SPLIT_H
+#define QSGD_CODES_RANS_SPLIT_H
 
-#include "rans_tally.h"
+#include "codes/rans/cost.h"
 
 #define RANS_HALVES_BLOCK 1024 /* elements of a block of the decoder */
 
