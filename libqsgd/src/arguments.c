@@ -5,8 +5,8 @@
 
 #include "base/dtype.h"
 #include "base/error.h"
+#include "frame/params.h"
 #include "grid/scales.h"
-#include "params.h"
 
 qsgd_status qsgd_encode_options_init(struct qsgd_encode_options *options) {
     if (options == NULL) return QSGD_ERR_NULL;

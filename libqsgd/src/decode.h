@@ -3,7 +3,7 @@
 #define QSGD_DECODE_H
 
 #include "codes/payload.h"
-#include "frame.h"
+#include "frame/frame.h"
 #include "quantize/values.h"
 #include "work.h"
 

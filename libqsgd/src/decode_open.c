@@ -7,7 +7,7 @@
 #include "base/dtype.h"
 #include "codes/shared_tables.h"
 #include "codes/tokens.h"
-#include "header.h"
+#include "frame/header.h"
 
 qsgd_status qsgd_decode_options_init(struct qsgd_decode_options *options) {
     if (options == NULL) return QSGD_ERR_NULL;

@@ -6,9 +6,9 @@
 #include "base/dtype.h"
 #include "codes/payload.h"
 #include "forward.h"
-#include "frame.h"
-#include "header.h"
-#include "params.h"
+#include "frame/frame.h"
+#include "frame/header.h"
+#include "frame/params.h"
 #include "quantize/quantize.h"
 #include "quantize/values.h"
 

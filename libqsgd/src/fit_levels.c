@@ -8,9 +8,9 @@
 #include "fit_descent.h"
 #include "fit_entropy.h"
 #include "fit_table.h"
+#include "frame/params.h"
 #include "grid/levels.h"
 #include "normal.h"
-#include "params.h"
 
 qsgd_status qsgd_fit_options_init(struct qsgd_fit_options *options) {
     if (options == NULL) return QSGD_ERR_NULL;

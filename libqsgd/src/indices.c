@@ -7,9 +7,9 @@
 #include "codes/payload.h"
 #include "decode.h"
 #include "forward.h"
-#include "frame.h"
-#include "header.h"
-#include "params.h"
+#include "frame/frame.h"
+#include "frame/header.h"
+#include "frame/params.h"
 #include "quantize/values.h"
 
 struct recode {

@@ -1,6 +1,6 @@
 /* Looks at a frame without decoding it. */
 #include "base/error.h"
-#include "header.h"
+#include "frame/header.h"
 
 qsgd_status qsgd_frame_size(const void *bytes, uint64_t size, uint64_t *frame_bytes,
                             struct qsgd_error *error) {

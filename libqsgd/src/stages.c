@@ -5,7 +5,7 @@
 #include "arguments.h"
 #include "base/dtype.h"
 #include "forward.h"
-#include "params.h"
+#include "frame/params.h"
 #include "quantize/quantize.h"
 #include "quantize/values.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "params.h"
+#include "frame/params.h"
 
 uint64_t qsgd_stats_bytes(void) { return sizeof(struct qsgd_stats); }
 

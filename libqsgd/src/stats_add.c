@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
-#include "params.h"
+#include "frame/params.h"
 #include "quantize/bucket_scales.h"
 #include "stats.h"
 

@@ -4,9 +4,9 @@
 
 #include "base/bits.h"
 #include "base/error.h"
-#include "checksum.h"
+#include "frame/checksum.h"
+#include "frame/params.h"
 #include "grid/scales.h"
-#include "params.h"
 #include "stats.h"
 
 static const uint8_t magic[4] = {0x8F, 0x51, 0x53, 0x73};

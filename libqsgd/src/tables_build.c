@@ -9,7 +9,7 @@
 #include "codes/rans/model.h"
 #include "codes/shared_tables.h"
 #include "codes/tokens.h"
-#include "params.h"
+#include "frame/params.h"
 
 #define BLOCK 256
 #define TOTAL 0x1p24 /* what counts sum to, about: P asks for 12 bits, and lg for few more */

@@ -10,7 +10,7 @@
 
 #include "base/bits.h"
 #include "check.h"
-#include "checksum.h"
+#include "frame/checksum.h"
 #include "qsgd.h"
 
 /* ---- noise and tensors ---------------------------------------------------------------------- */

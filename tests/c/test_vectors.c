@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "checksum.h"
+#include "frame/checksum.h"
 #include "qsgd.h"
 
 enum { N = 70001 };

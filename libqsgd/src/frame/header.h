@@ -3,7 +3,7 @@
 #ifndef QSGD_FRAME_HEADER_H
 #define QSGD_FRAME_HEADER_H
 
-#include "frame.h"
+#include "frame/frame.h"
 
 #define FRAME_PREFIX_BYTES 16
 

@@ -1,5 +1,5 @@
 /* Parameters: defaults, ranges and combinations (FORMAT.md section 3). */
-#include "params.h"
+#include "frame/params.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Checks of parameters, before anything else looks at them. */
-#ifndef QSGD_PARAMS_H
-#define QSGD_PARAMS_H
+#ifndef QSGD_FRAME_PARAMS_H
+#define QSGD_FRAME_PARAMS_H
 
 #include "qsgd.h"
 

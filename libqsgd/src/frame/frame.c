@@ -1,9 +1,9 @@
 /* Where the parts of a frame lie, its index and its checksums. Parsing trusts nothing. */
-#include "frame.h"
+#include "frame/frame.h"
 
 #include "base/bits.h"
 #include "base/error.h"
-#include "checksum.h"
+#include "frame/checksum.h"
 
 void frame_place(struct frame *f, const struct layout *layout, uint64_t header_bytes,
                  const struct qsgd_params *params) {

@@ -1,5 +1,5 @@
 /* CRC-32C by whatever the backend has for it (kernels/crc32c.h). */
-#include "checksum.h"
+#include "frame/checksum.h"
 
 #include "backends/dispatch.h"
 

@@ -1,15 +1,15 @@
 /* Writes and parses headers. Parsing trusts nothing: every length is checked before it is used,
  * sums are bounded, and the header's checksum is verified before its fields are believed. */
-#include "header.h"
+#include "frame/header.h"
 
 #include <string.h>
 
 #include "base/bits.h"
 #include "base/dtype.h"
 #include "base/error.h"
-#include "checksum.h"
 #include "codes/shared_tables.h"
-#include "params.h"
+#include "frame/checksum.h"
+#include "frame/params.h"
 
 static const uint8_t magic[4] = {0x8F, 0x51, 0x53, 0x47};
 

@@ -1,7 +1,7 @@
 /* The frame: header, index, scales, payloads, and where they lie (FORMAT.md section 2). Both
  * directions. */
-#ifndef QSGD_FRAME_H
-#define QSGD_FRAME_H
+#ifndef QSGD_FRAME_FRAME_H
+#define QSGD_FRAME_FRAME_H
 
 #include "grid/layout.h"
 #include "grid/scales.h"
