@@ -1,10 +1,10 @@
-/* Chunks of rANS tokens straight to floats (decode_tokens.c). */
-#ifndef QSGD_DECODE_TOKENS_H
-#define QSGD_DECODE_TOKENS_H
+/* Chunks of rANS tokens straight to floats (pipeline/decode_stream.c). */
+#ifndef QSGD_PIPELINE_DECODE_STREAM_H
+#define QSGD_PIPELINE_DECODE_STREAM_H
 
 #include "codes/rans/reader.h"
 #include "codes/tokens.h"
-#include "decode.h"
+#include "pipeline/decode_call.h"
 
 /* A chunk whose payload was parsed. */
 struct decode_chunk {

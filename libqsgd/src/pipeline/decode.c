@@ -1,8 +1,8 @@
 /* The pipeline back: frame -> symbols -> indices -> values. What a checksum or a table can say is
- * verified before the first write (decode_open.c); then each chunk, or each two, is a
+ * verified before the first write (pipeline/decode_call.c); then each chunk, or each two, is a
  * task that decodes into its own span of the output. */
-#include "decode.h"
-#include "decode_tokens.h"
+#include "pipeline/decode_call.h"
+#include "pipeline/decode_stream.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Opens a frame for decoding: options, limits, header, index, scales, checksums and tables, all of
- * it before the first write to the caller's buffer. The values follow in decode.c. */
-#include "decode.h"
+ * it before the first write to the caller's buffer. The values follow in pipeline/decode.c. */
+#include "pipeline/decode_call.h"
 
 #include <string.h>
 

@@ -2,10 +2,10 @@
  * frames code them. */
 #include <string.h>
 
-#include "arguments.h"
 #include "base/dtype.h"
-#include "forward.h"
 #include "frame/params.h"
+#include "pipeline/arguments.h"
+#include "pipeline/before_chunks.h"
 #include "quantize/quantize.h"
 #include "quantize/values.h"
 

@@ -1,5 +1,5 @@
 /* Options: defaults, ranges, and what must go with the parameters (FORMAT.md section 3). */
-#include "arguments.h"
+#include "pipeline/arguments.h"
 
 #include <string.h>
 

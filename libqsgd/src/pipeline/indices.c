@@ -2,14 +2,14 @@
  * its bytes: the oracle of FORMAT.md section 10. */
 #include <string.h>
 
-#include "arguments.h"
 #include "base/dtype.h"
 #include "codes/payload.h"
-#include "decode.h"
-#include "forward.h"
 #include "frame/frame.h"
 #include "frame/header.h"
 #include "frame/params.h"
+#include "pipeline/arguments.h"
+#include "pipeline/before_chunks.h"
+#include "pipeline/decode_call.h"
 #include "quantize/values.h"
 
 struct recode {

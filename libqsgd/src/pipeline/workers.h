@@ -1,7 +1,7 @@
 /* Work on chunks: tasks through the caller's runner, per-worker scratch, and the first error, the
  * same whatever the order in which tasks run. */
-#ifndef QSGD_WORK_H
-#define QSGD_WORK_H
+#ifndef QSGD_PIPELINE_WORKERS_H
+#define QSGD_PIPELINE_WORKERS_H
 
 #include "base/error.h"
 #include "base/fpenv.h"

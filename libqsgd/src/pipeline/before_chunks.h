@@ -1,11 +1,11 @@
 /* What every call that quantizes shares: its memory, the scales of long buckets, and its checks.
- * Used by encode.c (tensor to frame), stages.c (tensor to indices) and indices.c (indices to
- * frame). */
-#ifndef QSGD_FORWARD_H
-#define QSGD_FORWARD_H
+ * Used by pipeline/encode.c (tensor to frame), pipeline/quantize.c (tensor to indices) and
+ * pipeline/indices.c (indices to frame). */
+#ifndef QSGD_PIPELINE_BEFORE_CHUNKS_H
+#define QSGD_PIPELINE_BEFORE_CHUNKS_H
 
+#include "pipeline/workers.h"
 #include "quantize/bucket_scales.h"
-#include "work.h"
 
 struct forward {
     struct quantizer q;

@@ -1,7 +1,7 @@
 /* Decodes rANS chunks in blocks that stay in cache: tokens, indices unless tokens are direct,
  * values, then the next block. Two chunks go at once where a worker has two, because the decoder's
  * steps wait for one another within a chunk. Stage: payload -> token -> value. */
-#include "decode_tokens.h"
+#include "pipeline/decode_stream.h"
 
 #include "codes/rans/plan.h"
 

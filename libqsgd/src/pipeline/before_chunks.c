@@ -1,5 +1,5 @@
 /* Memory, long buckets and checks of the calls that quantize. */
-#include "forward.h"
+#include "pipeline/before_chunks.h"
 
 #include <string.h>
 

@@ -2,13 +2,13 @@
  * page: each chunk is one task that quantizes, codes and checks its own payload. */
 #include <string.h>
 
-#include "arguments.h"
 #include "base/dtype.h"
 #include "codes/payload.h"
-#include "forward.h"
 #include "frame/frame.h"
 #include "frame/header.h"
 #include "frame/params.h"
+#include "pipeline/arguments.h"
+#include "pipeline/before_chunks.h"
 #include "quantize/quantize.h"
 #include "quantize/values.h"
 

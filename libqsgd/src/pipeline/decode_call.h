@@ -1,11 +1,11 @@
 /* A frame opened for decoding: parsed, checked, with offsets and scratch. */
-#ifndef QSGD_DECODE_H
-#define QSGD_DECODE_H
+#ifndef QSGD_PIPELINE_DECODE_CALL_H
+#define QSGD_PIPELINE_DECODE_CALL_H
 
 #include "codes/payload.h"
 #include "frame/frame.h"
+#include "pipeline/workers.h"
 #include "quantize/values.h"
-#include "work.h"
 
 struct decode_call {
     struct qsgd_decode_options options;

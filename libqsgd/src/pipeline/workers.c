@@ -1,5 +1,5 @@
 /* Per-worker scratch and errors. */
-#include "work.h"
+#include "pipeline/workers.h"
 
 #include <string.h>
 
