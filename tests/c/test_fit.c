@@ -1,9 +1,9 @@
 /* Fitted levels (qsgd_fit.h): the papers' figures, gradients, legal tables, bad input. */
 #include <math.h>
 
-#include "fit_descent.h"
-#include "fit_table.h"
-#include "normal.h"
+#include "fit/fit_descent.h"
+#include "fit/fit_table.h"
+#include "fit/normal.h"
 #include "stats_support.h"
 
 /* ---- fitting --------------------------------------------------------------------------------- */

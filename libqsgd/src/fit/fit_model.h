@@ -1,9 +1,9 @@
 /* The distribution that levels are fitted to: a density on the bins of the statistics, linear
  * within each bin, so that every integral that fitting needs has a closed form. */
-#ifndef QSGD_FIT_MODEL_H
-#define QSGD_FIT_MODEL_H
+#ifndef QSGD_FIT_FIT_MODEL_H
+#define QSGD_FIT_FIT_MODEL_H
 
-#include "stats.h"
+#include "fit/stats.h"
 
 /* Bins of r from -1 to 1, in order; the two about 0 are one. Folded at 0: of |r|, from 0 to 1. */
 #define FIT_BINS (STATS_BINS - 1)

@@ -1,5 +1,5 @@
 /* Normal distribution: Taylor series about the nearest multiple of 1/8, from a table. */
-#include "normal.h"
+#include "fit/normal.h"
 
 #include <stdint.h>
 #include <string.h>

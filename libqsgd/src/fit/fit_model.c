@@ -1,10 +1,10 @@
 /* Densities from statistics: of the histogram, of a mixture of truncated normals, or of one given
  * normal; all on the same bins. Every sum runs in a fixed order. */
-#include "fit_model.h"
+#include "fit/fit_model.h"
 
 #include <string.h>
 
-#include "normal.h"
+#include "fit/normal.h"
 
 /* ---- bins ------------------------------------------------------------------------------------ */
 

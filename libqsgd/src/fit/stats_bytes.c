@@ -4,10 +4,10 @@
 
 #include "base/bits.h"
 #include "base/error.h"
+#include "fit/stats.h"
 #include "frame/checksum.h"
 #include "frame/params.h"
 #include "grid/scales.h"
-#include "stats.h"
 
 static const uint8_t magic[4] = {0x8F, 0x51, 0x53, 0x73};
 

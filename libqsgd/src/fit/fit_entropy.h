@@ -1,8 +1,8 @@
-/* Levels of least error among those of one entropy (fit_entropy.c). */
+/* Levels of least error among those of one entropy (fit/fit_entropy.c). */
 #ifndef QSGD_FIT_FIT_ENTROPY_H
 #define QSGD_FIT_FIT_ENTROPY_H
 
-#include "fit_table.h"
+#include "fit/fit_table.h"
 
 /* Bits per element of a mirrored table's indices under the model `count`, signs included. */
 double fit_entropy(const struct fit_table *table, const struct fit_model *count);

@@ -1,7 +1,7 @@
 /* The normal distribution and the binary logarithm, from exactly rounded operations alone, so that
  * fitted levels are the same on every machine. */
-#ifndef QSGD_NORMAL_H
-#define QSGD_NORMAL_H
+#ifndef QSGD_FIT_NORMAL_H
+#define QSGD_FIT_NORMAL_H
 
 struct normal {
     double below;   /* distribution function at z, absolute error below 2^-50 */

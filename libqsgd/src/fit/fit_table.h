@@ -1,9 +1,9 @@
 /* A table of levels while it is fitted: the error of stochastic rounding to it under a model
  * (Faghri et al., NeurIPS 2020), and where descents start. */
-#ifndef QSGD_FIT_TABLE_H
-#define QSGD_FIT_TABLE_H
+#ifndef QSGD_FIT_FIT_TABLE_H
+#define QSGD_FIT_FIT_TABLE_H
 
-#include "fit_model.h"
+#include "fit/fit_model.h"
 
 #define FIT_LEVELS (QSGD_MAX_TABLE + 1)
 

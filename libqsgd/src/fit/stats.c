@@ -1,7 +1,7 @@
 /* Statistics as a value: empty, merged, asked (FORMAT.md section 12). All sums are integers, so
- * that no order of additions shows. How tensors get in is stats_add.c, how bytes come of them
- * stats_bytes.c. */
-#include "stats.h"
+ * that no order of additions shows. How tensors get in is fit/stats_add.c, how bytes come of them
+ * fit/stats_bytes.c. */
+#include "fit/stats.h"
 
 #include <string.h>
 

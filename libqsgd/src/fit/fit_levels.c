@@ -5,12 +5,12 @@
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
-#include "fit_descent.h"
-#include "fit_entropy.h"
-#include "fit_table.h"
+#include "fit/fit_descent.h"
+#include "fit/fit_entropy.h"
+#include "fit/fit_table.h"
+#include "fit/normal.h"
 #include "frame/params.h"
 #include "grid/levels.h"
-#include "normal.h"
 
 qsgd_status qsgd_fit_options_init(struct qsgd_fit_options *options) {
     if (options == NULL) return QSGD_ERR_NULL;

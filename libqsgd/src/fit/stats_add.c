@@ -7,9 +7,9 @@
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
+#include "fit/stats.h"
 #include "frame/params.h"
 #include "quantize/bucket_scales.h"
-#include "stats.h"
 
 struct stats_add {
     struct quantizer q;

@@ -1,6 +1,6 @@
 /* Statistics of r = x / scale (FORMAT.md section 12): what is counted, and where. */
-#ifndef QSGD_STATS_H
-#define QSGD_STATS_H
+#ifndef QSGD_FIT_STATS_H
+#define QSGD_FIT_STATS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* Descents to levels of least error (Faghri et al., Adaptive Gradient Quantization for
  * Data-Parallel SGD, NeurIPS 2020): ALQ by coordinates and by gradient, AMQ by its one parameter.
  */
-#include "fit_descent.h"
+#include "fit/fit_descent.h"
 
 #include <string.h>
 

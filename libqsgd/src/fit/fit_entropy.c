@@ -1,11 +1,11 @@
 /* Levels of a given entropy, which the papers lack: the least error + lambda * entropy, level by
  * level, and the lambda at which the entropy is as asked. An entropy code then takes that many bits
  * per element however many levels there are. */
-#include "fit_entropy.h"
+#include "fit/fit_entropy.h"
 
 #include <string.h>
 
-#include "normal.h"
+#include "fit/normal.h"
 
 #define SWEEPS 24 /* of all levels for one lambda */
 #define GOLDEN_STEPS 20

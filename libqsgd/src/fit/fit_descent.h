@@ -1,8 +1,8 @@
-/* Descents to levels of least error (fit_descent.c). */
+/* Descents to levels of least error (fit/fit_descent.c). */
 #ifndef QSGD_FIT_FIT_DESCENT_H
 #define QSGD_FIT_FIT_DESCENT_H
 
-#include "fit_table.h"
+#include "fit/fit_table.h"
 
 /* Descents; each returns the sweeps that it took, at most `sweeps` if that is not 0. The error
  * never grows. */

@@ -1,8 +1,8 @@
 /* Error, gradient and probabilities of a table under a model, and where descents start. Closed
  * forms in the moments of the model (papers: ALQ's cell variance and level probabilities). */
-#include "fit_table.h"
+#include "fit/fit_table.h"
 
-#include "normal.h"
+#include "fit/normal.h"
 
 void fit_table_set(struct fit_table *t, uint32_t j, double level) {
     t->level[j] = level;
