@@ -139,7 +139,7 @@ static void check_decode(const struct kernels *kernels, const struct rans_job *j
     for (size_t g = 0; g < groups_of(job); g++) count += count_of(w, g);
     uint8_t *bytes = guard_place(guards[1], 2 * (count - missing), 0);
     uint8_t *out = guard_place(guards[2], job->len, 0);
-    kernels->rans_tables(job, model.tables);
+    kernels->rans_decode_tables(job, model.tables);
     for (int pieces = 0; pieces < 2; pieces++) {
         struct rans_stream stream;
         decode_open(&stream, job, w, states, bytes, missing);
@@ -182,7 +182,7 @@ static void check_two(const struct kernels *kernels, const struct rans_job *job,
         kernels->rans_encode(&jobs[c], model.symbols, symbols[c], w.first, states);
         const bool cut = c == 1 && missing < count_of(&w, last);
         decode_open(&streams[c], job, &w, states, stored[c], cut ? missing : 0);
-        kernels->rans_tables(&jobs[c], tables[c]);
+        kernels->rans_decode_tables(&jobs[c], tables[c]);
     }
     const void *const built[2] = {tables[0], tables[1]};
     struct rans_stream *const both[2] = {&streams[0], &streams[1]};

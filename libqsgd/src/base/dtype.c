@@ -11,7 +11,7 @@ enum { BIG_ENDIAN_HOST = 1 };
 enum { BIG_ENDIAN_HOST = 0 };
 #endif
 
-size_t tensor_item_bytes(uint32_t dtype) {
+size_t dtype_bytes(uint32_t dtype) {
     static const uint8_t bytes[] = {
         [QSGD_FLOAT32] = 4, [QSGD_FLOAT64] = 8,   [QSGD_FLOAT16] = 2,     [QSGD_BFLOAT16] = 2,
         [QSGD_INT8] = 1,    [QSGD_UINT8] = 1,     [QSGD_INT16] = 2,       [QSGD_UINT16] = 2,
@@ -60,7 +60,7 @@ static uint16_t bfloat_from_float(float f) {
     return (uint16_t)((u + 0x7FFF + (u >> 16 & 1)) >> 16);
 }
 
-void tensor_to_float(uint32_t dtype, const void *src, size_t n, float *out) {
+void dtype_to_float(uint32_t dtype, const void *src, size_t n, float *out) {
     const uint8_t *p = src;
     if (dtype == QSGD_FLOAT32) {
         memcpy(out, src, n * 4);
@@ -79,7 +79,7 @@ void tensor_to_float(uint32_t dtype, const void *src, size_t n, float *out) {
     }
 }
 
-void tensor_from_float(uint32_t dtype, const float *x, size_t n, void *dst) {
+void dtype_from_float(uint32_t dtype, const float *x, size_t n, void *dst) {
     uint8_t *p = dst;
     if (dtype == QSGD_FLOAT32) {
         memcpy(dst, x, n * 4);
@@ -96,8 +96,8 @@ void tensor_from_float(uint32_t dtype, const float *x, size_t n, void *dst) {
     }
 }
 
-void tensor_swap_copy(uint32_t dtype, const void *src, size_t n, void *dst) {
-    size_t item = tensor_item_bytes(dtype);
+void dtype_swap_copy(uint32_t dtype, const void *src, size_t n, void *dst) {
+    size_t item = dtype_bytes(dtype);
     if (dtype == QSGD_COMPLEX64 || dtype == QSGD_COMPLEX128) { /* real, imaginary */
         item /= 2;
         n *= 2;

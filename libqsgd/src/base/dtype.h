@@ -7,17 +7,17 @@
 #include <stdint.h>
 
 /* Bytes of an element; 0 for an unknown type. */
-size_t tensor_item_bytes(uint32_t dtype);
+size_t dtype_bytes(uint32_t dtype);
 
-static inline bool tensor_is_float(uint32_t dtype) { return dtype <= 3; }
+static inline bool dtype_is_float(uint32_t dtype) { return dtype <= 3; }
 
 /* n elements of a float type from src (any alignment) to float32, rounded to nearest even. */
-void tensor_to_float(uint32_t dtype, const void *src, size_t n, float *out);
+void dtype_to_float(uint32_t dtype, const void *src, size_t n, float *out);
 
 /* n float32 to elements of a float type at dst (any alignment), rounded to nearest even. */
-void tensor_from_float(uint32_t dtype, const float *x, size_t n, void *dst);
+void dtype_from_float(uint32_t dtype, const float *x, size_t n, void *dst);
 
 /* Copies n elements between native order and the frame's little-endian. */
-void tensor_swap_copy(uint32_t dtype, const void *src, size_t n, void *dst);
+void dtype_swap_copy(uint32_t dtype, const void *src, size_t n, void *dst);
 
 #endif

@@ -12,7 +12,7 @@
 #define WRITE_BITS 56U                              /* of one msb_write */
 
 static void sparse_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
-    sparse_find(chunk, k, plan);
+    nonzeros_find(chunk, k, plan);
 }
 
 /* Gap, sign and magnitude of one non-zero index. */
@@ -32,7 +32,7 @@ ELIAS_BODY size_t write_stream(int32_t elias, const struct code_chunk *chunk, co
                                const struct code_plan *plan, uint8_t *dst, size_t cap) {
     struct msb_writer w;
     const uint32_t *at;
-    const size_t count = sparse_found(chunk, k, plan, &at);
+    const size_t count = nonzeros_found(chunk, k, plan, &at);
     size_t first = 0; /* element at which the segment starts */
     msb_write_init(&w, dst, dst + cap);
     for (size_t s = 0, i = 0; s < code_segments(chunk) && !w.full; s++) {
@@ -117,7 +117,7 @@ ELIAS_BODY qsgd_status read_stream(int32_t elias, const struct code_chunk *chunk
         .plan = sparse_plan,                                                                       \
         .write = write_##kind,                                                                     \
         .parse = sparse_parse,                                                                     \
-        .read = sparse_read,                                                                       \
+        .read = nonzeros_read,                                                                     \
         .read_nonzeros = read_##kind,                                                              \
     };
 

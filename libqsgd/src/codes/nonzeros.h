@@ -9,34 +9,34 @@
 #include "kernels/kernels.h"
 
 /* Room for the positions of all elements and 128 more (codes/codes.h: scratch->words). */
-static inline uint32_t *sparse_positions(const struct code_chunk *chunk) {
+static inline uint32_t *nonzeros_positions(const struct code_chunk *chunk) {
     return (void *)chunk->scratch->words;
 }
 
 /* Finds the non-zeros, into the plan. */
-static inline void sparse_find(const struct code_chunk *chunk, const int16_t *k,
-                               struct code_plan *plan) {
-    uint32_t *at = sparse_positions(chunk);
+static inline void nonzeros_find(const struct code_chunk *chunk, const int16_t *k,
+                                 struct code_plan *plan) {
+    uint32_t *at = nonzeros_positions(chunk);
     plan->nonzeros = chunk->kernels->nonzeros(k, chunk->len, at);
     plan->positions = at;
 }
 
-/* The non-zeros as sparse_find left them; searched for if the plan comes from another frame. */
-static inline size_t sparse_found(const struct code_chunk *chunk, const int16_t *k,
-                                  const struct code_plan *plan, const uint32_t **at) {
+/* The non-zeros as nonzeros_find left them; searched for if the plan comes from another frame. */
+static inline size_t nonzeros_found(const struct code_chunk *chunk, const int16_t *k,
+                                    const struct code_plan *plan, const uint32_t **at) {
     struct code_plan found = *plan;
-    if (found.positions == NULL) sparse_find(chunk, k, &found);
+    if (found.positions == NULL) nonzeros_find(chunk, k, &found);
     *at = found.positions;
     return found.nonzeros;
 }
 
 /* Reads all indices by the code's read_nonzeros. */
-static inline qsgd_status sparse_read(const struct code_chunk *chunk, const struct code_plan *plan,
-                                      int16_t *k) {
-    const uint32_t *at = sparse_positions(chunk);
+static inline qsgd_status nonzeros_read(const struct code_chunk *chunk,
+                                        const struct code_plan *plan, int16_t *k) {
+    const uint32_t *at = nonzeros_positions(chunk);
     size_t count = 0;
     qsgd_status status =
-        code_find(chunk->code)->read_nonzeros(chunk, plan, sparse_positions(chunk), k, &count);
+        code_find(chunk->code)->read_nonzeros(chunk, plan, nonzeros_positions(chunk), k, &count);
     if (status != QSGD_OK) count = 0;
     memset(k + count, 0, (chunk->len - count) * sizeof *k);
     for (size_t i = count; i-- > 0;) { /* in place from the end: position i is at least i */

@@ -12,7 +12,7 @@ static uint64_t fixed_bytes(const struct levels *levels, uint64_t len, unsigned 
     return (levels->kind == QSGD_LEVELS_OPEN ? 1 : 0) + div_up(len * width, 8);
 }
 
-uint64_t chunk_bound(const struct levels *levels, uint64_t len) {
+uint64_t payload_bound(const struct levels *levels, uint64_t len) {
     return 2 + fixed_bytes(levels, len, floor_log2(levels_ranks(levels) - 1) + 1);
 }
 
@@ -49,10 +49,10 @@ static size_t fixed_floor(const struct code_chunk *chunk, const struct code_plan
     return (size_t)fixed_bytes(chunk->levels, chunk->len, open ? plan->least_width : 0);
 }
 
-size_t chunk_write(const struct code_chunk *chunk, bool dithered, const int16_t *k, uint8_t alpha,
-                   uint8_t *dst) {
+size_t payload_write(const struct code_chunk *chunk, bool dithered, const int16_t *k, uint8_t alpha,
+                     uint8_t *dst) {
     const struct qsgd_code *code = code_find(chunk->code);
-    const size_t most = (size_t)chunk_bound(chunk->levels, chunk->len) - 2;
+    const size_t most = (size_t)payload_bound(chunk->levels, chunk->len) - 2;
     struct code_plan plan = {.body = NULL}, fixed;
     if (k == NULL && all_tokens_equal(chunk)) {
         const int32_t same = levels_unzigzag(chunk->scratch->tokens[0]);
@@ -78,8 +78,9 @@ size_t chunk_write(const struct code_chunk *chunk, bool dithered, const int16_t 
     return head + code_fixed.write(chunk, k, &fixed, dst + head, limit);
 }
 
-size_t chunk_write_like(const struct code_chunk *chunk, bool dithered, const int16_t *k,
-                        uint8_t alpha, const struct chunk_form *like, uint8_t *dst, size_t cap) {
+size_t payload_write_like(const struct code_chunk *chunk, bool dithered, const int16_t *k,
+                          uint8_t alpha, const struct payload_form *like, uint8_t *dst,
+                          size_t cap) {
     uint8_t head_bytes[2 + VARINT_MAX_BYTES];
     size_t head = write_head(dithered, like->mode, alpha, head_bytes);
     if (like->mode == MODE_CONSTANT) {
@@ -94,8 +95,8 @@ size_t chunk_write_like(const struct code_chunk *chunk, bool dithered, const int
     return bytes == SIZE_MAX ? SIZE_MAX : head + bytes;
 }
 
-qsgd_status chunk_parse(const struct code_chunk *chunk, bool dithered, const uint8_t *p,
-                        size_t bytes, struct chunk_form *form, size_t *where) {
+qsgd_status payload_parse(const struct code_chunk *chunk, bool dithered, const uint8_t *p,
+                          size_t bytes, struct payload_form *form, size_t *where) {
     const struct qsgd_code *code = code_find(chunk->code);
     const size_t head = dithered ? 2 : 1;
     *where = 0;
@@ -127,7 +128,8 @@ qsgd_status chunk_parse(const struct code_chunk *chunk, bool dithered, const uin
     return status;
 }
 
-qsgd_status chunk_read(const struct code_chunk *chunk, const struct chunk_form *form, int16_t *k) {
+qsgd_status payload_read(const struct code_chunk *chunk, const struct payload_form *form,
+                         int16_t *k) {
     if (form->mode == MODE_CONSTANT) {
         for (size_t i = 0; i < chunk->len; i++) k[i] = form->constant;
         return QSGD_OK;
@@ -136,18 +138,18 @@ qsgd_status chunk_read(const struct code_chunk *chunk, const struct chunk_form *
     return code->read(chunk, &form->plan, k);
 }
 
-bool chunk_is_sparse(const struct code_chunk *chunk, const struct chunk_form *form) {
+bool payload_is_sparse(const struct code_chunk *chunk, const struct payload_form *form) {
     return form->mode == MODE_CODED && code_find(chunk->code)->sparse;
 }
 
-qsgd_status chunk_read_nonzeros(const struct code_chunk *chunk, const struct chunk_form *form,
-                                const uint32_t **at, int16_t *k, size_t *count) {
-    uint32_t *positions = sparse_positions(chunk);
+qsgd_status payload_read_nonzeros(const struct code_chunk *chunk, const struct payload_form *form,
+                                  const uint32_t **at, int16_t *k, size_t *count) {
+    uint32_t *positions = nonzeros_positions(chunk);
     *at = positions;
     return code_find(chunk->code)->read_nonzeros(chunk, &form->plan, positions, k, count);
 }
 
-const char *chunk_reason(qsgd_status status) {
+const char *payload_reason(qsgd_status status) {
     switch (status) {
     case QSGD_ERR_CHUNK:
         return "a chunk's mode is unknown or not the code's, or its length is wrong";

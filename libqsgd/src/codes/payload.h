@@ -9,46 +9,47 @@
 enum { MODE_CODED = 0, MODE_FIXED = 1, MODE_CONSTANT = 2, MODE_SHARED = 3 };
 
 /* A payload whose tables were read and checked, or whose form another chunk takes over. */
-struct chunk_form {
+struct payload_form {
     uint8_t mode, alpha;
     int16_t constant;
     struct code_plan plan;
 };
 
 /* True if the payload is the code's own, with its tables or with shared ones. */
-static inline bool chunk_is_coded(const struct chunk_form *form) {
+static inline bool payload_is_coded(const struct payload_form *form) {
     return form->mode == MODE_CODED || form->mode == MODE_SHARED;
 }
 
 /* Bytes that suffice for a payload of len elements. */
-uint64_t chunk_bound(const struct levels *levels, uint64_t len);
+uint64_t payload_bound(const struct levels *levels, uint64_t len);
 
-/* Writes the payload of k; dst holds chunk_bound bytes. Returns its length. */
-size_t chunk_write(const struct code_chunk *chunk, bool dithered, const int16_t *k, uint8_t alpha,
-                   uint8_t *dst);
+/* Writes the payload of k; dst holds payload_bound bytes. Returns its length. */
+size_t payload_write(const struct code_chunk *chunk, bool dithered, const int16_t *k, uint8_t alpha,
+                     uint8_t *dst);
 
 /* Writes it in the form of another frame's chunk; SIZE_MAX if k cannot be written so, or over cap.
  */
-size_t chunk_write_like(const struct code_chunk *chunk, bool dithered, const int16_t *k,
-                        uint8_t alpha, const struct chunk_form *like, uint8_t *dst, size_t cap);
+size_t payload_write_like(const struct code_chunk *chunk, bool dithered, const int16_t *k,
+                          uint8_t alpha, const struct payload_form *like, uint8_t *dst, size_t cap);
 
 /* Reads mode, damping and tables. *where: offset of an error within the payload. */
-qsgd_status chunk_parse(const struct code_chunk *chunk, bool dithered, const uint8_t *p,
-                        size_t bytes, struct chunk_form *form, size_t *where);
+qsgd_status payload_parse(const struct code_chunk *chunk, bool dithered, const uint8_t *p,
+                          size_t bytes, struct payload_form *form, size_t *where);
 
 /* Reads the indices; every k written is a level. */
-qsgd_status chunk_read(const struct code_chunk *chunk, const struct chunk_form *form, int16_t *k);
+qsgd_status payload_read(const struct code_chunk *chunk, const struct payload_form *form,
+                         int16_t *k);
 
-/* True if chunk_read_nonzeros may be used instead: the chunk is undithered and coded by a sparse
+/* True if payload_read_nonzeros may be used instead: the chunk is undithered and coded by a sparse
  * code.
  */
-bool chunk_is_sparse(const struct code_chunk *chunk, const struct chunk_form *form);
+bool payload_is_sparse(const struct code_chunk *chunk, const struct payload_form *form);
 
 /* Reads the non-zero indices alone: k[i] of element (*at)[i] of the chunk, in ascending order. */
-qsgd_status chunk_read_nonzeros(const struct code_chunk *chunk, const struct chunk_form *form,
-                                const uint32_t **at, int16_t *k, size_t *count);
+qsgd_status payload_read_nonzeros(const struct code_chunk *chunk, const struct payload_form *form,
+                                  const uint32_t **at, int16_t *k, size_t *count);
 
 /* One sentence for the statuses of a payload. */
-const char *chunk_reason(qsgd_status status);
+const char *payload_reason(qsgd_status status);
 
 #endif

@@ -12,7 +12,7 @@
 #define LN2_2_16 45426U
 
 static void rice_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
-    sparse_find(chunk, k, plan);
+    nonzeros_find(chunk, k, plan);
     const uint32_t *at = plan->positions;
     const uint64_t count = plan->nonzeros;
     plan->rice = 0;
@@ -45,7 +45,7 @@ static size_t rice_write(const struct code_chunk *chunk, const int16_t *k,
                          const struct code_plan *plan, uint8_t *dst, size_t cap) {
     struct msb_writer w;
     const uint32_t *at;
-    const size_t nonzeros = sparse_found(chunk, k, plan, &at);
+    const size_t nonzeros = nonzeros_found(chunk, k, plan, &at);
     msb_write_init(&w, dst, dst + cap);
     msb_write(&w, plan->rice, RICE_BITS);
     struct codeword count = elias_codeword(QSGD_ELIAS_DELTA, nonzeros + 1);
@@ -133,6 +133,6 @@ const struct qsgd_code code_rice_sparse = {
     .plan = rice_plan,
     .write = rice_write,
     .parse = rice_parse,
-    .read = sparse_read,
+    .read = nonzeros_read,
     .read_nonzeros = rice_read,
 };

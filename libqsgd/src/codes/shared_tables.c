@@ -14,11 +14,12 @@ enum { AT_VERSION = 4, AT_CODE = 5, AT_FLAGS = 6, AT_PROB_BITS = 7, AT_TOKENS = 
 
 #define MOST_TOKENS (CODE_TOKENS - 1)              /* tokens are below 63 */
 #define MOST_DIRECT_TOKENS (2 * LEVELS_DIRECT + 1) /* and below 31 without extra bits */
-#define MOST_BYTES (TABLES_HEAD_BYTES + 2 * MOST_TOKENS)
+#define MOST_BYTES (SHARED_TABLES_HEAD_BYTES + 2 * MOST_TOKENS)
 
 /* A chain of Philox over blocks of 16 bytes, and one of zeros; the key is the blob's length and the
  * number of the block. */
-static void digest_of(const uint8_t *p, uint64_t bytes, uint8_t digest[TABLES_DIGEST_BYTES]) {
+static void digest_of(const uint8_t *p, uint64_t bytes,
+                      uint8_t digest[SHARED_TABLES_DIGEST_BYTES]) {
     const uint32_t blocks = (uint32_t)((bytes + 15) / 16);
     uint32_t c[4] = {0};
     for (uint32_t b = 0; b <= blocks; b++) {
@@ -42,7 +43,7 @@ static qsgd_status malformed(struct qsgd_error *error, uint64_t offset, const ch
 
 static qsgd_status parse_head(const uint8_t *p, uint64_t bytes, struct shared_tables *t,
                               struct qsgd_error *error) {
-    if (bytes < TABLES_HEAD_BYTES) return malformed(error, bytes, "tables are cut short");
+    if (bytes < SHARED_TABLES_HEAD_BYTES) return malformed(error, bytes, "tables are cut short");
     if (memcmp(p, magic, sizeof magic) != 0) {
         return malformed(error, 0, "tables start with the bytes 8F 51 54 42");
     }
@@ -65,7 +66,7 @@ static qsgd_status parse_head(const uint8_t *p, uint64_t bytes, struct shared_ta
     if (p[AT_TOKENS] >= (t->direct ? MOST_DIRECT_TOKENS : MOST_TOKENS)) {
         return malformed(error, AT_TOKENS, "tables hold at most 63 tokens, direct ones 31");
     }
-    const uint64_t whole = tables_bytes(t->code, t->tokens);
+    const uint64_t whole = shared_tables_bytes(t->code, t->tokens);
     if (bytes < whole) return malformed(error, bytes, "tables are cut short");
     if (bytes > whole) return malformed(error, whole, "bytes follow the tables");
     return QSGD_OK;
@@ -81,7 +82,7 @@ static qsgd_status parse_frequencies(const uint8_t *p, struct shared_tables *t,
         sum += t->freq[i];
         if (t->freq[i] > t->freq[t->mode]) t->mode = (uint8_t)i;
         if (sum > whole || (i == last && (sum < whole || t->freq[i] == 0))) {
-            return malformed(error, TABLES_HEAD_BYTES + 2 * (uint64_t)i,
+            return malformed(error, SHARED_TABLES_HEAD_BYTES + 2 * (uint64_t)i,
                              "frequencies must sum to 2^P, and the last one is not 0");
         }
     }
@@ -90,12 +91,13 @@ static qsgd_status parse_frequencies(const uint8_t *p, struct shared_tables *t,
 
 static qsgd_status parse_lengths(const uint8_t *p, struct shared_tables *t,
                                  struct qsgd_error *error) {
-    const uint64_t last = TABLES_HEAD_BYTES + (uint64_t)t->tokens - 1;
+    const uint64_t last = SHARED_TABLES_HEAD_BYTES + (uint64_t)t->tokens - 1;
     unsigned total = 0, used = 0; /* total: sum of 2^-length, in units of 2^-CODE_HUFFMAN_BITS */
     for (unsigned i = 0; i < t->tokens; i++) {
         t->lengths[i] = p[i];
         if (p[i] > CODE_HUFFMAN_BITS) {
-            return malformed(error, TABLES_HEAD_BYTES + (uint64_t)i, "a code length is at most 12");
+            return malformed(error, SHARED_TABLES_HEAD_BYTES + (uint64_t)i,
+                             "a code length is at most 12");
         }
         if (p[i] == 0) continue;
         total += 1U << (CODE_HUFFMAN_BITS - p[i]);
@@ -108,35 +110,36 @@ static qsgd_status parse_lengths(const uint8_t *p, struct shared_tables *t,
     return QSGD_OK;
 }
 
-qsgd_status tables_parse(const void *blob, uint64_t bytes, struct shared_tables *tables,
-                         struct qsgd_error *error) {
+qsgd_status shared_tables_parse(const void *blob, uint64_t bytes, struct shared_tables *tables,
+                                struct qsgd_error *error) {
     const uint8_t *p = blob;
     memset(tables, 0, sizeof *tables);
     if (blob == NULL) return error_parameter(error, QSGD_ERR_NULL, "tables", "tables are NULL");
     qsgd_status status = parse_head(p, bytes, tables, error);
     if (status != QSGD_OK) return status;
-    p += TABLES_HEAD_BYTES;
+    p += SHARED_TABLES_HEAD_BYTES;
     status = tables->code == QSGD_CODE_RANS ? parse_frequencies(p, tables, error)
                                             : parse_lengths(p, tables, error);
     if (status == QSGD_OK) digest_of(blob, bytes, tables->digest);
     return status;
 }
 
-void tables_of(const struct qsgd_params *params, struct shared_tables *tables) {
+void shared_tables_of(const struct qsgd_params *params, struct shared_tables *tables) {
     tables->code = QSGD_CODE_RAW;
-    if (params->tables != NULL) tables_parse(params->tables, params->tables_bytes, tables, NULL);
+    if (params->tables != NULL)
+        shared_tables_parse(params->tables, params->tables_bytes, tables, NULL);
 }
 
 /* ---- write ---------------------------------------------------------------------------------- */
 
-uint64_t tables_write(const struct shared_tables *t, uint8_t *dst) {
+uint64_t shared_tables_write(const struct shared_tables *t, uint8_t *dst) {
     memcpy(dst, magic, sizeof magic);
     dst[AT_VERSION] = 0;
     dst[AT_CODE] = (uint8_t)t->code;
     dst[AT_FLAGS] = t->direct;
     dst[AT_PROB_BITS] = t->prob_bits;
     dst[AT_TOKENS] = (uint8_t)(t->tokens - 1);
-    uint8_t *p = dst + TABLES_HEAD_BYTES;
+    uint8_t *p = dst + SHARED_TABLES_HEAD_BYTES;
     for (unsigned i = 0; i < t->tokens; i++) {
         if (t->code == QSGD_CODE_RANS) {
             store_le16(p + 2 * i, t->freq[i]);
@@ -144,7 +147,7 @@ uint64_t tables_write(const struct shared_tables *t, uint8_t *dst) {
             p[i] = t->lengths[i];
         }
     }
-    return tables_bytes(t->code, t->tokens);
+    return shared_tables_bytes(t->code, t->tokens);
 }
 
 /* ---- the public calls ----------------------------------------------------------------------- */
@@ -153,14 +156,14 @@ uint64_t qsgd_tables_bound(void) { return MOST_BYTES; }
 
 qsgd_status qsgd_tables_check(const void *tables, uint64_t bytes, struct qsgd_error *error) {
     struct shared_tables t;
-    return tables_parse(tables, bytes, &t, error);
+    return shared_tables_parse(tables, bytes, &t, error);
 }
 
 qsgd_status qsgd_tables_digest(const void *tables, uint64_t bytes, uint8_t digest[8],
                                struct qsgd_error *error) {
     struct shared_tables t;
     if (digest == NULL) return error_parameter(error, QSGD_ERR_NULL, "digest", "digest is NULL");
-    const qsgd_status status = tables_parse(tables, bytes, &t, error);
+    const qsgd_status status = shared_tables_parse(tables, bytes, &t, error);
     if (status == QSGD_OK) memcpy(digest, t.digest, sizeof t.digest);
     return status;
 }

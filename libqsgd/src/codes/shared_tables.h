@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "codes/codes.h"
 
-#define TABLES_HEAD_BYTES 9
-#define TABLES_DIGEST_BYTES 8
+#define SHARED_TABLES_HEAD_BYTES 9
+#define SHARED_TABLES_DIGEST_BYTES 8
 
 /* A blob, read and checked. */
 struct shared_tables {
@@ -17,22 +17,22 @@ struct shared_tables {
     uint8_t prob_bits, mode;      /* rans: P, and a token of the largest frequency */
     uint16_t freq[CODE_TOKENS];   /* rans */
     uint8_t lengths[CODE_TOKENS]; /* huffman */
-    uint8_t digest[TABLES_DIGEST_BYTES];
+    uint8_t digest[SHARED_TABLES_DIGEST_BYTES];
 };
 
 /* Reads a blob. On QSGD_ERR_CODE_TABLE error->offset counts from its first byte. */
-qsgd_status tables_parse(const void *blob, uint64_t bytes, struct shared_tables *tables,
-                         struct qsgd_error *error);
+qsgd_status shared_tables_parse(const void *blob, uint64_t bytes, struct shared_tables *tables,
+                                struct qsgd_error *error);
 
 /* Those of checked parameters; code QSGD_CODE_RAW if they have none. */
-void tables_of(const struct qsgd_params *params, struct shared_tables *tables);
+void shared_tables_of(const struct qsgd_params *params, struct shared_tables *tables);
 
 /* Writes the blob of tables whose digest is not there yet; returns its bytes. */
-uint64_t tables_write(const struct shared_tables *tables, uint8_t *dst);
+uint64_t shared_tables_write(const struct shared_tables *tables, uint8_t *dst);
 
 /* Bytes of a blob of `tokens` tokens. */
-static inline uint64_t tables_bytes(int32_t code, unsigned tokens) {
-    return TABLES_HEAD_BYTES + (uint64_t)(code == QSGD_CODE_RANS ? 2 : 1) * tokens;
+static inline uint64_t shared_tables_bytes(int32_t code, unsigned tokens) {
+    return SHARED_TABLES_HEAD_BYTES + (uint64_t)(code == QSGD_CODE_RANS ? 2 : 1) * tokens;
 }
 
 #endif

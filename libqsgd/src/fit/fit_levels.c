@@ -21,12 +21,12 @@ qsgd_status qsgd_fit_options_init(struct qsgd_fit_options *options) {
     return QSGD_OK;
 }
 
-struct fit_work {
+struct fit_memory {
     struct fit_models *models;
     struct fit_table *table, *best, *measure;
 };
 
-static uint64_t work_carve(struct fit_work *w, void *workspace) {
+static uint64_t fit_carve(struct fit_memory *w, void *workspace) {
     struct memory memory = {workspace, 0};
     w->models = memory_take(&memory, sizeof *w->models);
     w->table = memory_take(&memory, sizeof *w->table);
@@ -36,8 +36,8 @@ static uint64_t work_carve(struct fit_work *w, void *workspace) {
 }
 
 uint64_t qsgd_fit_workspace(void) {
-    struct fit_work w;
-    return work_carve(&w, NULL);
+    struct fit_memory w;
+    return fit_carve(&w, NULL);
 }
 
 /* ---- checks ---------------------------------------------------------------------------------- */
@@ -105,7 +105,7 @@ static qsgd_status prepare(const struct qsgd_stats *stats, const struct qsgd_fit
     return check_options(o, error);
 }
 
-static qsgd_status build_models(struct fit_work *w, const struct qsgd_stats *stats,
+static qsgd_status build_models(struct fit_memory *w, const struct qsgd_stats *stats,
                                 const struct qsgd_fit_options *o, struct qsgd_error *error) {
     if (fit_models_build(w->models, stats, o)) return QSGD_OK;
     return PARAM("stats", "the statistics hold no element that is not zero");
@@ -113,7 +113,7 @@ static qsgd_status build_models(struct fit_work *w, const struct qsgd_stats *sta
 
 /* ---- descents from several starts ------------------------------------------------------------ */
 
-static void table_shape(const struct fit_work *w, const struct qsgd_fit_options *o,
+static void table_shape(const struct fit_memory *w, const struct qsgd_fit_options *o,
                         struct fit_table *t) {
     t->model = o->symmetric ? &w->models->cost_half : &w->models->cost;
     t->central = o->symmetric && !o->zero;
@@ -134,7 +134,7 @@ static void table_start(struct fit_table *t, int start) {
 #define NO_ERROR 0x1p1000
 
 /* Keeps w->table if it is better. */
-static void keep_best(struct fit_work *w, uint32_t sweeps, double p, double *error,
+static void keep_best(struct fit_memory *w, uint32_t sweeps, double p, double *error,
                       struct qsgd_fit *fit) {
     const double now = fit_table_error(w->table);
     if (now >= *error) return;
@@ -144,7 +144,7 @@ static void keep_best(struct fit_work *w, uint32_t sweeps, double p, double *err
     fit->p = p;
 }
 
-static void descend_alq(struct fit_work *w, const struct qsgd_fit_options *o, double *error,
+static void descend_alq(struct fit_memory *w, const struct qsgd_fit_options *o, double *error,
                         struct qsgd_fit *fit) {
     for (int start = QSGD_START_UNIFORM; start <= START_THIRD_POWER; start++) {
         if (o->start != QSGD_START_BEST && o->start != start) continue;
@@ -157,7 +157,7 @@ static void descend_alq(struct fit_work *w, const struct qsgd_fit_options *o, do
     }
 }
 
-static void descend_amq(struct fit_work *w, const struct qsgd_fit_options *o, double *error,
+static void descend_amq(struct fit_memory *w, const struct qsgd_fit_options *o, double *error,
                         struct qsgd_fit *fit) {
     for (int tenth = 1; tenth <= 9; tenth++) {
         if (o->start == QSGD_START_EXPONENTIAL && tenth != 5) continue;
@@ -171,8 +171,8 @@ static void descend_amq(struct fit_work *w, const struct qsgd_fit_options *o, do
 
 /* A target in bits: s is the most levels. Tables start from even levels, and from ALQ's, of as few
  * levels as have that entropy, and some more. */
-static void descend_entropy(struct fit_work *w, const struct qsgd_fit_options *given, double *error,
-                            struct qsgd_fit *fit) {
+static void descend_entropy(struct fit_memory *w, const struct qsgd_fit_options *given,
+                            double *error, struct qsgd_fit *fit) {
     for (int even = 0; even < 2; even++) {
         struct qsgd_fit_options o = *given;
         uint32_t least = 0;
@@ -235,7 +235,7 @@ static uint32_t all_levels(const struct levels *levels, double *to) {
 }
 
 /* Error, probabilities and entropy of a set of levels, into *fit. */
-static void measure(struct fit_work *w, const struct levels *levels, struct qsgd_fit *fit) {
+static void measure(struct fit_memory *w, const struct levels *levels, struct qsgd_fit *fit) {
     struct fit_table *t = w->measure;
     *t = (struct fit_table){.model = &w->models->cost, .pinned = UINT32_MAX};
     t->count = all_levels(levels, t->level);
@@ -253,7 +253,7 @@ static void measure(struct fit_work *w, const struct levels *levels, struct qsgd
     }
 }
 
-static void finish(struct fit_work *w, const struct qsgd_fit_options *o, struct qsgd_fit *fit) {
+static void finish(struct fit_memory *w, const struct qsgd_fit_options *o, struct qsgd_fit *fit) {
     struct qsgd_params params;
     struct levels levels;
     qsgd_params_init(&params);
@@ -269,7 +269,7 @@ static void finish(struct fit_work *w, const struct qsgd_fit_options *o, struct 
     measure(w, &levels, fit);
 }
 
-static qsgd_status fit_in(struct fit_work *w, const struct qsgd_stats *stats,
+static qsgd_status fit_in(struct fit_memory *w, const struct qsgd_stats *stats,
                           const struct qsgd_fit_options *o, struct qsgd_fit *fit,
                           struct qsgd_error *error) {
     double least = NO_ERROR;
@@ -295,10 +295,10 @@ qsgd_status qsgd_fit_levels(const struct qsgd_stats *stats, const struct qsgd_fi
                             struct qsgd_fit *fit, void *workspace, uint64_t workspace_bytes,
                             struct qsgd_error *error) {
     struct qsgd_fit_options o;
-    struct fit_work w;
+    struct fit_memory w;
     qsgd_status status = prepare(stats, options, &o, fit, workspace, workspace_bytes, error);
     if (status != QSGD_OK) return status;
-    work_carve(&w, workspace);
+    fit_carve(&w, workspace);
     fpenv env = fpenv_enter();
     status = fit_in(&w, stats, &o, fit, error);
     fpenv_leave(env);
@@ -310,7 +310,7 @@ qsgd_status qsgd_fit_evaluate(const struct qsgd_stats *stats,
                               const struct qsgd_params *params, struct qsgd_fit *fit,
                               void *workspace, uint64_t workspace_bytes, struct qsgd_error *error) {
     struct qsgd_fit_options o;
-    struct fit_work w;
+    struct fit_memory w;
     struct levels levels;
     qsgd_status status = prepare(stats, options, &o, fit, workspace, workspace_bytes, error);
     if (status == QSGD_OK) status = params_check(params, error);
@@ -319,7 +319,7 @@ qsgd_status qsgd_fit_evaluate(const struct qsgd_stats *stats,
         (params->levels == QSGD_LEVELS_UNIFORM && params->s > 127)) {
         return COMBINATION("levels", "only tables of at most 127 positive levels are evaluated");
     }
-    work_carve(&w, workspace);
+    fit_carve(&w, workspace);
     fpenv env = fpenv_enter();
     struct qsgd_fit result = {.struct_size = sizeof result};
     status = build_models(&w, stats, &o, error);

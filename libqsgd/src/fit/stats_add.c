@@ -26,7 +26,7 @@ static void add_carve(struct stats_add *a, struct memory *memory) {
     const struct layout *l = &a->q.layout;
     const uint64_t longer = l->per_bucket != 0 ? l->buckets : 0;
     quantize_scratch_carve(&a->scratch, memory, &a->q, source_converts(&a->source));
-    a->partials = memory_take(memory, quantize_big_blocks(l) * sizeof *a->partials);
+    a->partials = memory_take(memory, big_scales_blocks(l) * sizeof *a->partials);
     a->scales = (struct scale_array){memory_take(memory, longer * sizeof(float)), SCALES_NATIVE};
     a->fresh = memory_take(memory, sizeof *a->fresh);
     a->counts = memory_take(memory, STATS_ROWS * sizeof *a->counts);
@@ -147,11 +147,11 @@ static void bucket_close(struct stats_add *a, const struct open_bucket *b) {
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 static void big_scales(struct stats_add *a) {
-    for (uint64_t i = 0; i < quantize_big_blocks(&a->q.layout); i++) {
-        quantize_big_block(&a->q, &a->source, i, &a->scratch, a->partials);
+    for (uint64_t i = 0; i < big_scales_blocks(&a->q.layout); i++) {
+        big_scales_block(&a->q, &a->source, i, &a->scratch, a->partials);
     }
     if (a->q.layout.per_bucket == 0) return;
-    quantize_big_scales(&a->q, &a->source, a->partials, &a->scales, NULL, &a->scratch);
+    big_scales_store(&a->q, &a->source, a->partials, &a->scales, NULL, &a->scratch);
 }
 
 /* The scale of a bucket that starts at x. */
@@ -202,7 +202,7 @@ static uint64_t add_all(struct stats_add *a) {
 uint64_t qsgd_stats_workspace(const struct qsgd_stats *stats, uint32_t dtype, uint64_t n) {
     struct stats_add a;
     struct memory memory = {NULL, 0};
-    if (stats == NULL || stats->made != STATS_MADE || !tensor_is_float(dtype)) return 0;
+    if (stats == NULL || stats->made != STATS_MADE || !dtype_is_float(dtype)) return 0;
     if (n > QSGD_STATS_MAX_ELEMENTS - stats->elements) return 0;
     add_prepare(&a, stats, dtype, NULL, n);
     add_carve(&a, &memory);
@@ -216,7 +216,7 @@ static qsgd_status add_check(const struct qsgd_stats *stats, uint32_t dtype, con
         return error_parameter(error, QSGD_ERR_NULL, "stats",
                                "stats is NULL, or qsgd_stats_init has not made it");
     }
-    if (!tensor_is_float(dtype)) {
+    if (!dtype_is_float(dtype)) {
         return error_parameter(error, QSGD_ERR_DTYPE, "dtype", "src must be of a float type");
     }
     if (n > QSGD_STATS_MAX_ELEMENTS - stats->elements) {

@@ -46,9 +46,9 @@ static uint8_t *write_fields(uint8_t *p, const struct qsgd_params *params,
         }
     }
     if (params->tables != NULL) {
-        p = put_field(p, FIELD_SHARED, TABLES_DIGEST_BYTES);
+        p = put_field(p, FIELD_SHARED, SHARED_TABLES_DIGEST_BYTES);
         qsgd_tables_digest(params->tables, params->tables_bytes, p, NULL); /* they were checked */
-        p += TABLES_DIGEST_BYTES;
+        p += SHARED_TABLES_DIGEST_BYTES;
     }
     return p;
 }
@@ -102,7 +102,7 @@ uint64_t header_bytes_of(const struct qsgd_params *params, const struct qsgd_enc
         uint64_t table = 4 * (uint64_t)params->table_len;
         bytes += 1 + varint_bytes(table) + table;
     }
-    if (params->tables != NULL) bytes += 2 + TABLES_DIGEST_BYTES;
+    if (params->tables != NULL) bytes += 2 + SHARED_TABLES_DIGEST_BYTES;
     return bytes;
 }
 
@@ -165,7 +165,7 @@ static qsgd_status parse_fixed(struct frame *f, struct qsgd_error *error) {
     params->chunk_log2 = 10U + (p[20] >> 4);
     info->summands = p[21];
     const bool raw = params->code == QSGD_CODE_RAW;
-    if (tensor_item_bytes(info->dtype) == 0 || (!raw && !tensor_is_float(info->dtype))) {
+    if (dtype_bytes(info->dtype) == 0 || (!raw && !dtype_is_float(info->dtype))) {
         return AT(QSGD_ERR_HEADER, 16, "unknown dtype, or one that cannot be quantised");
     }
     if (params->code > QSGD_CODE_RANS) return AT(QSGD_ERR_HEADER, 17, "unknown code");
@@ -245,11 +245,11 @@ static qsgd_status parse_field(struct frame *f, uint8_t type, uint64_t at, uint6
             f->table[i] = scale_from_bits(load_le32(p + 4 * i));
         info->params.table = f->table;
     } else if (type == FIELD_SHARED) {
-        if (bytes != TABLES_DIGEST_BYTES) {
+        if (bytes != SHARED_TABLES_DIGEST_BYTES) {
             return AT(QSGD_ERR_HEADER, at, "the digest of shared tables has 8 bytes");
         }
         info->has_tables = 1;
-        memcpy(info->tables_digest, p, TABLES_DIGEST_BYTES);
+        memcpy(info->tables_digest, p, SHARED_TABLES_DIGEST_BYTES);
         f->tables_offset = at;
     } else if (type >= FIELD_CRITICAL) {
         return AT(QSGD_ERR_FIELD, at, "an extension field that must be understood is unknown");

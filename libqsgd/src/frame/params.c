@@ -141,7 +141,7 @@ qsgd_status params_check_scheme(const struct qsgd_params *p, struct qsgd_error *
 static qsgd_status check_shared(const struct qsgd_params *p, struct qsgd_error *error) {
     struct shared_tables tables;
     if (p->tables == NULL && p->tables_bytes == 0) return QSGD_OK;
-    qsgd_status status = tables_parse(p->tables, p->tables_bytes, &tables, error);
+    qsgd_status status = shared_tables_parse(p->tables, p->tables_bytes, &tables, error);
     if (status != QSGD_OK) return status;
     if (p->code != tables.code) {
         return COMBINATION("tables", p->code == QSGD_CODE_HUFFMAN || p->code == QSGD_CODE_RANS

@@ -119,7 +119,7 @@ struct kernels {
     void (*rans_encode)(const struct rans_job *job, const struct rans_symbol_table *tables,
                         const uint8_t *symbols, uint16_t *words[RANS_GROUPS], uint32_t *states);
     /* Builds the decoding tables in 64-byte aligned memory of job->tables * RANS_TABLE_BYTES. */
-    void (*rans_tables)(const struct rans_job *job, void *tables);
+    void (*rans_decode_tables)(const struct rans_job *job, void *tables);
     /* Decodes elements [stream->at, to): to is a multiple of 128, or job->len. */
     void (*rans_decode)(const struct rans_job *job, const void *tables, struct rans_stream *stream,
                         size_t to, uint8_t *tokens);

@@ -35,7 +35,7 @@ qsgd_status arguments_encode_call(const struct qsgd_encode_options *options, uin
     }
     if (o->workers < 1 || o->workers > 256)
         return error_parameter(error, QSGD_ERR_PARAM, "workers", "workers must lie in 1..256");
-    if (tensor_item_bytes(o->dtype) == 0) {
+    if (dtype_bytes(o->dtype) == 0) {
         return error_parameter(error, QSGD_ERR_DTYPE, "dtype",
                                "dtype must be one of QSGD_FLOAT32..");
     }
@@ -68,7 +68,7 @@ qsgd_status arguments_encode_call(const struct qsgd_encode_options *options, uin
 
 qsgd_status arguments_check_dtype(const struct qsgd_params *params,
                                   const struct qsgd_encode_options *o, struct qsgd_error *error) {
-    if (params->code != QSGD_CODE_RAW && !tensor_is_float(o->dtype)) {
+    if (params->code != QSGD_CODE_RAW && !dtype_is_float(o->dtype)) {
         return error_parameter(error, QSGD_ERR_DTYPE, "dtype",
                                "only float32, float64, float16 and bfloat16 can be quantised: code "
                                "raw takes the others");

@@ -3,20 +3,22 @@
 
 #include <string.h>
 
-void forward_carve(struct forward *f, struct memory *memory, uint32_t workers, bool copies) {
+void before_chunks_carve(struct before_chunks *f, struct memory *memory, uint32_t workers,
+                         bool copies) {
     const struct layout *l = &f->q.layout;
     const bool topk = f->q.params.rounding == QSGD_ROUND_TOPK && l->per_bucket != 0;
     f->workers = workers_carve(memory, &f->q, workers, copies);
-    f->partials = memory_take(memory, quantize_big_blocks(l) * sizeof(struct bucket_sums));
-    f->totals = memory_take(memory, quantize_total_blocks(&f->q) * sizeof(struct bucket_sums));
+    f->partials = memory_take(memory, big_scales_blocks(l) * sizeof(struct bucket_sums));
+    f->totals = memory_take(memory, tensor_total_blocks(&f->q) * sizeof(struct bucket_sums));
     f->cuts = memory_take(memory, topk ? l->buckets * sizeof(struct topk_cut) : 0);
     if (!topk) f->cuts = NULL;
 }
 
-qsgd_status forward_open(struct forward *f, uint32_t workers, bool copies, void *workspace,
-                         uint64_t workspace_bytes, struct qsgd_error *error) {
+qsgd_status before_chunks_open(struct before_chunks *f, uint32_t workers, bool copies,
+                               void *workspace, uint64_t workspace_bytes,
+                               struct qsgd_error *error) {
     struct memory memory = {NULL, 0};
-    forward_carve(f, &memory, workers, copies);
+    before_chunks_carve(f, &memory, workers, copies);
     if (workspace == NULL) {
         return error_parameter(error, QSGD_ERR_NULL, "workspace", "workspace is NULL");
     }
@@ -27,43 +29,43 @@ qsgd_status forward_open(struct forward *f, uint32_t workers, bool copies, void 
     }
     memory.base = workspace;
     memory.used = 0;
-    forward_carve(f, &memory, workers, copies);
+    before_chunks_carve(f, &memory, workers, copies);
     return QSGD_OK;
 }
 
 static void task_big_block(void *context, uint64_t block, uint32_t worker) {
-    struct forward *f = context;
+    struct before_chunks *f = context;
     fpenv env = fpenv_enter();
-    quantize_big_block(&f->q, &f->source, block, &f->workers[worker].quantize, f->partials);
+    big_scales_block(&f->q, &f->source, block, &f->workers[worker].quantize, f->partials);
     fpenv_leave(env);
 }
 
 static void task_total_block(void *context, uint64_t block, uint32_t worker) {
-    struct forward *f = context;
+    struct before_chunks *f = context;
     fpenv env = fpenv_enter();
-    quantize_total_block(&f->q, &f->source, block, &f->workers[worker].quantize, f->totals);
+    tensor_total_block(&f->q, &f->source, block, &f->workers[worker].quantize, f->totals);
     fpenv_leave(env);
 }
 
-static void tensor_total(struct forward *f, const struct qsgd_encode_options *o) {
+static void tensor_total(struct before_chunks *f, const struct qsgd_encode_options *o) {
     if (f->q.params.norm != QSGD_NORM_BALANCED) return;
-    work_run(o->runner, o->runner_context, task_total_block, f, quantize_total_blocks(&f->q));
+    workers_run(o->runner, o->runner_context, task_total_block, f, tensor_total_blocks(&f->q));
     fpenv env = fpenv_enter();
-    quantize_total(&f->q, f->totals);
+    tensor_total_store(&f->q, f->totals);
     fpenv_leave(env);
 }
 
-void forward_big_scales(struct forward *f, const struct qsgd_encode_options *o) {
+void before_chunks_scales(struct before_chunks *f, const struct qsgd_encode_options *o) {
     tensor_total(f, o);
     if (f->q.layout.per_bucket == 0) return;
-    work_run(o->runner, o->runner_context, task_big_block, f, quantize_big_blocks(&f->q.layout));
+    workers_run(o->runner, o->runner_context, task_big_block, f, big_scales_blocks(&f->q.layout));
     fpenv env = fpenv_enter();
-    quantize_big_scales(&f->q, &f->source, f->partials, &f->scales, f->cuts,
-                        &f->workers[0].quantize);
+    big_scales_store(&f->q, &f->source, f->partials, &f->scales, f->cuts, &f->workers[0].quantize);
     fpenv_leave(env);
 }
 
-qsgd_status forward_result(const struct forward *f, uint32_t workers, struct qsgd_error *error) {
+qsgd_status before_chunks_error(const struct before_chunks *f, uint32_t workers,
+                                struct qsgd_error *error) {
     const struct worker *failed = workers_error(f->workers, workers);
     if (failed == NULL) return QSGD_OK;
     const uint64_t bucket = failed->error_where;

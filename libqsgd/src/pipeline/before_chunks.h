@@ -7,7 +7,7 @@
 #include "pipeline/workers.h"
 #include "quantize/bucket_scales.h"
 
-struct forward {
+struct before_chunks {
     struct quantizer q;
     struct source source;
     struct scale_array scales;
@@ -20,16 +20,18 @@ struct forward {
 
 /* Carves workers, partials and cuts, or only counts if memory->base is NULL. One layout for all
  * callers, so that qsgd_encode_workspace serves them all. */
-void forward_carve(struct forward *f, struct memory *memory, uint32_t workers, bool copies);
+void before_chunks_carve(struct before_chunks *f, struct memory *memory, uint32_t workers,
+                         bool copies);
 
 /* Carves the caller's workspace, if it is large enough. */
-qsgd_status forward_open(struct forward *f, uint32_t workers, bool copies, void *workspace,
-                         uint64_t workspace_bytes, struct qsgd_error *error);
+qsgd_status before_chunks_open(struct before_chunks *f, uint32_t workers, bool copies,
+                               void *workspace, uint64_t workspace_bytes, struct qsgd_error *error);
 
 /* What chunks need of others before they start: the tensor's sum, scales of long buckets. */
-void forward_big_scales(struct forward *f, const struct qsgd_encode_options *o);
+void before_chunks_scales(struct before_chunks *f, const struct qsgd_encode_options *o);
 
 /* The first error of the chunk tasks, which is a non-finite bucket; QSGD_OK if there is none. */
-qsgd_status forward_result(const struct forward *f, uint32_t workers, struct qsgd_error *error);
+qsgd_status before_chunks_error(const struct before_chunks *f, uint32_t workers,
+                                struct qsgd_error *error);
 
 #endif

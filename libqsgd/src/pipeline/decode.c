@@ -14,10 +14,10 @@ static void raw_to_sink(const struct decode_call *call, const uint8_t *p, uint64
                         uint64_t from, uint64_t to, float *block) {
     const uint32_t dtype = call->frame.info.dtype;
     const struct sink *sink = &call->sink;
-    const size_t item = tensor_item_bytes(dtype), out = tensor_item_bytes(sink->dtype);
+    const size_t item = dtype_bytes(dtype), out = dtype_bytes(sink->dtype);
     if (sink->dtype == dtype && !sink->add) {
-        tensor_swap_copy(dtype, p + (from - first) * item, (size_t)(to - from),
-                         sink->data + (from - sink->origin) * out);
+        dtype_swap_copy(dtype, p + (from - first) * item, (size_t)(to - from),
+                        sink->data + (from - sink->origin) * out);
         return;
     }
     for (uint64_t i = from; i < to;) {
@@ -25,15 +25,15 @@ static void raw_to_sink(const struct decode_call *call, const uint8_t *p, uint64
         size_t n = (size_t)min_u64(256, to - i);
         uint8_t *at = sink->data + (i - sink->origin) * out;
         if (dtype == QSGD_FLOAT32) {
-            tensor_swap_copy(dtype, p + (i - first) * item, n, block);
+            dtype_swap_copy(dtype, p + (i - first) * item, n, block);
         } else {
-            tensor_swap_copy(dtype, p + (i - first) * item, n, native);
-            tensor_to_float(dtype, native, n, block);
+            dtype_swap_copy(dtype, p + (i - first) * item, n, native);
+            dtype_to_float(dtype, native, n, block);
         }
         if (sink->add) {
             values_add_to(block, n, sink->alpha, at);
         } else {
-            tensor_from_float(sink->dtype, block, n, at);
+            dtype_from_float(sink->dtype, block, n, at);
         }
         i += n;
     }
@@ -56,22 +56,23 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
     qsgd_status status = decode_chunk_open(call, index, worker, false, &c, where);
     if (status != QSGD_OK) return status;
     if (decode_chunk_streams(call, &c)) {
-        decode_tokens(call, &one, 1, worker, &status);
+        decode_stream(call, &one, 1, worker, &status);
         return status;
     }
     int16_t *k = worker->quantize.indices;
     const struct scale_array scales = frame_scales(&call->frame);
     const struct layout *l = &call->q.layout;
-    if (chunk_is_sparse(&c.chunk, &c.form) && values_skip_zeros(&call->q, &call->sink, from, to)) {
+    if (payload_is_sparse(&c.chunk, &c.form) &&
+        values_skip_zeros(&call->q, &call->sink, from, to)) {
         const uint32_t *at;
         size_t count;
-        status = chunk_read_nonzeros(&c.chunk, &c.form, &at, k, &count);
+        status = payload_read_nonzeros(&c.chunk, &c.form, &at, k, &count);
         if (status != QSGD_OK) return status;
         values_of_nonzeros(&call->q, &span, from, to, at, k, count, &scales, &worker->quantize,
                            &call->sink);
         return QSGD_OK;
     }
-    status = chunk_read(&c.chunk, &c.form, k);
+    status = payload_read(&c.chunk, &c.form, k);
     if (status != QSGD_OK) return status;
     if (call->q.params.rotation != 0) { /* whole buckets, of which the sink takes its part */
         values_of_chunk(&call->q, &span, from / l->bucket * l->bucket,
@@ -99,7 +100,7 @@ static bool write_two(const struct decode_call *call, uint64_t first, uint64_t s
         }
     }
     if (!decode_chunks_pair(&c[0], &c[1])) return false;
-    decode_tokens(call, both, 2, worker, status);
+    decode_stream(call, both, 2, worker, status);
     for (int i = 0; i < 2; i++) {
         if (status[i] == QSGD_OK) continue;
         worker_fail(worker, index[i], status[i], call->offsets[index[i]]);
@@ -170,12 +171,12 @@ static qsgd_status write_all(struct decode_call *call) {
 /* The sink's type must be one that the frame converts to. */
 static qsgd_status check_sink(const struct decode_call *call, const void *dst) {
     const uint32_t source = call->frame.info.dtype, out = call->sink.dtype;
-    const bool convertible = tensor_is_float(source) && out <= QSGD_BFLOAT16;
+    const bool convertible = dtype_is_float(source) && out <= QSGD_BFLOAT16;
     if (!(convertible || (frame_is_raw(&call->frame) && source == out && !call->sink.add))) {
         return error_parameter(call->error, QSGD_ERR_DTYPE, "dtype",
                                "the frame's elements do not convert to that type");
     }
-    const uint64_t n = call->to - call->from, bytes = n * tensor_item_bytes(out);
+    const uint64_t n = call->to - call->from, bytes = n * dtype_bytes(out);
     if (dst == NULL && n > 0) {
         return error_parameter(call->error, QSGD_ERR_NULL, "dst", "dst is NULL");
     }

@@ -72,7 +72,7 @@ static qsgd_status find_tables(struct decode_call *call) {
     struct shared_tables t;
     if (!info->has_tables) return QSGD_OK;
     for (uint32_t i = 0; i < o->tables_count; i++) {
-        qsgd_status status = tables_parse(o->tables[i], o->tables_bytes[i], &t, call->error);
+        qsgd_status status = shared_tables_parse(o->tables[i], o->tables_bytes[i], &t, call->error);
         if (status != QSGD_OK) return status;
         if (memcmp(t.digest, info->tables_digest, sizeof t.digest) == 0) call->shared = t;
     }
@@ -180,13 +180,13 @@ const uint8_t *decode_payload(const struct decode_call *call, uint64_t index, si
 
 qsgd_status decode_parse_chunk(const struct decode_call *call, uint64_t index,
                                struct code_scratch *scratch, struct code_chunk *chunk,
-                               struct chunk_form *form, uint64_t *where) {
+                               struct payload_form *form, uint64_t *where) {
     const struct chunk_span span = layout_chunk(&call->q.layout, index);
     size_t bytes, at = 0;
     const uint8_t *p = decode_payload(call, index, &bytes);
-    *chunk = work_code_chunk(&call->q, &call->shared, call->q.params.code, &span, scratch);
+    *chunk = worker_code_chunk(&call->q, &call->shared, call->q.params.code, &span, scratch);
     qsgd_status status =
-        chunk_parse(chunk, call->q.params.rounding == QSGD_ROUND_DITHERED, p, bytes, form, &at);
+        payload_parse(chunk, call->q.params.rounding == QSGD_ROUND_DITHERED, p, bytes, form, &at);
     *where = call->offsets[index] + at;
     return status;
 }
@@ -196,7 +196,7 @@ static qsgd_status verify_raw(const struct decode_call *call, uint64_t index, ui
     size_t bytes;
     const uint8_t *p = decode_payload(call, index, &bytes);
     *where = call->offsets[index];
-    if (bytes != span.len * tensor_item_bytes(call->frame.info.dtype)) return QSGD_ERR_CHUNK;
+    if (bytes != span.len * dtype_bytes(call->frame.info.dtype)) return QSGD_ERR_CHUNK;
     if (call->frame.info.dtype != QSGD_BOOL) return QSGD_OK;
     for (size_t i = 0; i < bytes; i++) {
         *where = call->offsets[index] + i;
@@ -207,8 +207,8 @@ static qsgd_status verify_raw(const struct decode_call *call, uint64_t index, ui
 
 /* Lanes, P, and if classes are split, where there are lanes enough for two streams to gain; 0
  * elsewhere. */
-static uint8_t shape_of(const struct decode_call *call, const struct chunk_form *form) {
-    const bool words = call->q.params.code == QSGD_CODE_RANS && chunk_is_coded(form);
+static uint8_t shape_of(const struct decode_call *call, const struct payload_form *form) {
+    const bool words = call->q.params.code == QSGD_CODE_RANS && payload_is_coded(form);
     if (!words || form->plan.lanes_log2 < 4) return 0;
     return (uint8_t)((form->plan.split != 0 ? 128 : 0) | form->plan.lanes_log2 << 4 |
                      form->plan.prob_bits);
@@ -223,12 +223,12 @@ static qsgd_status verify_chunk(const struct decode_call *call, uint64_t index,
     if (!frame_chunk_intact(&call->frame, index, p, bytes)) return QSGD_ERR_CHUNK_CRC;
     if (frame_is_raw(&call->frame)) return verify_raw(call, index, where);
     struct code_chunk chunk;
-    struct chunk_form form;
+    struct payload_form form;
     qsgd_status status = decode_parse_chunk(call, index, &worker->codes, &chunk, &form, where);
     if (status == QSGD_OK) call->shapes[index] = shape_of(call, &form);
     if (status != QSGD_OK || !call->deep) return status;
     *where = call->offsets[index];
-    return chunk_read(&chunk, &form, worker->quantize.indices);
+    return payload_read(&chunk, &form, worker->quantize.indices);
 }
 
 static void task_verify(void *context, uint64_t task, uint32_t worker) {
@@ -240,12 +240,12 @@ static void task_verify(void *context, uint64_t task, uint32_t worker) {
 
 qsgd_status decode_run(struct decode_call *call, qsgd_task task, uint64_t group) {
     const struct qsgd_decode_options *o = &call->options;
-    work_run(o->runner, o->runner_context, task, call, div_up(call->last - call->first, group));
+    workers_run(o->runner, o->runner_context, task, call, div_up(call->last - call->first, group));
     const struct worker *failed = workers_error(call->workers, o->workers);
     if (failed == NULL) return QSGD_OK;
     return error_offset(call->error, failed->error, failed->error_where,
                         failed->error == QSGD_ERR_CHUNK_CRC ? "a chunk's checksum does not match"
-                                                            : chunk_reason(failed->error));
+                                                            : payload_reason(failed->error));
 }
 
 qsgd_status decode_verify(struct decode_call *call) { return decode_run(call, task_verify, 1); }

@@ -46,7 +46,7 @@ qsgd_status decode_verify(struct decode_call *call);
 /* Parses (form) the payload of a chunk that is not raw, with the memory of scratch. */
 qsgd_status decode_parse_chunk(const struct decode_call *call, uint64_t index,
                                struct code_scratch *scratch, struct code_chunk *chunk,
-                               struct chunk_form *form, uint64_t *where);
+                               struct payload_form *form, uint64_t *where);
 
 /* Runs a task over groups of `group` of chunks [first, last) and reports the first error. */
 qsgd_status decode_run(struct decode_call *call, qsgd_task task, uint64_t group);

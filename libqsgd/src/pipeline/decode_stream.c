@@ -23,7 +23,7 @@ qsgd_status decode_chunk_open(const struct decode_call *call, uint64_t index, st
 
 bool decode_chunk_streams(const struct decode_call *call, const struct decode_chunk *c) {
     const uint64_t end = c->span.first + c->span.len;
-    return call->q.params.code == QSGD_CODE_RANS && chunk_is_coded(&c->form) &&
+    return call->q.params.code == QSGD_CODE_RANS && payload_is_coded(&c->form) &&
            call->sink.dtype == QSGD_FLOAT32 && call->from <= c->span.first && end <= call->to &&
            tokens_are_levels(&call->q.levels, rans_possible(&c->form.plan));
 }
@@ -58,7 +58,7 @@ static void write_block(const struct decode_call *call, struct decode_chunk *c, 
 }
 
 _Static_assert(2 * (BLOCK + 2 * NOISE_TILE) <= QUANTIZE_BLOCK + 2 * NOISE_TILE, "noise of two");
-_Static_assert(BLOCK <= RANS_HALVES_BLOCK, "halves of a block");
+_Static_assert(BLOCK <= RANS_SPLIT_BLOCK, "halves of a block");
 
 /* Noise of the block [from, to), for its symbols and its values. */
 static void make_noise(const struct decode_call *call, struct decode_chunk *c, uint64_t from,
@@ -72,7 +72,7 @@ static void make_noise(const struct decode_call *call, struct decode_chunk *c, u
     c->reader.noise = q->noise + (first - q->noise_from);
 }
 
-void decode_tokens(const struct decode_call *call, struct decode_chunk *const *c, int count,
+void decode_stream(const struct decode_call *call, struct decode_chunk *const *c, int count,
                    struct worker *worker, qsgd_status *status) {
     uint8_t *const tokens[2] = {worker->codes.tokens, worker->codes.tokens + BLOCK};
     uint8_t *tables = (uint8_t *)worker->codes.decode;

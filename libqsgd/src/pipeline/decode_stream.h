@@ -13,7 +13,7 @@ struct decode_chunk {
     struct code_scratch scratch; /* the worker's, or what is left of it for a second chunk */
     struct quantize_scratch quantize;
     struct code_chunk chunk;
-    struct chunk_form form;
+    struct payload_form form;
     struct rans_reader reader;
     struct tokens_reader indices;
 };
@@ -22,7 +22,7 @@ struct decode_chunk {
 qsgd_status decode_chunk_open(const struct decode_call *call, uint64_t index, struct worker *worker,
                               bool second, struct decode_chunk *c, uint64_t *where);
 
-/* True if decode_tokens can write it: coded by rans, without tokens that name no level, whole, to
+/* True if decode_stream can write it: coded by rans, without tokens that name no level, whole, to
  * float32. */
 bool decode_chunk_streams(const struct decode_call *call, const struct decode_chunk *c);
 
@@ -31,7 +31,7 @@ bool decode_chunks_pair(const struct decode_chunk *a, const struct decode_chunk 
 
 /* Reads one chunk, or two in turn, and writes their values block by block. Each chunk's status goes
  * to status[]. */
-void decode_tokens(const struct decode_call *call, struct decode_chunk *const *c, int count,
+void decode_stream(const struct decode_call *call, struct decode_chunk *const *c, int count,
                    struct worker *worker, qsgd_status *status);
 
 #endif

@@ -13,7 +13,7 @@
 #include "quantize/values.h"
 
 struct encode_job {
-    struct forward f;
+    struct before_chunks f;
     struct frame frame;
     uint8_t *dst;
     bool survey;     /* code auto: only count what each code would take */
@@ -27,15 +27,15 @@ struct encode_job {
 static uint64_t slot_offset(const struct encode_job *job, const struct chunk_span *span,
                             uint64_t index) {
     if (job->sequential) return job->at;
-    if (job->code == QSGD_CODE_RAW) return span->first * tensor_item_bytes(job->f.source.dtype);
-    return index == 0 ? 0 : chunk_bound(&job->f.q.levels, span->first) + 4 * index;
+    if (job->code == QSGD_CODE_RAW) return span->first * dtype_bytes(job->f.source.dtype);
+    return index == 0 ? 0 : payload_bound(&job->f.q.levels, span->first) + 4 * index;
 }
 
-static uint64_t payload_bound(const struct quantizer *q, int32_t code, uint32_t dtype) {
+static uint64_t payloads_bound(const struct quantizer *q, int32_t code, uint32_t dtype) {
     const struct layout *l = &q->layout;
-    uint64_t raw = l->n * tensor_item_bytes(dtype);
+    uint64_t raw = l->n * dtype_bytes(dtype);
     if (code == QSGD_CODE_RAW) return raw;
-    uint64_t coded = chunk_bound(&q->levels, l->n) + 4 * (l->chunks + 1);
+    uint64_t coded = payload_bound(&q->levels, l->n) + 4 * (l->chunks + 1);
     return code == QSGD_CODE_AUTO && raw > coded ? raw : coded;
 }
 
@@ -43,10 +43,10 @@ static uint64_t payload_bound(const struct quantizer *q, int32_t code, uint32_t 
 
 static size_t write_raw(struct encode_job *job, const struct chunk_span *span, uint8_t *dst) {
     const uint32_t dtype = job->f.source.dtype;
-    const size_t item = tensor_item_bytes(dtype);
+    const size_t item = dtype_bytes(dtype);
     const uint8_t *src = job->f.source.data + span->first * item;
     if (job->f.source.residual == NULL) {
-        tensor_swap_copy(dtype, src, (size_t)span->len, dst);
+        dtype_swap_copy(dtype, src, (size_t)span->len, dst);
         return (size_t)span->len * item;
     }
     for (uint64_t i = 0; i < span->len; i++) { /* float32: the sum is stored, nothing is left */
@@ -54,7 +54,7 @@ static size_t write_raw(struct encode_job *job, const struct chunk_span *span, u
         memcpy(&x, src + 4 * i, 4);
         memcpy(&r, job->f.source.residual + span->first + i, 4);
         x = x + r;
-        tensor_swap_copy(dtype, &x, 1, dst + 4 * i);
+        dtype_swap_copy(dtype, &x, 1, dst + 4 * i);
         memcpy(job->f.source.residual + span->first + i, &none, 4);
     }
     return (size_t)span->len * item;
@@ -65,9 +65,9 @@ static void survey_codes(struct encode_job *job, const struct chunk_span *span,
     for (int32_t code = QSGD_CODE_FIXED; code <= QSGD_CODE_RANS; code++) {
         if (!params_code_fits(&job->f.q.params, code)) continue;
         struct code_chunk chunk =
-            work_code_chunk(&job->f.q, &job->f.shared, code, span, &worker->codes);
+            worker_code_chunk(&job->f.q, &job->f.shared, code, span, &worker->codes);
         worker->auto_bytes[code] +=
-            chunk_write(&chunk, job->f.q.params.rounding == QSGD_ROUND_DITHERED, k, alpha, dst);
+            payload_write(&chunk, job->f.q.params.rounding == QSGD_ROUND_DITHERED, k, alpha, dst);
     }
 }
 
@@ -87,9 +87,9 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, struct w
     }
     struct quantize_scratch *scratch = &worker->quantize;
     struct code_chunk chunk =
-        work_code_chunk(&job->f.q, &job->f.shared, job->code, &span, &worker->codes);
+        worker_code_chunk(&job->f.q, &job->f.shared, job->code, &span, &worker->codes);
     const bool tokens = !job->survey && job->f.source.residual == NULL &&
-                        quantize_gives_tokens(&job->f.q) && code_find(job->code)->from_tokens;
+                        quantizer_gives_tokens(&job->f.q) && code_find(job->code)->from_tokens;
     int16_t *k = tokens ? NULL : scratch->indices;
     uint8_t alpha = 0;
     const float *x = source_read(&job->f.source, span.first, span.len, scratch->elements);
@@ -102,7 +102,7 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, struct w
         return QSGD_OK;
     }
     size_t bytes =
-        chunk_write(&chunk, job->f.q.params.rounding == QSGD_ROUND_DITHERED, k, alpha, dst);
+        payload_write(&chunk, job->f.q.params.rounding == QSGD_ROUND_DITHERED, k, alpha, dst);
     finish_payload(job, index, dst, bytes);
     if (job->f.source.residual != NULL) {
         if (job->f.q.params.rotation != 0) {
@@ -145,7 +145,7 @@ static int32_t shortest_code(const struct encode_job *job, const struct encode_c
     struct qsgd_params raw = job->f.q.params;
     raw.code = QSGD_CODE_RAW;
     const struct layout l = layout_of(job->f.q.layout.n, 0, raw.chunk_log2, true);
-    const uint64_t item = tensor_item_bytes(job->f.source.dtype);
+    const uint64_t item = dtype_bytes(job->f.source.dtype);
     uint64_t best = header_bytes_of(&raw, &call->options) +
                     l.chunks * frame_entry_bytes(raw.checksum != 0) + (raw.checksum ? 4 : 0) +
                     l.n * item;
@@ -176,10 +176,11 @@ static qsgd_status encode_with(struct encode_job *job, const struct encode_call 
     job->at = 0;
     job->f.scales = (struct scale_array){job->dst + job->frame.scales_offset, params.scale};
     const struct qsgd_encode_options *o = &call->options;
-    forward_carve(&job->f, memory, o->workers, quantize_copies(&job->f.q, o->dtype, o->residual));
-    if (job->code != QSGD_CODE_RAW) forward_big_scales(&job->f, o);
-    work_run(o->runner, o->runner_context, task_chunk, job, job->f.q.layout.chunks);
-    qsgd_status status = forward_result(&job->f, o->workers, error);
+    before_chunks_carve(&job->f, memory, o->workers,
+                        quantizer_copies(&job->f.q, o->dtype, o->residual));
+    if (job->code != QSGD_CODE_RAW) before_chunks_scales(&job->f, o);
+    workers_run(o->runner, o->runner_context, task_chunk, job, job->f.q.layout.chunks);
+    qsgd_status status = before_chunks_error(&job->f, o->workers, error);
     if (status != QSGD_OK || job->survey) return status;
     *frame_bytes = close_gaps(job);
     frame_finish(job->dst, &job->frame, *frame_bytes);
@@ -191,7 +192,7 @@ static uint64_t bound_of(const struct qsgd_params *params, const struct encode_c
     struct frame f;
     struct qsgd_params coded = *params;
     frame_place(&f, &q->layout, header_bytes_of(&coded, &call->options), &coded);
-    uint64_t bound = f.payload_offset + payload_bound(q, params->code, call->options.dtype);
+    uint64_t bound = f.payload_offset + payloads_bound(q, params->code, call->options.dtype);
     if (params->code == QSGD_CODE_AUTO) { /* a raw frame has its own grid of chunks */
         struct layout raw = layout_of(q->layout.n, 0, params->chunk_log2, true);
         bound += raw.chunks * frame_entry_bytes(params->checksum != 0);
@@ -200,11 +201,11 @@ static uint64_t bound_of(const struct qsgd_params *params, const struct encode_c
 }
 
 static uint64_t workspace_of(const struct encode_call *call, const struct quantizer *q) {
-    struct forward f;
+    struct before_chunks f;
     struct memory memory = {NULL, 0};
     f.q = *q;
-    forward_carve(&f, &memory, call->options.workers,
-                  quantize_copies(q, call->options.dtype, call->options.residual));
+    before_chunks_carve(&f, &memory, call->options.workers,
+                        quantizer_copies(q, call->options.dtype, call->options.residual));
     return memory.used;
 }
 
@@ -242,7 +243,7 @@ static qsgd_status check_buffers(const struct qsgd_params *params, const struct 
                                  uint64_t dst_bytes, const void *workspace,
                                  uint64_t workspace_bytes, struct qsgd_error *error) {
     const struct qsgd_encode_options *o = &call->options;
-    const uint64_t n = q->layout.n, src_bytes = n * tensor_item_bytes(o->dtype);
+    const uint64_t n = q->layout.n, src_bytes = n * dtype_bytes(o->dtype);
     const uint64_t bound = bound_of(params, call, q);
     if ((src == NULL && n > 0) || dst == NULL || workspace == NULL) {
         return error_parameter(error, QSGD_ERR_NULL,
@@ -290,7 +291,7 @@ qsgd_status qsgd_encode(const struct qsgd_params *params, const struct qsgd_enco
     if (status != QSGD_OK) return status;
     job.f.source =
         (struct source){src, call.options.dtype, call.options.residual, call.options.scales};
-    tables_of(params, &job.f.shared);
+    shared_tables_of(params, &job.f.shared);
     job.dst = dst;
     job.code = params->code;
     job.survey = params->code == QSGD_CODE_AUTO;

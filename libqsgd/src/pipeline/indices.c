@@ -30,14 +30,14 @@ static size_t recode_chunk(const struct recode *r, uint64_t index, const struct 
     memcpy(k, r->indices + span.first, (size_t)span.len * sizeof *k);
     values_turn(r->q, &span, scales, &r->worker->quantize, k);
     struct code_chunk chunk =
-        work_code_chunk(r->q, r->shared, r->q->params.code, &span, &r->worker->codes);
-    if (r->like == NULL) return chunk_write(&chunk, dithered, k, alpha, dst);
-    struct chunk_form form;
+        worker_code_chunk(r->q, r->shared, r->q->params.code, &span, &r->worker->codes);
+    if (r->like == NULL) return payload_write(&chunk, dithered, k, alpha, dst);
+    struct payload_form form;
     uint64_t where;
     if (decode_parse_chunk(r->like, index, &r->worker->codes, &chunk, &form, &where) != QSGD_OK) {
         return SIZE_MAX;
     }
-    return chunk_write_like(&chunk, dithered, k, alpha, &form, dst, cap);
+    return payload_write_like(&chunk, dithered, k, alpha, &form, dst, cap);
 }
 
 static qsgd_status recode_all(const struct recode *r, const struct frame *f, const float *scales,
@@ -122,7 +122,7 @@ static qsgd_status encode_indices_new(const struct qsgd_params *params,
                                       uint64_t dst_bytes, void *workspace, uint64_t workspace_bytes,
                                       uint64_t *frame_bytes, struct qsgd_error *error) {
     struct encode_call call;
-    struct forward job;
+    struct before_chunks job;
     struct frame f;
     qsgd_status status = params_check(params, error);
     if (status == QSGD_OK) status = arguments_check_coded(params, error);
@@ -132,7 +132,7 @@ static qsgd_status encode_indices_new(const struct qsgd_params *params,
     }
     if (status == QSGD_OK) status = arguments_encode_call(options, n, &call, error);
     if (status == QSGD_OK) status = arguments_check_tag(&call.options, error);
-    if (status == QSGD_OK && !tensor_is_float(call.options.dtype)) {
+    if (status == QSGD_OK && !dtype_is_float(call.options.dtype)) {
         status = error_parameter(error, QSGD_ERR_DTYPE, "dtype", "indices stand for float types");
     }
     if (status != QSGD_OK) return status;
@@ -143,10 +143,10 @@ static qsgd_status encode_indices_new(const struct qsgd_params *params,
     quantizer_init(&job.q, params, n, call.options.nonce, false);
     status = arguments_check_indices(&job.q, r->indices, scales, error);
     if (status == QSGD_OK) {
-        status = forward_open(&job, 1, false, workspace, workspace_bytes, error);
+        status = before_chunks_open(&job, 1, false, workspace, workspace_bytes, error);
     }
     if (status != QSGD_OK) return status;
-    tables_of(params, &job.shared);
+    shared_tables_of(params, &job.shared);
     r->q = &job.q;
     r->shared = &job.shared;
     r->worker = &job.workers[0];
@@ -190,10 +190,10 @@ static void task_indices(void *context, uint64_t index, uint32_t worker) {
     struct worker *w = &sink->call.workers[worker];
     const struct chunk_span span = layout_chunk(&sink->call.q.layout, index);
     struct code_chunk chunk;
-    struct chunk_form form;
+    struct payload_form form;
     uint64_t where = 0;
     qsgd_status status = decode_parse_chunk(&sink->call, index, &w->codes, &chunk, &form, &where);
-    if (status == QSGD_OK) status = chunk_read(&chunk, &form, w->quantize.indices);
+    if (status == QSGD_OK) status = payload_read(&chunk, &form, w->quantize.indices);
     if (status != QSGD_OK) {
         worker_fail(w, index, status, where);
         return;

@@ -21,15 +21,15 @@ uint64_t qsgd_chunk_count(const struct qsgd_params *params, uint64_t n) {
 
 /* ---- quantize ------------------------------------------------------------------------------- */
 
-struct stage_job {
-    struct forward f;
+struct quantize_job {
+    struct before_chunks f;
     int16_t *indices;
     uint8_t *alphas;
     struct sink sink; /* dequantize */
 };
 
 static void task_quantize(void *context, uint64_t index, uint32_t worker) {
-    struct stage_job *job = context;
+    struct quantize_job *job = context;
     struct worker *w = &job->f.workers[worker];
     const struct chunk_span span = layout_chunk(&job->f.q.layout, index);
     uint8_t alpha = 0;
@@ -60,7 +60,7 @@ qsgd_status qsgd_quantize(const struct qsgd_params *params,
                           int16_t *indices, float *scales, uint8_t *alphas, void *workspace,
                           uint64_t workspace_bytes, struct qsgd_error *error) {
     struct encode_call call;
-    struct stage_job job;
+    struct quantize_job job;
     qsgd_status status = params_check(params, error);
     if (status == QSGD_OK) status = arguments_check_coded(params, error);
     if (status == QSGD_OK) status = arguments_encode_call(options, n, &call, error);
@@ -75,7 +75,7 @@ qsgd_status qsgd_quantize(const struct qsgd_params *params,
         return error_parameter(error, QSGD_ERR_NULL, src == NULL ? "src" : "indices",
                                "a buffer that is needed is NULL");
     }
-    const uint64_t src_bytes = n * tensor_item_bytes(o->dtype);
+    const uint64_t src_bytes = n * dtype_bytes(o->dtype);
     if (memory_overlap(src, src_bytes, indices, 2 * n) ||
         memory_overlap(src, src_bytes, scales, 4 * job.f.q.layout.buckets)) {
         return error_parameter(error, QSGD_ERR_OVERLAP, "indices", "src and outputs overlap");
@@ -84,18 +84,19 @@ qsgd_status qsgd_quantize(const struct qsgd_params *params,
     job.f.scales = (struct scale_array){(uint8_t *)scales, SCALES_NATIVE};
     job.indices = indices;
     job.alphas = alphas;
-    status = forward_open(&job.f, o->workers, quantize_copies(&job.f.q, o->dtype, o->residual),
-                          workspace, workspace_bytes, error);
+    status =
+        before_chunks_open(&job.f, o->workers, quantizer_copies(&job.f.q, o->dtype, o->residual),
+                           workspace, workspace_bytes, error);
     if (status != QSGD_OK) return status;
-    forward_big_scales(&job.f, o);
-    work_run(o->runner, o->runner_context, task_quantize, &job, job.f.q.layout.chunks);
-    return forward_result(&job.f, o->workers, error);
+    before_chunks_scales(&job.f, o);
+    workers_run(o->runner, o->runner_context, task_quantize, &job, job.f.q.layout.chunks);
+    return before_chunks_error(&job.f, o->workers, error);
 }
 
 /* ---- dequantize ----------------------------------------------------------------------------- */
 
 static void task_values(void *context, uint64_t index, uint32_t worker) {
-    struct stage_job *job = context;
+    struct quantize_job *job = context;
     struct worker *w = &job->f.workers[worker];
     const struct chunk_span span = layout_chunk(&job->f.q.layout, index);
     fpenv env = fpenv_enter();
@@ -110,11 +111,11 @@ qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
                             const int16_t *indices, const float *scales, const uint8_t *alphas,
                             uint64_t n, uint32_t dst_dtype, void *dst, void *workspace,
                             uint64_t workspace_bytes, struct qsgd_error *error) {
-    struct stage_job job;
+    struct quantize_job job;
     qsgd_status status = params_check(params, error);
     if (status == QSGD_OK) status = arguments_check_coded(params, error);
     if (status != QSGD_OK) return status;
-    if (!tensor_is_float(dst_dtype)) {
+    if (!dtype_is_float(dst_dtype)) {
         return error_parameter(error, QSGD_ERR_DTYPE, "dst_dtype", "dst must be of a float type");
     }
     if (n > QSGD_MAX_ELEMENTS) {
@@ -124,7 +125,7 @@ qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
         return error_parameter(error, QSGD_ERR_NULL, dst == NULL ? "dst" : "indices",
                                "a buffer that is needed is NULL");
     }
-    if (memory_overlap(indices, 2 * n, dst, n * tensor_item_bytes(dst_dtype))) {
+    if (memory_overlap(indices, 2 * n, dst, n * dtype_bytes(dst_dtype))) {
         return error_parameter(error, QSGD_ERR_OVERLAP, "dst", "indices and dst overlap");
     }
     if (params->rounding != QSGD_ROUND_DITHERED) alphas = NULL;
@@ -132,14 +133,14 @@ qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
     job.f.q.turned = false;
     status = arguments_check_indices(&job.f.q, indices, scales, error);
     if (status == QSGD_OK) {
-        status = forward_open(&job.f, 1, false, workspace, workspace_bytes, error);
+        status = before_chunks_open(&job.f, 1, false, workspace, workspace_bytes, error);
     }
     if (status != QSGD_OK) return status;
     job.f.scales = (struct scale_array){(uint8_t *)(uintptr_t)scales, SCALES_NATIVE};
     job.indices = (int16_t *)(uintptr_t)indices;
     job.alphas = (uint8_t *)(uintptr_t)alphas;
     job.sink = (struct sink){.data = dst, .dtype = dst_dtype, .to = n};
-    work_run(NULL, NULL, task_values, &job, job.f.q.layout.chunks);
+    workers_run(NULL, NULL, task_values, &job, job.f.q.layout.chunks);
     return QSGD_OK;
 }
 

@@ -108,10 +108,10 @@ qsgd_status qsgd_tables_build(const struct qsgd_params *params, const double *we
     t.code = params->code;
     t.direct = tokens_direct(&levels);
     fit(&t, counts);
-    if (dst_bytes < tables_bytes(t.code, t.tokens)) {
+    if (dst_bytes < shared_tables_bytes(t.code, t.tokens)) {
         return error_parameter(error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
                                "dst must hold qsgd_tables_bound bytes");
     }
-    *bytes = tables_write(&t, dst);
+    *bytes = shared_tables_write(&t, dst);
     return QSGD_OK;
 }

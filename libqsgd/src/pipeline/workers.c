@@ -42,9 +42,9 @@ const struct worker *workers_error(const struct worker *workers, uint32_t count)
     return first;
 }
 
-struct code_chunk work_code_chunk(const struct quantizer *q, const struct shared_tables *shared,
-                                  int32_t code, const struct chunk_span *span,
-                                  struct code_scratch *scratch) {
+struct code_chunk worker_code_chunk(const struct quantizer *q, const struct shared_tables *shared,
+                                    int32_t code, const struct chunk_span *span,
+                                    struct code_scratch *scratch) {
     const struct qsgd_params *p = &q->params;
     return (struct code_chunk){
         .levels = &q->levels,

@@ -38,8 +38,8 @@ static inline void worker_fail(struct worker *w, uint64_t task, qsgd_status stat
 const struct worker *workers_error(const struct worker *workers, uint32_t count);
 
 /* Runs task(job, i, worker) for all i < count. */
-static inline void work_run(qsgd_runner runner, void *context, qsgd_task task, void *job,
-                            uint64_t count) {
+static inline void workers_run(qsgd_runner runner, void *context, qsgd_task task, void *job,
+                               uint64_t count) {
     if (runner != NULL && count > 1) {
         runner(context, task, job, count);
         return;
@@ -48,8 +48,8 @@ static inline void work_run(qsgd_runner runner, void *context, qsgd_task task, v
 }
 
 /* What a code needs to know of a chunk. shared->code is QSGD_CODE_RAW if there are no tables. */
-struct code_chunk work_code_chunk(const struct quantizer *q, const struct shared_tables *shared,
-                                  int32_t code, const struct chunk_span *span,
-                                  struct code_scratch *scratch);
+struct code_chunk worker_code_chunk(const struct quantizer *q, const struct shared_tables *shared,
+                                    int32_t code, const struct chunk_span *span,
+                                    struct code_scratch *scratch);
 
 #endif

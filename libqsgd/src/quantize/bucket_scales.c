@@ -141,13 +141,13 @@ float scale_of_short_bucket(const struct quantizer *q, const struct source *sour
 
 static uint64_t blocks_per_bucket(const struct layout *l) { return div_up(l->bucket, NORM_BLOCK); }
 
-uint64_t quantize_big_blocks(const struct layout *l) {
+uint64_t big_scales_blocks(const struct layout *l) {
     if (l->per_bucket == 0) return 0;
     return l->n / l->bucket * blocks_per_bucket(l) + div_up(l->n % l->bucket, NORM_BLOCK);
 }
 
-void quantize_big_block(const struct quantizer *q, const struct source *source, uint64_t block,
-                        struct quantize_scratch *scratch, struct bucket_sums *partials) {
+void big_scales_block(const struct quantizer *q, const struct source *source, uint64_t block,
+                      struct quantize_scratch *scratch, struct bucket_sums *partials) {
     const struct layout *l = &q->layout;
     uint64_t bucket = block / blocks_per_bucket(l);
     uint64_t start = block % blocks_per_bucket(l) * NORM_BLOCK;
@@ -156,9 +156,9 @@ void quantize_big_block(const struct quantizer *q, const struct source *source, 
     partials[block] = block_sums(q, x, (size_t)len);
 }
 
-void quantize_big_scales(const struct quantizer *q, const struct source *source,
-                         const struct bucket_sums *partials, const struct scale_array *scales,
-                         struct topk_cut *cuts, struct quantize_scratch *scratch) {
+void big_scales_store(const struct quantizer *q, const struct source *source,
+                      const struct bucket_sums *partials, const struct scale_array *scales,
+                      struct topk_cut *cuts, struct quantize_scratch *scratch) {
     const struct layout *l = &q->layout;
     for (uint64_t bucket = 0; bucket < l->buckets; bucket++) {
         uint64_t blocks = div_up(layout_bucket_len(l, bucket), NORM_BLOCK);
@@ -176,13 +176,13 @@ void quantize_big_scales(const struct quantizer *q, const struct source *source,
 
 /* ---- the tensor's sum ------------------------------------------------------------------------ */
 
-uint64_t quantize_total_blocks(const struct quantizer *q) {
+uint64_t tensor_total_blocks(const struct quantizer *q) {
     return q->params.norm == QSGD_NORM_BALANCED ? div_up(q->layout.n, NORM_BLOCK) : 0;
 }
 
 /* Blocks that hold a NaN or Inf count as 0: what is wrong with them must not reach the others. */
-void quantize_total_block(const struct quantizer *q, const struct source *source, uint64_t block,
-                          struct quantize_scratch *scratch, struct bucket_sums *totals) {
+void tensor_total_block(const struct quantizer *q, const struct source *source, uint64_t block,
+                        struct quantize_scratch *scratch, struct bucket_sums *totals) {
     const uint64_t start = block * NORM_BLOCK, len = min_u64(NORM_BLOCK, q->layout.n - start);
     const float *x = source_read(source, start, len, scratch->elements);
     struct bucket_sums *sums = &totals[block];
@@ -190,9 +190,9 @@ void quantize_total_block(const struct quantizer *q, const struct source *source
     if (sums->max_bits >= SCALE_INF_BITS) sums->sum = 0;
 }
 
-void quantize_total(struct quantizer *q, const struct bucket_sums *totals) {
+void tensor_total_store(struct quantizer *q, const struct bucket_sums *totals) {
     struct block_lanes lanes = {.blocks = 0};
-    for (uint64_t i = 0; i < quantize_total_blocks(q); i++) lanes_add(&lanes, &totals[i]);
+    for (uint64_t i = 0; i < tensor_total_blocks(q); i++) lanes_add(&lanes, &totals[i]);
     q->tensor_rms = __builtin_sqrt(lanes_fold(&lanes).sum / (double)q->layout.n);
 }
 
@@ -237,8 +237,8 @@ static double sum_squares(const struct quantizer *q, const float *x, uint64_t le
     return lanes_fold(&lanes).sum;
 }
 
-float quantize_rescale(const struct quantizer *q, const float *x, uint64_t len, float scale,
-                       int16_t *k) {
+float bucket_rescale(const struct quantizer *q, const float *x, uint64_t len, float scale,
+                     int16_t *k) {
     double projection = sum_products(q, x, k, len);
     if (!(projection > 0)) { /* all are 0: to say nothing of a bucket would be a bias */
         const uint64_t at = largest_at(x, len);

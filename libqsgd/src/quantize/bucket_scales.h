@@ -19,25 +19,25 @@ float scale_of_short_bucket(const struct quantizer *q, const struct source *sour
                             const float *x, double *sum_of_squares);
 
 /* Buckets longer than a chunk get their scales before chunks start: task `block` of
- * quantize_big_blocks sums one block into partials[block]; then quantize_big_scales stores the
+ * big_scales_blocks sums one block into partials[block]; then big_scales_store stores the
  * scales (and cuts). */
-uint64_t quantize_big_blocks(const struct layout *l);
-void quantize_big_block(const struct quantizer *q, const struct source *source, uint64_t block,
-                        struct quantize_scratch *scratch, struct bucket_sums *partials);
-void quantize_big_scales(const struct quantizer *q, const struct source *source,
-                         const struct bucket_sums *partials, const struct scale_array *scales,
-                         struct topk_cut *cuts, struct quantize_scratch *scratch);
+uint64_t big_scales_blocks(const struct layout *l);
+void big_scales_block(const struct quantizer *q, const struct source *source, uint64_t block,
+                      struct quantize_scratch *scratch, struct bucket_sums *partials);
+void big_scales_store(const struct quantizer *q, const struct source *source,
+                      const struct bucket_sums *partials, const struct scale_array *scales,
+                      struct topk_cut *cuts, struct quantize_scratch *scratch);
 
 /* QSGD_NORM_BALANCED wants the sum of squares of the tensor first: task `block` of
- * quantize_total_blocks sums one block into totals[block], then quantize_total takes them. */
-uint64_t quantize_total_blocks(const struct quantizer *q);
-void quantize_total_block(const struct quantizer *q, const struct source *source, uint64_t block,
-                          struct quantize_scratch *scratch, struct bucket_sums *totals);
-void quantize_total(struct quantizer *q, const struct bucket_sums *totals);
+ * tensor_total_blocks sums one block into totals[block], then tensor_total_store takes them. */
+uint64_t tensor_total_blocks(const struct quantizer *q);
+void tensor_total_block(const struct quantizer *q, const struct source *source, uint64_t block,
+                        struct quantize_scratch *scratch, struct bucket_sums *totals);
+void tensor_total_store(struct quantizer *q, const struct bucket_sums *totals);
 
 /* Of an index of a bucket's elements x, after rounding: the scale to store (FORMAT.md section 6.5).
  * May change one index. */
-float quantize_rescale(const struct quantizer *q, const float *x, uint64_t len, float scale,
-                       int16_t *k);
+float bucket_rescale(const struct quantizer *q, const float *x, uint64_t len, float scale,
+                     int16_t *k);
 
 #endif

@@ -189,7 +189,7 @@ static void bucket_finish(const struct chunk_source *c, const struct bucket_stat
     if (c->q->params.rescale == 0 || b->elements == 0 || scale_is_idle(b->scale)) return;
     const uint64_t at = b->bucket * l->bucket - c->span->first;
     const uint64_t len = layout_bucket_len(l, b->bucket);
-    scale_set(c->scales, b->bucket, quantize_rescale(c->q, b->x, len, b->scale, k + at));
+    scale_set(c->scales, b->bucket, bucket_rescale(c->q, b->x, len, b->scale, k + at));
 }
 
 qsgd_status quantize_chunk(const struct quantizer *q, const struct source *source,

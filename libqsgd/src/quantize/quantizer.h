@@ -44,18 +44,18 @@ struct quantize_scratch {
     struct rotation *rotation, *second;
 };
 
-/* Takes the scratch from the memory, or only counts it. `copies`: as quantize_copies. */
+/* Takes the scratch from the memory, or only counts it. `copies`: as quantizer_copies. */
 void quantize_scratch_carve(struct quantize_scratch *s, struct memory *memory,
                             const struct quantizer *q, bool copies);
 
 /* True if elements are copied before use: converted, or rotated. */
-static inline bool quantize_copies(const struct quantizer *q, uint32_t dtype,
-                                   const float *residual) {
+static inline bool quantizer_copies(const struct quantizer *q, uint32_t dtype,
+                                    const float *residual) {
     return dtype != QSGD_FLOAT32 || residual != NULL || q->params.rotation != 0;
 }
 
 /* True if quantize_chunk can give tokens in place of indices. */
-static inline bool quantize_gives_tokens(const struct quantizer *q) {
+static inline bool quantizer_gives_tokens(const struct quantizer *q) {
     return q->levels.largest <= LEVELS_DIRECT && q->levels.kind != QSGD_LEVELS_SIGNED &&
            q->params.rounding != QSGD_ROUND_TOPK && q->params.rescale == 0;
 }

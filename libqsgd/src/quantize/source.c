@@ -8,9 +8,9 @@
 #include "grid/scales.h"
 
 const float *source_read(const struct source *source, uint64_t first, uint64_t len, float *to) {
-    const uint8_t *data = source->data + first * tensor_item_bytes(source->dtype);
+    const uint8_t *data = source->data + first * dtype_bytes(source->dtype);
     if (!source_converts(source)) return (const float *)(const void *)data;
-    tensor_to_float(source->dtype, data, (size_t)len, to);
+    dtype_to_float(source->dtype, data, (size_t)len, to);
     if (source->residual != NULL) {
         for (uint64_t i = 0; i < len; i++) {
             float r;

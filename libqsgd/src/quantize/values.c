@@ -118,7 +118,7 @@ void values_of_run(const struct quantizer *q, float scale, uint8_t alpha, const 
 static void run_to_sink(const struct quantizer *q, float scale, uint8_t alpha, struct symbols s,
                         const uint16_t *noise, uint64_t element, size_t n, float *block,
                         const struct sink *sink) {
-    uint8_t *to = sink->data + (element - sink->origin) * tensor_item_bytes(sink->dtype);
+    uint8_t *to = sink->data + (element - sink->origin) * dtype_bytes(sink->dtype);
     float *floats = (float *)(void *)to; /* any alignment; kernels allow it */
     bool direct = sink->dtype == QSGD_FLOAT32 && !scale_is_idle(scale) && scale_range(scale) == 1;
     if (direct) {
@@ -136,7 +136,7 @@ static void run_to_sink(const struct quantizer *q, float scale, uint8_t alpha, s
     if (sink->add) {
         values_add_to(block, n, sink->alpha, to);
     } else {
-        tensor_from_float(sink->dtype, block, n, to);
+        dtype_from_float(sink->dtype, block, n, to);
     }
 }
 
@@ -186,12 +186,12 @@ static void put_floats(const float *v, uint64_t element, size_t n, const struct 
     const uint64_t from = element > sink->from ? element : sink->from;
     const uint64_t to = min_u64(element + n, sink->to);
     if (from >= to) return;
-    uint8_t *at = sink->data + (from - sink->origin) * tensor_item_bytes(sink->dtype);
+    uint8_t *at = sink->data + (from - sink->origin) * dtype_bytes(sink->dtype);
     v += from - element;
     if (sink->add) {
         values_add_to(v, (size_t)(to - from), sink->alpha, at);
     } else {
-        tensor_from_float(sink->dtype, v, (size_t)(to - from), at);
+        dtype_from_float(sink->dtype, v, (size_t)(to - from), at);
     }
 }
 

@@ -19,14 +19,14 @@ bool values_skip_zeros(const struct quantizer *q, const struct sink *sink, uint6
 /* The whole of a bucket of scale NaN, as far as it lies in [from, to). */
 static void put_idle(const struct quantizer *q, float scale, uint64_t from, uint64_t to,
                      float *block, const struct sink *sink) {
-    const size_t item = tensor_item_bytes(sink->dtype);
+    const size_t item = dtype_bytes(sink->dtype);
     for (uint64_t i = from; i < to;) {
         const size_t n = (size_t)min_u64(QUANTIZE_BLOCK, to - i);
         values_of_run(q, scale, 0, NULL, NULL, n, block);
         if (sink->add) {
             values_add_to(block, n, sink->alpha, sink->data + (i - sink->origin) * item);
         } else {
-            tensor_from_float(sink->dtype, block, n, sink->data + (i - sink->origin) * item);
+            dtype_from_float(sink->dtype, block, n, sink->data + (i - sink->origin) * item);
         }
         i += n;
     }
@@ -35,7 +35,7 @@ static void put_idle(const struct quantizer *q, float scale, uint64_t from, uint
 /* n non-zeros of one bucket; at[i] counts from element `first`. */
 static void put_values(const struct quantizer *q, float scale, const uint32_t *at, const int16_t *k,
                        size_t n, uint64_t first, float *block, const struct sink *sink) {
-    const size_t item = tensor_item_bytes(sink->dtype);
+    const size_t item = dtype_bytes(sink->dtype);
     for (size_t i = 0; i < n;) {
         const size_t some = (size_t)min_u64(QUANTIZE_BLOCK, n - i);
         values_of_run(q, scale, 0, k + i, NULL, some, block);
@@ -46,7 +46,7 @@ static void put_values(const struct quantizer *q, float scale, const uint32_t *a
             } else if (sink->dtype == QSGD_FLOAT32) {
                 memcpy(to, block + j, sizeof *block);
             } else {
-                tensor_from_float(sink->dtype, block + j, 1, to);
+                dtype_from_float(sink->dtype, block + j, 1, to);
             }
         }
         i += some;
@@ -58,7 +58,7 @@ void values_of_nonzeros(const struct quantizer *q, const struct chunk_span *span
                         const struct scale_array *scales, struct quantize_scratch *scratch,
                         const struct sink *sink) {
     const struct layout *l = &q->layout;
-    const size_t item = tensor_item_bytes(sink->dtype);
+    const size_t item = dtype_bytes(sink->dtype);
     /* Index 0 is +0, all of whose bits are 0 in every type. */
     if (!sink->add) {
         memset(sink->data + (from - sink->origin) * item, 0, (size_t)(to - from) * item);

@@ -3,7 +3,7 @@
 #ifndef QSGD_SIMD_AVX512_CODES_H
 #define QSGD_SIMD_AVX512_CODES_H
 
-#include "avx512.h"
+#include "simd/avx512.h"
 
 #define W_TABLE 64
 

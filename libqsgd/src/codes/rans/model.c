@@ -169,7 +169,7 @@ void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const u
     }
     const uint64_t shared = shared_cost(chunk->shared, all.counts);
     if (plan->classes == 1) each = &all;
-    if (rans_halves_choose(chunk, plan, each, two)) each = two;
+    if (rans_split_choose(chunk, plan, each, two)) each = two;
     plan->mantissa_most = rans_mantissa_most(chunk->len, plan);
     set_tokens(chunk, plan, each);
     uint64_t cost = choose_frequencies(plan, each);

@@ -69,7 +69,7 @@ static size_t rans_write(const struct code_chunk *chunk, const int16_t *k,
     const bool direct = tokens_direct(chunk->levels);
     if (plan->body != NULL) { /* a parsed plan: tokens are not there yet, tables may not fit */
         tokens_from_indices(chunk, k, chunk->scratch->tokens, NULL);
-        if (plan->split != 0) rans_halves_symbols(chunk, plan);
+        if (plan->split != 0) rans_split_symbols(chunk, plan);
         if (!tables_cover(chunk, plan)) return SIZE_MAX;
     }
     encode_words(chunk, plan, states, first, end);

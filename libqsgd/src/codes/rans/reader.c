@@ -13,7 +13,7 @@ static bool tail_from_states(const struct code_chunk *chunk, const struct code_p
     const size_t lanes = (size_t)1 << plan->lanes_log2;
     uint8_t halves[RANS_TAIL_MOST] = {0}, *half = halves;
     size_t i = tail->body;
-    if (plan->split != 0) rans_halves_of(chunk, i, chunk->len, halves);
+    if (plan->split != 0) rans_split_halves(chunk, i, chunk->len, halves);
     for (size_t l = 0; l < lanes; l++) {
         uint32_t rest = states[l] - RANS_LOW;
         for (size_t j = 0; j < tail->each; j++, i++, rest >>= tail->width) {
@@ -45,7 +45,7 @@ void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
     }
     r->stream.at = 0;
     r->stream.bad = false;
-    chunk->kernels->rans_tables(&r->job, tables);
+    chunk->kernels->rans_decode_tables(&r->job, tables);
 }
 
 /* What is left of elements [from, to) once the body is decoded. Lanes come to rest with the last
@@ -68,7 +68,7 @@ static void read_halves(struct rans_reader *r, size_t from, size_t to) {
     if (r->noise != NULL) {
         r->chunk->kernels->halves(r->noise, to - from, r->halves);
     } else {
-        rans_halves_of(r->chunk, from, to, r->halves);
+        rans_split_halves(r->chunk, from, to, r->halves);
     }
     r->stream.halves = r->halves;
 }
@@ -76,8 +76,8 @@ static void read_halves(struct rans_reader *r, size_t from, size_t to) {
 void rans_reader_read(struct rans_reader *r, size_t from, size_t to, uint8_t *tokens) {
     const size_t stop = to < r->tail.body ? to : r->tail.body;
     for (size_t i = from; i < stop;) {
-        const bool all = r->job.split == 0 || stop - i <= RANS_HALVES_BLOCK;
-        const size_t next = all ? stop : i + RANS_HALVES_BLOCK;
+        const bool all = r->job.split == 0 || stop - i <= RANS_SPLIT_BLOCK;
+        const size_t next = all ? stop : i + RANS_SPLIT_BLOCK;
         read_halves(r, i, next);
         r->chunk->kernels->rans_decode(&r->job, r->tables, &r->stream, next, tokens + (i - from));
         i = next;

@@ -16,7 +16,7 @@ struct rans_reader {
     /* If some class is split: noise of the next block's elements, which else is made anew; their
      * halves. */
     const uint16_t *noise;
-    uint8_t halves[RANS_HALVES_BLOCK];
+    uint8_t halves[RANS_SPLIT_BLOCK];
 };
 
 /* Of a parsed plan. tables: 64-byte aligned, at most plan->classes * RANS_TABLE_BYTES of it are
@@ -26,7 +26,7 @@ void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
                       const struct code_plan *plan, void *tables);
 
 /* Tokens of elements [from, to), after those below `from` were read; to is a multiple of 128, or
- * the chunk's length. Of two at once: at most RANS_HALVES_BLOCK. */
+ * the chunk's length. Of two at once: at most RANS_SPLIT_BLOCK. */
 void rans_reader_read(struct rans_reader *r, size_t from, size_t to, uint8_t *tokens);
 void rans_reader_read_two(struct rans_reader *const r[2], size_t from, size_t to,
                           uint8_t *const tokens[2]);

@@ -8,18 +8,18 @@
 #include "codes/rans/plan.h"
 #include "kernels/kernels.h"
 
-/* Noise of n <= RANS_HALVES_BLOCK elements, from element i of the chunk on: in `memory`. */
+/* Noise of n <= RANS_SPLIT_BLOCK elements, from element i of the chunk on: in `memory`. */
 static const uint16_t *noise_of(const struct code_chunk *chunk, size_t i, size_t n,
-                                uint16_t memory[RANS_HALVES_BLOCK + NOISE_TILE]) {
+                                uint16_t memory[RANS_SPLIT_BLOCK + NOISE_TILE]) {
     const uint64_t element = chunk->first + i, block = element - element % NOISE_TILE;
     kernels_noise(chunk->kernels, chunk->turned, block, element + n, memory);
     return memory + (element - block);
 }
 
-static size_t block_of(size_t left) { return left < RANS_HALVES_BLOCK ? left : RANS_HALVES_BLOCK; }
+static size_t block_of(size_t left) { return left < RANS_SPLIT_BLOCK ? left : RANS_SPLIT_BLOCK; }
 
-void rans_halves_of(const struct code_chunk *chunk, size_t from, size_t to, uint8_t *halves) {
-    uint16_t memory[RANS_HALVES_BLOCK + NOISE_TILE];
+void rans_split_halves(const struct code_chunk *chunk, size_t from, size_t to, uint8_t *halves) {
+    uint16_t memory[RANS_SPLIT_BLOCK + NOISE_TILE];
     for (size_t i = from, n; i < to; i += n, halves += n) {
         n = block_of(to - i);
         chunk->kernels->halves(noise_of(chunk, i, n, memory), n, halves);
@@ -28,7 +28,7 @@ void rans_halves_of(const struct code_chunk *chunk, size_t from, size_t to, uint
 
 /* Tokens into scratch->symbols, those of half 0 with a mark. */
 static void mark_all(const struct code_chunk *chunk) {
-    uint16_t memory[RANS_HALVES_BLOCK + NOISE_TILE];
+    uint16_t memory[RANS_SPLIT_BLOCK + NOISE_TILE];
     for (size_t i = 0, n; i < chunk->len; i += n) {
         n = block_of(chunk->len - i);
         chunk->kernels->mark(noise_of(chunk, i, n, memory), chunk->scratch->tokens + i, n,
@@ -46,7 +46,7 @@ static void name_all(const struct code_chunk *chunk, const struct code_plan *pla
     }
 }
 
-void rans_halves_symbols(const struct code_chunk *chunk, const struct code_plan *plan) {
+void rans_split_symbols(const struct code_chunk *chunk, const struct code_plan *plan) {
     mark_all(chunk);
     name_all(chunk, plan);
 }
@@ -93,8 +93,8 @@ static int64_t split_all(const struct code_chunk *chunk, struct code_plan *plan,
 
 /* Decoding split classes takes up to a third longer: they must save a 256th of the bits. Where
  * candidates hold less than an eighth of them they hardly do, and nothing is counted. */
-bool rans_halves_choose(const struct code_chunk *chunk, struct code_plan *plan,
-                        const struct tally *each, struct tally two[2 * CODE_CLASSES]) {
+bool rans_split_choose(const struct code_chunk *chunk, struct code_plan *plan,
+                       const struct tally *each, struct tally two[2 * CODE_CLASSES]) {
     unsigned candidates = 0;
     int64_t total = 0, theirs = 0;
     plan->split = 0;

@@ -5,18 +5,18 @@
 
 #include "codes/rans/cost.h"
 
-#define RANS_HALVES_BLOCK 1024 /* elements of a block of the decoder */
+#define RANS_SPLIT_BLOCK 1024 /* elements of a block of the decoder */
 
 /* Halves of elements [from, to) of a chunk whose indices are turned: 0 or RANS_HALF. */
-void rans_halves_of(const struct code_chunk *chunk, size_t from, size_t to, uint8_t *halves);
+void rans_split_halves(const struct code_chunk *chunk, size_t from, size_t to, uint8_t *halves);
 
 /* Decides which classes are split (plan->split), from the tallies of plan->classes classes. If some
  * are: their tables' tallies, in order, go to `two`, the symbols to the scratch, and it is true. */
-bool rans_halves_choose(const struct code_chunk *chunk, struct code_plan *plan,
-                        const struct tally *each, struct tally two[2 * CODE_CLASSES]);
+bool rans_split_choose(const struct code_chunk *chunk, struct code_plan *plan,
+                       const struct tally *each, struct tally two[2 * CODE_CLASSES]);
 
 /* The symbols of a given plan and chunk->scratch->tokens, into the scratch. Tokens of split classes
  * that are not below RANS_HALF give symbols that mean nothing, below 64. */
-void rans_halves_symbols(const struct code_chunk *chunk, const struct code_plan *plan);
+void rans_split_symbols(const struct code_chunk *chunk, const struct code_plan *plan);
 
 #endif
