@@ -2,6 +2,11 @@
  * crc32 instruction, which takes eight bytes every three cycles, and ways around its latency for
  * longer strings (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ",
  * Intel 2009). */
+#ifndef QSGD_KERNELS_CRC32C_H
+#define QSGD_KERNELS_CRC32C_H
+
+#include "base/crc32c.h"
+#include "kernels/body.h"
 
 #ifdef W_CRC
 BODY uint64_t crc_step(uint64_t crc, const uint8_t *p) {
@@ -25,7 +30,7 @@ BODY uint32_t crc_serial(uint32_t crc, const uint8_t *p, size_t n) {
 #define FOLD_ONE 0x0740EEF02, 0x09E4ADDF8  /* d = 512 */
 #define FOLD_FOUR 0x0DCB17AA4, 0x0B9E02B86 /* d = 2048 */
 
-static uint32_t kernel_crc32c(uint32_t crc, const uint8_t *p, size_t n) {
+KERNEL uint32_t kernel_crc32c(uint32_t crc, const uint8_t *p, size_t n) {
     if (n < 2 * W_FOLD) return crc_serial(crc, p, n);
     const vc one = vc_pair(FOLD_ONE), four = vc_pair(FOLD_FOUR);
     const uint8_t *const end = p + n;
@@ -61,7 +66,7 @@ BODY uint32_t crc_three(uint32_t crc, const uint8_t *p, const size_t n, uint32_t
     return (uint32_t)(c ^ vu_crc64(0, moved));
 }
 
-static uint32_t kernel_crc32c(uint32_t crc, const uint8_t *p, size_t n) {
+KERNEL uint32_t kernel_crc32c(uint32_t crc, const uint8_t *p, size_t n) {
     for (; n >= 3 * 1024; n -= 3 * 1024, p += 3 * 1024) {
         crc = crc_three(crc, p, 1024, 0xA51B6135, 0x170076FA);
     }
@@ -73,4 +78,6 @@ static uint32_t kernel_crc32c(uint32_t crc, const uint8_t *p, size_t n) {
 #endif
 #else
 #define kernel_crc32c crc32c_portable
+#endif
+
 #endif

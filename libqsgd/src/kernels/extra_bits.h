@@ -3,6 +3,12 @@
  *
  * A token and its extra bits together are 2 |k| + (1 if k < 0), as t + 1 is of a whole token; here
  * that is an element's *code*. */
+#ifndef QSGD_KERNELS_EXTRA_BITS_H
+#define QSGD_KERNELS_EXTRA_BITS_H
+
+#include "base/bits.h"
+#include "kernels/body.h"
+#include "kernels/tokens.h"
 
 /* An index of its code. */
 BODY int16_t extra_index(uint32_t code) {
@@ -125,64 +131,73 @@ BODY vh extra_indices(vh code) {
     return vh_sub(vh_xor(vh_srl(code, 1), sign), sign);
 }
 
-/* W_BYTES tokens; s->bit moves on. Returns the larger codes of its lanes. */
-BODY vh extra_read_vector(struct extra_stream *s, const uint8_t *p, const uint8_t *tokens,
-                          int16_t *k) {
-    const vb token = vb_load(tokens);
+/* Elements whose tokens are at hand, and where their indices go: W_BYTES of them, or, not `whole`,
+ * the first `left`. */
+struct extra_run {
+    const uint8_t *tokens;
+    int16_t *k;
+    size_t left;
+};
+
+BODY vh extra_tokens(const struct extra_run *run, size_t first, const bool whole) {
+    if (whole) return vh_load_u8(run->tokens + first);
+    return vh_load_u8_some(run->tokens + first, elements_left(run->left, first));
+}
+
+BODY void extra_store(const struct extra_run *run, size_t first, const bool whole, vh k) {
+    if (whole) {
+        vh_store(run->k + first, k);
+    } else {
+        vh_store_some(run->k + first, k, elements_left(run->left, first));
+    }
+}
+
+/* s->bit moves on. Returns the larger codes of its lanes. */
+BODY vh extra_read_vector(struct extra_stream *s, const uint8_t *p, const struct extra_run *run,
+                          const bool whole) {
+    const vb token = whole ? vb_load(run->tokens) : vb_load_some(run->tokens, run->left);
     if (!vb_any_reaches(token, TOKENS_WHOLE)) { /* the most, or a few, depending on the step */
-        for (int half = 0; half < 2; half++) {
-            vh_store(k + half * W_HALVES,
-                     token_unzigzag_halves(vh_load_u8(tokens + half * W_HALVES)));
+        for (size_t first = 0; first < W_BYTES; first += W_HALVES) {
+            extra_store(run, first, whole, token_unzigzag_halves(extra_tokens(run, first, whole)));
         }
         return vh_set1(TOKENS_WHOLE);
     }
     const vb width = vb_extra_widths(token), ends = vb_running16(width);
     const vb starts = vb_sub(ends, width);
     uint64_t bit = s->bit & 7;
-    uint8_t end[W_BYTES];
+    unsigned end[W_BYTES / 16];
     vh most = vh_set1(0);
-    vb_store(end, ends);
+    vb_row_ends(ends, end);
     for (int half = 0; half < 2; half++) {
-        const int first = half * W_HALVES;
+        const size_t first = (size_t)half * W_HALVES;
         const vh at = vh_add(vh_starts(starts, end, half), vh_set1((int16_t)(bit & 7)));
-        const vh code = extra_codes(vh_load_u8(tokens + first), vh_bits_at(p + (bit >> 3), at));
-        vh_store(k + first, extra_indices(code));
+        const vh bits = vh_bits_at(p + (bit >> 3), at);
+        const vh code = extra_codes(extra_tokens(run, first, whole), bits);
+        extra_store(run, first, whole, extra_indices(code));
         most = vh_max(most, code);
-        for (int row = 0; row < W_HALVES; row += 16) bit += end[first + row + 15];
+        for (size_t row = first / 16; row < (first + W_HALVES) / 16; row++) bit += end[row];
     }
     s->bit += bit - (s->bit & 7);
     return most;
 }
 
-static uint32_t kernel_extra_read(struct extra_stream *stream, const uint8_t *tokens, size_t n,
+KERNEL uint32_t kernel_extra_read(struct extra_stream *stream, const uint8_t *tokens, size_t n,
                                   int16_t *k) {
     struct extra_stream s = *stream; /* not reached by stores to k */
     struct extra_tail tail;
-    uint8_t last_tokens[W_BYTES] = {0};
-    int16_t codes[W_HALVES], last[W_BYTES];
-    uint32_t largest = 0;
     vh most = vh_set1(0);
-    size_t i = 0;
     tail.first = UINT64_MAX;
-    for (; i + W_BYTES <= n; i += W_BYTES) {
+    for (size_t i = 0; i < n; i += W_BYTES) {
         const uint8_t *p = extra_window(&s, &tail);
-        most = vh_max(most, extra_read_vector(&s, p, tokens + i, k + i));
-    }
-    if (i < n) {
-        memcpy(last_tokens, tokens + i, n - i);
-        const uint8_t *p = extra_window(&s, &tail);
-        most = vh_max(most, extra_read_vector(&s, p, last_tokens, last));
-        memcpy(k + i, last, (n - i) * sizeof *k);
+        const struct extra_run run = {tokens + i, k + i, n - i};
+        most = vh_max(most, n - i >= W_BYTES ? extra_read_vector(&s, p, &run, true)
+                                             : extra_read_vector(&s, p, &run, false));
     }
     *stream = s;
-    vh_store(codes, most);
-    for (int l = 0; l < W_HALVES; l++) {
-        if ((uint16_t)codes[l] > largest) largest = (uint16_t)codes[l];
-    }
-    return largest >> 1;
+    return vh_top(most) >> 1;
 }
 #else
-static uint32_t kernel_extra_read(struct extra_stream *stream, const uint8_t *tokens, size_t n,
+KERNEL uint32_t kernel_extra_read(struct extra_stream *stream, const uint8_t *tokens, size_t n,
                                   int16_t *k) {
     struct extra_stream s = *stream; /* not reached by stores to k */
     uint32_t largest = TOKENS_WHOLE; /* a bound is all that is asked for */
@@ -337,7 +352,7 @@ BODY size_t extra_write_vectors(struct extra_append *out, const int16_t *k, cons
 
 /* Writes the extra bits of n indices, given their tokens, from p on and pads them. Returns the byte
  * after them, or NULL if they pass `end`. */
-static uint8_t *kernel_extra_write(const int16_t *k, const uint8_t *tokens, size_t n, uint8_t *p,
+KERNEL uint8_t *kernel_extra_write(const int16_t *k, const uint8_t *tokens, size_t n, uint8_t *p,
                                    uint8_t *end) {
     struct lsb_writer w;
     size_t i = 0;
@@ -351,3 +366,5 @@ static uint8_t *kernel_extra_write(const int16_t *k, const uint8_t *tokens, size
 #endif
     return extra_write_rest(&w, k + i, tokens + i, n - i);
 }
+
+#endif

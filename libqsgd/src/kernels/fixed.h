@@ -4,6 +4,12 @@
  *
  * Narrow ranks (up to 7 bits) travel as bytes, wider ones as halves; where the vocabulary lacks the
  * steps, eight ranks go through two 64-bit words. */
+#ifndef QSGD_KERNELS_FIXED_H
+#define QSGD_KERNELS_FIXED_H
+
+#include "base/bits.h"
+#include "kernels/body.h"
+#include "kernels/tokens.h"
 
 enum rank_kind { RANK_ZIGZAG, RANK_WITHOUT_ZERO, RANK_FROM_LOWEST };
 
@@ -91,7 +97,7 @@ BODY uint32_t unpack_any(const enum rank_kind kind, const struct rank_map *map, 
 
 /* ---- blocks of vectors ----------------------------------------------------------------------- */
 
-#define PACK_REACH 64 /* bytes that a block may read or write, whatever it uses of them */
+#define PACK_REACH 64 /* bytes that a whole block may read or write, whatever it uses of them */
 
 #ifdef W_PACK
 /* In bytes: k > 0 as all ones is -1. */
@@ -112,28 +118,9 @@ BODY vb unrank_bytes(const enum rank_kind kind, int32_t lowest, vb rank) {
 }
 
 /* Neighbours close up: to 2 w bits of every 16, 4 w of every 32, 8 w of every 64. */
-BODY void pack_bytes(const enum rank_kind kind, const struct rank_map *map, const int16_t *k,
-                     uint8_t *dst) {
-    const unsigned w = map->width;
-    vb x = rank_bytes(kind, map->lowest, vb_narrow(k));
-    x = vb_pairs(x, w);
-    x = vb_fours(x, w);
-    x = vb_merge(vb_set64(((uint64_t)1 << (4 * w)) - 1), x, vb_srl64(x, 32 - 4 * w));
-    vb_store_close(dst, x, w);
-}
-
-BODY vb unpack_bytes(const enum rank_kind kind, const struct rank_map *map, const uint8_t *p,
-                     int16_t *k) {
-    vb ranks = vb_fields(vb_load_spread(p, map->width), map->width);
-    vb_store_wide(k, unrank_bytes(kind, map->lowest, ranks));
-    return ranks;
-}
-
-BODY uint32_t vb_largest(vb a) {
-    uint8_t bytes[W_BYTES], largest = 0;
-    vb_store(bytes, a);
-    for (int i = 0; i < W_BYTES; i++) largest = bytes[i] > largest ? bytes[i] : largest;
-    return largest;
+BODY vb pack_close_bytes(vb ranks, unsigned w) {
+    const vb x = vb_fours(vb_pairs(ranks, w), w);
+    return vb_merge(vb_set64(((uint64_t)1 << (4 * w)) - 1), x, vb_srl64(x, 32 - 4 * w));
 }
 #endif
 
@@ -156,44 +143,43 @@ BODY vh unrank_halves(const enum rank_kind kind, int32_t lowest, vh rank) {
 
 /* To 2 w bits of every 32, 4 w of every 64. What a shift brings along from above its 32 bits is
  * left out by the next merge. */
-BODY void pack_halves(const enum rank_kind kind, const struct rank_map *map, const int16_t *k,
-                      uint8_t *dst) {
-    const unsigned w = map->width;
-    vb x = vh_bytes(rank_halves(kind, map->lowest, vh_load(k)));
+BODY vb pack_close_halves(vh ranks, unsigned w) {
+    vb x = vh_bytes(ranks);
     x = vb_merge(vb_set32(rank_mask(w)), x, vb_srl64(x, 16 - w));
-    x = vb_merge(vb_set64(((uint64_t)1 << (2 * w)) - 1), x, vb_srl64(x, 32 - 2 * w));
-    vh_store_close(dst, x, w);
-}
-
-BODY vh unpack_halves(const enum rank_kind kind, const struct rank_map *map, const uint8_t *p,
-                      int16_t *k) {
-    vh ranks = vh_fields(vh_load_spread(p, map->width), map->width);
-    vh_store(k, unrank_halves(kind, map->lowest, ranks));
-    return ranks;
-}
-
-BODY uint32_t vh_largest(vh a) {
-    int16_t halves[W_HALVES];
-    uint32_t largest = 0;
-    vh_store(halves, a);
-    for (int i = 0; i < W_HALVES; i++) {
-        largest = (uint16_t)halves[i] > largest ? (uint16_t)halves[i] : largest;
-    }
-    return largest;
+    return vb_merge(vb_set64(((uint64_t)1 << (2 * w)) - 1), x, vb_srl64(x, 32 - 2 * w));
 }
 #endif
 
 #ifdef W_PACK
 BODY void pack_block(const enum rank_kind kind, const struct rank_map *map, const bool wide,
                      const int16_t *k, uint8_t *dst) {
+    const unsigned w = map->width;
 #ifdef W_PACK_HALVES
     if (wide) {
-        pack_halves(kind, map, k, dst);
+        const vh ranks = rank_halves(kind, map->lowest, vh_load(k));
+        vh_store_close(dst, pack_close_halves(ranks, w), w);
         return;
     }
 #endif
     (void)wide;
-    pack_bytes(kind, map, k, dst);
+    const vb ranks = rank_bytes(kind, map->lowest, vb_narrow(k));
+    vb_store_close(dst, pack_close_bytes(ranks, w), w);
+}
+
+/* The same for the first n elements; their ranks take `bytes`, padded. */
+BODY void pack_some(const enum rank_kind kind, const struct rank_map *map, const bool wide,
+                    const int16_t *k, size_t n, uint8_t *dst, size_t bytes) {
+    const unsigned w = map->width;
+#ifdef W_PACK_HALVES
+    if (wide) {
+        const vh ranks = vh_and(rank_halves(kind, map->lowest, vh_load_some(k, n)), vh_first(n));
+        vh_store_close_some(dst, pack_close_halves(ranks, w), w, bytes);
+        return;
+    }
+#endif
+    (void)wide;
+    const vb ranks = vb_and(rank_bytes(kind, map->lowest, vb_narrow_some(k, n)), vb_first(n));
+    vb_store_close_some(dst, pack_close_bytes(ranks, w), w, bytes);
 }
 
 BODY void pack_blocks(const enum rank_kind kind, const struct rank_map *map, const bool wide,
@@ -203,58 +189,72 @@ BODY void pack_blocks(const enum rank_kind kind, const struct rank_map *map, con
     for (; n >= block && end - dst >= PACK_REACH; n -= block, k += block, dst += step) {
         pack_block(kind, map, wide, k, dst);
     }
-    while (n > 0) { /* the rest on the side, filled up with what has rank 0 */
-        int16_t ks[W_BYTES];
-        uint8_t bytes[PACK_REACH];
+    while (n > 0) { /* no byte behind `end` is touched */
         const size_t some = n < block ? n : block, left = (size_t)(end - dst);
-        for (size_t i = 0; i < W_BYTES; i++) ks[i] = unrank_one(kind, map->lowest, 0);
-        memcpy(ks, k, some * sizeof *k);
-        pack_block(kind, map, wide, ks, bytes);
-        memcpy(dst, bytes, left < step ? left : step);
+        const size_t bytes = left < step ? left : step;
+        pack_some(kind, map, wide, k, some, dst, bytes);
         k += some;
         n -= some;
-        dst += step < left ? step : left;
+        dst += bytes;
     }
 }
 
 /* Ranks of one block; *largest takes the largest in every lane. */
 BODY void unpack_block(const enum rank_kind kind, const struct rank_map *map, const bool wide,
                        const uint8_t *p, int16_t *k, vb *largest) {
+    const unsigned w = map->width;
 #ifdef W_PACK_HALVES
     if (wide) {
-        *largest = vh_bytes(vh_max(vh_of_bytes(*largest), unpack_halves(kind, map, p, k)));
+        const vh ranks = vh_fields(vh_load_spread(p, w), w);
+        vh_store(k, unrank_halves(kind, map->lowest, ranks));
+        *largest = vh_bytes(vh_max(vh_of_bytes(*largest), ranks));
         return;
     }
 #endif
     (void)wide;
-    *largest = vb_max(*largest, unpack_bytes(kind, map, p, k));
+    const vb ranks = vb_fields(vb_load_spread(p, w), w);
+    vb_store_wide(k, unrank_bytes(kind, map->lowest, ranks));
+    *largest = vb_max(*largest, ranks);
+}
+
+/* The same for the first n elements, from `bytes`. */
+BODY void unpack_some(const enum rank_kind kind, const struct rank_map *map, const bool wide,
+                      const uint8_t *p, size_t bytes, int16_t *k, size_t n, vb *largest) {
+    const unsigned w = map->width;
+#ifdef W_PACK_HALVES
+    if (wide) {
+        const vh ranks = vh_and(vh_fields(vh_load_spread_some(p, w, bytes), w), vh_first(n));
+        vh_store_some(k, unrank_halves(kind, map->lowest, ranks), n);
+        *largest = vh_bytes(vh_max(vh_of_bytes(*largest), ranks));
+        return;
+    }
+#endif
+    (void)wide;
+    const vb ranks = vb_and(vb_fields(vb_load_spread_some(p, w, bytes), w), vb_first(n));
+    vb_store_wide_some(k, unrank_bytes(kind, map->lowest, ranks), n);
+    *largest = vb_max(*largest, ranks);
 }
 
 BODY uint32_t unpack_blocks(const enum rank_kind kind, const struct rank_map *map, const bool wide,
                             const uint8_t *p, size_t n, int16_t *k) {
     const size_t block = wide ? W_BYTES / 2 : W_BYTES, step = block / 8 * map->width;
     const uint8_t *const end = p + (n * map->width + 7) / 8;
-    const unsigned used = (unsigned)(n * map->width % 8);
     vb largest = vb_set1(0);
     for (; n >= block && end - p >= PACK_REACH; n -= block, k += block, p += step) {
         unpack_block(kind, map, wide, p, k, &largest);
     }
-    while (n > 0) { /* the rest on the side: what follows the last rank shall be 0 */
-        int16_t ks[W_BYTES];
-        uint8_t bytes[PACK_REACH] = {0};
+    while (n > 0) {
         const size_t some = n < block ? n : block, left = (size_t)(end - p);
-        memcpy(bytes, p, left < step ? left : step);
-        if (left <= step && used != 0) bytes[left - 1] &= (uint8_t)rank_mask(used);
-        unpack_block(kind, map, wide, bytes, ks, &largest);
-        memcpy(k, ks, some * sizeof *k);
+        const size_t bytes = left < step ? left : step;
+        unpack_some(kind, map, wide, p, bytes, k, some, &largest);
         k += some;
         n -= some;
-        p += step < left ? step : left;
+        p += bytes;
     }
 #ifdef W_PACK_HALVES
-    if (wide) return vh_largest(vh_of_bytes(largest));
+    if (wide) return vh_top(vh_of_bytes(largest));
 #endif
-    return vb_largest(largest);
+    return vb_top(largest);
 }
 #endif
 
@@ -275,7 +275,7 @@ BODY void pack_kind(const enum rank_kind kind, const struct rank_map *map, const
 #endif
 }
 
-static void kernel_pack(const struct rank_map *map, const int16_t *k, size_t n, uint8_t *dst) {
+KERNEL void kernel_pack(const struct rank_map *map, const int16_t *k, size_t n, uint8_t *dst) {
     const struct rank_map m = *map; /* which no store of bytes can change */
     if (m.from_lowest) {
         pack_kind(RANK_FROM_LOWEST, &m, k, n, dst);
@@ -298,26 +298,33 @@ BODY uint32_t unpack_kind(const enum rank_kind kind, const struct rank_map *map,
 #endif
 }
 
-static uint32_t kernel_unpack(const struct rank_map *map, const uint8_t *p, size_t n, int16_t *k) {
+KERNEL uint32_t kernel_unpack(const struct rank_map *map, const uint8_t *p, size_t n, int16_t *k) {
     const struct rank_map m = *map;
     if (m.from_lowest) return unpack_kind(RANK_FROM_LOWEST, &m, p, n, k);
     if (m.zero) return unpack_kind(RANK_ZIGZAG, &m, p, n, k);
     return unpack_kind(RANK_WITHOUT_ZERO, &m, p, n, k);
 }
 
-static uint32_t kernel_largest_zigzag(const int16_t *k, size_t n) {
-    uint32_t largest = 0;
+KERNEL uint32_t kernel_largest_zigzag(const int16_t *k, size_t n) {
     size_t i = 0;
 #ifdef W_PACK_HALVES
     vh most = vh_set1(0);
     for (; n - i >= W_HALVES; i += W_HALVES) {
         most = vh_max(most, rank_halves(RANK_ZIGZAG, 0, vh_load(k + i)));
     }
-    largest = vh_largest(most);
-#endif
-    for (; i < n; i++) {
-        const uint32_t rank = rank_one(RANK_ZIGZAG, 0, k[i]);
-        largest = rank > largest ? rank : largest;
+    if (i < n) most = vh_max(most, rank_halves(RANK_ZIGZAG, 0, vh_load_some(k + i, n - i)));
+    return vh_top(most);
+#else
+    vu most = vu_set1(0); /* of sixteen bits */
+    for (; n - i >= W; i += W) {
+        most = vu_max31(most, vu_and(token_zigzag(vu_load_i16(k + i)), vu_set1(0xFFFF)));
     }
-    return largest;
+    if (i < n) {
+        const vu rank = token_zigzag(vu_load_i16_some(k + i, n - i));
+        most = vu_max31(most, vu_and(rank, vu_set1(0xFFFF)));
+    }
+    return vu_top31(most);
+#endif
 }
+
+#endif

@@ -1,8 +1,14 @@
 /* Kernel bodies that count tokens: of a chunk, and of its groups of 128 by energy, from which
  * rans_model.c makes classes (FORMAT.md section 8.5). Stage: tokens -> code. */
+#ifndef QSGD_KERNELS_HISTOGRAM_H
+#define QSGD_KERNELS_HISTOGRAM_H
+
+#include "base/bits.h"
+#include "kernels/body.h"
+#include "kernels/types.h"
 
 /* Four histograms in turn: equal neighbours would wait for each other's store. */
-static void histogram_add(const uint8_t *tokens, size_t n, uint32_t counts[64]) {
+KERNEL void histogram_add(const uint8_t *tokens, size_t n, uint32_t counts[64]) {
     uint32_t part[4][256];
     size_t i = 0;
     if (n >= 256) memset(part, 0, sizeof part);
@@ -93,7 +99,7 @@ BODY bool histogram_in_quarter(uint8_t seen, unsigned quarter) {
 }
 #endif
 
-static void kernel_histogram(const uint8_t *tokens, size_t n, uint32_t counts[64]) {
+KERNEL void kernel_histogram(const uint8_t *tokens, size_t n, uint32_t counts[64]) {
     size_t i = 0;
     memset(counts, 0, 64 * sizeof *counts);
 #ifdef W_BYTES
@@ -143,7 +149,7 @@ BODY uint64_t group_energy_of_tokens(const uint8_t *tokens, size_t n) {
     return total;
 }
 
-static void kernel_group_bins(const int16_t *k, const uint8_t *tokens, size_t n, uint8_t *bins) {
+KERNEL void kernel_group_bins(const int16_t *k, const uint8_t *tokens, size_t n, uint8_t *bins) {
     for (size_t i = 0; i < n; i += 128) {
         const size_t len = n - i < 128 ? n - i : 128;
         *bins++ = group_bin(k != NULL ? group_energy(k + i, len)
@@ -160,7 +166,7 @@ struct group_counter {
 
 enum { GROUP_VECTORS = 128 / W_BYTES, GROUP_ROUNDS = 15 / GROUP_VECTORS };
 
-static void group_flush(struct group_counter *c, unsigned quarter, uint32_t counts[64]) {
+KERNEL void group_flush(struct group_counter *c, unsigned quarter, uint32_t counts[64]) {
     if (c->left[quarter] == GROUP_ROUNDS) return;
     histogram_flush(c->sum[quarter], counts + 16 * quarter);
     for (int j = 0; j < 8; j++) c->sum[quarter][j] = vb_set1(0);
@@ -169,7 +175,7 @@ static void group_flush(struct group_counter *c, unsigned quarter, uint32_t coun
 
 _Static_assert(GROUP_BINS * sizeof(struct group_counter) <= GROUP_MEMORY, "memory of the counters");
 
-static void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8_t *bins,
+KERNEL void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8_t *bins,
                                     uint32_t (*counts)[64], void *memory) {
     struct group_counter *counters = memory;
     bool used[GROUP_BINS] = {false};
@@ -199,7 +205,7 @@ static void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8
     if (i < n) histogram_add(tokens + i, n - i, counts[bins[i / 128]]);
 }
 #else
-static void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8_t *bins,
+KERNEL void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8_t *bins,
                                     uint32_t (*counts)[64], void *memory) {
     (void)memory;
     memset(counts, 0, GROUP_BINS * sizeof *counts);
@@ -207,4 +213,6 @@ static void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8
         if (tokens[i] < 64) counts[bins[i / 128]][tokens[i]]++;
     }
 }
+#endif
+
 #endif

@@ -1,5 +1,9 @@
 /* Kernel bodies of the sparse codes: where, among many zeros, an index is not 0; and whether zeros
  * may be left out of a sum. */
+#ifndef QSGD_KERNELS_NONZEROS_H
+#define QSGD_KERNELS_NONZEROS_H
+
+#include "kernels/body.h"
 
 #ifdef W_NONZERO
 #ifdef W_POSITIONS
@@ -20,16 +24,14 @@ BODY size_t nonzero_take(uint64_t mask, uint32_t first, uint32_t *at) {
 }
 #endif
 
-static size_t kernel_nonzeros(const int16_t *k, size_t n, uint32_t *at) {
+KERNEL size_t kernel_nonzeros(const int16_t *k, size_t n, uint32_t *at) {
     size_t count = 0, i = 0;
     for (; n - i >= 64; i += 64)
         count += nonzero_take(vh_nonzero64(k + i), (uint32_t)i, at + count);
-    int16_t rest[64] = {0};
-    memcpy(rest, k + i, (n - i) * sizeof *k);
-    return count + nonzero_take(vh_nonzero64(rest), (uint32_t)i, at + count);
+    return count + nonzero_take(vh_nonzero64_some(k + i, n - i), (uint32_t)i, at + count);
 }
 #else
-static size_t kernel_nonzeros(const int16_t *k, size_t n, uint32_t *at) {
+KERNEL size_t kernel_nonzeros(const int16_t *k, size_t n, uint32_t *at) {
     size_t count = 0, i = 0;
     for (; n - i >= 4; i += 4) {
         uint64_t four;
@@ -46,25 +48,18 @@ static size_t kernel_nonzeros(const int16_t *k, size_t n, uint32_t *at) {
 #endif
 
 /* -0 would become +0, and a signalling NaN a quiet one; quiet ones are counted with them. */
-BODY uint32_t changed_by_zero(const uint32_t bits) {
-    return bits == 0x80000000U || (bits & 0x7FFFFFFF) > 0x7F800000 ? 1 : 0;
+BODY vu changed_by_zero(vf sums, vu count) {
+    const vu bits = vf_bits(sums), magnitude = vu_and(bits, vu_set1(0x7FFFFFFF));
+    count = vu_inc(vu_eq(bits, vu_set1(0x80000000U)), count);
+    return vu_inc(vu_gt31(magnitude, vu_set1(0x7F800000)), count);
 }
 
-static bool kernel_keeps_with_zero(const float *sums, size_t n) {
-    uint32_t changed = 0, lanes[W];
+KERNEL bool kernel_keeps_with_zero(const float *sums, size_t n) {
     size_t i = 0;
     vu count = vu_set1(0);
-    for (; n - i >= W; i += W) {
-        vu bits = vf_bits(vf_load(sums + i));
-        count = vu_inc(vu_eq(bits, vu_set1(0x80000000U)), count);
-        count = vu_inc(vu_gt31(vu_and(bits, vu_set1(0x7FFFFFFF)), vu_set1(0x7F800000)), count);
-    }
-    vu_store(lanes, count);
-    for (int l = 0; l < W; l++) changed |= lanes[l];
-    for (; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, sums + i, sizeof bits);
-        changed |= changed_by_zero(bits);
-    }
-    return changed == 0;
+    for (; n - i >= W; i += W) count = changed_by_zero(vf_load(sums + i), count);
+    if (i < n) count = changed_by_zero(vf_load_some(sums + i, n - i), count);
+    return vu_top31(count) == 0;
 }
+
+#endif

@@ -1,6 +1,11 @@
 /* Kernel bodies of the norm: largest magnitude and 32-lane sums of one block (FORMAT.md
  * section 4.1). Stage: tensor -> norm. Lane l of the format is lane l mod W of vector l / W,
  * whatever W is. */
+#ifndef QSGD_KERNELS_NORM_H
+#define QSGD_KERNELS_NORM_H
+
+#include "kernels/body.h"
+#include "kernels/types.h"
 
 #define NORM_LANES 32
 
@@ -29,14 +34,11 @@ KERNEL uint32_t kernel_max_bits(const float *x, size_t n) {
         norm_max_step(x + n - 4 * W, max);
         i = n;
     }
-    uint32_t result = vu_top31(vu_max31(vu_max31(max[0], max[1]), vu_max31(max[2], max[3])));
-    for (; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, x + i, 4);
-        bits &= 0x7FFFFFFF;
-        result = bits > result ? bits : result;
+    for (; i < n; i += W) {
+        const vu bits = vf_bits(vf_load_some(x + i, n - i));
+        max[0] = vu_max31(max[0], vu_and(bits, vu_set1(0x7FFFFFFF)));
     }
-    return result;
+    return vu_top31(vu_max31(vu_max31(max[0], max[1]), vu_max31(max[2], max[3])));
 }
 
 /* The lanes' sum, halves upon each other. */
@@ -49,30 +51,32 @@ BODY double norm_fold(const vd *acc) {
     return vd_fold(sum[0]);
 }
 
-/* Both sums in one body. The last, shorter row is padded with zeros: adding +0 changes no lane. */
-BODY uint32_t norm_sum(const float *x, size_t n, double *sum, const bool square) {
-    enum { rows = NORM_LANES / W };
+/* Of both sums: a row's vectors to acc and max; the last, shorter row is padded with zeros: adding
+ * +0 changes no lane. */
+BODY void norm_row(const float *row, size_t left, const bool whole, const bool square, vd *acc,
+                   vu *max) {
     const vu magnitude = vu_set1(0x7FFFFFFF);
-    vd acc[rows];
-    vu max = vu_set1(0);
-    for (int v = 0; v < rows; v++) acc[v] = vd_zero();
-    for (size_t i = 0; i < n; i += NORM_LANES) {
-        float padded[NORM_LANES];
-        const float *row = x + i;
-        norm_prefetch(row);
-        norm_prefetch(row + 16);
-        if (n - i < NORM_LANES) {
-            memset(padded, 0, sizeof padded);
-            memcpy(padded, row, (n - i) * sizeof *x);
-            row = padded;
-        }
-        for (int v = 0; v < rows; v++) {
-            vu bits = vu_and(vf_bits(vf_load(row + v * W)), magnitude);
-            vd value = vd_from_vf(vf_from_bits(bits));
-            max = vu_max31(max, bits);
-            acc[v] = vd_add(acc[v], square ? vd_mul(value, value) : value);
-        }
+    for (size_t v = 0; v < NORM_LANES / W; v++) {
+        const vf x =
+            whole ? vf_load(row + v * W) : vf_load_some(row + v * W, elements_left(left, v * W));
+        const vu bits = vu_and(vf_bits(x), magnitude);
+        const vd value = vd_from_vf(vf_from_bits(bits));
+        *max = vu_max31(*max, bits);
+        acc[v] = vd_add(acc[v], square ? vd_mul(value, value) : value);
     }
+}
+
+BODY uint32_t norm_sum(const float *x, size_t n, double *sum, const bool square) {
+    vd acc[NORM_LANES / W];
+    vu max = vu_set1(0);
+    for (int v = 0; v < NORM_LANES / W; v++) acc[v] = vd_zero();
+    size_t i = 0;
+    for (; n - i >= NORM_LANES; i += NORM_LANES) {
+        norm_prefetch(x + i);
+        norm_prefetch(x + i + 16);
+        norm_row(x + i, NORM_LANES, true, square, acc, &max);
+    }
+    if (i < n) norm_row(x + i, n - i, false, square, acc, &max);
     *sum = norm_fold(acc);
     return vu_top31(max);
 }
@@ -81,37 +85,34 @@ KERNEL uint32_t kernel_sum_squares(const float *x, size_t n, double *sum) {
     return norm_sum(x, n, sum, true);
 }
 
-/* Sum of x h, h = k, or k less 1/2 towards 0; the products are exact. */
+/* Sums of x h, h = k, or k less 1/2 towards 0; the products are exact. */
+BODY void norm_products(const float *row, const int16_t *k, size_t left, const bool whole, vf half,
+                        vd *acc) {
+    for (size_t v = 0; v < NORM_LANES / W; v++) {
+        const size_t at = v * W, some = elements_left(left, at);
+        const vf x = whole ? vf_load(row + at) : vf_load_some(row + at, some);
+        const vf index = vf_from_int(whole ? vu_load_i16(k + at) : vu_load_i16_some(k + at, some));
+        const vu sign = vu_and(vf_bits(index), vu_set1(0x80000000));
+        const vf h = vf_sub(index, vf_from_bits(vu_or(vf_bits(half), sign)));
+        acc[v] = vd_add(acc[v], vd_mul(vd_from_vf(x), vd_from_vf(h)));
+    }
+}
+
 KERNEL void kernel_sum_products(const float *x, const int16_t *k, size_t n, float half,
                                 double *sum) {
-    enum { rows = NORM_LANES / W };
-    const vu sign = vu_set1(0x80000000), half_bits = vf_bits(vf_set1(half));
-    vd acc[rows];
-    for (int v = 0; v < rows; v++) acc[v] = vd_zero();
-    for (size_t i = 0; i < n; i += NORM_LANES) {
-        float padded[NORM_LANES];
-        int16_t padded_k[NORM_LANES];
-        const float *row = x + i;
-        const int16_t *of = k + i;
-        if (n - i < NORM_LANES) {
-            memset(padded, 0, sizeof padded);
-            memset(padded_k, 0, sizeof padded_k);
-            memcpy(padded, row, (n - i) * sizeof *x);
-            memcpy(padded_k, of, (n - i) * sizeof *k);
-            row = padded;
-            of = padded_k;
-        }
-        for (int v = 0; v < rows; v++) {
-            const vf index = vf_from_int(vu_load_i16(of + v * W));
-            const vu towards = vu_or(half_bits, vu_and(vf_bits(index), sign));
-            const vf h = vf_sub(index, vf_from_bits(towards));
-            const vd product = vd_mul(vd_from_vf(vf_load(row + v * W)), vd_from_vf(h));
-            acc[v] = vd_add(acc[v], product);
-        }
+    const vf halves = vf_set1(half);
+    vd acc[NORM_LANES / W];
+    for (int v = 0; v < NORM_LANES / W; v++) acc[v] = vd_zero();
+    size_t i = 0;
+    for (; n - i >= NORM_LANES; i += NORM_LANES) {
+        norm_products(x + i, k + i, NORM_LANES, true, halves, acc);
     }
+    if (i < n) norm_products(x + i, k + i, n - i, false, halves, acc);
     *sum = norm_fold(acc);
 }
 
 KERNEL uint32_t kernel_sum_magnitudes(const float *x, size_t n, double *sum) {
     return norm_sum(x, n, sum, false);
 }
+
+#endif

@@ -1,6 +1,12 @@
 /* Kernel bodies that read prefix codes of byte symbols: several segments at once, so that the
  * look-ups of one wait while the others go on, and by tables that yield runs of codewords
  * (prefix.h). Whole groups of four look-ups only; ends and long codewords are prefix.c's. */
+#ifndef QSGD_KERNELS_PREFIX_READ_H
+#define QSGD_KERNELS_PREFIX_READ_H
+
+#include "base/bits.h"
+#include "kernels/body.h"
+#include "kernels/types.h"
 
 #define RUN_LOOKUPS 4 /* of at most 12 bits: 48 of the 56 that a load surely holds */
 
@@ -51,12 +57,14 @@ BODY void runs_read(const uint64_t *runs, unsigned window, struct prefix_streams
     }
 }
 
-static void kernel_prefix_read(const uint64_t *runs, unsigned window,
+KERNEL void kernel_prefix_read(const uint64_t *runs, unsigned window,
                                struct prefix_streams *streams) {
     runs_read(runs, window, streams, PREFIX_STREAMS);
 }
 
-static void kernel_prefix_read_one(const uint64_t *runs, unsigned window,
+KERNEL void kernel_prefix_read_one(const uint64_t *runs, unsigned window,
                                    struct prefix_streams *streams) {
     runs_read(runs, window, streams, 1);
 }
+
+#endif

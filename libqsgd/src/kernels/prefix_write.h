@@ -2,6 +2,12 @@
  * significant bit first. With W_MERGE: codewords by table in registers, neighbours joined by
  * shifts, first by the length of the second, from 16 to 32 to 64 bits; what is left per eight
  * symbols is one append. Without: an append per few symbols, as many as 56 bits hold. */
+#ifndef QSGD_KERNELS_PREFIX_WRITE_H
+#define QSGD_KERNELS_PREFIX_WRITE_H
+
+#include "base/bits.h"
+#include "kernels/body.h"
+#include "kernels/types.h"
 
 struct append {
     uint8_t *p;
@@ -22,19 +28,6 @@ BODY void append_bits(struct append *a, uint64_t word, uint64_t bits) {
 #ifdef W_MERGE
 #define MERGE_WORDS (W_BYTES / 8)
 #define MERGE_ROOM (2 * W_BYTES + 8) /* bytes that a vector of symbols may write to */
-
-/* W_BYTES ones, as many zeros: loaded from W_BYTES - n on, it keeps the first n bytes. */
-static const uint8_t merge_keep[2 * W_BYTES] = {
-#define ONES8 255, 255, 255, 255, 255, 255, 255, 255
-    ONES8, ONES8,
-#if W_BYTES > 16
-    ONES8, ONES8,
-#endif
-#if W_BYTES > 32
-    ONES8, ONES8, ONES8, ONES8,
-#endif
-#undef ONES8
-};
 
 /* Pairs of 16-bit codewords and their lengths, first in the low half, to words of four. */
 BODY vq merge_four(vu code, vu length, vq *bits) {
@@ -87,16 +80,10 @@ BODY void merge_vector(const struct prefix_code *code, vb symbols, vb keep, cons
     }
 }
 
-BODY vb merge_load(const uint8_t *symbols, size_t n, vb *keep) {
-    uint8_t copy[W_BYTES] = {0};
-    memcpy(copy, symbols, n);
-    *keep = vb_load(merge_keep + W_BYTES - n);
-    return vb_load(copy);
-}
 #endif
 
 /* Bits of the codewords of n symbols. */
-static uint64_t kernel_prefix_bits(const struct prefix_code *code, const uint8_t *symbols,
+KERNEL uint64_t kernel_prefix_bits(const struct prefix_code *code, const uint8_t *symbols,
                                    size_t n) {
 #ifdef W_MERGE
     vq sum = vq_sum8(vb_set1(0));
@@ -105,8 +92,8 @@ static uint64_t kernel_prefix_bits(const struct prefix_code *code, const uint8_t
         sum = vq_add(sum, vq_sum8(vb_lookup(code->part[2], code->rows, vb_load(symbols + i))));
     }
     if (i < n) {
-        vb keep, tail = merge_load(symbols + i, n - i, &keep);
-        sum = vq_add(sum, vq_sum8(vb_and(vb_lookup(code->part[2], code->rows, tail), keep)));
+        const vb lengths = vb_lookup(code->part[2], code->rows, vb_load_some(symbols + i, n - i));
+        sum = vq_add(sum, vq_sum8(vb_and(lengths, vb_first(n - i))));
     }
     return vq_total(sum);
 #else
@@ -117,7 +104,7 @@ static uint64_t kernel_prefix_bits(const struct prefix_code *code, const uint8_t
 }
 
 /* Writes the codewords of n symbols from p on and pads them; NULL if they pass `end`. */
-static uint8_t *kernel_prefix_write(const struct prefix_code *code, const uint8_t *symbols,
+KERNEL uint8_t *kernel_prefix_write(const struct prefix_code *code, const uint8_t *symbols,
                                     size_t n, uint8_t *p, uint8_t *end) {
     struct append out = {p, 0, 0};
     size_t i = 0;
@@ -126,8 +113,8 @@ static uint8_t *kernel_prefix_write(const struct prefix_code *code, const uint8_
         if (n - i >= W_BYTES) {
             merge_vector(code, vb_load(symbols + i), vb_set1(0), true, &out);
         } else {
-            vb keep, tail = merge_load(symbols + i, n - i, &keep);
-            merge_vector(code, tail, keep, false, &out);
+            const vb tail = vb_load_some(symbols + i, n - i);
+            merge_vector(code, tail, vb_first(n - i), false, &out);
         }
     }
 #endif
@@ -150,3 +137,5 @@ static uint8_t *kernel_prefix_write(const struct prefix_code *code, const uint8_
     msb_write(&w, pending, held);
     return msb_write_end(&w);
 }
+
+#endif

@@ -1,9 +1,12 @@
 /* Kernel bodies of interleaved rANS (FORMAT.md section 8.5): wide streams go by rows of vectors
  * (rans_vector.h), narrow ones and the last, partial row lane by lane (rans_scalar.h). */
+#ifndef QSGD_KERNELS_RANS_H
+#define QSGD_KERNELS_RANS_H
+
 #include "kernels/rans_scalar.h"
 #include "kernels/rans_vector.h"
 
-static void kernel_rans_symbols(const uint16_t *freq, unsigned prob_bits,
+KERNEL void kernel_rans_symbols(const uint16_t *freq, unsigned prob_bits,
                                 struct rans_symbol_table *table) {
     uint32_t start = 0;
     table->plus = false;
@@ -16,7 +19,7 @@ static void kernel_rans_symbols(const uint16_t *freq, unsigned prob_bits,
     }
 }
 
-static void kernel_rans_encode(const struct rans_job *job, const struct rans_symbol_table *tables,
+KERNEL void kernel_rans_encode(const struct rans_job *job, const struct rans_symbol_table *tables,
                                const uint8_t *tokens, uint16_t *words[RANS_GROUPS],
                                uint32_t *states) {
     const size_t lanes = (size_t)1 << job->lanes_log2;
@@ -51,7 +54,7 @@ static void kernel_rans_encode(const struct rans_job *job, const struct rans_sym
 #endif
 }
 
-static void kernel_rans_tables(const struct rans_job *job, void *tables) {
+KERNEL void kernel_rans_tables(const struct rans_job *job, void *tables) {
     for (unsigned c = 0; c < job->tables; c++) {
         uint8_t *table = (uint8_t *)tables + c * rans_table_bytes(job);
 #ifdef W_SLOTS
@@ -70,7 +73,7 @@ static void kernel_rans_tables(const struct rans_job *job, void *tables) {
 }
 
 /* Elements [stream->at, to), lane by lane; in copies that the compiler knows to be its own. */
-static void rans_decode_lanes(const struct rans_job *job, const void *tables,
+KERNEL void rans_decode_lanes(const struct rans_job *job, const void *tables,
                               struct rans_stream *stream, size_t to, uint8_t *tokens) {
     const size_t lanes = (size_t)1 << job->lanes_log2;
     const uint8_t *half = stream->halves;
@@ -121,7 +124,7 @@ BODY void rans_decode_vectors(const struct rans_job *job, const void *const *tab
 }
 #endif
 
-static void kernel_rans_decode(const struct rans_job *job, const void *tables,
+KERNEL void kernel_rans_decode(const struct rans_job *job, const void *tables,
                                struct rans_stream *stream, size_t to, uint8_t *tokens) {
     const size_t lanes = (size_t)1 << job->lanes_log2, from = stream->at;
 #ifdef W_RENORM
@@ -143,7 +146,7 @@ static void kernel_rans_decode(const struct rans_job *job, const void *tables,
     }
 }
 
-static void kernel_rans_decode_two(const struct rans_job job[2], const void *const tables[2],
+KERNEL void kernel_rans_decode_two(const struct rans_job job[2], const void *const tables[2],
                                    struct rans_stream *const stream[2], size_t to,
                                    uint8_t *const tokens[2]) {
     const size_t from = stream[0]->at;
@@ -157,3 +160,5 @@ static void kernel_rans_decode_two(const struct rans_job job[2], const void *con
         kernel_rans_decode(&job[c], tables[c], stream[c], to, tokens[c] + (stream[c]->at - from));
     }
 }
+
+#endif

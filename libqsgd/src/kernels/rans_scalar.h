@@ -1,6 +1,12 @@
 /* Interleaved rANS (FORMAT.md section 8.5), lane by lane: tables, one lane's step, which is the
  * specification, and rows of at most eight lanes. States lie in [2^16, 2^32); at most one 16-bit
  * word moves per symbol. */
+#ifndef QSGD_KERNELS_RANS_SCALAR_H
+#define QSGD_KERNELS_RANS_SCALAR_H
+
+#include "base/bits.h"
+#include "kernels/body.h"
+#include "kernels/types.h"
 
 /* ---- tables ---------------------------------------------------------------------------------- */
 
@@ -223,3 +229,5 @@ BODY void rans_decode_narrow(const struct rans_job *job, const void *tables,
     stream->halves = half;
     stream->at = to;
 }
+
+#endif

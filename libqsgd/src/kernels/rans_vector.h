@@ -1,6 +1,10 @@
 /* Interleaved rANS, whole rows of vectors, where the vocabulary can exchange words with memory
  * (W_RENORM). Sixteen lanes take their words from one stream, so that no vector waits for how many
  * the one before it took. */
+#ifndef QSGD_KERNELS_RANS_VECTOR_H
+#define QSGD_KERNELS_RANS_VECTOR_H
+
+#include "kernels/rans_scalar.h"
 
 /* ---- whole rows of vectors: encode ---------------------------------------------------------- */
 
@@ -396,4 +400,6 @@ BODY void rans_decode_shaped(const struct rans_job *job, const void *const *tabl
 #endif
 #undef RANS_ROWS
 }
+#endif
+
 #endif

@@ -1,27 +1,18 @@
 /* Kernel bodies of the rotation (FORMAT.md section 4.3): random signs, and the butterflies of the
  * Hadamard transform. Stages of butterflies go in the format's order whatever W is, several at a
  * time in registers. */
+#ifndef QSGD_KERNELS_ROTATION_H
+#define QSGD_KERNELS_ROTATION_H
 
-/* Bits of the signs from `offset` on; the lowest sixteen are right. signs[offset / 16 + 1] is read.
- */
-BODY uint32_t rotate_bits(const uint16_t *signs, size_t offset) {
-    const uint32_t two = signs[offset / 16] | (uint32_t)signs[offset / 16 + 1] << 16;
-    return two >> offset % 16;
+#include "kernels/body.h"
+#include "kernels/types.h"
+
+BODY vf rotate_signs(const uint16_t *signs, size_t offset, vf x) {
+    return vf_from_bits(vu_xor(vf_bits(x), vu_flips(signs, offset)));
 }
 
 BODY vf rotate_flip(const uint16_t *signs, size_t offset, const float *x) {
-    return vf_from_bits(vu_xor(vf_bits(vf_load(x)), vu_flips(rotate_bits(signs, offset))));
-}
-
-/* Elements [i, end) one by one. */
-BODY void rotate_flip_ones(const uint16_t *signs, size_t offset, const float *x, size_t i,
-                           size_t end, float *out) {
-    for (; i < end; i++) {
-        uint32_t one;
-        memcpy(&one, x + i, sizeof one);
-        one ^= rotate_bits(signs, offset + i) << 31;
-        memcpy(out + i, &one, sizeof one);
-    }
+    return rotate_signs(signs, offset, vf_load(x));
 }
 
 #ifdef W_STREAM
@@ -29,10 +20,10 @@ BODY void rotate_flip_ones(const uint16_t *signs, size_t offset, const float *x,
 BODY void rotate_flip_edge(const uint16_t *signs, size_t offset, const float *x, size_t i,
                            size_t end, size_t n, float *out) {
     while (i < end) {
-        const size_t base = i + W <= n ? i : n - W, last = end - base < W ? end - base : W;
-        float lanes[W];
-        vf_store(lanes, rotate_flip(signs, offset + base, x + base));
-        for (; i < base + last; i++) vf_stream_one(out + i, lanes[i - base]);
+        const size_t base = i + W <= n ? i : n - W, stop = end - base < W ? end : base + W;
+        const vf v = rotate_flip(signs, offset + base, x + base);
+        vf_stream_some(out + base, v, i - base, stop - base);
+        i = stop;
     }
 }
 #endif
@@ -62,7 +53,8 @@ KERNEL void kernel_flip(const uint16_t *signs, size_t offset, const float *x, si
     size_t i = 0;
     if (stream && rotate_flip_stream(signs, offset, x, n, out)) return;
     for (; i + W <= n; i += W) vf_store(out + i, rotate_flip(signs, offset + i, x + i));
-    rotate_flip_ones(signs, offset, x, i, n, out);
+    if (i == n) return;
+    vf_store_some(out + i, rotate_signs(signs, offset + i, vf_load_some(x + i, n - i)), n - i);
 }
 
 /* The sums that the next bucket adds to are fetched ahead. Never faults, wherever it points. */
@@ -76,14 +68,10 @@ KERNEL void kernel_flip_add(const uint16_t *signs, size_t offset, const float *x
         PREFETCH((const void *)((uintptr_t)(sums + i) + ROTATE_AHEAD));
         vf_store(sums + i, vf_add(vf_load(sums + i), product));
     }
-    for (; i < n; i++) {
-        float one, sum;
-        rotate_flip_ones(signs, offset + i, x + i, 0, 1, &one);
-        memcpy(&sum, sums + i, sizeof sum);
-        one = one * alpha;
-        sum = sum + one;
-        memcpy(sums + i, &sum, sizeof sum);
-    }
+    if (i == n) return;
+    const vf last = rotate_signs(signs, offset + i, vf_load_some(x + i, n - i));
+    const vf sum = vf_add(vf_load_some(sums + i, n - i), vf_mul(last, vf_set1(alpha)));
+    vf_store_some(sums + i, sum, n - i);
 }
 
 #define ROTATE_ROWS 8     /* vectors in registers: three stages at a time */
@@ -102,12 +90,16 @@ BODY void rotate_rows(vf v[ROTATE_ROWS], const int rows) {
     }
 }
 
-/* Between the lanes of a vector: a lane whose bit is set takes its partner minus itself. */
-BODY vf rotate_lanes(vf a) {
-    const uint32_t second[4] = {0xAAAA, 0xCCCC, 0xF0F0, 0xFF00};
+/* Between the first n lanes of a vector: a lane whose bit is set takes its partner minus itself. */
+BODY vf rotate_lanes(vf a, size_t n) {
+    static const uint16_t second[5][3] = {{0xAAAA, 0xAAAA, 0},
+                                          {0xCCCC, 0xCCCC, 0},
+                                          {0xF0F0, 0xF0F0, 0},
+                                          {0xFF00, 0xFF00, 0},
+                                          {0x0000, 0xFFFF, 0}};
     for (int stage = 0; 1 << stage < W; stage++) {
-        const vf flipped = vf_from_bits(vu_xor(vf_bits(a), vu_flips(second[stage])));
-        a = vf_add(vf_partner(a, 1 << stage), flipped);
+        if ((size_t)1 << stage >= n) break;
+        a = vf_add(vf_partner(a, 1 << stage), rotate_signs(second[stage], 0, a));
     }
     return a;
 }
@@ -117,7 +109,7 @@ BODY void rotate_within(float *x, size_t n, float factor, const int rows) {
     for (size_t i = 0; i < n; i += (size_t)rows * W) {
         vf v[ROTATE_ROWS];
         for (int r = 0; r < rows; r++) {
-            v[r] = rotate_lanes(vf_mul(vf_load(x + i + (size_t)r * W), vf_set1(factor)));
+            v[r] = rotate_lanes(vf_mul(vf_load(x + i + (size_t)r * W), vf_set1(factor)), W);
         }
         rotate_rows(v, rows);
         for (int r = 0; r < rows; r++) vf_store(x + i + (size_t)r * W, v[r]);
@@ -147,15 +139,7 @@ KERNEL void rotate_from(float *x, size_t n, size_t h) {
 
 /* Fewer elements than lanes. */
 BODY void rotate_few(float *x, size_t n, float factor) {
-    for (size_t i = 0; i < n; i++) x[i] *= factor;
-    for (size_t h = 1; h < n; h *= 2) {
-        for (size_t i = 0; i < n; i++) {
-            if (i & h) continue;
-            const float a = x[i], b = x[i + h], sum = a + b, difference = a - b;
-            x[i] = sum;
-            x[i + h] = difference;
-        }
-    }
+    vf_store_some(x, rotate_lanes(vf_mul(vf_load_some(x, n), vf_set1(factor)), n), n);
 }
 
 KERNEL void rotate_block(float *x, size_t n, float factor) {
@@ -178,3 +162,5 @@ KERNEL void kernel_hadamard(float *x, size_t n, float factor) {
     for (size_t i = 0; i < n; i += block) rotate_block(x + i, block, factor);
     rotate_from(x, n, block);
 }
+
+#endif

@@ -1,5 +1,11 @@
 /* Kernel bodies of rounding: element to index or token (FORMAT.md section 6.2). The way back is
  * values.h. */
+#ifndef QSGD_KERNELS_ROUND_H
+#define QSGD_KERNELS_ROUND_H
+
+#include "kernels/noise.h"
+#include "kernels/norm.h"
+#include "kernels/types.h"
 
 /* What stays the same over a run, as constants of the inlined bodies. */
 struct round_kind {
@@ -51,39 +57,73 @@ BODY struct round_position position_of(const struct round_bucket *bucket,
                       : position_uniform(bucket, kind, magnitude);
 }
 
-/* Adds 1 to m where T ties with the noise and V says up. One element in 65536 gets here, so that
- * it may take its time. low, noise, m: in pair order. */
-KERNEL __attribute__((noinline)) vh round_ties(const struct noise_key *key, uint64_t element, vf u0,
-                                               vf u1, vh sign, vh low, vh noise, vh m) {
-    float u[2 * W];
-    int16_t lows[2 * W], noises[2 * W], signs[2 * W], ms[2 * W];
-    vf_store(u, u0);
-    vf_store(u + W, u1);
-    vh_store(lows, vh_natural(low));
-    vh_store(noises, vh_natural(noise));
-    vh_store(signs, vh_natural(sign));
-    vh_store(ms, vh_natural(m));
-    for (uint32_t l = 0; l < 2 * W; l++) {
-        if (lows[l] != noises[l]) continue;
-        const uint32_t v = kernel_tie_noise(key, element + l) ^ (uint16_t)signs[l];
-        const uint32_t rest = (uint32_t)((u[l] - (float)(uint32_t)u[l]) * 65536.0F);
-        if (v < rest) ms[l]++;
+/* Where T's fraction equals the noise N, V settles which way: of 2 W elements, one in 65536. All
+ * but u in pair order. */
+struct round_tie {
+    vf u[2];             /* of struct round_position */
+    vh sign, low, noise; /* N: complemented where the sign is set, as V is to be */
+};
+
+/* 1 in each half that ties and goes up, else 0. Rare, so that it stays out of loops. */
+KERNEL_APART vh round_ties(const struct noise_key *key, uint64_t element,
+                           const struct round_tie *tie) {
+    const vh sign = vh_natural(tie->sign), low = vh_natural(tie->low);
+    const vh noise = vh_natural(tie->noise);
+    vu up[2];
+    for (int v = 0; v < 2; v++) {
+        const vf whole = vf_from_int(vf_trunc(tie->u[v]));
+        const vu rest = vf_trunc(vf_mul(vf_sub(tie->u[v], whole), vf_set1(65536.0F)));
+        const vu noise_of = tie_noise_vector(key, element + (uint64_t)(v * W));
+        const vm higher = vu_gt31(rest, vu_xor(noise_of, vh_lanes(sign, v)));
+        const vm ties = vu_eq(vh_lanes(low, v), vh_lanes(noise, v));
+        up[v] = vu_where(ties, vu_where(higher, vu_set1(1)));
     }
-    return vh_pair(vh_load(ms));
+    return vh_low(up[0], up[1]);
+}
+
+/* Elements of one bucket in turn, and where their indices or, if k is NULL, tokens go. */
+struct round_run {
+    uint64_t element; /* the first one's position in the tensor */
+    const float *x;
+    const uint16_t *noise;
+    int16_t *k;
+    uint8_t *tokens;
+};
+
+BODY struct round_run round_from(const struct round_run *run, size_t i, const bool indices) {
+    struct round_run from = *run;
+    from.element += i;
+    from.x += i;
+    from.noise += i;
+    if (indices) {
+        from.k += i;
+    } else {
+        from.tokens += i;
+    }
+    return from;
 }
 
 /* 2 W elements, in pair order. */
 struct round_pair {
     vh m, sign;   /* magnitude of the index; all ones where it is negative */
-    vh low;       /* high half of T's fraction */
+    vh low;       /* high half of T's fraction, 0 where there is no element */
     vu weight[2]; /* G of each vector's cells */
 };
 
+/* Noise of `left` elements; behind them numbers that tie with nothing that 0 gives. */
+BODY vh round_noise(const uint16_t *noise, size_t left, const bool whole) {
+    if (whole) return vh_pair(vh_load_u16(noise));
+    const vh behind = vh_xor(vh_first(left), vh_set1(-1));
+    return vh_pair(vh_xor(vh_load_u16_some(noise, left), behind));
+}
+
 /* m = (T + (N ^ 0xFFFF)) >> 16, which is T >> 16 and one more where T's low half is above N (one
- * more where a tie goes up); N is complemented for negative x. */
+ * more where a tie goes up); N is complemented for negative x. whole: all 2 W elements are there,
+ * else the first `left`. */
 BODY struct round_pair round_two(const struct round_bucket *bucket, const struct round_kind kind,
-                                 uint64_t element, const float *x, const uint16_t *noise) {
-    const vf x0 = vf_load(x), x1 = vf_load(x + W);
+                                 const struct round_run *run, size_t left, const bool whole) {
+    const vf x0 = whole ? vf_load(run->x) : vf_load_some(run->x, left);
+    const vf x1 = whole ? vf_load(run->x + W) : vf_load_some(run->x + W, elements_left(left, W));
     const struct round_position a = position_of(bucket, kind, x0);
     const struct round_position b = position_of(bucket, kind, x1);
     struct round_pair r;
@@ -92,14 +132,15 @@ BODY struct round_pair round_two(const struct round_bucket *bucket, const struct
     r.m = vh_high(a.t, b.t);
     r.weight[0] = a.weight;
     r.weight[1] = b.weight;
-    const vh raw = kind.nearest ? vh_set1(0) : vh_pair(vh_load_u16(noise));
+    const vh raw = kind.nearest ? vh_set1(0) : round_noise(run->noise, left, whole);
     if (kind.nearest) {
         r.m = vh_sub(r.m, vh_sign(r.low));
     } else {
         const vh n = vh_xor(raw, r.sign);
         r.m = vh_inc(vh_above(r.low, n), r.m);
         if (vhm_any(vh_eq(r.low, n))) {
-            r.m = round_ties(bucket->key, element, a.u, b.u, r.sign, r.low, n, r.m);
+            const struct round_tie tie = {{a.u, b.u}, r.sign, r.low, n};
+            r.m = vh_add(r.m, round_ties(bucket->key, run->element, &tie));
         }
     }
     if (kind.crossed) { /* m = 0 is the innermost level of the other sign */
@@ -110,6 +151,7 @@ BODY struct round_pair round_two(const struct round_bucket *bucket, const struct
     if (kind.dithered) {
         r.sign = vh_xor(r.sign, vh_and(vh_sign(raw), vh_set1(bucket->turned ? -1 : 0)));
     }
+    if (!whole) r.low = vh_and(r.low, vh_pair(vh_first(left)));
     return r;
 }
 
@@ -132,62 +174,40 @@ BODY vh round_variance(vh low) {
 BODY vu round_add_variance(const struct round_pair *r, const struct round_kind kind, vu sum) {
     const vh v = round_variance(r->low);
     if (!kind.table) return vu_add(sum, vh_pair_sums(v));
-    int16_t each[2 * W];
-    uint16_t halves[2 * W];
-    vh_store(each, vh_natural(v));
-    memcpy(halves, each, sizeof halves);
-    sum = vu_add(sum, vu_mullo(vu_load_u16(halves), r->weight[0]));
-    return vu_add(sum, vu_mullo(vu_load_u16(halves + W), r->weight[1]));
+    const vh natural = vh_natural(v);
+    sum = vu_add(sum, vu_mullo(vh_lanes(natural, 0), r->weight[0]));
+    return vu_add(sum, vu_mullo(vh_lanes(natural, 1), r->weight[1]));
 }
 
-/* The last, at most 2 W - 1 elements, padded; returns their part of the damping. */
-BODY uint64_t round_rest(const struct round_bucket *bucket, uint64_t element, const float *x,
-                         const uint16_t *noise, size_t n, int16_t *k, uint8_t *tokens,
-                         const struct round_kind kind) {
-    float xs[2 * W] = {0};
-    uint16_t ns[2 * W];
-    int16_t out[2 * W], lows[2 * W];
-    uint32_t weights[2 * W];
-    uint64_t total = 0;
-    memset(ns, 0xFF, sizeof ns); /* no tie with what pads x */
-    memcpy(xs, x, n * sizeof *x);
-    memcpy(ns, noise, n * sizeof *noise);
-    const struct round_pair r = round_two(bucket, kind, element, xs, ns);
-    vh_store(out, k != NULL ? round_index(&r) : round_token(&r));
-    if (k != NULL) memcpy(k, out, n * sizeof *k);
-    for (size_t l = 0; k == NULL && l < n; l++) tokens[l] = (uint8_t)out[l];
-    if (!kind.dithered) return 0;
-    vh_store(lows, vh_natural(r.low));
-    vu_store(weights, r.weight[0]);
-    vu_store(weights + W, r.weight[1]);
-    for (size_t l = 0; l < n; l++) {
-        const uint64_t q = (uint16_t)lows[l] >> 8;
-        total += q * (256 - q) * (kind.table ? weights[l] : 1);
-    }
-    return total;
-}
-
-/* 4 W elements: bytes are stored by pairs of pairs. */
-BODY void round_step(const struct round_bucket *bucket, uint64_t element, const float *x,
-                     const uint16_t *noise, int16_t *k, uint8_t *tokens,
-                     const struct round_kind kind, vu *variance) {
-    const struct round_pair a = round_two(bucket, kind, element, x, noise);
-    const struct round_pair b = round_two(bucket, kind, element + 2 * W, x + 2 * W, noise + 2 * W);
-    if (k != NULL) {
-        vh_store(k, round_index(&a));
-        vh_store(k + 2 * W, round_index(&b));
+/* 4 W elements, or the last, fewer ones: bytes are stored by pairs of pairs. Returns their terms of
+ * the damping. */
+BODY vu round_step(const struct round_bucket *bucket, const struct round_kind kind,
+                   const struct round_run *run, size_t left, const bool whole, const bool indices,
+                   vu variance) {
+    const struct round_run next = round_from(run, 2 * W, indices);
+    const size_t more = elements_left(left, 2 * W);
+    const struct round_pair a = round_two(bucket, kind, run, left, whole);
+    const struct round_pair b = round_two(bucket, kind, &next, more, whole);
+    if (indices && whole) {
+        vh_store(run->k, round_index(&a));
+        vh_store(next.k, round_index(&b));
+    } else if (indices) {
+        vh_store_some(run->k, round_index(&a), left);
+        vh_store_some(next.k, round_index(&b), more);
+    } else if (whole) {
+        vh_store_u8(run->tokens, round_token(&a), round_token(&b));
     } else {
-        vh_store_u8(tokens, round_token(&a), round_token(&b));
+        vh_store_u8_some(run->tokens, round_token(&a), round_token(&b), left);
     }
-    if (!kind.dithered) return;
-    *variance = round_add_variance(&a, kind, *variance);
-    *variance = round_add_variance(&b, kind, *variance);
+    if (!kind.dithered) return variance;
+    variance = round_add_variance(&a, kind, variance);
+    return round_add_variance(&b, kind, variance);
 }
 
 /* `flush`: steps after which 32-bit sums might overflow. */
-BODY uint64_t round_all(const struct round_bucket *bucket, uint64_t element, const float *x,
-                        const uint16_t *noise, size_t n, int16_t *k, uint8_t *tokens,
-                        const struct round_kind kind, const size_t flush) {
+BODY uint64_t round_all(const struct round_bucket *bucket, const struct round_kind kind,
+                        const struct round_run *run, size_t n, const size_t flush,
+                        const bool indices) {
     const size_t step = 4 * W;
     vu variance = vu_set1(0);
     uint64_t total = 0;
@@ -195,26 +215,22 @@ BODY uint64_t round_all(const struct round_bucket *bucket, uint64_t element, con
     while (i + step <= n) {
         size_t stop = (n - i) / step < flush ? n : i + flush * step;
         for (; i + step <= stop; i += step) {
-            for (size_t line = 0; line < step; line += 16) norm_prefetch(x + i + line);
-            round_step(bucket, element + i, x + i, noise + i, k == NULL ? NULL : k + i,
-                       k == NULL ? tokens + i : NULL, kind, &variance);
+            const struct round_run from = round_from(run, i, indices);
+            for (size_t line = 0; line < step; line += 16) norm_prefetch(from.x + line);
+            variance = round_step(bucket, kind, &from, step, true, indices, variance);
         }
         if (!kind.dithered) continue;
         total += vu_sum(variance);
         variance = vu_set1(0);
     }
-    if (!kind.dithered && i < n && n >= step) { /* the last ones overlap: the same again */
-        i = n - step;
-        round_step(bucket, element + i, x + i, noise + i, k == NULL ? NULL : k + i,
-                   k == NULL ? tokens + i : NULL, kind, &variance);
-        i = n;
+    if (i == n) return total;
+    if (!kind.dithered && n >= step) { /* the last ones overlap: the same again */
+        const struct round_run from = round_from(run, n - step, indices);
+        round_step(bucket, kind, &from, step, true, indices, variance);
+        return total;
     }
-    for (; i < n; i += 2 * W) {
-        const size_t rest = n - i < 2 * W ? n - i : 2 * W;
-        total += round_rest(bucket, element + i, x + i, noise + i, rest, k == NULL ? NULL : k + i,
-                            k == NULL ? tokens + i : NULL, kind);
-    }
-    return total;
+    const struct round_run from = round_from(run, i, indices);
+    return total + vu_sum(round_step(bucket, kind, &from, n - i, false, indices, variance));
 }
 
 /* The common cases get loops of their own. Sums: a step adds at most 2^16 to a lane. */
@@ -222,17 +238,18 @@ KERNEL uint64_t kernel_round_uniform(const struct round_bucket *bucket, uint64_t
                                      const float *x, const uint16_t *noise, size_t n, int16_t *k,
                                      uint8_t *tokens) {
     const struct round_kind kind = {bucket->nearest, bucket->dithered, bucket->crossed, false};
-    const struct round_kind plain = {0}, dithered = {.dithered = true};
+    const struct round_kind plain = {false, false, false, false};
+    const struct round_kind dithered = {false, true, false, false};
+    const struct round_run run = {element, x, noise, k, tokens};
     const size_t flush = 32768;
     if (kind.nearest || kind.crossed) {
-        return round_all(bucket, element, x, noise, n, k, tokens, kind, flush);
+        return k != NULL ? round_all(bucket, kind, &run, n, flush, true)
+                         : round_all(bucket, kind, &run, n, flush, false);
     }
-    if (tokens != NULL && kind.dithered) {
-        return round_all(bucket, element, x, noise, n, NULL, tokens, dithered, flush);
-    }
-    if (tokens != NULL) return round_all(bucket, element, x, noise, n, NULL, tokens, plain, flush);
-    if (kind.dithered) return round_all(bucket, element, x, noise, n, k, NULL, dithered, flush);
-    return round_all(bucket, element, x, noise, n, k, NULL, plain, flush);
+    if (k == NULL && kind.dithered) return round_all(bucket, dithered, &run, n, flush, false);
+    if (k == NULL) return round_all(bucket, plain, &run, n, flush, false);
+    if (kind.dithered) return round_all(bucket, dithered, &run, n, flush, true);
+    return round_all(bucket, plain, &run, n, flush, true);
 }
 
 /* variance <= 2^14, weight < 2^16: a lane holds the products of one step, no more. */
@@ -240,5 +257,9 @@ KERNEL uint64_t kernel_round_table(const struct round_bucket *bucket, uint64_t e
                                    const float *x, const uint16_t *noise, size_t n, int16_t *k,
                                    uint8_t *tokens) {
     const struct round_kind kind = {bucket->nearest, bucket->dithered, bucket->crossed, true};
-    return round_all(bucket, element, x, noise, n, k, tokens, kind, 1);
+    const struct round_run run = {element, x, noise, k, tokens};
+    return k != NULL ? round_all(bucket, kind, &run, n, 1, true)
+                     : round_all(bucket, kind, &run, n, 1, false);
 }
+
+#endif

@@ -1,6 +1,11 @@
 /* Kernel bodies of the token map (FORMAT.md section 8.4): index to token, whole tokens to indices.
- * Extra bits are tokens.c's. And tokens to symbols, which name the half of an element, too (section
- * 8.5). */
+ * Extra bits are extra_bits.h's. And tokens to symbols, which name the half of an element, too
+ * (section 8.5). */
+#ifndef QSGD_KERNELS_TOKENS_H
+#define QSGD_KERNELS_TOKENS_H
+
+#include "kernels/body.h"
+#include "kernels/types.h"
 
 /* zigzag: k > 0 -> 2 k - 1, k <= 0 -> -2 k, as 32-bit lanes. */
 BODY vu token_zigzag(vu k) {
@@ -89,14 +94,10 @@ BODY void tokens_all(const int16_t *k, size_t n, uint8_t *tokens, const bool dir
         }
     }
     if (i == n) return;
-    int16_t ks[W] = {0};
-    uint8_t ts[W];
-    memcpy(ks, k + i, (n - i) * sizeof *k);
-    vu_store_u8(ts, token_vector(vu_load_i16(ks), direct));
-    memcpy(tokens + i, ts, n - i);
+    vu_store_u8_some(tokens + i, token_vector(vu_load_i16_some(k + i, n - i), direct), n - i);
 }
 
-static void kernel_tokens(const int16_t *k, size_t n, bool direct, uint8_t *tokens) {
+KERNEL void kernel_tokens(const int16_t *k, size_t n, bool direct, uint8_t *tokens) {
     if (direct) {
         tokens_all(k, n, tokens, true);
     } else {
@@ -111,40 +112,38 @@ BODY vu token_unzigzag(vu t) {
     return vu_sub(vu_xor(magnitude, even), even);
 }
 
-static void kernel_whole_tokens(const uint8_t *tokens, size_t n, int16_t *k) {
+KERNEL void kernel_whole_tokens(const uint8_t *tokens, size_t n, int16_t *k) {
     size_t i = 0;
     for (; i + W_HALVES <= n; i += W_HALVES) {
         vh_store(k + i, token_unzigzag_halves(vh_load_u8(tokens + i)));
     }
     for (; i + W <= n; i += W) vu_store_i16(k + i, token_unzigzag(vu_load_u8(tokens + i)));
     if (i == n) return;
-    uint8_t ts[W] = {0};
-    int16_t ks[W];
-    memcpy(ts, tokens + i, n - i);
-    vu_store_i16(ks, token_unzigzag(vu_load_u8(ts)));
-    memcpy(k + i, ks, (n - i) * sizeof *k);
+    vu_store_i16_some(k + i, token_unzigzag(vu_load_u8_some(tokens + i, n - i)), n - i);
 }
 
 /* Compilers make these loops vectors by themselves. */
 BODY uint8_t half_of(uint16_t noise) { return (uint8_t)((noise ^ noise >> 1) >> 9 & RANS_HALF); }
 
-static void kernel_halves(const uint16_t *restrict noise, size_t n, uint8_t *restrict halves) {
-    for (size_t i = 0; i < n; i++) halves[i] = half_of(noise[i]);
+KERNEL void kernel_halves(const uint16_t *RESTRICT noise, size_t n, uint8_t *RESTRICT halves) {
+    EACH(i, 0, n, 1) { halves[i] = half_of(noise[i]); }
 }
 
-static void kernel_mark(const uint16_t *restrict noise, const uint8_t *restrict tokens, size_t n,
-                        uint8_t *restrict marked) {
-    for (size_t i = 0; i < n; i++) {
+KERNEL void kernel_mark(const uint16_t *RESTRICT noise, const uint8_t *RESTRICT tokens, size_t n,
+                        uint8_t *RESTRICT marked) {
+    EACH(i, 0, n, 1) {
         const unsigned mark = (half_of(noise[i]) ^ RANS_HALF) * (RANS_MARK / RANS_HALF);
         marked[i] = (uint8_t)(tokens[i] | mark);
     }
 }
 
-static void kernel_symbols(bool split, size_t n, uint8_t *marked) {
+KERNEL void kernel_symbols(bool split, size_t n, uint8_t *marked) {
     const unsigned half = split ? RANS_HALF : 0;
-    for (size_t i = 0; i < n; i++) {
+    EACH(i, 0, n, 1) {
         const unsigned m = marked[i];
-        marked[i] =
-            (uint8_t)((m & (RANS_MARK - 1)) | ((m ^ RANS_MARK) / (RANS_MARK / RANS_HALF) & half));
+        const unsigned unmarked = (m ^ RANS_MARK) / (RANS_MARK / RANS_HALF);
+        marked[i] = (uint8_t)((m & (RANS_MARK - 1)) | (unmarked & half));
     }
 }
+
+#endif

@@ -1,5 +1,10 @@
 /* Kernel bodies from indices or direct tokens back to values (FORMAT.md section 7). Stage:
  * index -> value; the inverse of round.h. */
+#ifndef QSGD_KERNELS_VALUES_H
+#define QSGD_KERNELS_VALUES_H
+
+#include "kernels/body.h"
+#include "kernels/types.h"
 
 /* c = a (2 R - 65535) 2^-24, an integer below 2^24 times a power of two: exact. */
 BODY vf value_dither(const struct value_bucket *bucket, vu noise) {
@@ -39,33 +44,6 @@ BODY bool value_dithers(const struct value_bucket *bucket) {
     return bucket->damping != 0 || bucket->turned;
 }
 
-/* The same for one element: a frame of tiny buckets never fills a vector, and moving two bytes in
- * and out of one costs more than the arithmetic. */
-BODY float value_one(const struct value_bucket *bucket, float h, uint32_t noise) {
-    if (!value_dithers(bucket)) return h * bucket->unit;
-    if (bucket->turned && noise >> 15 != 0) h = -h;
-    const float c = (float)((int32_t)(2 * noise - 65535) * bucket->damping) * 0x1p-24F;
-    /* every operation into a variable: some compilers evaluate expressions in binary64 */
-    const float sum = h + c, level = h * bucket->unit, dither = c * bucket->dither_unit;
-    return bucket->table == NULL ? sum * bucket->unit : level + dither;
-}
-
-BODY float value_one_h(const struct value_bucket *bucket, int32_t k) {
-    if (bucket->table != NULL) return bucket->table[k];
-    const float h = (float)k;
-    return bucket->half == 0 ? h : (k < 0 ? h + 0.5F : h - 0.5F);
-}
-
-BODY void value_put(float *out, float v, const bool add, float alpha) {
-    if (add) {
-        float old;
-        memcpy(&old, out, sizeof old);
-        v = v * alpha;
-        v = old + v;
-    }
-    memcpy(out, &v, sizeof v);
-}
-
 /* What stays the same in a loop, as constants of the inlined bodies. */
 struct value_shape {
     bool table, dithered, add;
@@ -73,11 +51,12 @@ struct value_shape {
     int size;    /* of their table in registers, or 0 to look up in memory */
 };
 
-/* Of the first element. */
+/* n elements, by their indices or tokens. */
 struct value_source {
     const int16_t *k;
     const uint8_t *tokens;
     const uint16_t *noise;
+    size_t n;
 };
 
 /* h of tokens, in registers where they can hold it. */
@@ -106,13 +85,22 @@ BODY vf value_look_up(const struct value_bucket *bucket, const value_table *tabl
 }
 #endif
 
-/* Values of W elements, from the i-th on. */
+/* Values of W elements from the i-th on, or of the first `left` of them. */
 BODY vf value_vector(const struct value_bucket *bucket, const struct value_shape shape,
-                     const value_table *table, const struct value_source *from, size_t i) {
-    const vu noise = shape.dithered ? vu_load_u16(from->noise + i) : vu_set1(0);
-    const vf h = shape.tokens
-                     ? value_look_up(bucket, table, vu_load_u8(from->tokens + i), shape.size)
-                     : value_h(bucket, shape.table, vu_load_i16(from->k + i));
+                     const value_table *table, const struct value_source *from, size_t i,
+                     size_t left, const bool whole) {
+    vu noise = vu_set1(0);
+    vf h;
+    if (shape.dithered) {
+        noise = whole ? vu_load_u16(from->noise + i) : vu_load_u16_some(from->noise + i, left);
+    }
+    if (shape.tokens) {
+        const vu t = whole ? vu_load_u8(from->tokens + i) : vu_load_u8_some(from->tokens + i, left);
+        h = value_look_up(bucket, table, t, shape.size);
+    } else {
+        const vu k = whole ? vu_load_i16(from->k + i) : vu_load_i16_some(from->k + i, left);
+        h = value_h(bucket, shape.table, k);
+    }
     return value_of(bucket, shape.table, shape.dithered, h, noise);
 }
 
@@ -120,13 +108,13 @@ BODY vf value_vector(const struct value_bucket *bucket, const struct value_shape
 /* Elements [i, end) of n, less than a line of them. */
 BODY void values_edge(const struct value_bucket *bucket, const struct value_shape shape,
                       const value_table *table, const struct value_source *from, size_t i,
-                      size_t end, size_t n, float *out) {
+                      size_t end, float *out) {
     while (i < end) {
-        const size_t base = i + W <= n ? i : n - W, last = end - base < W ? end - base : W;
-        const vf v = value_vector(bucket, shape, table, from, base);
-        float lanes[W];
-        vf_store(lanes, v);
-        for (; i < base + last; i++) vf_stream_one(out + i, lanes[i - base]);
+        const size_t base = i + W <= from->n ? i : from->n - W;
+        const size_t stop = end - base < W ? end : base + W;
+        const vf v = value_vector(bucket, shape, table, from, base, W, true);
+        vf_stream_some(out + base, v, i - base, stop - base);
+        i = stop;
     }
 }
 #endif
@@ -134,21 +122,20 @@ BODY void values_edge(const struct value_bucket *bucket, const struct value_shap
 /* Long outputs pass the cache by, in whole lines: a line that was written both ways would be read
  * and written again. False if there is not enough to do. */
 BODY bool values_stream(const struct value_bucket *bucket, const struct value_shape shape,
-                        const value_table *table, const struct value_source *from, size_t n,
-                        float *out) {
+                        const value_table *table, const struct value_source *from, float *out) {
 #ifdef W_STREAM
-    const size_t line = 64 / sizeof(float);
+    const size_t line = 64 / sizeof(float), n = from->n;
     if (shape.add || !bucket->stream || n < 3 * line || ((uintptr_t)out & 3) != 0) return false;
     const size_t first = (0 - (uintptr_t)out) / sizeof(float) % line;
     const size_t end = first + (n - first) / line * line;
-    values_edge(bucket, shape, table, from, 0, first, n, out);
+    values_edge(bucket, shape, table, from, 0, first, out);
     for (size_t i = first; i < end; i += W) {
-        vf_stream(out + i, value_vector(bucket, shape, table, from, i));
+        vf_stream(out + i, value_vector(bucket, shape, table, from, i, W, true));
     }
-    values_edge(bucket, shape, table, from, end, n, n, out);
+    values_edge(bucket, shape, table, from, end, n, out);
     return true;
 #else
-    (void)bucket, (void)shape, (void)table, (void)from, (void)n, (void)out;
+    (void)bucket, (void)shape, (void)table, (void)from, (void)out;
     return false;
 #endif
 }
@@ -158,36 +145,36 @@ BODY bool values_stream(const struct value_bucket *bucket, const struct value_sh
 #define VALUE_AHEAD 8192 /* bytes */
 
 BODY void values_all(const struct value_bucket *bucket, const struct value_shape shape,
-                     const struct value_source *from, size_t n, float alpha, float *out) {
+                     const struct value_source *from, float alpha, float *out) {
     const value_table table = value_table_of(bucket, shape);
+    const size_t n = from->n;
     size_t i = 0;
-    if (values_stream(bucket, shape, &table, from, n, out)) return;
+    if (values_stream(bucket, shape, &table, from, out)) return;
     for (; i + W <= n; i += W) {
-        vf v = value_vector(bucket, shape, &table, from, i);
+        vf v = value_vector(bucket, shape, &table, from, i, W, true);
         PREFETCH((const void *)((uintptr_t)(out + i) + VALUE_AHEAD));
         if (shape.add) v = vf_add(vf_load(out + i), vf_mul(v, vf_set1(alpha)));
         vf_store(out + i, v);
     }
-    for (; i < n; i++) {
-        const float h =
-            shape.tokens ? bucket->of_token[from->tokens[i]] : value_one_h(bucket, from->k[i]);
-        value_put(out + i, value_one(bucket, h, shape.dithered ? from->noise[i] : 0), shape.add,
-                  alpha);
-    }
+    if (i == n) return;
+    vf v = value_vector(bucket, shape, &table, from, i, n - i, false);
+    if (shape.add) v = vf_add(vf_load_some(out + i, n - i), vf_mul(v, vf_set1(alpha)));
+    vf_store_some(out + i, v, n - i);
 }
 
 /* The common cases get loops of their own. */
 BODY void values_of_indices(const struct value_bucket *bucket, const struct value_source *from,
-                            size_t n, const bool add, float alpha, float *out) {
+                            const bool add, float alpha, float *out) {
     const bool dithered = value_dithers(bucket);
-    const struct value_shape table = {.table = true, .dithered = dithered, .add = add};
-    const struct value_shape with = {.dithered = true, .add = add}, without = {.add = add};
+    const struct value_shape table = {true, dithered, add, false, 0};
+    const struct value_shape with = {false, true, add, false, 0};
+    const struct value_shape without = {false, false, add, false, 0};
     if (bucket->table != NULL) {
-        values_all(bucket, table, from, n, alpha, out);
+        values_all(bucket, table, from, alpha, out);
     } else if (dithered) {
-        values_all(bucket, with, from, n, alpha, out);
+        values_all(bucket, with, from, alpha, out);
     } else {
-        values_all(bucket, without, from, n, alpha, out);
+        values_all(bucket, without, from, alpha, out);
     }
 }
 
@@ -198,40 +185,42 @@ BODY void values_of_indices(const struct value_bucket *bucket, const struct valu
 #endif
 
 BODY void values_of_tokens(const struct value_bucket *bucket, const struct value_source *from,
-                           size_t n, const bool add, float alpha, float *out) {
+                           const bool add, float alpha, float *out) {
     const bool table = bucket->table != NULL, dithered = value_dithers(bucket);
     const struct value_shape with = {table, true, add, true, 16};
     const struct value_shape without = {false, false, add, true, 16}; /* a table's h is no other */
     const struct value_shape any = {table, dithered, add, true, VALUE_TABLE};
     if (bucket->tokens > 16) {
-        values_all(bucket, any, from, n, alpha, out);
+        values_all(bucket, any, from, alpha, out);
     } else if (dithered) {
-        values_all(bucket, with, from, n, alpha, out);
+        values_all(bucket, with, from, alpha, out);
     } else {
-        values_all(bucket, without, from, n, alpha, out);
+        values_all(bucket, without, from, alpha, out);
     }
 }
 
 KERNEL void kernel_values(const struct value_bucket *bucket, const int16_t *k,
                           const uint16_t *noise, size_t n, float *out) {
-    const struct value_source from = {k, NULL, noise};
-    values_of_indices(bucket, &from, n, false, 0, out);
+    const struct value_source from = {k, NULL, noise, n};
+    values_of_indices(bucket, &from, false, 0, out);
 }
 
 KERNEL void kernel_values_add(const struct value_bucket *bucket, const int16_t *k,
                               const uint16_t *noise, size_t n, float alpha, float *out) {
-    const struct value_source from = {k, NULL, noise};
-    values_of_indices(bucket, &from, n, true, alpha, out);
+    const struct value_source from = {k, NULL, noise, n};
+    values_of_indices(bucket, &from, true, alpha, out);
 }
 
 KERNEL void kernel_token_values(const struct value_bucket *bucket, const uint8_t *tokens,
                                 const uint16_t *noise, size_t n, float *out) {
-    const struct value_source from = {NULL, tokens, noise};
-    values_of_tokens(bucket, &from, n, false, 0, out);
+    const struct value_source from = {NULL, tokens, noise, n};
+    values_of_tokens(bucket, &from, false, 0, out);
 }
 
 KERNEL void kernel_token_values_add(const struct value_bucket *bucket, const uint8_t *tokens,
                                     const uint16_t *noise, size_t n, float alpha, float *out) {
-    const struct value_source from = {NULL, tokens, noise};
-    values_of_tokens(bucket, &from, n, true, alpha, out);
+    const struct value_source from = {NULL, tokens, noise, n};
+    values_of_tokens(bucket, &from, true, alpha, out);
 }
+
+#endif

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define W 8
 
@@ -23,6 +24,17 @@ static inline void vf_stream_one(float *p, float a) {
     _mm_stream_si32((int *)(void *)p, _mm_cvtsi128_si32(_mm_castps_si128(_mm_set_ss(a))));
 }
 static inline void vf_stream_end(void) { _mm_sfence(); } /* before others may read them */
+static inline __m256i avx2_first(size_t n) {             /* all ones in the first n lanes */
+    const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n < W ? (int)n : W), lanes);
+}
+#define W_MASKED_WORDS 1
+static inline vf vf_load_some(const float *p, size_t n) {
+    return _mm256_maskload_ps(p, avx2_first(n));
+}
+static inline void vf_store_some(float *p, vf a, size_t n) {
+    _mm256_maskstore_ps(p, avx2_first(n), a);
+}
 static inline vf vf_set1(float a) { return _mm256_set1_ps(a); }
 static inline vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 static inline vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
@@ -40,9 +52,12 @@ static inline vf vf_from_int(vu a) { return _mm256_cvtepi32_ps(a); }
 static inline vu vf_trunc(vf a) { return _mm256_cvttps_epi32(a); }
 
 static inline vu vu_set1(uint32_t a) { return _mm256_set1_epi32((int)a); }
-static inline vu vu_flips(uint32_t bits) {
+static inline vu vu_iota(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
+static inline vu vu_flips(const uint16_t *bits, size_t first) {
+    const uint32_t two = bits[first / 16] | (uint32_t)bits[first / 16 + 1] << 16;
     const __m256i up = _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24);
-    return _mm256_and_si256(_mm256_sllv_epi32(vu_set1(bits), up), vu_set1(0x80000000U));
+    return _mm256_and_si256(_mm256_sllv_epi32(vu_set1(two >> first % 16), up),
+                            vu_set1(0x80000000U));
 }
 static inline vu vu_add(vu a, vu b) { return _mm256_add_epi32(a, b); }
 static inline vu vu_sub(vu a, vu b) { return _mm256_sub_epi32(a, b); }
@@ -57,9 +72,10 @@ static inline vu vu_mullo(vu a, vu b) { return _mm256_mullo_epi32(a, b); }
 static inline vu vu_max31(vu a, vu b) { return _mm256_max_epi32(a, b); }
 static inline vm vu_eq(vu a, vu b) { return _mm256_cmpeq_epi32(a, b); }
 static inline vm vu_gt31(vu a, vu b) { return _mm256_cmpgt_epi32(a, b); }
-/* Its sign bits alone are a mask: for vm_bits and vu_pull_words. */
+/* Its sign bits alone are a mask: for avx2_bits and vu_pull_words. */
 static inline vm vu_below_2_16(vu a) { return _mm256_cmpeq_epi16(a, _mm256_setzero_si256()); }
-static inline unsigned vm_bits(vm mask) {
+static inline vm vm_first(size_t n) { return avx2_first(n); }
+static inline unsigned avx2_bits(vm mask) { /* bit l is lane l */
     return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(mask));
 }
 static inline vu vu_select(vm mask, vu a, vu b) { return _mm256_blendv_epi8(b, a, mask); }
@@ -122,6 +138,7 @@ static inline vp vp_count(uint32_t a) {
     return (vp){vu_add(vu_set1(a), _mm256_setr_epi32(0, 0, 2, 0, 4, 0, 6, 0)),
                 vu_add(vu_set1(a), _mm256_setr_epi32(1, 0, 3, 0, 5, 0, 7, 0))};
 }
+static inline vp vp_split(vu a) { return (vp){a, _mm256_srli_epi64(a, 32)}; }
 static inline void vp_mulhilo(vp a, uint32_t b, vp *hi, vp *lo) {
     *lo = (vp){_mm256_mul_epu32(a.even, vu_set1(b)), _mm256_mul_epu32(a.odd, vu_set1(b))};
     *hi = (vp){_mm256_srli_epi64(lo->even, 32), _mm256_srli_epi64(lo->odd, 32)};
@@ -158,6 +175,12 @@ static inline vb vb_load(const uint8_t *p) {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }
 static inline vb vb_set1(uint8_t a) { return _mm256_set1_epi8((char)a); }
+static inline vb vb_first(size_t n) { /* all ones in the first n bytes */
+    const __m256i bytes =
+        _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
+                         21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31);
+    return _mm256_cmpgt_epi8(_mm256_set1_epi8(n < W_BYTES ? (char)n : W_BYTES), bytes);
+}
 static inline vb vb_row(const uint8_t *p) { /* sixteen bytes, in every 128 bits */
     return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
@@ -282,6 +305,13 @@ static inline vh vh_natural(vh a) { return _mm256_permute4x64_epi64(a, 0xD8); }
 static inline vh vh_high(vu a, vu b) {
     return _mm256_packus_epi32(_mm256_srli_epi32(a, 16), _mm256_srli_epi32(b, 16));
 }
+static inline vh vh_first(size_t n) {
+    const __m256i halves = _mm256_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    return _mm256_cmpgt_epi16(_mm256_set1_epi16(n < 16 ? (short)n : 16), halves);
+}
+static inline vu vh_lanes(vh a, const int last) {
+    return _mm256_cvtepu16_epi32(last ? _mm256_extracti128_si256(a, 1) : _mm256_castsi256_si128(a));
+}
 static inline vh vh_low(vu a, vu b) {
     const __m256i zero = _mm256_setzero_si256();
     return _mm256_packus_epi32(_mm256_blend_epi16(a, zero, 0xAA),
@@ -354,5 +384,7 @@ static inline uint32_t avx2_nonzero32(const int16_t *k) {
 static inline uint64_t vh_nonzero64(const int16_t *k) {
     return avx2_nonzero32(k) | (uint64_t)avx2_nonzero32(k + 32) << 32;
 }
+
+#include "simd/staged.h"
 
 #endif

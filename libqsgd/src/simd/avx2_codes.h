@@ -53,7 +53,7 @@ static inline uint16_t *vu_push_words(uint16_t *p, vu a, vm mask) {
     const __m256i low_words =
         _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1, 0, 1, 4, 5, 8, 9,
                          12, 13, -1, -1, -1, -1, -1, -1, -1, -1);
-    unsigned m = vm_bits(mask);
+    unsigned m = avx2_bits(mask);
     __m256i halves = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(a, low_words), 0xD8);
     __m128i top = _mm_shuffle_epi8(_mm256_castsi256_si128(halves), avx2_row(avx2_push[m]));
     _mm_storeu_si128((__m128i *)(void *)(p - 8), top);
@@ -61,7 +61,7 @@ static inline uint16_t *vu_push_words(uint16_t *p, vu a, vm mask) {
 }
 /* Lanes in `mask` become a << 16 | next word; *p moves on. 16 bytes at *p are read. */
 static inline vu vu_pull_words(const uint8_t **p, vu a, vm mask) {
-    unsigned m = vm_bits(mask);
+    unsigned m = avx2_bits(mask);
     __m128i words = _mm_loadu_si128((const __m128i *)(const void *)*p);
     __m256i placed = _mm256_cvtepu16_epi32(_mm_shuffle_epi8(words, avx2_row(avx2_pull[m])));
     *p += 2 * (size_t)_mm_popcnt_u64(m);
@@ -180,10 +180,15 @@ static inline vb vb_running16(vb a) {
     a = _mm256_add_epi8(a, _mm256_bslli_epi128(a, 4));
     return _mm256_add_epi8(a, _mm256_bslli_epi128(a, 8));
 }
-/* Where the extra bits start of one half's elements, from where the half's do: starts and end are
- * their starts and ends within every 16 bytes. */
-static inline vh vh_starts(vb starts, const uint8_t end[32], int half) {
-    (void)end;
+/* The last byte of every 16. */
+static inline void vb_row_ends(vb a, unsigned ends[2]) {
+    ends[0] = (unsigned)_mm256_extract_epi8(a, 15);
+    ends[1] = (unsigned)_mm256_extract_epi8(a, 31);
+}
+/* Where the extra bits start of one half's elements, from where the half's do: starts are those
+ * within every 16 bytes, which end at `ends`. */
+static inline vh vh_starts(vb starts, const unsigned ends[2], int half) {
+    (void)ends;
     return _mm256_cvtepu8_epi16(half == 0 ? _mm256_castsi256_si128(starts)
                                           : _mm256_extracti128_si256(starts, 1));
 }

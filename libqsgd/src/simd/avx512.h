@@ -6,6 +6,7 @@
 #include <immintrin.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define W 16
 
@@ -24,6 +25,22 @@ static inline void vf_stream_one(float *p, float a) {
     _mm_stream_si32((int *)(void *)p, _mm_cvtsi128_si32(_mm_castps_si128(_mm_set_ss(a))));
 }
 static inline void vf_stream_end(void) { _mm_sfence(); }
+static inline __mmask16 avx512_first16(size_t n) {
+    return (__mmask16)_bzhi_u32(0xFFFF, n < 16 ? (uint32_t)n : 16);
+}
+static inline __mmask32 avx512_first32(size_t n) {
+    return _bzhi_u32(UINT32_MAX, n < 32 ? (uint32_t)n : 32);
+}
+static inline __mmask64 avx512_first64(size_t n) {
+    return _bzhi_u64(UINT64_MAX, n < 64 ? (uint32_t)n : 64);
+}
+#define W_MASKED 1
+static inline vf vf_load_some(const float *p, size_t n) {
+    return _mm512_maskz_loadu_ps(avx512_first16(n), p);
+}
+static inline void vf_store_some(float *p, vf a, size_t n) {
+    _mm512_mask_storeu_ps(p, avx512_first16(n), a);
+}
 static inline vf vf_set1(float a) { return _mm512_set1_ps(a); }
 static inline vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 static inline vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
@@ -42,8 +59,12 @@ static inline vf vf_from_int(vu a) { return _mm512_cvtepi32_ps(a); }
 static inline vu vf_trunc(vf a) { return _mm512_cvttps_epi32(a); }
 
 static inline vu vu_set1(uint32_t a) { return _mm512_set1_epi32((int)a); }
-static inline vu vu_flips(uint32_t bits) {
-    return _mm512_maskz_set1_epi32((__mmask16)bits, INT32_MIN);
+static inline vu vu_iota(void) {
+    return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+static inline vu vu_flips(const uint16_t *bits, size_t first) {
+    const uint32_t two = bits[first / 16] | (uint32_t)bits[first / 16 + 1] << 16;
+    return _mm512_maskz_set1_epi32((__mmask16)(two >> first % 16), INT32_MIN);
 }
 static inline vu vu_add(vu a, vu b) { return _mm512_add_epi32(a, b); }
 static inline vu vu_sub(vu a, vu b) { return _mm512_sub_epi32(a, b); }
@@ -61,7 +82,7 @@ static inline vm vu_gt31(vu a, vu b) { return _mm512_cmpgt_epi32_mask(a, b); }
 static inline vm vu_below_2_16(vu a) {
     return _mm512_testn_epi32_mask(a, _mm512_set1_epi32((int)0xFFFF0000));
 }
-static inline unsigned vm_bits(vm mask) { return mask; }
+static inline vm vm_first(size_t n) { return avx512_first16(n); }
 static inline vu vu_select(vm mask, vu a, vu b) { return _mm512_mask_blend_epi32(mask, b, a); }
 static inline vu vu_where(vm mask, vu a) { return _mm512_maskz_mov_epi32(mask, a); }
 static inline vu vu_inc(vm mask, vu a) {
@@ -97,6 +118,21 @@ static inline vu vu_load_i16(const int16_t *p) {
 static inline void vu_store_i16(int16_t *p, vu a) {
     _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtepi32_epi16(a));
 }
+static inline vu vu_load_u8_some(const uint8_t *p, size_t n) {
+    return _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(avx512_first16(n), p));
+}
+static inline void vu_store_u8_some(uint8_t *p, vu a, size_t n) {
+    _mm512_mask_cvtepi32_storeu_epi8(p, avx512_first16(n), a);
+}
+static inline vu vu_load_u16_some(const uint16_t *p, size_t n) {
+    return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(avx512_first16(n), p));
+}
+static inline vu vu_load_i16_some(const int16_t *p, size_t n) {
+    return _mm512_cvtepi16_epi32(_mm256_maskz_loadu_epi16(avx512_first16(n), p));
+}
+static inline void vu_store_i16_some(int16_t *p, vu a, size_t n) {
+    _mm512_mask_cvtepi32_storeu_epi16(p, avx512_first16(n), a);
+}
 static inline void vu_store_halves(uint16_t *p, vu a) { _mm512_storeu_si512(p, a); }
 
 typedef struct {
@@ -107,6 +143,7 @@ static inline vp vp_count(uint32_t a) {
     const __m512i even = _mm512_setr_epi32(0, 0, 2, 0, 4, 0, 6, 0, 8, 0, 10, 0, 12, 0, 14, 0);
     return (vp){vu_add(vu_set1(a), even), vu_add(vu_set1(a + 1), even)};
 }
+static inline vp vp_split(vu a) { return (vp){a, _mm512_srli_epi64(a, 32)}; }
 static inline void vp_mulhilo(vp a, uint32_t b, vp *hi, vp *lo) {
     *lo = (vp){_mm512_mul_epu32(a.even, vu_set1(b)), _mm512_mul_epu32(a.odd, vu_set1(b))};
     *hi = (vp){_mm512_srli_epi64(lo->even, 32), _mm512_srli_epi64(lo->odd, 32)};
@@ -143,6 +180,10 @@ static inline double vd_fold(vd a) {
 typedef __m512i vb;
 static inline vb vb_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
 static inline vb vb_set1(uint8_t a) { return _mm512_set1_epi8((char)a); }
+static inline vb vb_load_some(const uint8_t *p, size_t n) {
+    return _mm512_maskz_loadu_epi8(avx512_first64(n), p);
+}
+static inline vb vb_first(size_t n) { return _mm512_movm_epi8(avx512_first64(n)); }
 static inline vb vb_row(const uint8_t *p) {
     return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
@@ -237,6 +278,28 @@ static inline void vh_store_u8(uint8_t *p, vh a, vh b) {
     _mm256_storeu_si256((__m256i *)(void *)(p + 32), _mm512_cvtepi16_epi8(b));
 }
 static inline vh vh_load_u16(const uint16_t *p) { return _mm512_loadu_si512(p); }
+static inline vh vh_load_some(const int16_t *p, size_t n) {
+    return _mm512_maskz_loadu_epi16(avx512_first32(n), p);
+}
+static inline vh vh_load_u16_some(const uint16_t *p, size_t n) {
+    return _mm512_maskz_loadu_epi16(avx512_first32(n), p);
+}
+static inline vh vh_load_u8_some(const uint8_t *p, size_t n) {
+    return _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(avx512_first32(n), p));
+}
+static inline void vh_store_some(int16_t *p, vh a, size_t n) {
+    _mm512_mask_storeu_epi16(p, avx512_first32(n), a);
+}
+static inline void vh_store_u8_some(uint8_t *p, vh a, vh b, size_t n) {
+    const __m512i bytes = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi16_epi8(a)),
+                                             _mm512_cvtepi16_epi8(b), 1);
+    _mm512_mask_storeu_epi8(p, avx512_first64(n), bytes);
+}
+static inline vh vh_first(size_t n) { return _mm512_movm_epi16(avx512_first32(n)); }
+static inline vu vh_lanes(vh a, const int last) {
+    return _mm512_cvtepu16_epi32(last ? _mm512_extracti64x4_epi64(a, 1)
+                                      : _mm512_castsi512_si256(a));
+}
 static inline vh vh_pair(vh a) { return a; }
 static inline vh vh_natural(vh a) { return a; }
 static inline vh vh_low(vu a, vu b) {
@@ -330,5 +393,7 @@ static inline size_t vu_positions(uint64_t mask, uint32_t first, uint32_t *at) {
     } while (i < count);
     return count;
 }
+
+#include "simd/staged.h"
 
 #endif

@@ -167,11 +167,17 @@ static inline vb vb_running16(vb a) {
     a = _mm512_add_epi8(a, _mm512_bslli_epi128(a, 4));
     return _mm512_add_epi8(a, _mm512_bslli_epi128(a, 8));
 }
-static inline vh vh_starts(vb starts, const uint8_t end[64], int half) {
+static inline void vb_row_ends(vb a, unsigned ends[4]) {
+    ends[0] = (unsigned)_mm_extract_epi8(_mm512_castsi512_si128(a), 15);
+    ends[1] = (unsigned)_mm_extract_epi8(_mm512_extracti32x4_epi32(a, 1), 15);
+    ends[2] = (unsigned)_mm_extract_epi8(_mm512_extracti32x4_epi32(a, 2), 15);
+    ends[3] = (unsigned)_mm_extract_epi8(_mm512_extracti32x4_epi32(a, 3), 15);
+}
+static inline vh vh_starts(vb starts, const unsigned ends[4], int half) {
     __m256i bytes =
         half == 0 ? _mm512_castsi512_si256(starts) : _mm512_extracti64x4_epi64(starts, 1);
     __m512i at = _mm512_cvtepu8_epi16(bytes);
-    return _mm512_mask_add_epi16(at, 0xFFFF0000, at, _mm512_set1_epi16(end[32 * half + 15]));
+    return _mm512_mask_add_epi16(at, 0xFFFF0000, at, _mm512_set1_epi16((short)ends[2 * half]));
 }
 /* 64 bytes at p are read. */
 static inline vh vh_bits_at(const uint8_t *p, vh at) {

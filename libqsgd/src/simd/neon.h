@@ -36,9 +36,11 @@ static inline vu vu_iota(void) {
     static const uint32_t lanes[4] = {0, 1, 2, 3};
     return vld1q_u32(lanes);
 }
-static inline vu vu_flips(uint32_t bits) {
+static inline vu vu_flips(const uint16_t *bits, size_t first) {
     static const int32_t up[4] = {31, 30, 29, 28};
-    return vandq_u32(vshlq_u32(vdupq_n_u32(bits), vld1q_s32(up)), vdupq_n_u32(0x80000000U));
+    const uint32_t two = bits[first / 16] | (uint32_t)bits[first / 16 + 1] << 16;
+    const uint32x4_t each = vshlq_u32(vdupq_n_u32(two >> first % 16), vld1q_s32(up));
+    return vandq_u32(each, vdupq_n_u32(0x80000000U));
 }
 static inline vu vu_add(vu a, vu b) { return vaddq_u32(a, b); }
 static inline vu vu_sub(vu a, vu b) { return vsubq_u32(a, b); }
@@ -56,7 +58,10 @@ static inline vu vu_max31(vu a, vu b) { return vmaxq_u32(a, b); }
 static inline vm vu_eq(vu a, vu b) { return vceqq_u32(a, b); }
 static inline vm vu_gt31(vu a, vu b) { return vcgtq_u32(a, b); }
 static inline vm vu_below_2_16(vu a) { return vcltq_u32(a, vdupq_n_u32(65536)); }
-static inline unsigned vm_bits(vm mask) {
+static inline vm vm_first(size_t n) {
+    return vcltq_u32(vu_iota(), vdupq_n_u32(n < W ? (uint32_t)n : W));
+}
+static inline unsigned neon_bits(vm mask) { /* bit l is lane l */
     static const uint32_t bits[4] = {1, 2, 4, 8};
     return vaddvq_u32(vandq_u32(mask, vld1q_u32(bits)));
 }
@@ -108,13 +113,14 @@ static inline void vu_store_halves(uint16_t *p, vu a) { vst1q_u16(p, vreinterpre
 typedef uint32x4_t vp;
 static inline vp vp_set1(uint32_t a) { return vdupq_n_u32(a); }
 static inline vp vp_count(uint32_t a) { return vu_add(vu_set1(a), vu_iota()); }
+static inline vp vp_split(vu a) { return a; }
 static inline void vp_mulhilo(vp a, uint32_t b, vp *hi, vp *lo) {
     uint32x4_t low = vreinterpretq_u32_u64(vmull_n_u32(vget_low_u32(a), b));
     uint32x4_t high = vreinterpretq_u32_u64(vmull_high_n_u32(a, b));
     *hi = vuzp2q_u32(low, high);
     *lo = vuzp1q_u32(low, high);
 }
-static inline vp vp_xor3(vp a, vp b, vp c) { return veorq_u32(veorq_u32(a, b), c); }
+static inline vp vp_xor3(vp a, vp b, vu c) { return veorq_u32(veorq_u32(a, b), c); }
 static inline vu vp_join(vp a) { return a; }
 
 static inline vd vd_zero(void) { return (vd){vdupq_n_f64(0), vdupq_n_f64(0)}; }
@@ -134,6 +140,10 @@ static inline double vd_fold(vd a) {
 typedef uint8x16_t vb;
 static inline vb vb_load(const uint8_t *p) { return vld1q_u8(p); }
 static inline vb vb_set1(uint8_t a) { return vdupq_n_u8(a); }
+static inline vb vb_first(size_t n) {
+    static const uint8_t bytes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return vcltq_u8(vld1q_u8(bytes), vdupq_n_u8(n < W_BYTES ? (uint8_t)n : W_BYTES));
+}
 static inline vb vb_row(const uint8_t *p) { return vld1q_u8(p); }
 static inline vb vb_look_up(vb row, vb i) { return vqtbl1q_u8(row, vandq_u8(i, vdupq_n_u8(0x8F))); }
 static inline vb vb_add(vb a, vb b) { return vaddq_u8(a, b); }
@@ -220,6 +230,15 @@ static inline void vh_store_u8(uint8_t *p, vh a, vh b) {
 static inline vh vh_load_u16(const uint16_t *p) { return vreinterpretq_s16_u16(vld1q_u16(p)); }
 static inline vh vh_pair(vh a) { return a; }
 static inline vh vh_natural(vh a) { return a; }
+static inline vh vh_first(size_t n) {
+    static const int16_t halves[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    const int16x8_t limit = vdupq_n_s16(n < W_HALVES ? (int16_t)n : W_HALVES);
+    return vreinterpretq_s16_u16(vcltq_s16(vld1q_s16(halves), limit));
+}
+static inline vu vh_lanes(vh a, const int last) {
+    const uint16x8_t u = vreinterpretq_u16_s16(a);
+    return vmovl_u16(last ? vget_high_u16(u) : vget_low_u16(u));
+}
 static inline vh vh_low(vu a, vu b) {
     return vuzp1q_s16(vreinterpretq_s16_u32(a), vreinterpretq_s16_u32(b));
 }
@@ -312,7 +331,7 @@ extern const uint8_t neon_pull[16][8], neon_push[16][8];
 
 /* 4 entries below p may be overwritten. */
 static inline uint16_t *vu_push_words(uint16_t *p, vu a, vm mask) {
-    unsigned m = vm_bits(mask);
+    unsigned m = neon_bits(mask);
     uint8x8_t words = vreinterpret_u8_u16(vmovn_u32(a));
     uint8x8_t top = vtbl1_u8(words, vld1_u8(neon_push[m]));
     vst1_u16(p - 4, vreinterpret_u16_u8(top));
@@ -320,7 +339,7 @@ static inline uint16_t *vu_push_words(uint16_t *p, vu a, vm mask) {
 }
 /* 8 bytes at *p are read. */
 static inline vu vu_pull_words(const uint8_t **p, vu a, vm mask) {
-    unsigned m = vm_bits(mask);
+    unsigned m = neon_bits(mask);
     uint8x8_t words = vtbl1_u8(vld1_u8(*p), vld1_u8(neon_pull[m]));
     uint32x4_t placed = vmovl_u16(vreinterpret_u16_u8(words));
     *p += 2 * __builtin_popcount(m);
@@ -360,5 +379,7 @@ static inline vb vb_lookup(const uint8_t table[256], unsigned rows, vb i) {
 static inline void vb_lookup3(const uint8_t table[3][256], unsigned rows, vb i, vb found[3]) {
     for (int t = 0; t < 3; t++) found[t] = vb_lookup(table[t], rows, i);
 }
+
+#include "simd/staged.h"
 
 #endif

@@ -1,0 +1,172 @@
+/* Partial vectors by way of the stack: included at the end of vocabularies, for what they cannot
+ * mask. W_MASKED_WORDS: they mask vectors of 32-bit lanes; W_MASKED: of all widths. Meanings:
+ * simd/scalar.h. */
+#ifndef QSGD_SIMD_STAGED_H
+#define QSGD_SIMD_STAGED_H
+
+/* memcpy of few bytes, without a call. */
+static inline void staged_copy(void *to, const void *from, size_t bytes) {
+    uint8_t *t = (uint8_t *)to;
+    const uint8_t *f = (const uint8_t *)from;
+    for (; bytes >= 8; bytes -= 8, t += 8, f += 8) memcpy(t, f, 8);
+    if ((bytes & 4) != 0) {
+        memcpy(t, f, 4);
+        t += 4;
+        f += 4;
+    }
+    if ((bytes & 2) != 0) {
+        memcpy(t, f, 2);
+        t += 2;
+        f += 2;
+    }
+    if ((bytes & 1) != 0) *t = *f;
+}
+
+static inline size_t staged_most(size_t n, size_t most) { return n < most ? n : most; }
+
+#ifndef W_MASKED
+#ifndef W_MASKED_WORDS
+static inline vf vf_load_some(const float *p, size_t n) {
+    float lanes[W] = {0};
+    staged_copy(lanes, p, staged_most(n, W) * sizeof *p);
+    return vf_load(lanes);
+}
+static inline void vf_store_some(float *p, vf a, size_t n) {
+    float lanes[W];
+    vf_store(lanes, a);
+    staged_copy(p, lanes, staged_most(n, W) * sizeof *p);
+}
+#endif
+
+static inline vu vu_load_u8_some(const uint8_t *p, size_t n) {
+    uint8_t lanes[W] = {0};
+    staged_copy(lanes, p, staged_most(n, W));
+    return vu_load_u8(lanes);
+}
+static inline void vu_store_u8_some(uint8_t *p, vu a, size_t n) {
+    uint8_t lanes[W];
+    vu_store_u8(lanes, a);
+    staged_copy(p, lanes, staged_most(n, W));
+}
+static inline vu vu_load_u16_some(const uint16_t *p, size_t n) {
+    uint16_t lanes[W] = {0};
+    staged_copy(lanes, p, staged_most(n, W) * sizeof *p);
+    return vu_load_u16(lanes);
+}
+static inline vu vu_load_i16_some(const int16_t *p, size_t n) {
+    int16_t lanes[W] = {0};
+    staged_copy(lanes, p, staged_most(n, W) * sizeof *p);
+    return vu_load_i16(lanes);
+}
+static inline void vu_store_i16_some(int16_t *p, vu a, size_t n) {
+    int16_t lanes[W];
+    vu_store_i16(lanes, a);
+    staged_copy(p, lanes, staged_most(n, W) * sizeof *p);
+}
+
+static inline vh vh_load_some(const int16_t *p, size_t n) {
+    int16_t halves[W_HALVES] = {0};
+    staged_copy(halves, p, staged_most(n, W_HALVES) * sizeof *p);
+    return vh_load(halves);
+}
+static inline vh vh_load_u16_some(const uint16_t *p, size_t n) {
+    uint16_t halves[W_HALVES] = {0};
+    staged_copy(halves, p, staged_most(n, W_HALVES) * sizeof *p);
+    return vh_load_u16(halves);
+}
+static inline vh vh_load_u8_some(const uint8_t *p, size_t n) {
+    uint8_t bytes[W_HALVES] = {0};
+    staged_copy(bytes, p, staged_most(n, W_HALVES));
+    return vh_load_u8(bytes);
+}
+static inline void vh_store_some(int16_t *p, vh a, size_t n) {
+    int16_t halves[W_HALVES];
+    vh_store(halves, a);
+    staged_copy(p, halves, staged_most(n, W_HALVES) * sizeof *p);
+}
+static inline void vh_store_u8_some(uint8_t *p, vh a, vh b, size_t n) {
+    uint8_t bytes[2 * W_HALVES];
+    vh_store_u8(bytes, a, b);
+    staged_copy(p, bytes, staged_most(n, 2 * W_HALVES));
+}
+
+#ifdef W_BYTES
+static inline vb vb_load_some(const uint8_t *p, size_t n) {
+    uint8_t bytes[W_BYTES] = {0};
+    staged_copy(bytes, p, staged_most(n, W_BYTES));
+    return vb_load(bytes);
+}
+#endif
+#endif /* W_MASKED */
+
+#ifdef W_PACK
+#define STAGED_REACH 64 /* bytes that packed vectors are stored to and loaded from, at most */
+
+static inline vb vb_narrow_some(const int16_t *k, size_t n) {
+    int16_t halves[W_BYTES] = {0};
+    staged_copy(halves, k, staged_most(n, W_BYTES) * sizeof *k);
+    return vb_narrow(halves);
+}
+static inline void vb_store_wide_some(int16_t *k, vb a, size_t n) {
+    int16_t halves[W_BYTES];
+    vb_store_wide(halves, a);
+    staged_copy(k, halves, staged_most(n, W_BYTES) * sizeof *k);
+}
+static inline void vb_store_close_some(uint8_t *p, vb a, unsigned w, size_t bytes) {
+    uint8_t reach[STAGED_REACH];
+    vb_store_close(reach, a, w);
+    staged_copy(p, reach, staged_most(bytes, STAGED_REACH));
+}
+static inline vb vb_load_spread_some(const uint8_t *p, unsigned w, size_t bytes) {
+    uint8_t reach[STAGED_REACH] = {0};
+    staged_copy(reach, p, staged_most(bytes, STAGED_REACH));
+    return vb_load_spread(reach, w);
+}
+static inline uint32_t vb_top(vb a) {
+    uint8_t bytes[W_BYTES], top = 0;
+    vb_store(bytes, a);
+    for (int i = 0; i < W_BYTES; i++) top = bytes[i] > top ? bytes[i] : top;
+    return top;
+}
+#endif
+
+#ifdef W_PACK_HALVES
+static inline void vh_store_close_some(uint8_t *p, vb a, unsigned w, size_t bytes) {
+    uint8_t reach[STAGED_REACH];
+    vh_store_close(reach, a, w);
+    staged_copy(p, reach, staged_most(bytes, STAGED_REACH));
+}
+static inline vb vh_load_spread_some(const uint8_t *p, unsigned w, size_t bytes) {
+    uint8_t reach[STAGED_REACH] = {0};
+    staged_copy(reach, p, staged_most(bytes, STAGED_REACH));
+    return vh_load_spread(reach, w);
+}
+static inline uint32_t vh_top(vh a) {
+    int16_t halves[W_HALVES];
+    uint32_t top = 0;
+    vh_store(halves, a);
+    for (int i = 0; i < W_HALVES; i++) {
+        top = (uint16_t)halves[i] > top ? (uint16_t)halves[i] : top;
+    }
+    return top;
+}
+#endif
+
+#ifdef W_NONZERO
+static inline uint64_t vh_nonzero64_some(const int16_t *k, size_t n) {
+    int16_t halves[64] = {0};
+    staged_copy(halves, k, staged_most(n, 64) * sizeof *k);
+    return vh_nonzero64(halves);
+}
+#endif
+
+#ifdef W_STREAM
+/* Lanes [from, to) to p[from], .. past the cache, one by one. */
+static inline void vf_stream_some(float *p, vf a, size_t from, size_t to) {
+    float lanes[W];
+    vf_store(lanes, a);
+    for (; from < to; from++) vf_stream_one(p + from, lanes[from]);
+}
+#endif
+
+#endif
