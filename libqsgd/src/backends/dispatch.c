@@ -3,6 +3,7 @@
 #include "backends/dispatch.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -43,15 +44,18 @@ static int always(void) { return 1; }
 static const struct {
     const struct kernels *kernels;
     int (*available)(void);
+    bool by_name_alone; /* never chosen as the best */
 } backends[] = {
 #if defined(QSGD_HAVE_X86)
-    {&kernels_avx512, has_avx512},
-    {&kernels_avx2, has_avx2},
+    {&kernels_avx512, has_avx512, false}, {&kernels_avx2, has_avx2, false},
 #endif
 #if defined(QSGD_HAVE_NEON) /* part of every 64-bit Arm */
-    {&kernels_neon, always},
+    {&kernels_neon, always, false},
 #endif
-    {&kernels_scalar, always},
+#if defined(QSGD_HAVE_WARP)
+    {&kernels_warp, always, true},
+#endif
+    {&kernels_scalar, always, false},
 };
 
 enum { BACKENDS = sizeof backends / sizeof backends[0] };
@@ -60,7 +64,7 @@ static _Atomic(const struct kernels *) current;
 
 static const struct kernels *best(void) {
     for (int i = 0; i < BACKENDS - 1; i++) {
-        if (backends[i].available()) return backends[i].kernels;
+        if (backends[i].available() && !backends[i].by_name_alone) return backends[i].kernels;
     }
     return &kernels_scalar;
 }

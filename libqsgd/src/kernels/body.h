@@ -16,8 +16,13 @@
 #include <stdint.h>
 
 #ifndef W_THREADS
-/* Bodies are shared through constant arguments, which only inlining makes constant. */
+/* Bodies are shared through constant arguments, which only inlining makes constant. A vocabulary of
+ * loops (simd/warp.h) would take minutes to compile that way, and need not be fast. */
+#ifdef W_LOOPS
+#define BODY static inline
+#else
 #define BODY static inline __attribute__((always_inline))
+#endif
 /* What is called as a function, and what may not be part of a loop. */
 #define KERNEL static
 #define KERNEL_APART static __attribute__((noinline))

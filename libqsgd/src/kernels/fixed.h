@@ -42,6 +42,19 @@ BODY void pack_eight(const enum rank_kind kind, const struct rank_map *map, cons
     store_le64(to + 8, w == 16 ? half[1] : half[1] >> (64 - 4 * w));
 }
 
+#ifdef W_ALONE
+/* Eight ranks a lane, each of its own bytes. */
+BODY void pack_any(const enum rank_kind kind, const struct rank_map *map, const int16_t *k,
+                   size_t n, uint8_t *dst) {
+    const size_t w = map->width;
+    EACH(i, 0, n, 8) {
+        uint8_t bytes[16];
+        const size_t some = n - i < 8 ? n - i : 8, used = (some * w + 7) / 8;
+        pack_eight(kind, map, k + i, some, bytes);
+        for (size_t b = 0; b < used; b++) dst[i / 8 * w + b] = bytes[b];
+    }
+}
+#else
 BODY void pack_any(const enum rank_kind kind, const struct rank_map *map, const int16_t *k,
                    size_t n, uint8_t *dst) {
     const size_t w = map->width;
@@ -57,6 +70,7 @@ BODY void pack_any(const enum rank_kind kind, const struct rank_map *map, const 
         dst += used;
     }
 }
+#endif
 
 /* From 16 bytes; returns the largest rank. */
 BODY uint32_t unpack_eight(const enum rank_kind kind, const struct rank_map *map, const uint8_t *p,
@@ -73,6 +87,21 @@ BODY uint32_t unpack_eight(const enum rank_kind kind, const struct rank_map *map
     return largest;
 }
 
+#ifdef W_ALONE
+BODY uint32_t unpack_any(const enum rank_kind kind, const struct rank_map *map, const uint8_t *p,
+                         size_t n, int16_t *k) {
+    const size_t w = map->width;
+    uint32_t largest = 0;
+    EACH(i, 0, n, 8) {
+        uint8_t bytes[16] = {0};
+        const size_t some = n - i < 8 ? n - i : 8, used = (some * w + 7) / 8;
+        for (size_t b = 0; b < used; b++) bytes[b] = p[i / 8 * w + b];
+        const uint32_t rank = unpack_eight(kind, map, bytes, k + i, some);
+        largest = rank > largest ? rank : largest;
+    }
+    return lanes_top(largest);
+}
+#else
 BODY uint32_t unpack_any(const enum rank_kind kind, const struct rank_map *map, const uint8_t *p,
                          size_t n, int16_t *k) {
     const size_t w = map->width;
@@ -94,6 +123,7 @@ BODY uint32_t unpack_any(const enum rank_kind kind, const struct rank_map *map, 
     }
     return largest;
 }
+#endif
 
 /* ---- blocks of vectors ----------------------------------------------------------------------- */
 

@@ -7,6 +7,15 @@
 #include "kernels/body.h"
 #include "kernels/types.h"
 
+#ifdef W_TALLY
+/* Counters that any lane may add to. Adds the first `left` of W tokens; marked ones do not count.
+ */
+BODY void histogram_tally(const uint8_t *tokens, size_t left, uint32_t counts[64]) {
+    const vu token = left >= W ? vu_load_u8(tokens) : vu_load_u8_some(tokens, left);
+    const vu one = vu_where(vu_gt31(vu_set1(64), token), vu_where(vm_first(left), vu_set1(1)));
+    vu_tally(counts, vu_and(token, vu_set1(63)), one);
+}
+#else
 /* Four histograms in turn: equal neighbours would wait for each other's store. */
 KERNEL void histogram_add(const uint8_t *tokens, size_t n, uint32_t counts[64]) {
     uint32_t part[4][256];
@@ -24,6 +33,7 @@ KERNEL void histogram_add(const uint8_t *tokens, size_t n, uint32_t counts[64]) 
         if (tokens[i] < 64) counts[tokens[i]]++;
     }
 }
+#endif
 
 #ifdef W_BYTES
 /* Row j of a quarter's tokens: 1 at token 2 j, 16 at 2 j + 1. Looked up and added, every byte lane
@@ -101,7 +111,12 @@ BODY bool histogram_in_quarter(uint8_t seen, unsigned quarter) {
 
 KERNEL void kernel_histogram(const uint8_t *tokens, size_t n, uint32_t counts[64]) {
     size_t i = 0;
-    memset(counts, 0, 64 * sizeof *counts);
+    EACH(t, 0, 64, 1) counts[t] = 0;
+    lanes_sync();
+#ifdef W_TALLY
+    for (; i < n; i += W) histogram_tally(tokens + i, n - i, counts);
+    lanes_sync();
+#else
 #ifdef W_BYTES
     while (n - i >= W_BYTES) {
         const size_t most = (size_t)HISTOGRAM_ROUND * HISTOGRAM_ROUNDS;
@@ -115,6 +130,7 @@ KERNEL void kernel_histogram(const uint8_t *tokens, size_t n, uint32_t counts[64
     }
 #endif
     histogram_add(tokens + i, n - i, counts);
+#endif
 }
 
 /* ---- groups ---------------------------------------------------------------------------------- */
@@ -129,24 +145,30 @@ BODY uint8_t group_bin(uint64_t energy) {
 /* Sum of |k| over n <= 128 elements: of indices, or of direct tokens, whose |k| is (t + 1) / 2. */
 BODY uint64_t group_energy(const int16_t *k, size_t n) {
     vu sum = vu_set1(0);
-    uint64_t total = 0;
     size_t i = 0;
     for (; i + W_HALVES <= n; i += W_HALVES) {
         sum = vu_add(sum, vh_pair_sums(vh_abs(vh_load(k + i))));
     }
-    total = vu_sum(sum);
-    for (; i < n; i++) total += (uint64_t)(k[i] < 0 ? -k[i] : k[i]);
-    return total;
+    if (i < n) sum = vu_add(sum, vh_pair_sums(vh_abs(vh_load_some(k + i, n - i))));
+    return vu_sum(sum);
 }
 
 BODY uint64_t group_energy_of_tokens(const uint8_t *tokens, size_t n) {
-    uint64_t total = 0;
     size_t i = 0;
 #ifdef W_BYTES
+    uint64_t total = 0;
     for (; i + W_BYTES <= n; i += W_BYTES) total += vb_sum(vb_half_up(vb_load(tokens + i)));
-#endif
-    for (; i < n; i++) total += ((uint64_t)tokens[i] + 1) / 2;
+    if (i < n) total += vb_sum(vb_half_up(vb_load_some(tokens + i, n - i)));
     return total;
+#else
+    const vu one = vu_set1(1);
+    vu sum = vu_set1(0);
+    for (; i + W <= n; i += W) {
+        sum = vu_add(sum, vu_srl(vu_add(vu_load_u8(tokens + i), one), 1));
+    }
+    if (i < n) sum = vu_add(sum, vu_srl(vu_add(vu_load_u8_some(tokens + i, n - i), one), 1));
+    return vu_sum(sum);
+#endif
 }
 
 KERNEL void kernel_group_bins(const int16_t *k, const uint8_t *tokens, size_t n, uint8_t *bins) {
@@ -208,10 +230,16 @@ KERNEL void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8
 KERNEL void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8_t *bins,
                                     uint32_t (*counts)[64], void *memory) {
     (void)memory;
-    memset(counts, 0, GROUP_BINS * sizeof *counts);
+    EACH(c, 0, (size_t)GROUP_BINS * 64, 1) counts[c / 64][c % 64] = 0;
+    lanes_sync();
+#ifdef W_TALLY
+    for (size_t i = 0; i < n; i += W) histogram_tally(tokens + i, n - i, counts[bins[i / 128]]);
+    lanes_sync();
+#else
     for (size_t i = 0; i < n; i++) {
         if (tokens[i] < 64) counts[bins[i / 128]][tokens[i]]++;
     }
+#endif
 }
 #endif
 

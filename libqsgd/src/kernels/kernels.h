@@ -157,4 +157,8 @@ extern const struct kernels kernels_avx2, kernels_avx512;
 extern const struct kernels kernels_neon;
 #endif
 
+#if defined(QSGD_HAVE_WARP)
+extern const struct kernels kernels_warp;
+#endif
+
 #endif

@@ -97,8 +97,20 @@ KERNEL uint64_t kernel_prefix_bits(const struct prefix_code *code, const uint8_t
     }
     return vq_total(sum);
 #else
+    enum { most = 1 << 24 }; /* vectors that a lane can sum, at 16 bits each */
     uint64_t bits = 0;
-    for (size_t i = 0; i < n; i++) bits += code->word[symbols[i]] & 0xFF;
+    for (size_t i = 0; i < n;) {
+        const size_t stop = n - i < (size_t)most * W ? n : i + (size_t)most * W;
+        vu sum = vu_set1(0);
+        for (; i < stop; i += W) {
+            const size_t left = stop - i;
+            const vu symbol =
+                left >= W ? vu_load_u8(symbols + i) : vu_load_u8_some(symbols + i, left);
+            const vu length = vu_and(vu_gather(code->word, symbol), vu_set1(0xFF));
+            sum = vu_add(sum, vu_where(vm_first(left), length));
+        }
+        bits += vu_sum(sum);
+    }
     return bits;
 #endif
 }

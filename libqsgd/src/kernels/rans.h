@@ -8,14 +8,38 @@
 
 KERNEL void kernel_rans_symbols(const uint16_t *freq, unsigned prob_bits,
                                 struct rans_symbol_table *table) {
-    uint32_t start = 0;
-    table->plus = false;
+    uint32_t starts[64], start = 0;
+    bool plus = false;
     for (unsigned t = 0; t < 64; t++) {
-        table->entry[t] = table->rcp[t] = 0;
-        if (freq[t] == 0) continue;
-        start &= (1U << prob_bits) - 1; /* of a split class's second table, too */
-        rans_symbol(table, t, freq[t], start, prob_bits);
+        starts[t] = start & ((1U << prob_bits) - 1); /* of a split class's second table, too */
         start += freq[t];
+    }
+    EACH(t, 0, 64, 1) {
+        table->entry[t] = table->rcp[t] = 0;
+        if (freq[t] != 0) plus |= rans_symbol(table, t, freq[t], starts[t], prob_bits);
+    }
+    table->plus = lanes_any(plus);
+    lanes_sync();
+}
+
+#ifdef RANS_PARTS
+KERNEL void kernel_rans_encode(const struct rans_job *job, const struct rans_symbol_table *tables,
+                               const uint8_t *tokens, uint16_t *words[RANS_GROUPS],
+                               uint32_t *states) {
+    rans_encode_parts(job, tables, tokens, words, states);
+}
+#else
+/* Elements [from, job->len), lane by lane, from the last to the first. */
+KERNEL void rans_encode_lanes(const struct rans_job *job, const struct rans_symbol_table *tables,
+                              const uint8_t *tokens, size_t from, uint16_t *words[RANS_GROUPS],
+                              uint32_t *states) {
+    const size_t lanes = (size_t)1 << job->lanes_log2;
+    for (size_t i = job->len; i > from;) {
+        i--;
+        const struct rans_symbol_table *table = tables + (job->classes ? job->classes[i >> 7] : 0);
+        const size_t lane = i & (lanes - 1);
+        uint16_t **group = &words[lane / RANS_GROUP_LANES];
+        *group = rans_encode_lane(table, tokens[i], job->prob_bits, &states[lane], *group);
     }
 }
 
@@ -23,17 +47,11 @@ KERNEL void kernel_rans_encode(const struct rans_job *job, const struct rans_sym
                                const uint8_t *tokens, uint16_t *words[RANS_GROUPS],
                                uint32_t *states) {
     const size_t lanes = (size_t)1 << job->lanes_log2;
-    size_t rows = job->len >> job->lanes_log2, i = job->len;
+    size_t rows = job->len >> job->lanes_log2;
 #ifndef W_RENORM
     if (lanes > 8) rows = 0;
 #endif
-    while (i > rows * lanes) {
-        i--;
-        const struct rans_symbol_table *table = tables + (job->classes ? job->classes[i >> 7] : 0);
-        const size_t lane = i & (lanes - 1);
-        uint16_t **group = &words[lane / RANS_GROUP_LANES];
-        *group = rans_encode_lane(table, tokens[i], job->prob_bits, &states[lane], *group);
-    }
+    rans_encode_lanes(job, tables, tokens, rows * lanes, words, states);
     if (lanes == 1) {
         words[0] = rans_encode_narrow(job, tables, tokens, rows, words[0], states, 1);
     } else if (lanes == 2) {
@@ -44,15 +62,17 @@ KERNEL void kernel_rans_encode(const struct rans_job *job, const struct rans_sym
         words[0] = rans_encode_narrow(job, tables, tokens, rows, words[0], states, 8);
     }
 #ifdef W_RENORM
+    const struct rans_span span = {0, rows, lanes};
     if (lanes == 64) {
-        rans_encode_sized(job, tables, tokens, rows, words, states, 64 / W);
+        rans_encode_sized(job, tables, tokens, span, words, states, 64 / W, true);
     } else if (lanes == 32) {
-        rans_encode_sized(job, tables, tokens, rows, words, states, 32 / W);
+        rans_encode_sized(job, tables, tokens, span, words, states, 32 / W, true);
     } else if (lanes == 16) {
-        rans_encode_sized(job, tables, tokens, rows, words, states, 16 / W);
+        rans_encode_sized(job, tables, tokens, span, words, states, 16 / W, true);
     }
 #endif
 }
+#endif
 
 KERNEL void kernel_rans_tables(const struct rans_job *job, void *tables) {
     for (unsigned c = 0; c < job->tables; c++) {
@@ -72,6 +92,7 @@ KERNEL void kernel_rans_tables(const struct rans_job *job, void *tables) {
     }
 }
 
+#ifndef RANS_PARTS
 /* Elements [stream->at, to), lane by lane; in copies that the compiler knows to be its own. */
 KERNEL void rans_decode_lanes(const struct rans_job *job, const void *tables,
                               struct rans_stream *stream, size_t to, uint8_t *tokens) {
@@ -111,26 +132,26 @@ BODY void rans_decode_few(const struct rans_job *job, const void *tables,
 
 #ifdef W_RENORM
 /* Whole rows, where rows are vectors. */
-BODY void rans_decode_vectors(const struct rans_job *job, const void *const *tables,
-                              struct rans_stream *const *stream, size_t to, uint8_t *const *tokens,
-                              const bool two) {
-    if (job->lanes_log2 == 6) {
-        rans_decode_shaped(job, tables, stream, to, tokens, two, 64 / W);
-    } else if (job->lanes_log2 == 5) {
-        rans_decode_shaped(job, tables, stream, to, tokens, two, 32 / W);
-    } else if (job->lanes_log2 == 4) {
-        rans_decode_shaped(job, tables, stream, to, tokens, two, 16 / W);
+BODY void rans_decode_vectors(const struct rans_pair *pair, size_t to, const bool two) {
+    if (pair->job->lanes_log2 == 6) {
+        rans_decode_shaped(pair, to, two, 64 / W);
+    } else if (pair->job->lanes_log2 == 5) {
+        rans_decode_shaped(pair, to, two, 32 / W);
+    } else if (pair->job->lanes_log2 == 4) {
+        rans_decode_shaped(pair, to, two, 16 / W);
     }
 }
 #endif
 
-KERNEL void kernel_rans_decode(const struct rans_job *job, const void *tables,
-                               struct rans_stream *stream, size_t to, uint8_t *tokens) {
+/* Elements [stream->at, to). */
+BODY void rans_decode_all(const struct rans_job *job, const void *tables,
+                          struct rans_stream *stream, size_t to, uint8_t *tokens) {
     const size_t lanes = (size_t)1 << job->lanes_log2, from = stream->at;
-#ifdef W_RENORM
-    rans_decode_vectors(job, &tables, &stream, to, &tokens, false);
-#endif
     const size_t whole = from + (to - from) / lanes * lanes;
+#ifdef W_RENORM
+    const struct rans_pair one = {job, &tables, &stream, &tokens};
+    rans_decode_vectors(&one, to, false);
+#endif
     if (job->split != 0) {
         rans_decode_few(job, tables, stream, whole, tokens, true);
     } else {
@@ -140,10 +161,24 @@ KERNEL void kernel_rans_decode(const struct rans_job *job, const void *tables,
     if (stream->at < to) {
         rans_decode_lanes(job, tables, stream, to, tokens + (stream->at - from));
     }
-    for (size_t l = 0; l < lanes; l += RANS_GROUP_LANES) {
+}
+#endif
+
+KERNEL void kernel_rans_decode(const struct rans_job *job, const void *tables,
+                               struct rans_stream *stream, size_t to, uint8_t *tokens) {
+#ifdef RANS_PARTS
+    rans_decode_parts(job, tables, stream, to, tokens);
+#else
+    rans_decode_all(job, tables, stream, to, tokens);
+#endif
+    bool bad = stream->bad;
+    for (size_t l = 0; l >> job->lanes_log2 == 0; l += RANS_GROUP_LANES) {
         const size_t g = l / RANS_GROUP_LANES;
-        stream->bad |= stream->words[g] > stream->end[g];
+        bad |= stream->words[g] > stream->end[g];
     }
+    lanes_sync();
+    stream->bad = bad;
+    lanes_sync();
 }
 
 KERNEL void kernel_rans_decode_two(const struct rans_job job[2], const void *const tables[2],
@@ -153,7 +188,8 @@ KERNEL void kernel_rans_decode_two(const struct rans_job job[2], const void *con
 #if defined(W_SLOTS) || defined(W_STARTS)
     if (job[0].lanes_log2 == job[1].lanes_log2 && job[0].prob_bits == job[1].prob_bits &&
         (job[0].split != 0) == (job[1].split != 0) && stream[1]->at == from) {
-        rans_decode_vectors(job, tables, stream, to, tokens, true);
+        const struct rans_pair pair = {job, tables, stream, tokens};
+        rans_decode_vectors(&pair, to, true);
     }
 #endif
     for (int c = 0; c < 2; c++) {

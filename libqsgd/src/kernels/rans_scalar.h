@@ -13,8 +13,9 @@
 /* How x div f is taken: ((x + plus) rcp) >> (32 + shift), exact for all x < f 2^(32 - P). Rounding
  * the reciprocal up serves most f, rounding it down with plus = 1 the others, all above 0.7 2^P
  * (tests/c/test_rans.c tries every f). f = 1 needs 33 bits: 2^32 - 1 gives x - 1, which the start
- * makes up for. The entry is (f - 1) 2^(32 - P) | plus 2^17 | shift 2^13 | start. */
-BODY void rans_symbol(struct rans_symbol_table *table, unsigned t, uint32_t f, uint32_t start,
+ * makes up for. The entry is (f - 1) 2^(32 - P) | plus 2^17 | shift 2^13 | start. Returns whether
+ * plus is 1. */
+BODY bool rans_symbol(struct rans_symbol_table *table, size_t t, uint32_t f, uint32_t start,
                       unsigned prob_bits) {
     uint32_t shift = 0, plus = 0;
     uint64_t rcp = UINT32_MAX;
@@ -32,15 +33,14 @@ BODY void rans_symbol(struct rans_symbol_table *table, unsigned t, uint32_t f, u
     }
     table->entry[t] = (f - 1) << (32 - prob_bits) | plus << 17 | shift << 13 | start;
     table->rcp[t] = (uint32_t)rcp;
-    table->plus |= plus != 0;
-    table->lane[t] = (struct rans_lane_symbol){
-        .rcp = (uint32_t)rcp,
-        .plus = plus != 0 ? (uint32_t)rcp : 0,
-        .most = (uint16_t)(f - 1),
-        .start = (uint16_t)start,
-        .rest = (uint16_t)((1U << prob_bits) - f),
-        .shift = (uint16_t)(32 + shift),
-    };
+    struct rans_lane_symbol *lane = &table->lane[t];
+    lane->rcp = (uint32_t)rcp;
+    lane->plus = plus != 0 ? (uint32_t)rcp : 0;
+    lane->most = (uint16_t)(f - 1);
+    lane->start = (uint16_t)start;
+    lane->rest = (uint16_t)((1U << prob_bits) - f);
+    lane->shift = (uint16_t)(32 + shift);
+    return plus != 0;
 }
 
 /* What a decoder looks up. Where slots are found in registers: 2^P tokens, and 2^P - f and start
@@ -74,7 +74,8 @@ BODY void rans_build_slots(const uint16_t *freq, unsigned prob_bits, struct rans
 BODY void rans_build_wide(const uint16_t *freq, uint32_t split, uint32_t *decode) {
     for (uint32_t symbol = 0; symbol < 64; symbol++) {
         const uint32_t f = freq[symbol], t = symbol & ~split;
-        for (uint32_t s = 0; s < f; s++) *decode++ = (t | (f - 1) << 8) + (s << 20);
+        EACH(s, 0, f, 1) decode[s] = (t | (f - 1) << 8) + ((uint32_t)s << 20);
+        decode += f;
     }
 }
 
@@ -113,8 +114,8 @@ BODY void rans_build_starts(const uint16_t *freq, struct rans_starts *s) {
 #endif
 
 /* RANS_HALF if the class is split, else 0. */
-BODY uint32_t rans_split_of(const struct rans_job *job, unsigned class) {
-    return (job->split >> class & 1) * RANS_HALF;
+BODY uint32_t rans_split_of(const struct rans_job *job, unsigned of) {
+    return (job->split >> of & 1) * RANS_HALF;
 }
 
 /* Bits of what is looked up: slots, and before them the half where some class is split. */
@@ -163,9 +164,9 @@ struct rans_lookup {
 
 BODY struct rans_lookup rans_lookup_of(const struct rans_job *job, const void *tables,
                                        size_t element) {
-    const unsigned class = job->classes == NULL ? 0 : job->classes[element >> 7];
-    return (struct rans_lookup){(const uint8_t *)tables + class * rans_table_bytes(job),
-                                job->prob_bits, rans_split_of(job, class),
+    const unsigned of = job->classes == NULL ? 0 : job->classes[element >> 7];
+    return (struct rans_lookup){(const uint8_t *)tables + of * rans_table_bytes(job),
+                                job->prob_bits, rans_split_of(job, of),
                                 RANS_SLOT_BITS != 0 && rans_look_bits(job) <= RANS_SLOT_BITS};
 }
 

@@ -1,6 +1,7 @@
-/* Interleaved rANS, whole rows of vectors, where the vocabulary can exchange words with memory
+/* Interleaved rANS by rows of vectors, where the vocabulary can exchange words with memory
  * (W_RENORM). Sixteen lanes take their words from one stream, so that no vector waits for how many
- * the one before it took. */
+ * the one before it took. Rows that fill their vectors are the rule; where a vector has more lanes
+ * than share a stream (a warp), shorter rows and the last one go by parts of vectors, too. */
 #ifndef QSGD_KERNELS_RANS_VECTOR_H
 #define QSGD_KERNELS_RANS_VECTOR_H
 
@@ -9,11 +10,21 @@
 /* ---- whole rows of vectors: encode ---------------------------------------------------------- */
 
 #ifdef W_RENORM
+#if W > RANS_GROUP_LANES
+#define RANS_PARTS 1 /* rows by parts of vectors; ends of words are minded by the vocabulary */
+#endif
+
 /* What stays the same in a loop, as constants of the inlined bodies. */
 struct rans_shape {
-    int vectors; /* lanes / W */
+    int vectors; /* that a row takes */
     int size;    /* in-register tables of so many tokens; 0: tables in memory */
     bool plus;   /* some quotient takes x + 1 */
+    bool whole;  /* rows fill their vectors */
+};
+
+/* Rows [from, to), of so many lanes each. */
+struct rans_span {
+    size_t from, to, lanes;
 };
 
 BODY vu rans_encode_vector(vu entry, vu rcp, unsigned prob_bits, const bool plus, vu x) {
@@ -23,96 +34,153 @@ BODY vu rans_encode_vector(vu entry, vu rcp, unsigned prob_bits, const bool plus
     return vu_add(vu_add(x, vu_and(entry, vu_set1(0x1FFF))), vu_mullo(q, rest));
 }
 
-/* Which group's words a vector's lanes take. */
+/* The first group whose words a vector's lanes take. */
 BODY int rans_group_of(const int vector) { return vector * W / RANS_GROUP_LANES; }
 
+/* Groups of a row. */
+BODY int rans_groups_of(size_t lanes) {
+    return (int)((lanes + RANS_GROUP_LANES - 1) / RANS_GROUP_LANES);
+}
+
+/* Of a row's lanes, those that are in a vector. */
+BODY size_t rans_part(size_t lanes, const int vector) {
+    return elements_left(lanes, (size_t)vector * W);
+}
+
 /* Puts out the words of a row's lanes that would overflow, from the last lane to the first. */
-BODY void rans_shrink(vu *state, const vu *entry, unsigned prob_bits, const int vectors,
-                      uint16_t **words) {
-    vm full[64 / W];
-    vu x[64 / W];
-    for (int v = 0; v < vectors; v++) { /* below 2^12, so that a signed comparison will do */
+BODY void rans_shrink(vu *state, const vu *entry, unsigned prob_bits, const struct rans_shape shape,
+                      size_t lanes, uint16_t **words) {
+    const int top = (int)(32 - prob_bits);
+    vm full[RANS_LANES / W];
+    vu x[RANS_LANES / W];
+    for (int v = 0; v < shape.vectors; v++) { /* below 2^12, so that a signed comparison will do */
         x[v] = state[v];
-        full[v] =
-            vu_gt31(vu_srl(x[v], (int)(32 - prob_bits)), vu_srl(entry[v], (int)(32 - prob_bits)));
+        vu high = vu_srl(x[v], top);
+        if (!shape.whole) high = vu_where(vm_first(rans_part(lanes, v)), high);
+        full[v] = vu_gt31(high, vu_srl(entry[v], top));
         state[v] = vu_select(full[v], vu_srl(x[v], 16), x[v]);
     }
-    for (int v = vectors - 1; v >= 0; v--) {
-        uint16_t **group = &words[rans_group_of(v)];
-        *group = vu_push_words(*group, x[v], full[v]);
+    for (int v = shape.vectors - 1; v >= 0; v--) {
+        vu_push_words(words + rans_group_of(v), x[v], full[v]);
     }
 }
 
-/* Rows of `vectors` * W lanes, from the last to the first. */
+BODY vu rans_load_tokens(const uint8_t *tokens, size_t left, const bool whole) {
+    return whole ? vu_load_u8(tokens) : vu_load_u8_some(tokens, left);
+}
+
+/* Of one class, in registers where they fit. */
+struct rans_encoder {
+    const struct rans_symbol_table *table;
+    vt entries, rcps;
+};
+
+BODY struct rans_encoder rans_encoder_of(const struct rans_symbol_table *table, const int size) {
+    const int held = size == 0 ? 16 : size;
+    const struct rans_encoder e = {table, vt_load(table->entry, held), vt_load(table->rcp, held)};
+    return e;
+}
+
+/* One row. */
+BODY void rans_encode_row(const struct rans_encoder *e, const uint8_t *tokens, unsigned prob_bits,
+                          const struct rans_shape shape, size_t lanes, vu *state,
+                          uint16_t **words) {
+    vu entry[RANS_LANES / W], rcp[RANS_LANES / W];
+    for (int v = 0; v < shape.vectors; v++) {
+        const vu t = rans_load_tokens(tokens + v * W, rans_part(lanes, v), shape.whole);
+        entry[v] = shape.size ? vt_at(&e->entries, t, shape.size) : vu_gather(e->table->entry, t);
+        rcp[v] = shape.size ? vt_at(&e->rcps, t, shape.size) : vu_gather(e->table->rcp, t);
+    }
+    rans_shrink(state, entry, prob_bits, shape, lanes, words);
+    for (int v = 0; v < shape.vectors; v++) {
+        const vu next = rans_encode_vector(entry[v], rcp[v], prob_bits, shape.plus, state[v]);
+        state[v] = shape.whole ? next : vu_select(vm_first(rans_part(lanes, v)), next, state[v]);
+    }
+}
+
+/* From the last row to the first. */
 BODY void rans_encode_rows(const struct rans_job *job, const struct rans_symbol_table *tables,
-                           const uint8_t *tokens, size_t rows, uint16_t **ends, uint32_t *states,
-                           const struct rans_shape shape) {
-    vu state[64 / W];
-    const int vectors = shape.vectors, size = shape.size == 0 ? 16 : shape.size;
-    const size_t lanes = (size_t)vectors * W, per_group = 128 / lanes;
-    const struct rans_symbol_table *table = tables;
-    vt entries = vt_load(table->entry, size), rcps = vt_load(table->rcp, size);
+                           const uint8_t *tokens, const struct rans_span span, uint16_t **ends,
+                           uint32_t *states, const struct rans_shape shape) {
+    const size_t lanes = shape.whole ? (size_t)shape.vectors * W : span.lanes;
+    const size_t stride = (size_t)1 << job->lanes_log2, per_group = 128 / stride;
+    const int groups = rans_groups_of(lanes);
+    vu state[RANS_LANES / W];
+    struct rans_encoder e = rans_encoder_of(tables, shape.size);
     uint16_t *words[RANS_GROUPS]; /* copies, which stay in registers */
-    for (int g = 0; g <= rans_group_of(vectors - 1); g++) words[g] = ends[g];
-    for (int v = 0; v < vectors; v++) state[v] = vu_load(states + v * W);
-    for (size_t row = rows; row > 0;) {
-        size_t stop = job->classes == NULL ? 0 : (row - 1) / per_group * per_group;
+    for (int g = 0; g < groups; g++) words[g] = ends[g];
+    for (int v = 0; v < shape.vectors; v++) {
+        state[v] = shape.whole ? vu_load(states + v * W)
+                               : vu_load_some(states + v * W, rans_part(lanes, v));
+    }
+    for (size_t row = span.to; row > span.from;) {
+        size_t stop = span.from;
         if (job->classes != NULL) {
-            table = tables + job->classes[stop / per_group];
-            entries = vt_load(table->entry, size);
-            rcps = vt_load(table->rcp, size);
+            const size_t group = (row - 1) / per_group;
+            if (group * per_group > stop) stop = group * per_group;
+            e = rans_encoder_of(tables + job->classes[group], shape.size);
         }
         for (; row > stop; row--) {
-            vu entry[64 / W], rcp[64 / W];
-            for (int v = 0; v < vectors; v++) {
-                vu token = vu_load_u8(tokens + (row - 1) * lanes + (size_t)v * W);
-                entry[v] =
-                    shape.size ? vt_at(&entries, token, size) : vu_gather(table->entry, token);
-                rcp[v] = shape.size ? vt_at(&rcps, token, size) : vu_gather(table->rcp, token);
-            }
-            rans_shrink(state, entry, job->prob_bits, vectors, words);
-            for (int v = 0; v < vectors; v++) {
-                state[v] =
-                    rans_encode_vector(entry[v], rcp[v], job->prob_bits, shape.plus, state[v]);
-            }
+            rans_encode_row(&e, tokens + (row - 1) * stride, job->prob_bits, shape, lanes, state,
+                            words);
         }
     }
-    for (int v = 0; v < vectors; v++) vu_store(states + v * W, state[v]);
-    for (int g = 0; g <= rans_group_of(vectors - 1); g++) ends[g] = words[g];
+    lanes_sync();
+    for (int v = 0; v < shape.vectors; v++) {
+        if (shape.whole) {
+            vu_store(states + v * W, state[v]);
+        } else {
+            vu_store_some(states + v * W, state[v], rans_part(lanes, v));
+        }
+    }
+    for (int g = 0; g < groups; g++) ends[g] = words[g];
+    lanes_sync();
 }
 
 /* The common shapes get loops of their own. */
 BODY void rans_encode_sized(const struct rans_job *job, const struct rans_symbol_table *tables,
-                            const uint8_t *tokens, size_t rows, uint16_t **words, uint32_t *states,
-                            const int vectors) {
+                            const uint8_t *tokens, const struct rans_span span, uint16_t **words,
+                            uint32_t *states, const int vectors, const bool whole) {
 #define RANS_ROWS(size, plus)                                                                      \
-    rans_encode_rows(job, tables, tokens, rows, words, states,                                     \
-                     (struct rans_shape){vectors, size, plus})
+    do {                                                                                           \
+        const struct rans_shape shape = {vectors, size, plus, whole};                              \
+        rans_encode_rows(job, tables, tokens, span, words, states, shape);                         \
+        return;                                                                                    \
+    } while (0)
 #if W_TABLE >= 64
-    if (job->plus && job->tokens <= 16) {
-        RANS_ROWS(16, true);
-    } else if (job->plus && job->tokens <= 32) {
-        RANS_ROWS(32, true);
-    } else if (job->plus) {
-        RANS_ROWS(64, true);
-    } else if (job->tokens <= 16) {
-        RANS_ROWS(16, false);
-    } else if (job->tokens <= 32) {
-        RANS_ROWS(32, false);
-    } else {
-        RANS_ROWS(64, false);
-    }
+    if (job->plus && job->tokens <= 16) RANS_ROWS(16, true);
+    if (job->plus && job->tokens <= 32) RANS_ROWS(32, true);
+    if (job->plus) RANS_ROWS(64, true);
+    if (job->tokens <= 16) RANS_ROWS(16, false);
+    if (job->tokens <= 32) RANS_ROWS(32, false);
+    RANS_ROWS(64, false);
 #else
-    if (job->plus) {
-        RANS_ROWS(0, true);
-    } else if (job->tokens <= 16) {
-        RANS_ROWS(16, false);
-    } else {
-        RANS_ROWS(0, false);
-    }
+    if (job->plus) RANS_ROWS(0, true);
+    if (job->tokens <= 16) RANS_ROWS(16, false);
+    RANS_ROWS(0, false);
 #endif
 #undef RANS_ROWS
 }
+
+#ifdef RANS_PARTS
+/* A row that fills some vectors in part; then the whole rows, which may do so too. */
+BODY void rans_encode_parts(const struct rans_job *job, const struct rans_symbol_table *tables,
+                            const uint8_t *tokens, uint16_t **words, uint32_t *states) {
+    const size_t lanes = (size_t)1 << job->lanes_log2, rows = job->len >> job->lanes_log2;
+    const struct rans_span last = {rows, rows + 1, job->len & (lanes - 1)};
+    const struct rans_span whole = {0, rows, lanes};
+    if (last.lanes != 0) {
+        rans_encode_sized(job, tables, tokens, last, words, states, RANS_LANES / W, false);
+    }
+    if (lanes == RANS_LANES) {
+        rans_encode_sized(job, tables, tokens, whole, words, states, RANS_LANES / W, true);
+    } else if (lanes == W) {
+        rans_encode_sized(job, tables, tokens, whole, words, states, 1, true);
+    } else {
+        rans_encode_sized(job, tables, tokens, whole, words, states, 1, false);
+    }
+}
+#endif
 #endif
 
 /* ---- whole rows of vectors: decode ---------------------------------------------------------- */
@@ -120,19 +188,30 @@ BODY void rans_encode_sized(const struct rans_job *job, const struct rans_symbol
 #ifdef W_RENORM
 /* What stays the same in a loop, as constants of the inlined bodies. */
 struct rans_view {
-    int vectors;   /* lanes / W */
+    int vectors;   /* that a row takes */
     int slot_bits; /* of what is looked up in registers: P, or P + 1; 0: in memory */
     int size;      /* in-register tables of so many symbols */
     bool halves;   /* some class is split; slot_bits: P + 1 */
     bool packed;   /* four vectors' slots are looked up at once */
     bool starts;   /* slots are compared with where tokens start */
+    bool part;     /* rows do not fill their vectors */
+};
+
+/* One chunk, or two that are decoded side by side. */
+struct rans_pair {
+    const struct rans_job *job;
+    const void *const *tables;
+    struct rans_stream *const *stream;
+    uint8_t *const *tokens;
 };
 
 /* Of one chunk, while rows are decoded. */
 struct rans_rows {
-    vu state[64 / W];
-    vu found[64 / W]; /* of the row at hand: symbols, or entries of the wide table */
+    vu state[RANS_LANES / W];
+    vu found[RANS_LANES / W]; /* of the row at hand: symbols, or entries of the wide table */
     const uint8_t *words[RANS_GROUPS];
+    const uint8_t *const *ends; /* of the groups' words */
+    size_t lanes;
     uint8_t *tokens;
     const uint8_t *halves; /* of the row's elements */
     uint32_t split;        /* RANS_HALF if the class at hand is split, else 0 */
@@ -150,7 +229,8 @@ BODY void rans_row_slots(struct rans_rows *r, unsigned prob_bits, const struct r
     for (int v = 0; v < view.vectors; v++) {
         slot[v] = view.slot_bits != 0 && !view.halves ? r->state[v] : vu_and(r->state[v], mask);
         if (!view.halves) continue;
-        const vu half = vu_and(vu_load_u8(r->halves + v * W), split);
+        const size_t part = rans_part(r->lanes, v);
+        const vu half = vu_and(rans_load_tokens(r->halves + v * W, part, !view.part), split);
         slot[v] = vu_or(slot[v], vu_sll(half, (int)prob_bits - 5));
     }
 }
@@ -160,7 +240,7 @@ _Static_assert(RANS_HALF == 1 << 5, "halves move from bit 5 to bit P");
 /* A row's slots: their tokens, which are stored. */
 BODY void rans_row_find(struct rans_rows *r, unsigned prob_bits, const struct rans_view view) {
     const int vectors = view.vectors;
-    vu slot[64 / W];
+    vu slot[RANS_LANES / W];
     rans_row_slots(r, prob_bits, view, slot);
 #ifdef W_SLOTS
     if (view.packed) {
@@ -179,7 +259,12 @@ BODY void rans_row_find(struct rans_rows *r, unsigned prob_bits, const struct ra
 #endif
     for (int v = 0; v < vectors; v++) {
         r->found[v] = vu_gather(r->table, slot[v]);
-        vu_store_u8(r->tokens + v * W, vu_and(r->found[v], vu_set1(0xFF)));
+        const vu token = vu_and(r->found[v], vu_set1(0xFF));
+        if (view.part) {
+            vu_store_u8_some(r->tokens + v * W, token, rans_part(r->lanes, v));
+        } else {
+            vu_store_u8(r->tokens + v * W, token);
+        }
     }
 }
 
@@ -198,10 +283,17 @@ BODY void rans_row_step(struct rans_rows *r, unsigned prob_bits, const struct ra
             const vu f = vu_add(vu_and(vu_srl(r->found[v], 8), vu_set1(0xFFF)), vu_set1(1));
             x = vu_add(vu_mullo(vu_srl(x, (int)prob_bits), f), vu_srl(r->found[v], 20));
         }
-        r->state[v] = vu_pull_words(&r->words[rans_group_of(v)], x, vu_below_2_16(x));
+        vu low = x;
+        if (view.part) { /* other lanes stay as they are */
+            const vm part = vm_first(rans_part(r->lanes, v));
+            low = vu_select(part, x, vu_set1(RANS_LOW));
+            x = vu_select(part, x, r->state[v]);
+        }
+        const int g = rans_group_of(v);
+        r->state[v] = vu_pull_words(r->words + g, r->ends + g, x, vu_below_2_16(low));
     }
-    r->tokens += view.vectors * W;
-    if (view.halves) r->halves += view.vectors * W;
+    r->tokens += r->lanes;
+    if (view.halves) r->halves += r->lanes;
 }
 
 #ifdef W_STARTS
@@ -234,7 +326,8 @@ BODY void rans_compare(struct rans_rows *const r[2], const int first[2], const i
             const int v = first[c] + j;
             vu x = r[c]->state[v];
             x = vu_sub(vu_sub(x, start[c][j]), vu_mullo(vu_srl(x, 8), rest[c][j]));
-            r[c]->state[v] = vu_pull_words(&r[c]->words[rans_group_of(v)], x, vu_below_2_16(x));
+            const int g = rans_group_of(v);
+            r[c]->state[v] = vu_pull_words(r[c]->words + g, r[c]->ends + g, x, vu_below_2_16(x));
         }
     }
 }
@@ -254,26 +347,38 @@ BODY void rans_row_compare(struct rans_rows *a, struct rans_rows *b, const bool 
 #endif
 
 BODY void rans_rows_begin(struct rans_rows *r, const struct rans_stream *stream, uint8_t *tokens,
-                          const int vectors) {
-    for (int v = 0; v < vectors; v++) r->state[v] = vu_load(stream->states + v * W);
-    for (int g = 0; g <= rans_group_of(vectors - 1); g++) r->words[g] = stream->words[g];
+                          size_t lanes, const struct rans_view view) {
+    for (int v = 0; v < view.vectors; v++) {
+        r->state[v] = view.part ? vu_load_some(stream->states + v * W, rans_part(lanes, v))
+                                : vu_load(stream->states + v * W);
+    }
+    for (int g = 0; g < rans_groups_of(lanes); g++) r->words[g] = stream->words[g];
+    r->ends = stream->end;
     r->tokens = tokens;
     r->halves = stream->halves;
+    r->lanes = lanes;
 }
 
-BODY void rans_rows_end(const struct rans_rows *r, struct rans_stream *stream, const int vectors) {
-    for (int v = 0; v < vectors; v++) vu_store(stream->states + v * W, r->state[v]);
-    for (int g = 0; g <= rans_group_of(vectors - 1); g++) stream->words[g] = r->words[g];
+BODY void rans_rows_end(const struct rans_rows *r, struct rans_stream *stream,
+                        const struct rans_view view) {
+    for (int v = 0; v < view.vectors; v++) {
+        if (view.part) {
+            vu_store_some(stream->states + v * W, r->state[v], rans_part(r->lanes, v));
+        } else {
+            vu_store(stream->states + v * W, r->state[v]);
+        }
+    }
+    for (int g = 0; g < rans_groups_of(r->lanes); g++) stream->words[g] = r->words[g];
     stream->halves = r->halves;
 }
 
 BODY void rans_rows_class(struct rans_rows *r, const struct rans_job *job, const void *tables,
                           size_t element, const struct rans_view view) {
-    const unsigned class = job->classes == NULL ? 0 : job->classes[element >> 7];
-    r->split = rans_split_of(job, class);
+    const unsigned of = job->classes == NULL ? 0 : job->classes[element >> 7];
+    r->split = rans_split_of(job, of);
 #ifdef W_SLOTS
     if (view.slot_bits != 0) {
-        const struct rans_slots *table = (const struct rans_slots *)tables + class;
+        const struct rans_slots *table = (const struct rans_slots *)tables + of;
         r->slots = table->token;
         r->rests = vt_load(table->rest, view.size);
         r->starts = vt_load(table->start, view.size);
@@ -282,9 +387,10 @@ BODY void rans_rows_class(struct rans_rows *r, const struct rans_job *job, const
 #endif
     (void)view;
     r->table =
-        (const uint32_t *)(const void *)((const uint8_t *)tables + class * rans_table_bytes(job));
+        (const uint32_t *)(const void *)((const uint8_t *)tables + of * rans_table_bytes(job));
 }
 
+#ifndef RANS_PARTS
 /* Rows that one group's words surely last for, and what vectors read beyond them. Near their end
  * the words move to the stream's pad. There they may run out and nothing worse than zeros be read.
  */
@@ -302,42 +408,47 @@ BODY size_t rans_group_rows(const uint8_t **words, struct rans_stream *stream, i
     }
     return (RANS_PAD - (size_t)(*words - stream->pad[g]) - beyond) / row;
 }
+#endif
 
-BODY size_t rans_rows_left(struct rans_rows *r, struct rans_stream *stream, const int vectors) {
+BODY size_t rans_rows_left(struct rans_rows *r, struct rans_stream *stream) {
     size_t rows = SIZE_MAX;
-    for (int g = 0; g <= rans_group_of(vectors - 1); g++) {
+#ifndef RANS_PARTS
+    for (int g = 0; g < rans_groups_of(r->lanes); g++) {
         const size_t most = rans_group_rows(&r->words[g], stream, g);
         rows = most < rows ? most : rows;
     }
+#endif
+    (void)r, (void)stream;
     return rows;
 }
 
-/* Whole rows of one chunk, or of two in turn, from stream[0]->at on; both stand at the same
- * element. Stops before `to` at a last, partial row, or where words may run out. a and b are
- * variables, not an array, so that compilers keep them in registers. */
-BODY void rans_decode_rows(const struct rans_job *job, const void *const *tables,
-                           struct rans_stream *const *stream, size_t to, uint8_t *const *tokens,
-                           const bool two, const struct rans_view view) {
-    const size_t lanes = (size_t)view.vectors * W, first = stream[0]->at;
-    const size_t end = first + (to - first) / lanes * lanes;
+/* Whole rows, or, in parts, rows of so many lanes as view says to be read from `lanes`, of one
+ * chunk or of two in turn, from stream[0]->at on; both stand at the same element. Stops before `to`
+ * at a shorter row, or where words may run out. a and b are variables, not an array, so that
+ * compilers keep them in registers. */
+BODY void rans_decode_rows(const struct rans_pair *pair, size_t to, size_t lanes, const bool two,
+                           const struct rans_view view) {
+    const struct rans_job *job = pair->job;
+    struct rans_stream *const *stream = pair->stream;
+    const size_t first = stream[0]->at, end = first + (to - first) / lanes * lanes;
     const bool classes = job[0].classes != NULL || (two && job[1].classes != NULL);
     const unsigned prob_bits = job[0].prob_bits;
     struct rans_rows a, b;
     size_t i = first, safe = 0;
-    rans_rows_begin(&a, stream[0], tokens[0], view.vectors);
-    if (two) rans_rows_begin(&b, stream[1], tokens[1], view.vectors);
+    rans_rows_begin(&a, stream[0], pair->tokens[0], lanes, view);
+    if (two) rans_rows_begin(&b, stream[1], pair->tokens[1], lanes, view);
     while (i < end) {
         size_t stop = classes && end - i > 128 - i % 128 ? i + 128 - i % 128 : end;
         if (safe == 0) {
-            safe = rans_rows_left(&a, stream[0], view.vectors);
-            const size_t other = two ? rans_rows_left(&b, stream[1], view.vectors) : safe;
+            safe = rans_rows_left(&a, stream[0]);
+            const size_t other = two ? rans_rows_left(&b, stream[1]) : safe;
             safe = other < safe ? other : safe;
             if (safe == 0) break;
         }
         if ((stop - i) / lanes > safe) stop = i + safe * lanes;
         safe -= (stop - i) / lanes;
-        rans_rows_class(&a, &job[0], tables[0], i, view);
-        if (two) rans_rows_class(&b, &job[1], tables[1], i, view);
+        rans_rows_class(&a, &job[0], pair->tables[0], i, view);
+        if (two) rans_rows_class(&b, &job[1], pair->tables[1], i, view);
 #ifdef W_STARTS
         for (; view.starts && i < stop; i += lanes) rans_row_compare(&a, &b, two, view);
 #endif
@@ -348,58 +459,88 @@ BODY void rans_decode_rows(const struct rans_job *job, const void *const *tables
             if (two) rans_row_step(&b, prob_bits, view);
         }
     }
-    rans_rows_end(&a, stream[0], view.vectors);
+    lanes_sync();
+    rans_rows_end(&a, stream[0], view);
     stream[0]->at = i;
-    if (!two) return;
-    rans_rows_end(&b, stream[1], view.vectors);
-    stream[1]->at = i;
+    if (two) {
+        rans_rows_end(&b, stream[1], view);
+        stream[1]->at = i;
+    }
+    lanes_sync();
 }
 
 /* The common shapes get loops of their own. */
-BODY void rans_decode_shaped(const struct rans_job *job, const void *const *tables,
-                             struct rans_stream *const *stream, size_t to, uint8_t *const *tokens,
-                             const bool two, const int vectors) {
+BODY void rans_decode_shaped(const struct rans_pair *pair, size_t to, const bool two,
+                             const int vectors) {
+    const struct rans_job *job = pair->job;
     const unsigned bits = job->prob_bits;
     const unsigned most = two && job[1].tokens > job[0].tokens ? job[1].tokens : job[0].tokens;
-#define RANS_ROWS(...)                                                                             \
-    rans_decode_rows(job, tables, stream, to, tokens, two,                                         \
-                     (struct rans_view){.vectors = vectors, __VA_ARGS__})
-#if defined(W_SLOTS)
-    if (job[0].split != 0 && bits == 8) {
-        RANS_ROWS(.slot_bits = 9, .size = 64, .halves = true);
-    } else if (job[0].split != 0 && bits == 9) {
-        RANS_ROWS(.slot_bits = 10, .size = 64, .halves = true, .packed = vectors == 4);
-    } else if (job[0].split != 0) {
-        RANS_ROWS(.halves = true);
-    } else if (bits == 8 && most <= 16) {
-        RANS_ROWS(.slot_bits = 8, .size = 16);
-    } else if (bits == 8) {
-        RANS_ROWS(.slot_bits = 8, .size = 64);
-    } else if (bits == 9 && most <= 16) {
-        RANS_ROWS(.slot_bits = 9, .size = 16);
-    } else if (bits == 9 && most <= 32) {
-        RANS_ROWS(.slot_bits = 9, .size = 32);
-    } else if (bits == 9) {
-        RANS_ROWS(.slot_bits = 9, .size = 64);
-    } else if (bits == 10) {
-        RANS_ROWS(.slot_bits = 10, .size = 64, .packed = two && vectors == 4);
-    } else {
-        RANS_ROWS(.slot_bits = 0);
-    }
-#else
+    const bool split = job[0].split != 0;
     (void)bits, (void)most;
-    if (job[0].split != 0) {
-        RANS_ROWS(.halves = true);
+#define RANS_ROWS(slot_bits, size, packed, starts)                                                 \
+    do {                                                                                           \
+        const struct rans_view view = {vectors, slot_bits, size, false, packed, starts, false};    \
+        rans_decode_rows(pair, to, (size_t)vectors * W, two, view);                                \
+        return;                                                                                    \
+    } while (0)
+#define RANS_SPLIT_ROWS(slot_bits, size, packed)                                                   \
+    do {                                                                                           \
+        const struct rans_view view = {vectors, slot_bits, size, true, packed, false, false};      \
+        rans_decode_rows(pair, to, (size_t)vectors * W, two, view);                                \
+        return;                                                                                    \
+    } while (0)
+#if defined(W_SLOTS)
+    if (split && bits == 8) RANS_SPLIT_ROWS(9, 64, false);
+    if (split && bits == 9) RANS_SPLIT_ROWS(10, 64, vectors == 4);
+    if (split) RANS_SPLIT_ROWS(0, 0, false);
+    if (bits == 8 && most <= 16) RANS_ROWS(8, 16, false, false);
+    if (bits == 8) RANS_ROWS(8, 64, false, false);
+    if (bits == 9 && most <= 16) RANS_ROWS(9, 16, false, false);
+    if (bits == 9 && most <= 32) RANS_ROWS(9, 32, false, false);
+    if (bits == 9) RANS_ROWS(9, 64, false, false);
+    if (bits == 10) RANS_ROWS(10, 64, two && vectors == 4, false);
+#else
+    if (split) RANS_SPLIT_ROWS(0, 0, false);
+#endif
 #ifdef W_STARTS
-    } else if (bits == 8 && most <= 16 && vectors % 4 == 0) {
-        RANS_ROWS(.starts = true);
+    if (bits == 8 && most <= 16 && vectors % 4 == 0) RANS_ROWS(0, 0, false, true);
 #endif
-    } else {
-        RANS_ROWS(.starts = false);
-    }
-#endif
+    RANS_ROWS(0, 0, false, false);
 #undef RANS_ROWS
+#undef RANS_SPLIT_ROWS
 }
+
+#ifdef RANS_PARTS
+/* Rows of so many lanes, which fill their vectors in part. */
+BODY void rans_decode_part(const struct rans_pair *one, size_t to, size_t lanes) {
+    const int vectors = RANS_LANES / W;
+    const struct rans_view split = {vectors, 0, 0, true, false, false, true};
+    const struct rans_view plain = {vectors, 0, 0, false, false, false, true};
+    if (one->job->split != 0) {
+        rans_decode_rows(one, to, lanes, false, split);
+    } else {
+        rans_decode_rows(one, to, lanes, false, plain);
+    }
+}
+
+/* All of one chunk's elements [at, to): rows, and a shorter one at the end. */
+BODY void rans_decode_parts(const struct rans_job *job, const void *tables,
+                            struct rans_stream *stream, size_t to, uint8_t *tokens) {
+    const size_t lanes = (size_t)1 << job->lanes_log2, from = stream->at;
+    const size_t whole = from + (to - from) / lanes * lanes;
+    const struct rans_pair rows = {job, &tables, &stream, &tokens};
+    if (lanes == RANS_LANES) {
+        rans_decode_shaped(&rows, whole, false, RANS_LANES / W);
+    } else if (lanes == W) {
+        rans_decode_shaped(&rows, whole, false, 1);
+    } else {
+        rans_decode_part(&rows, whole, lanes);
+    }
+    uint8_t *last = tokens + (whole - from);
+    const struct rans_pair row = {job, &tables, &stream, &last};
+    if (whole < to) rans_decode_part(&row, to, to - whole);
+}
+#endif
 #endif
 
 #endif

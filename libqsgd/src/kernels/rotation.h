@@ -7,12 +7,13 @@
 #include "kernels/body.h"
 #include "kernels/types.h"
 
-BODY vf rotate_signs(const uint16_t *signs, size_t offset, vf x) {
-    return vf_from_bits(vu_xor(vf_bits(x), vu_flips(signs, offset)));
+/* n lanes of x, signed by the bits from `offset` on. */
+BODY vf rotate_signs(const uint16_t *signs, size_t offset, size_t n, vf x) {
+    return vf_from_bits(vu_xor(vf_bits(x), vu_flips(signs, offset, n)));
 }
 
 BODY vf rotate_flip(const uint16_t *signs, size_t offset, const float *x) {
-    return rotate_signs(signs, offset, vf_load(x));
+    return rotate_signs(signs, offset, W, vf_load(x));
 }
 
 #ifdef W_STREAM
@@ -54,7 +55,8 @@ KERNEL void kernel_flip(const uint16_t *signs, size_t offset, const float *x, si
     if (stream && rotate_flip_stream(signs, offset, x, n, out)) return;
     for (; i + W <= n; i += W) vf_store(out + i, rotate_flip(signs, offset + i, x + i));
     if (i == n) return;
-    vf_store_some(out + i, rotate_signs(signs, offset + i, vf_load_some(x + i, n - i)), n - i);
+    vf_store_some(out + i, rotate_signs(signs, offset + i, n - i, vf_load_some(x + i, n - i)),
+                  n - i);
 }
 
 /* The sums that the next bucket adds to are fetched ahead. Never faults, wherever it points. */
@@ -69,7 +71,7 @@ KERNEL void kernel_flip_add(const uint16_t *signs, size_t offset, const float *x
         vf_store(sums + i, vf_add(vf_load(sums + i), product));
     }
     if (i == n) return;
-    const vf last = rotate_signs(signs, offset + i, vf_load_some(x + i, n - i));
+    const vf last = rotate_signs(signs, offset + i, n - i, vf_load_some(x + i, n - i));
     const vf sum = vf_add(vf_load_some(sums + i, n - i), vf_mul(last, vf_set1(alpha)));
     vf_store_some(sums + i, sum, n - i);
 }
@@ -99,7 +101,7 @@ BODY vf rotate_lanes(vf a, size_t n) {
                                           {0x0000, 0xFFFF, 0}};
     for (int stage = 0; 1 << stage < W; stage++) {
         if ((size_t)1 << stage >= n) break;
-        a = vf_add(vf_partner(a, 1 << stage), rotate_signs(second[stage], 0, a));
+        a = vf_add(vf_partner(a, 1 << stage), rotate_signs(second[stage], 0, W, a));
     }
     return a;
 }

@@ -53,7 +53,8 @@ static inline vu vf_trunc(vf a) { return _mm256_cvttps_epi32(a); }
 
 static inline vu vu_set1(uint32_t a) { return _mm256_set1_epi32((int)a); }
 static inline vu vu_iota(void) { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
-static inline vu vu_flips(const uint16_t *bits, size_t first) {
+static inline vu vu_flips(const uint16_t *bits, size_t first, size_t n) {
+    (void)n;
     const uint32_t two = bits[first / 16] | (uint32_t)bits[first / 16 + 1] << 16;
     const __m256i up = _mm256_setr_epi32(31, 30, 29, 28, 27, 26, 25, 24);
     return _mm256_and_si256(_mm256_sllv_epi32(vu_set1(two >> first % 16), up),
@@ -104,6 +105,12 @@ static inline uint64_t vu_sum(vu a) {
 static inline void vu_store(uint32_t *p, vu a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
 static inline vu vu_load(const uint32_t *p) {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+static inline vu vu_load_some(const uint32_t *p, size_t n) {
+    return _mm256_maskload_epi32((const int *)(const void *)p, avx2_first(n));
+}
+static inline void vu_store_some(uint32_t *p, vu a, size_t n) {
+    _mm256_maskstore_epi32((int *)(void *)p, avx2_first(n), a);
 }
 static inline vu vu_load_u8(const uint8_t *p) {
     return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));

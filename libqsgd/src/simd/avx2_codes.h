@@ -47,24 +47,27 @@ extern const uint8_t avx2_push[256][16];
 static inline __m128i avx2_row(const uint8_t *row) {
     return _mm_load_si128((const __m128i *)(const void *)row);
 }
-/* Writes the low halves of the lanes in `mask` below p, in lane order; returns the new p.
- * 8 entries below p may be overwritten. */
-static inline uint16_t *vu_push_words(uint16_t *p, vu a, vm mask) {
+/* Lanes share streams of words by sixteens: words[g] is that of lanes 16 g .. 16 g + 15, which
+ * grows down when pushed to. Writes the low halves of the lanes in `mask` below it, in lane order.
+ * As many entries as there are lanes may be overwritten below. */
+static inline void vu_push_words(uint16_t **words, vu a, vm mask) {
     const __m256i low_words =
         _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, -1, -1, -1, -1, -1, -1, -1, -1, 0, 1, 4, 5, 8, 9,
                          12, 13, -1, -1, -1, -1, -1, -1, -1, -1);
     unsigned m = avx2_bits(mask);
     __m256i halves = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(a, low_words), 0xD8);
     __m128i top = _mm_shuffle_epi8(_mm256_castsi256_si128(halves), avx2_row(avx2_push[m]));
-    _mm_storeu_si128((__m128i *)(void *)(p - 8), top);
-    return p - (size_t)_mm_popcnt_u64(m);
+    _mm_storeu_si128((__m128i *)(void *)(*words - 8), top);
+    *words -= (size_t)_mm_popcnt_u64(m);
 }
-/* Lanes in `mask` become a << 16 | next word; *p moves on. 16 bytes at *p are read. */
-static inline vu vu_pull_words(const uint8_t **p, vu a, vm mask) {
+/* Lanes in `mask` become a << 16 | next word of words[g], which move on. 2 W bytes are read from
+ * there, whatever ends[g] is, but not by a warp: beyond it the words are 0. */
+static inline vu vu_pull_words(const uint8_t **words, const uint8_t *const *ends, vu a, vm mask) {
+    (void)ends;
     unsigned m = avx2_bits(mask);
-    __m128i words = _mm_loadu_si128((const __m128i *)(const void *)*p);
-    __m256i placed = _mm256_cvtepu16_epi32(_mm_shuffle_epi8(words, avx2_row(avx2_pull[m])));
-    *p += 2 * (size_t)_mm_popcnt_u64(m);
+    __m128i next = _mm_loadu_si128((const __m128i *)(const void *)*words);
+    __m256i placed = _mm256_cvtepu16_epi32(_mm_shuffle_epi8(next, avx2_row(avx2_pull[m])));
+    *words += 2 * (size_t)_mm_popcnt_u64(m);
     const __m256i grown = _mm256_or_si256(_mm256_slli_epi32(a, 16), placed);
     return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(grown),
                                                 _mm256_castsi256_ps(mask)));

@@ -62,7 +62,8 @@ static inline vu vu_set1(uint32_t a) { return _mm512_set1_epi32((int)a); }
 static inline vu vu_iota(void) {
     return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
-static inline vu vu_flips(const uint16_t *bits, size_t first) {
+static inline vu vu_flips(const uint16_t *bits, size_t first, size_t n) {
+    (void)n;
     const uint32_t two = bits[first / 16] | (uint32_t)bits[first / 16 + 1] << 16;
     return _mm512_maskz_set1_epi32((__mmask16)(two >> first % 16), INT32_MIN);
 }
@@ -103,6 +104,12 @@ static inline uint64_t vu_sum(vu a) {
 }
 static inline void vu_store(uint32_t *p, vu a) { _mm512_storeu_si512(p, a); }
 static inline vu vu_load(const uint32_t *p) { return _mm512_loadu_si512(p); }
+static inline vu vu_load_some(const uint32_t *p, size_t n) {
+    return _mm512_maskz_loadu_epi32(avx512_first16(n), p);
+}
+static inline void vu_store_some(uint32_t *p, vu a, size_t n) {
+    _mm512_mask_storeu_epi32(p, avx512_first16(n), a);
+}
 static inline vu vu_load_u8(const uint8_t *p) {
     return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
 }

@@ -102,19 +102,19 @@ extern const uint16_t avx512_rotate[32];
 
 /* The words of set lanes go to the top of sixteen, which are stored whole: a masked store would
  * cost more than overwriting what is free anyway. */
-static inline uint16_t *vu_push_words(uint16_t *p, vu a, vm mask) {
+static inline void vu_push_words(uint16_t **words, vu a, vm mask) {
     const unsigned count = (unsigned)_mm_popcnt_u32(mask);
     const __m256i rotate = _mm256_loadu_si256((const __m256i *)(avx512_rotate + count));
-    __m256i words = _mm256_maskz_compress_epi16(mask, _mm512_cvtepi32_epi16(a));
-    words = _mm256_permutexvar_epi16(rotate, words);
-    _mm256_storeu_si256((__m256i *)(void *)(p - 16), words);
-    return p - count;
+    __m256i packed = _mm256_maskz_compress_epi16(mask, _mm512_cvtepi32_epi16(a));
+    packed = _mm256_permutexvar_epi16(rotate, packed);
+    _mm256_storeu_si256((__m256i *)(void *)(*words - 16), packed);
+    *words -= count;
 }
-/* 32 bytes at *p are read. */
-static inline vu vu_pull_words(const uint8_t **p, vu a, vm mask) {
-    __m512i words = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)*p));
-    __m512i placed = _mm512_maskz_expand_epi32(mask, words);
-    *p += 2 * (size_t)_mm_popcnt_u32(mask);
+static inline vu vu_pull_words(const uint8_t **words, const uint8_t *const *ends, vu a, vm mask) {
+    (void)ends;
+    __m256i next = _mm256_loadu_si256((const __m256i *)(const void *)*words);
+    __m512i placed = _mm512_maskz_expand_epi32(mask, _mm512_cvtepu16_epi32(next));
+    *words += 2 * (size_t)_mm_popcnt_u32(mask);
     return _mm512_mask_or_epi32(a, mask, _mm512_slli_epi32(a, 16), placed);
 }
 

@@ -36,7 +36,8 @@ static inline vu vu_iota(void) {
     static const uint32_t lanes[4] = {0, 1, 2, 3};
     return vld1q_u32(lanes);
 }
-static inline vu vu_flips(const uint16_t *bits, size_t first) {
+static inline vu vu_flips(const uint16_t *bits, size_t first, size_t n) {
+    (void)n;
     static const int32_t up[4] = {31, 30, 29, 28};
     const uint32_t two = bits[first / 16] | (uint32_t)bits[first / 16 + 1] << 16;
     const uint32x4_t each = vshlq_u32(vdupq_n_u32(two >> first % 16), vld1q_s32(up));
@@ -329,20 +330,19 @@ static inline vu vt_at(const vt *t, vu i, int size) { /* the four bytes of entry
 /* Byte shuffles of four words by the set of lanes that exchange one, as simd/avx2.h. */
 extern const uint8_t neon_pull[16][8], neon_push[16][8];
 
-/* 4 entries below p may be overwritten. */
-static inline uint16_t *vu_push_words(uint16_t *p, vu a, vm mask) {
+static inline void vu_push_words(uint16_t **words, vu a, vm mask) {
     unsigned m = neon_bits(mask);
-    uint8x8_t words = vreinterpret_u8_u16(vmovn_u32(a));
-    uint8x8_t top = vtbl1_u8(words, vld1_u8(neon_push[m]));
-    vst1_u16(p - 4, vreinterpret_u16_u8(top));
-    return p - __builtin_popcount(m);
+    uint8x8_t low = vreinterpret_u8_u16(vmovn_u32(a));
+    uint8x8_t top = vtbl1_u8(low, vld1_u8(neon_push[m]));
+    vst1_u16(*words - 4, vreinterpret_u16_u8(top));
+    *words -= __builtin_popcount(m);
 }
-/* 8 bytes at *p are read. */
-static inline vu vu_pull_words(const uint8_t **p, vu a, vm mask) {
+static inline vu vu_pull_words(const uint8_t **words, const uint8_t *const *ends, vu a, vm mask) {
+    (void)ends;
     unsigned m = neon_bits(mask);
-    uint8x8_t words = vtbl1_u8(vld1_u8(*p), vld1_u8(neon_pull[m]));
-    uint32x4_t placed = vmovl_u16(vreinterpret_u16_u8(words));
-    *p += 2 * __builtin_popcount(m);
+    uint8x8_t next = vtbl1_u8(vld1_u8(*words), vld1_u8(neon_pull[m]));
+    uint32x4_t placed = vmovl_u16(vreinterpret_u16_u8(next));
+    *words += 2 * __builtin_popcount(m);
     return vbslq_u32(mask, vorrq_u32(vshlq_n_u32(a, 16), placed), a);
 }
 

@@ -89,9 +89,10 @@ static inline vu vf_trunc(vf a) { return scalar_u((uint32_t)(int32_t)a.f); } /* 
 
 static inline vu vu_set1(uint32_t a) { return scalar_u(a); }
 static inline vu vu_iota(void) { return scalar_u(0); } /* l in lane l */
-/* Sign bit of lane l: bit first + l of a string of bits in words of 16. One word more may be read.
- */
-static inline vu vu_flips(const uint16_t *bits, size_t first) {
+/* Sign bit of lane l < n: bit first + l of a string of bits in words of 16; of others: open. One
+ * word more may be read. */
+static inline vu vu_flips(const uint16_t *bits, size_t first, size_t n) {
+    (void)n;
     return scalar_u((uint32_t)bits[first / 16] >> first % 16 << 31);
 }
 static inline vu vu_add(vu a, vu b) { return scalar_u(a.u + b.u); }

@@ -36,6 +36,16 @@ static inline void vf_store_some(float *p, vf a, size_t n) {
     vf_store(lanes, a);
     staged_copy(p, lanes, staged_most(n, W) * sizeof *p);
 }
+static inline vu vu_load_some(const uint32_t *p, size_t n) {
+    uint32_t lanes[W] = {0};
+    staged_copy(lanes, p, staged_most(n, W) * sizeof *p);
+    return vu_load(lanes);
+}
+static inline void vu_store_some(uint32_t *p, vu a, size_t n) {
+    uint32_t lanes[W];
+    vu_store(lanes, a);
+    staged_copy(p, lanes, staged_most(n, W) * sizeof *p);
+}
 #endif
 
 static inline vu vu_load_u8_some(const uint8_t *p, size_t n) {
