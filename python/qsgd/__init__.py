@@ -37,10 +37,10 @@ from qsgd.frames import (
 
 if TYPE_CHECKING:
     from qsgd.adaptive import AdaptiveCodec
-    from qsgd.files import load, save
     from qsgd.levels import FittedLevels, LevelStats, TruncatedNormal, fit_levels
     from qsgd.planning import Plan, Prediction, plan
-    from qsgd.tensorfiles import FileError
+    from qsgd.storage.frame_files import load, save
+    from qsgd.storage.tensor_files import FileError
 
 __all__ = [
     "AdaptiveCodec",
@@ -76,7 +76,7 @@ __all__ = [
 ]
 
 # Modules and names that load when first used, so that `import qsgd` stays quick.
-_LAZY_NAMES = dict.fromkeys(("FileError", "load", "save"), "qsgd.files")
+_LAZY_NAMES = dict.fromkeys(("FileError", "load", "save"), "qsgd.storage.frame_files")
 _LAZY_NAMES |= dict.fromkeys(
     ("FittedLevels", "LevelStats", "TruncatedNormal", "fit_levels"), "qsgd.levels"
 )

@@ -20,8 +20,8 @@ from qsgd import cli_files, cli_reports
 from qsgd.cli_codec import UsageError, add_codec_options
 from qsgd.cli_files import DamageError
 from qsgd.errors import QsgdError
-from qsgd.files import MAX_ELEMENTS
-from qsgd.tensorfiles import EndingError, FileError, MissingPackageError
+from qsgd.storage.frame_files import MAX_ELEMENTS
+from qsgd.storage.tensor_files import EndingError, FileError, MissingPackageError
 
 OK, DATA, USAGE, MISSING, SYSTEM, BUG = range(6)
 INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # 128 + the signal's number, as shells do

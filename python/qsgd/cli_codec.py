@@ -11,7 +11,7 @@ from qsgd._options import NORMS
 from qsgd._tables import Tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
-from qsgd.tensorfiles import FileError
+from qsgd.storage.tensor_files import FileError
 
 CODES = (
     "auto", "rans", "huffman", "rice-sparse", "elias-gamma", "elias-delta", "elias-omega",

@@ -11,14 +11,20 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-from qsgd import files
-from qsgd._atomic import atomic_writer
 from qsgd._tables import Tables
 from qsgd.cli_codec import UsageError, codec_from, read_tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 from qsgd.frames import FrameInfo, decode, inspect
-from qsgd.tensorfiles import Decoded, FileError, check_writable, read_tensors, write_tensors
+from qsgd.storage import frame_files
+from qsgd.storage.atomic import atomic_writer
+from qsgd.storage.tensor_files import (
+    Decoded,
+    FileError,
+    check_writable,
+    read_tensors,
+    write_tensors,
+)
 
 Item = TypeVar("Item")
 PREFIX_BYTES = 16  # of a frame; its last eight hold the frame's length (FORMAT.md section 3)
@@ -79,7 +85,7 @@ def run_encode(args: argparse.Namespace) -> None:
         raise FileError(f"{args.input}: there is no tensor in it")
     written = 0
     with atomic_writer(args.output) as file:
-        frames = files.encode_all(tensors, codec, args.raw_below)
+        frames = frame_files.encode_all(tensors, codec, args.raw_below)
         for _, frame in progress(frames, "encoding", len(tensors)):
             written += file.write(frame)
     before = sum(_nbytes(tensor) for tensor in tensors.values())
@@ -102,7 +108,7 @@ def run_decode(args: argparse.Namespace) -> None:
             if name not in known:
                 raise UsageError(f"{args.input}: no tensor is named {name!r}")
         found = [entry for entry in found if entry.name in args.tensor]
-    files.check_limit(found, args.max_elements)
+    frame_files.check_limit(found, args.max_elements)
     check_writable(args.output, len(found))
     tables = [read_tables(path) for path in args.tables]
     tensors = {}
@@ -114,21 +120,23 @@ def run_decode(args: argparse.Namespace) -> None:
         print(f"{args.output}: {_plural(len(tensors), 'tensor')}, {_plural(total, 'element')}")
 
 
-def _decoded(entry: files.Entry, dtype: str | None, tables: list[Tables]) -> Decoded:
+def _decoded(entry: frame_files.Entry, dtype: str | None, tables: list[Tables]) -> Decoded:
     """Decodes a frame; NumPy lacks bfloat16, so that goes as float32 and a name."""
     stored = entry.info.dtype
-    wanted = dtype if dtype is not None and stored in files.FLOATS else stored
+    wanted = dtype if dtype is not None and stored in frame_files.FLOATS else stored
     numpy_dtype = "float32" if wanted == "bfloat16" else wanted
-    array = files.decode_entry(entry, numpy_dtype if stored in files.FLOATS else None, tables)
+    array = frame_files.decode_entry(
+        entry, numpy_dtype if stored in frame_files.FLOATS else None, tables
+    )
     return Decoded(array, wanted)
 
 
-def _read_entries(path: str) -> list[files.Entry]:
+def _read_entries(path: str) -> list[frame_files.Entry]:
     """Reads a .qsgd file's frames; errors name the file."""
     with open(path, "rb") as file:
         content = file.read()
     try:
-        return files.entries(content)
+        return frame_files.entries(content)
     except QsgdError as error:
         error.args = (f"{path}: {error}", *error.args[1:])
         raise

@@ -15,10 +15,10 @@ from qsgd import bench, demo
 from qsgd.cli_codec import UsageError
 from qsgd.cli_files import progress
 from qsgd.errors import QsgdError
-from qsgd.files import FLOATS, dtype_name
 from qsgd.levels import LevelStats
 from qsgd.planning import plan
-from qsgd.tensorfiles import FileError, read_tensors
+from qsgd.storage.frame_files import FLOATS, dtype_name
+from qsgd.storage.tensor_files import FileError, read_tensors
 
 
 def run_bench(args: argparse.Namespace) -> None:

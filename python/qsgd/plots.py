@@ -10,10 +10,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from qsgd._atomic import atomic_writer
 from qsgd.bench import OPERATIONS, Result
 from qsgd.demo import Row
-from qsgd.tensorfiles import EndingError, optional
+from qsgd.storage.atomic import atomic_writer
+from qsgd.storage.tensor_files import EndingError, optional
 
 FORMATS = (".png", ".svg", ".pdf")
 LARGEST_BITS = 16.0  # rows beyond, such as raw, are not drawn

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import qsgd
-from qsgd import _atomic, cli, cli_codec, cli_files
+from qsgd import cli, cli_codec, cli_files
+from qsgd.storage import atomic
 
 COMMAND = [sys.executable, "-m", "qsgd"]
 Result = subprocess.CompletedProcess[str]
@@ -90,7 +91,7 @@ def test_decode_writes_every_format(frames: Path, ending: str) -> None:
     result = run("decode", frames, out)
     assert result.returncode == 0, result.stderr
     loaded = qsgd.load(frames)
-    from qsgd.tensorfiles import read_tensors
+    from qsgd.storage.tensor_files import read_tensors
 
     for name, tensor in read_tensors(out).items():
         np.testing.assert_array_equal(np.asarray(tensor), loaded[name])
@@ -328,12 +329,13 @@ SLOW = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys, time
-from qsgd import cli, files
+from qsgd import cli
+from qsgd.storage import frame_files
 def slow(tensors, codec, raw_below):
     yield "a", b"half a frame"
     print("writing", flush=True)
     time.sleep(60)
-files.encode_all = slow
+frame_files.encode_all = slow
 sys.exit(cli.main(sys.argv[1:]))
 """
 
@@ -363,7 +365,7 @@ def test_a_killed_run_leaves_no_file_under_the_final_name(
     assert process.returncode == code
     assert errors.count("\n") == (0 if leaves else 1)
     assert not out.exists()
-    found = [name for name in os.listdir(tensors.parent) if name.startswith(_atomic.PREFIX)]
+    found = [name for name in os.listdir(tensors.parent) if name.startswith(atomic.PREFIX)]
     assert len(found) == leaves
 
 

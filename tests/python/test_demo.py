@@ -12,7 +12,7 @@ import pytest
 
 import qsgd
 from qsgd import bench, cli, demo, plots
-from qsgd.tensorfiles import EndingError, MissingPackageError
+from qsgd.storage.tensor_files import EndingError, MissingPackageError
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qsgd._atomic import atomic_writer
 from qsgd._tables import Tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 from qsgd.frames import FrameInfo, decode, inspect, split
-from qsgd.tensorfiles import FileError
+from qsgd.storage.atomic import atomic_writer
+from qsgd.storage.tensor_files import FileError
 
 MAX_ELEMENTS = 2**31  # of all tensors of a file together: 8 GiB of float32
 FLOATS = frozenset({"float32", "float64", "float16", "bfloat16"})

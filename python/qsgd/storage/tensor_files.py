@@ -1,7 +1,7 @@
 """Reads and writes tensors in the formats that people have: .npy, .npz, .safetensors, .pt.
 
-The command line turns these files into .qsgd files and back (tensors here, frames in files.py).
-NumPy alone serves the first three; .pt and .pth need torch, and say so when it is missing.
+The command line turns these files into .qsgd files and back (those are frame_files.py's). NumPy
+alone serves the first three; .pt and .pth need torch, and say so when it is missing.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qsgd._atomic import atomic_writer
-from qsgd._safetensors import NAMES, SafetensorsError, read_safetensors, write_safetensors
+from qsgd.storage.atomic import atomic_writer
+from qsgd.storage.safetensors import NAMES, SafetensorsError, read_safetensors, write_safetensors
 
 Array = npt.NDArray[Any]
 FORMATS = (".npy", ".npz", ".safetensors", ".pt", ".pth")

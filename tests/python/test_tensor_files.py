@@ -1,4 +1,4 @@
-"""qsgd.tensorfiles: tensors to .npy, .npz, .safetensors and .pt files and back."""
+"""qsgd.storage.tensor_files: tensors to .npy, .npz, .safetensors and .pt files and back."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qsgd import tensorfiles
-from qsgd._safetensors import SafetensorsError, read_safetensors
-from qsgd.tensorfiles import Decoded, EndingError, FileError, MissingPackageError
+from qsgd.storage import tensor_files
+from qsgd.storage.safetensors import SafetensorsError, read_safetensors
+from qsgd.storage.tensor_files import Decoded, EndingError, FileError, MissingPackageError
 
 RNG = np.random.default_rng(5)
 TENSORS: dict[str, Any] = {
@@ -38,8 +38,8 @@ def test_written_tensors_are_read_back_bit_for_bit(tmp_path: Path, ending: str) 
     if ending == ".pt":
         pytest.importorskip("torch")
     path = tmp_path / ("t" + ending)
-    tensorfiles.write_tensors(path, decoded(TENSORS))
-    back = tensorfiles.read_tensors(path)
+    tensor_files.write_tensors(path, decoded(TENSORS))
+    back = tensor_files.read_tensors(path)
     assert list(back) == list(TENSORS)
     for name, x in TENSORS.items():
         y = np.asarray(back[name])
@@ -48,7 +48,7 @@ def test_written_tensors_are_read_back_bit_for_bit(tmp_path: Path, ending: str) 
 
 
 def test_npz_is_what_numpy_reads(tmp_path: Path) -> None:
-    tensorfiles.write_tensors(tmp_path / "t.npz", decoded(TENSORS))
+    tensor_files.write_tensors(tmp_path / "t.npz", decoded(TENSORS))
     with np.load(tmp_path / "t.npz", allow_pickle=False) as archive:
         assert archive.files == list(TENSORS)
         np.testing.assert_array_equal(archive["file"], TENSORS["file"])
@@ -56,13 +56,13 @@ def test_npz_is_what_numpy_reads(tmp_path: Path) -> None:
 
 def test_safetensors_agrees_with_the_package(tmp_path: Path) -> None:
     package = pytest.importorskip("safetensors.numpy")
-    tensorfiles.write_tensors(tmp_path / "ours.safetensors", decoded(TENSORS))
+    tensor_files.write_tensors(tmp_path / "ours.safetensors", decoded(TENSORS))
     theirs = package.load_file(tmp_path / "ours.safetensors")
     package.save_file(
         {k: np.ascontiguousarray(v).reshape(v.shape) for k, v in TENSORS.items()},
         tmp_path / "theirs.safetensors",
     )
-    ours = tensorfiles.read_tensors(tmp_path / "theirs.safetensors")
+    ours = tensor_files.read_tensors(tmp_path / "theirs.safetensors")
     assert set(ours) == set(theirs) == set(TENSORS)
     for name, x in TENSORS.items():
         np.testing.assert_array_equal(theirs[name], x)
@@ -75,8 +75,8 @@ def test_bfloat16_survives_safetensors_and_torch(tmp_path: Path) -> None:
     stored = Decoded(x.float().numpy(), "bfloat16")
     for ending in (".safetensors", ".pt"):
         path = tmp_path / ("t" + ending)
-        tensorfiles.write_tensors(path, {"x": stored})
-        back = tensorfiles.read_tensors(path)["x"]
+        tensor_files.write_tensors(path, {"x": stored})
+        back = tensor_files.read_tensors(path)["x"]
         assert back.dtype == torch.bfloat16
         assert torch.equal(back, x)
 
@@ -86,16 +86,16 @@ def test_bfloat16_rounds_as_torch_does() -> None:
     bits = np.random.default_rng(3).integers(0, 2**32, 100_000, dtype=np.uint32)
     bits[:4] = 0x7F7FFFFF, 0x7F800001, 0xFF800000, 0x00018000
     values = bits.view(np.float32)
-    ours = tensorfiles.widen_bfloat16(tensorfiles.round_to_bfloat16(values))
+    ours = tensor_files.widen_bfloat16(tensor_files.round_to_bfloat16(values))
     theirs = torch.from_numpy(values).to(torch.bfloat16).float().numpy()
     np.testing.assert_array_equal(ours, theirs)
 
 
 def test_bfloat16_widens_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.array([1.5, -2.0], np.float32)
-    tensorfiles.write_tensors(tmp_path / "t.safetensors", {"x": Decoded(values, "bfloat16")})
+    tensor_files.write_tensors(tmp_path / "t.safetensors", {"x": Decoded(values, "bfloat16")})
     monkeypatch.setitem(sys.modules, "torch", None)
-    back = tensorfiles.read_tensors(tmp_path / "t.safetensors")["x"]
+    back = tensor_files.read_tensors(tmp_path / "t.safetensors")["x"]
     assert back.dtype == np.float32
     np.testing.assert_array_equal(back, values)
 
@@ -104,14 +104,14 @@ def test_a_missing_torch_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "torch", None)
     (tmp_path / "t.pt").write_bytes(b"")
     with pytest.raises(MissingPackageError, match="needs the package 'torch': pip install torch"):
-        tensorfiles.read_tensors(tmp_path / "t.pt")
+        tensor_files.read_tensors(tmp_path / "t.pt")
 
 
 def test_nested_checkpoints_are_flattened(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
     torch.save({"model": model.state_dict(), "ema": [torch.ones(2)]}, tmp_path / "t.pt")
-    back = tensorfiles.read_tensors(tmp_path / "t.pt")
+    back = tensor_files.read_tensors(tmp_path / "t.pt")
     assert "model.0.weight" in back
     assert "ema.0" in back
     assert back["model.1.num_batches_tracked"].dtype == torch.int64
@@ -121,18 +121,18 @@ def test_torch_files_with_code_or_other_objects_are_refused(tmp_path: Path) -> N
     torch = pytest.importorskip("torch")
     torch.save({"w": torch.ones(2), "epoch": 3}, tmp_path / "epoch.pt")
     with pytest.raises(FileError, match="entry 'epoch' is of type int, not a tensor"):
-        tensorfiles.read_tensors(tmp_path / "epoch.pt")
+        tensor_files.read_tensors(tmp_path / "epoch.pt")
     torch.save({"w": Path("x")}, tmp_path / "code.pt")
     (tmp_path / "junk.pt").write_bytes(b"junk")
     for name in ("code.pt", "junk.pt"):
         with pytest.raises(FileError, match="plain weights"):
-            tensorfiles.read_tensors(tmp_path / name)
+            tensor_files.read_tensors(tmp_path / name)
 
 
 def test_big_endian_and_fortran_arrays_are_read(tmp_path: Path) -> None:
     x = np.arange(12, dtype=">f4").reshape(3, 4).copy(order="F")
     np.save(tmp_path / "t.npy", x)
-    back = tensorfiles.read_tensors(tmp_path / "t.npy")["t"]
+    back = tensor_files.read_tensors(tmp_path / "t.npy")["t"]
     assert back.dtype == np.float32
     np.testing.assert_array_equal(back, x)
 
@@ -141,37 +141,37 @@ def test_pickles_and_text_arrays_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "o.npy", np.array([{}, None], dtype=object), allow_pickle=True)
     np.save(tmp_path / "s.npy", np.array(["a", "b"]))
     with pytest.raises(FileError, match="allow_pickle"):
-        tensorfiles.read_tensors(tmp_path / "o.npy")
+        tensor_files.read_tensors(tmp_path / "o.npy")
     with pytest.raises(FileError, match="not numbers"):
-        tensorfiles.read_tensors(tmp_path / "s.npy")
+        tensor_files.read_tensors(tmp_path / "s.npy")
 
 
 @pytest.mark.parametrize("ending", [".npy", ".npz", ".safetensors"])
 def test_damaged_tensor_files_are_file_errors(tmp_path: Path, ending: str) -> None:
     path = tmp_path / ("t" + ending)
-    tensorfiles.write_tensors(path, decoded({"t": np.arange(40, dtype=np.float32)}))
+    tensor_files.write_tensors(path, decoded({"t": np.arange(40, dtype=np.float32)}))
     whole = path.read_bytes()
     for length in range(0, len(whole), 7):
         path.write_bytes(whole[:length])
         with pytest.raises(FileError):
-            tensorfiles.read_tensors(path)
+            tensor_files.read_tensors(path)
     path.write_bytes(b"\x00" * 300)
     with pytest.raises(FileError):
-        tensorfiles.read_tensors(path)
+        tensor_files.read_tensors(path)
 
 
 def test_npz_members_that_are_no_arrays_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "t.npz", "w") as archive:
         archive.writestr("readme.txt", "hello")
     with pytest.raises(FileError, match=r"readme\.txt"):
-        tensorfiles.read_tensors(tmp_path / "t.npz")
+        tensor_files.read_tensors(tmp_path / "t.npz")
 
 
 def test_endings_must_be_known_and_npy_holds_one_tensor(tmp_path: Path) -> None:
     with pytest.raises(EndingError, match="must end in"):
-        tensorfiles.read_tensors(tmp_path / "t.bin")
+        tensor_files.read_tensors(tmp_path / "t.bin")
     with pytest.raises(EndingError, match="one tensor, not 8"):
-        tensorfiles.check_writable(tmp_path / "t.npy", len(TENSORS))
+        tensor_files.check_writable(tmp_path / "t.npy", len(TENSORS))
 
 
 def entry(**changes: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""qsgd.files and the atomic writes below it: tensors to .qsgd files and back."""
+"""qsgd.storage.frame_files and the atomic writes below it: tensors to .qsgd files and back."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import qsgd
-from qsgd import Codec, _atomic, files
-from qsgd.tensorfiles import FileError
+from qsgd import Codec
+from qsgd.storage import atomic, frame_files
+from qsgd.storage.tensor_files import FileError
 
 RNG = np.random.default_rng(5)
 TENSORS: dict[str, Any] = {
@@ -34,7 +35,7 @@ def codec() -> qsgd.Codec:
 
 
 def leftovers(folder: Path) -> list[str]:
-    return [name for name in os.listdir(folder) if name.startswith(_atomic.PREFIX)]
+    return [name for name in os.listdir(folder) if name.startswith(atomic.PREFIX)]
 
 
 # ---- save and load ----------------------------------------------------------------------------
@@ -161,7 +162,7 @@ def test_replacing_keeps_permissions_and_follows_links(tmp_path: Path) -> None:
     real.write_bytes(b"old")
     real.chmod(0o640)
     link.symlink_to(real)
-    with _atomic.atomic_writer(link) as file:
+    with atomic.atomic_writer(link) as file:
         file.write(b"new")
     assert link.is_symlink()
     assert real.read_bytes() == b"new"
@@ -171,7 +172,7 @@ def test_replacing_keeps_permissions_and_follows_links(tmp_path: Path) -> None:
 def test_a_new_file_obeys_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        with _atomic.atomic_writer(tmp_path / "f") as file:
+        with atomic.atomic_writer(tmp_path / "f") as file:
             file.write(b"x")
     finally:
         os.umask(before)
@@ -180,7 +181,7 @@ def test_a_new_file_obeys_the_umask(tmp_path: Path) -> None:
 
 def test_an_error_in_the_block_leaves_nothing(tmp_path: Path) -> None:
     def interrupted() -> None:
-        with _atomic.atomic_writer(tmp_path / "f") as file:
+        with atomic.atomic_writer(tmp_path / "f") as file:
             file.write(b"x")
             raise KeyboardInterrupt
 
@@ -206,8 +207,8 @@ def test_a_full_device_is_an_error_and_the_device_stays() -> None:
 
 
 def test_save_and_load_are_public() -> None:
-    assert qsgd.save is files.save
-    assert qsgd.load is files.load
+    assert qsgd.save is frame_files.save
+    assert qsgd.load is frame_files.load
 
 
 def test_buffers_without_a_dtype_are_saved_and_others_refused(tmp_path: Path) -> None:
