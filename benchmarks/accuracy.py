@@ -24,7 +24,7 @@ from benchmarks.eden import CENTROIDS, eden
 from benchmarks.pictures import draw_accuracy
 from benchmarks.sizes import error_of
 from benchmarks.tensors import Tensor, Vector, real_tensors
-from qsgd.demo import bucket_errors
+from qsgd.cli.demo import bucket_errors
 
 BITS = (0.5, 1, 2, 3, 4, 5)
 TOLERANCE, NEAR = 1e-3, 0.02  # bits: of the bisection, and what it may jump over

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import optional
-from qsgd.plots import COLOURS, MARKERS
+from qsgd.cli.plots import COLOURS, MARKERS
 
 OPERATIONS = ("encode", "decode", "decode_add")
 DPI = 130

@@ -13,7 +13,7 @@ import numpy as np
 import qsgd
 from benchmarks.schemes import DEFAULT, Scheme
 from benchmarks.tensors import Tensor, Vector
-from qsgd.demo import order0_entropy
+from qsgd.cli.demo import order0_entropy
 
 LENGTH = 2**20  # elements of a tensor whose size is taken
 WINDOWS = 32  # pieces of a tensor whose frames show the size of short ones

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import qsgd
-from qsgd import cli, cli_codec, cli_files
+from qsgd.cli import codec_options, file_commands, main
 from qsgd.storage import atomic
 
 COMMAND = [sys.executable, "-m", "qsgd"]
@@ -119,7 +119,8 @@ def test_bfloat16_survives_the_round_trip(tmp_path: Path) -> None:
 
 def options(*arguments: str) -> qsgd.Codec:
     """The codec of `qsgd encode IN OUT ARGUMENTS`."""
-    return cli_codec.codec_from(cli.build_parser().parse_args(["encode", "i", "o", *arguments]))
+    args = main.build_parser().parse_args(["encode", "i", "o", *arguments])
+    return codec_options.codec_from(args)
 
 
 OPTIONS: list[tuple[str, dict[str, object]]] = [
@@ -205,7 +206,7 @@ def test_verify_names_the_damaged_frame_and_checks_the_others(frames: Path) -> N
     content[first - 1] ^= 0x10
     frames.write_bytes(content)
     result = run("verify", frames)
-    check_error(result, cli.DATA, "1 of 3 frames damaged")
+    check_error(result, main.DATA, "1 of 3 frames damaged")
     assert result.stdout.startswith("DAMAGED  weight (byte 0, ")
     assert result.stdout.count("ok  ") == 2
 
@@ -213,12 +214,12 @@ def test_verify_names_the_damaged_frame_and_checks_the_others(frames: Path) -> N
 @pytest.mark.parametrize("keep", [1, 15, 16, 40, -1])
 def test_verify_refuses_truncated_files(frames: Path, keep: int) -> None:
     frames.write_bytes(frames.read_bytes()[:keep])
-    check_error(run("verify", frames), cli.DATA, "damaged")
+    check_error(run("verify", frames), main.DATA, "damaged")
 
 
 def test_verify_refuses_an_empty_file(tmp_path: Path) -> None:
     (tmp_path / "e.qsgd").write_bytes(b"")
-    check_error(run("verify", tmp_path / "e.qsgd"), cli.DATA, "empty")
+    check_error(run("verify", tmp_path / "e.qsgd"), main.DATA, "empty")
 
 
 # ---- errors -----------------------------------------------------------------------------------
@@ -247,19 +248,19 @@ def test_wrong_usage_is_code_2(tmp_path: Path, arguments: str, text: str) -> Non
     np.save(tmp_path / "a.npy", np.ones(3, np.float32))
     qsgd.save(tmp_path / "a.qsgd", {"a": np.ones(3, np.float32)})
     before = sorted(os.listdir(tmp_path))
-    check_error(run(*arguments.split(), cwd=tmp_path), cli.USAGE, text)
+    check_error(run(*arguments.split(), cwd=tmp_path), main.USAGE, text)
     assert sorted(os.listdir(tmp_path)) == before
 
 
 def test_decode_refuses_what_the_output_cannot_hold(frames: Path) -> None:
-    check_error(run("decode", frames, frames.with_name("o.npy")), cli.USAGE, "3: use .npz")
-    check_error(run("decode", frames, frames.with_name("o.xyz")), cli.USAGE, "must end in")
+    check_error(run("decode", frames, frames.with_name("o.npy")), main.USAGE, "3: use .npz")
+    check_error(run("decode", frames, frames.with_name("o.xyz")), main.USAGE, "must end in")
     result = run("decode", frames, frames.with_name("o.npz"), "--tensor", "nope")
-    check_error(result, cli.USAGE, "'nope'")
+    check_error(result, main.USAGE, "'nope'")
 
 
 def test_input_and_output_must_differ(tensors: Path) -> None:
-    check_error(run("encode", tensors, tensors), cli.USAGE, "same file")
+    check_error(run("encode", tensors, tensors), main.USAGE, "same file")
 
 
 def test_bad_data_is_code_1(tmp_path: Path, frames: Path) -> None:
@@ -267,12 +268,12 @@ def test_bad_data_is_code_1(tmp_path: Path, frames: Path) -> None:
     (tmp_path / "junk.npz").write_bytes(b"junk")
     (tmp_path / "junk.qsgd").write_bytes(b"junk")
     out = tmp_path / "out.qsgd"
-    check_error(run("encode", tmp_path / "nan.npy", out), cli.DATA, "nan: ")
-    check_error(run("encode", tmp_path / "junk.npz", out), cli.DATA, "junk.npz")
-    check_error(run("decode", tmp_path / "junk.qsgd", tmp_path / "o.npz"), cli.DATA, "junk.qsgd")
-    check_error(run("info", tmp_path / "junk.qsgd"), cli.DATA)
+    check_error(run("encode", tmp_path / "nan.npy", out), main.DATA, "nan: ")
+    check_error(run("encode", tmp_path / "junk.npz", out), main.DATA, "junk.npz")
+    check_error(run("decode", tmp_path / "junk.qsgd", tmp_path / "o.npz"), main.DATA, "junk.qsgd")
+    check_error(run("info", tmp_path / "junk.qsgd"), main.DATA)
     limit = run("decode", frames, tmp_path / "o.npz", "--max-elements", 3210)
-    check_error(limit, cli.DATA, "limit of 3210")
+    check_error(limit, main.DATA, "limit of 3210")
     assert not out.exists()
     assert not (tmp_path / "o.npz").exists()
 
@@ -284,19 +285,19 @@ def test_a_missing_package_is_code_3(tmp_path: Path) -> None:
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"PYTHONPATH": path}
     result = run("encode", tmp_path / "t.pt", tmp_path / "o.qsgd", env=environment)
-    check_error(result, cli.MISSING, "pip install torch")
+    check_error(result, main.MISSING, "pip install torch")
 
 
 def test_what_the_system_refuses_is_code_4(tmp_path: Path, tensors: Path) -> None:
     missing, folder = tmp_path / "missing.npz", tmp_path / "folder.npz"
     folder.mkdir()
     out = tmp_path / "out.qsgd"
-    check_error(run("encode", missing, out), cli.SYSTEM, f"{missing}: No such file")
-    check_error(run("encode", folder, out), cli.SYSTEM, f"{folder}: Is a directory")
-    check_error(run("encode", tensors, folder), cli.SYSTEM, f"{folder}: Is a directory")
+    check_error(run("encode", missing, out), main.SYSTEM, f"{missing}: No such file")
+    check_error(run("encode", folder, out), main.SYSTEM, f"{folder}: Is a directory")
+    check_error(run("encode", tensors, folder), main.SYSTEM, f"{folder}: Is a directory")
     nowhere = tmp_path / "no" / "out.qsgd"
-    check_error(run("encode", tensors, nowhere), cli.SYSTEM, f"{nowhere}: No such file")
-    check_error(run("info", tmp_path), cli.SYSTEM, "Is a directory")
+    check_error(run("encode", tensors, nowhere), main.SYSTEM, f"{nowhere}: No such file")
+    check_error(run("info", tmp_path), main.SYSTEM, "Is a directory")
     assert not out.exists()
 
 
@@ -306,7 +307,7 @@ def test_a_full_disk_is_one_line(frames: Path) -> None:
         result = subprocess.run(
             [*COMMAND, "info", frames], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120
         )
-    check_error(result, cli.SYSTEM, "No space left on device")
+    check_error(result, main.SYSTEM, "No space left on device")
 
 
 def test_a_write_that_fails_midway_keeps_the_old_file(tmp_path: Path) -> None:
@@ -319,7 +320,7 @@ def test_a_write_that_fails_midway_keeps_the_old_file(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 
     result = run("encode", tmp_path / "a.npy", out, "--code", "raw", preexec_fn=limit)
-    check_error(result, cli.SYSTEM, f"{out}: File too large")
+    check_error(result, main.SYSTEM, f"{out}: File too large")
     assert out.read_bytes() == b"old"
     assert sorted(os.listdir(tmp_path)) == ["a.npy", "out.qsgd"]
 
@@ -329,22 +330,22 @@ SLOW = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys, time
-from qsgd import cli
+from qsgd.cli import main
 from qsgd.storage import frame_files
 def slow(tensors, codec, raw_below):
     yield "a", b"half a frame"
     print("writing", flush=True)
     time.sleep(60)
 frame_files.encode_all = slow
-sys.exit(cli.main(sys.argv[1:]))
+sys.exit(main.main(sys.argv[1:]))
 """
 
 
 @pytest.mark.parametrize(
     ("number", "code", "leaves"),
     [
-        (signal.SIGINT, cli.INTERRUPTED, 0),
-        (signal.SIGTERM, cli.TERMINATED, 0),
+        (signal.SIGINT, main.INTERRUPTED, 0),
+        (signal.SIGTERM, main.TERMINATED, 0),
         (signal.SIGKILL, -signal.SIGKILL, 1),
     ],
 )
@@ -382,7 +383,7 @@ def test_a_reader_that_goes_away_is_silent(tmp_path: Path) -> None:
         process.stdout.close()
         errors = process.stderr.read()
     assert errors == b""
-    assert process.returncode == cli.BROKEN_PIPE
+    assert process.returncode == main.BROKEN_PIPE
 
 
 def test_a_bug_is_one_line_and_code_5(
@@ -391,8 +392,8 @@ def test_a_bug_is_one_line_and_code_5(
     def broken(path: str) -> list[object]:
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr(cli_files, "_read_entries", broken)
-    assert cli.main(["info", str(frames)]) == cli.BUG
+    monkeypatch.setattr(file_commands, "_read_entries", broken)
+    assert main.main(["info", str(frames)]) == main.BUG
     errors = capsys.readouterr().err
     assert errors == (
         "qsgd: error: a bug in qsgd, please report it: RuntimeError: first line second line\n"

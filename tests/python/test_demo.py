@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import qsgd
-from qsgd import bench, cli, demo, plots
+from qsgd.cli import bench, demo, main, plots
 from qsgd.storage.tensor_files import EndingError, MissingPackageError
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -127,7 +127,7 @@ def test_demo_draws_a_picture(
 ) -> None:
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(demo, "bundled_gradients", lambda: small)
-    assert cli.main(["demo", "--plot", str(tmp_path / "demo.png")]) == 0
+    assert main.main(["demo", "--plot", str(tmp_path / "demo.png")]) == 0
     assert (tmp_path / "demo.png").read_bytes().startswith(PNG)
 
 
@@ -137,7 +137,7 @@ def test_bench_measures_every_case_and_draws(
     pytest.importorskip("matplotlib")
     picture = tmp_path / "bench.svg"
     arguments = ["bench", "--mib", "1", "--repeats", "1", "--threads", "1", "2", "--plot"]
-    assert cli.main([*arguments, str(picture)]) == 0
+    assert main.main([*arguments, str(picture)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100
     for name in bench.available():

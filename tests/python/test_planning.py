@@ -10,7 +10,7 @@ import pytest
 
 import qsgd
 from qsgd import LevelStats, QsgdError
-from qsgd.cli import main
+from qsgd.cli.main import main
 from reference_bits import Array
 from sampling import expected_error, signed_table
 

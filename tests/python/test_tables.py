@@ -343,7 +343,7 @@ def test_damaged_frames_with_tables_decode_or_are_refused(frame: bytes) -> None:
 
 
 def test_files_and_commands_take_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from qsgd.cli import main
+    from qsgd.cli.main import main
 
     source, path, back = (str(tmp_path / name) for name in ("x.npy", "x.qsgd", "y.npy"))
     known = str(tmp_path / "tables")

@@ -10,8 +10,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from qsgd.bench import OPERATIONS, Result
-from qsgd.demo import Row
+from qsgd.cli.bench import OPERATIONS, Result
+from qsgd.cli.demo import Row
 from qsgd.storage.atomic import atomic_writer
 from qsgd.storage.tensor_files import EndingError, optional
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qsgd import bench, demo
-from qsgd.cli_codec import UsageError
-from qsgd.cli_files import progress
+from qsgd.cli import bench, demo
+from qsgd.cli.codec_options import UsageError
+from qsgd.cli.file_commands import progress
 from qsgd.errors import QsgdError
 from qsgd.levels import LevelStats
 from qsgd.planning import plan
@@ -24,7 +24,7 @@ from qsgd.storage.tensor_files import FileError, read_tensors
 def run_bench(args: argparse.Namespace) -> None:
     """qsgd bench."""
     if args.plot is not None:
-        from qsgd import plots
+        from qsgd.cli import plots
 
         plots.check_plot(args.plot)
     known = bench.available()
@@ -51,7 +51,7 @@ def run_bench(args: argparse.Namespace) -> None:
 def run_demo(args: argparse.Namespace) -> None:
     """qsgd demo [FILE]."""
     if args.plot is not None:
-        from qsgd import plots
+        from qsgd.cli import plots
 
         plots.check_plot(args.plot)
     tensors = demo.bundled_gradients() if args.input is None else _own_tensors(args.input)

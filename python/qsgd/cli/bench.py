@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qsgd.demo import MIB, PAPER, WHOLE, Scheme, bundled_gradients, make_scheme
+from qsgd.cli.demo import MIB, PAPER, WHOLE, Scheme, bundled_gradients, make_scheme
 from qsgd.frames import backends, decode, decode_add, set_backend
 
 Vector = npt.NDArray[np.float32]

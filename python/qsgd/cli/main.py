@@ -1,7 +1,7 @@
 """The command `qsgd`: arguments, exit codes, and one clear line for every error.
 
-The work is elsewhere: cli_files.py (encode, decode, info, verify), cli_reports.py (bench, demo,
-plan).
+The work is elsewhere: file_commands.py (encode, decode, info, verify), report_commands.py (bench,
+demo, plan).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import NoReturn
 
-from qsgd import cli_files, cli_reports
-from qsgd.cli_codec import UsageError, add_codec_options
-from qsgd.cli_files import DamageError
+from qsgd.cli import file_commands, report_commands
+from qsgd.cli.codec_options import UsageError, add_codec_options
+from qsgd.cli.file_commands import DamageError
 from qsgd.errors import QsgdError
 from qsgd.storage.frame_files import MAX_ELEMENTS
 from qsgd.storage.tensor_files import EndingError, FileError, MissingPackageError
@@ -102,7 +102,7 @@ def _add_tables(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_file_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
-    encode = add("encode", help="tensors to a .qsgd file", run=cli_files.run_encode)
+    encode = add("encode", help="tensors to a .qsgd file", run=file_commands.run_encode)
     encode.add_argument("input", metavar="IN", help=".npy, .npz, .safetensors, .pt or .pth")
     encode.add_argument("output", metavar="OUT", help="the .qsgd file to write")
     encode.add_argument(
@@ -115,7 +115,7 @@ def _add_file_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     encode.add_argument("--quiet", action="store_true", help="print nothing")
     add_codec_options(encode)
 
-    decode = add("decode", help="a .qsgd file to tensors", run=cli_files.run_decode)
+    decode = add("decode", help="a .qsgd file to tensors", run=file_commands.run_decode)
     decode.add_argument("input", metavar="IN", help="a .qsgd file")
     decode.add_argument("output", metavar="OUT", help=".npy, .npz, .safetensors, .pt or .pth")
     decode.add_argument(
@@ -128,11 +128,11 @@ def _add_file_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     _add_limit(decode)
     _add_tables(decode)
 
-    info = add("info", help="what the headers of a .qsgd file say", run=cli_files.run_info)
+    info = add("info", help="what the headers of a .qsgd file say", run=file_commands.run_info)
     info.add_argument("file", metavar="FILE", help="a .qsgd file")
     info.add_argument("--json", action="store_true", help="print JSON")
 
-    verify = add("verify", help="decode every frame, report damage", run=cli_files.run_verify)
+    verify = add("verify", help="decode every frame, report damage", run=file_commands.run_verify)
     verify.add_argument("file", metavar="FILE", help="a .qsgd file")
     verify.add_argument("--quiet", action="store_true", help="print damage only")
     _add_limit(verify)
@@ -140,7 +140,7 @@ def _add_file_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _add_report_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
-    bench = add("bench", help="measure speed on this machine", run=cli_reports.run_bench)
+    bench = add("bench", help="measure speed on this machine", run=report_commands.run_bench)
     bench.add_argument("--plot", metavar="FILE", help="also draw a .png, .svg or .pdf")
     bench.add_argument("--mib", type=_count, default=16, help="size of the tensor (%(default)s)")
     bench.add_argument("--repeats", type=_count, default=5, help="per case (%(default)s)")
@@ -149,13 +149,13 @@ def _add_report_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     bench.add_argument("--backend", action="append", metavar="NAME", help="(all); repeatable")
 
-    demo = add("demo", help="the main schemes on real gradients", run=cli_reports.run_demo)
+    demo = add("demo", help="the main schemes on real gradients", run=report_commands.run_demo)
     demo.add_argument(
         "input", nargs="?", metavar="FILE", help="float tensors to use in place of the bundled ones"
     )
     demo.add_argument("--plot", metavar="FILE", help="also draw a .png, .svg or .pdf")
 
-    plan = add("plan", help="bits, error and step time on a link", run=cli_reports.run_plan)
+    plan = add("plan", help="bits, error and step time on a link", run=report_commands.run_plan)
     plan.add_argument(
         "input",
         nargs="?",

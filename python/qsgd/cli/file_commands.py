@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from qsgd._tables import Tables
-from qsgd.cli_codec import UsageError, codec_from, read_tables
+from qsgd.cli.codec_options import UsageError, codec_from, read_tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 from qsgd.frames import FrameInfo, decode, inspect
