@@ -1,4 +1,4 @@
-"""The kinds of damage that qsgd.testing does to frames; only that module imports this one.
+"""The kinds of damage that `damaged_frames` does.
 
 Each kind is a function of hypothesis' draw, the frame, and another frame to splice with.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from qsgd._damage import Layout, layout_of, repair, replace_payload
+from qsgd.testing.frame_parts import Layout, layout_of, repair, replace_payload
 
 
 def _flip(draw: DrawFn, data: bytearray, start: int, stop: int) -> None:

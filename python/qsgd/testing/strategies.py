@@ -1,19 +1,4 @@
-"""Hypothesis strategies for fuzzing code that sends tensors as frames.
-
-Draw codecs, tensors, frames and damaged frames, and feed them to your own RPC. `crc32c`,
-`layout_of`, `repair` and `replace_payload` build further damage by hand. Needs the package
-hypothesis, which no other module of qsgd imports.
-
->>> from hypothesis import given
->>> import qsgd
->>> from qsgd.testing import damaged_frames
->>> @given(damaged_frames())
-... def test_handler_refuses_or_decodes(frame):
-...     try:
-...         qsgd.decode(frame, max_elements=10_000)
-...     except qsgd.QsgdError:
-...         pass
-"""
+"""The strategies: codecs, tensors, frames, and frames that were damaged."""
 
 from __future__ import annotations
 
@@ -22,36 +7,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from hypothesis import event, reject
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
 
-from qsgd._damage import Layout, crc32c, layout_of, repair, replace_payload
 from qsgd._tables import Tables, level_range, tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
-
-try:
-    from hypothesis import event, reject
-    from hypothesis import strategies as st
-    from hypothesis.strategies import DrawFn, SearchStrategy
-except ImportError as error:
-    raise ImportError(
-        "qsgd.testing needs the package 'hypothesis': pip install hypothesis"
-    ) from error
-
-from qsgd._testing_damage import DAMAGES
-
-__all__ = [
-    "DAMAGES",
-    "Layout",
-    "codecs",
-    "crc32c",
-    "damaged_frames",
-    "frames",
-    "layout_of",
-    "repair",
-    "replace_payload",
-    "shared_tables",
-    "tensors",
-]
+from qsgd.testing.damage import DAMAGES
 
 Array = npt.NDArray[Any]
 
