@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 import qsgd
 from qsgd import testing
 from qsgd.testing import codecs, damaged_frames, frames, tensors
+from qsgd.testing.codec_strategies import DENSE_CODES, SPARSE_CODES
+from qsgd.testing.tensor_strategies import FLOAT_DTYPES
 
 QUICK = settings(
     max_examples=150,
@@ -90,7 +92,7 @@ def test_codecs_reach_every_option() -> None:
     found = [c for c in draws(codecs(), 600) if isinstance(c, qsgd.Codec)]
     assert {c.norm for c in found} == {"max", "l2", "rms", "mean", "balanced"}
     assert {c.rounding for c in found} == {"stochastic", "dithered", "nearest", "topk"}
-    assert {c.code for c in found} == {*testing.DENSE_CODES, *testing.SPARSE_CODES}
+    assert {c.code for c in found} == {*DENSE_CODES, *SPARSE_CODES}
     assert {c.scale for c in found} == {"float32", "bfloat16"}
     assert {c.rotation for c in found} == {False, True}
     assert {c.levels for c in found} >= {"uniform", "exponential", "open"}
@@ -108,7 +110,7 @@ def test_codecs_hold_fixed_options(codec: qsgd.Codec) -> None:
 def test_tensors_reach_every_shape_dtype_and_layout() -> None:
     found = [x for x in draws(tensors(), 600) if isinstance(x, np.ndarray)]
     assert {x.ndim for x in found} >= {0, 1, 2, 3, 4, 5}
-    assert {x.dtype.name for x in found} == set(testing.FLOAT_DTYPES)
+    assert {x.dtype.name for x in found} == set(FLOAT_DTYPES)
     assert {0, 1, 512, 513} <= {x.size for x in found}
     assert any(not x.flags.c_contiguous for x in found)
     assert any((x != 0).any() and np.abs(x[x != 0]).min() < 1.2e-38 for x in found)

@@ -24,24 +24,11 @@ except ImportError as error:
         "qsgd.testing needs the package 'hypothesis': pip install hypothesis"
     ) from error
 
+from qsgd.testing.codec_strategies import codecs, shared_tables
 from qsgd.testing.damage import DAMAGES
 from qsgd.testing.frame_parts import Layout, crc32c, layout_of, repair, replace_payload
-from qsgd.testing.strategies import (
-    DENSE_CODES as DENSE_CODES,
-)
-from qsgd.testing.strategies import (
-    FLOAT_DTYPES as FLOAT_DTYPES,
-)
-from qsgd.testing.strategies import (
-    SPARSE_CODES as SPARSE_CODES,
-)
-from qsgd.testing.strategies import (
-    codecs,
-    damaged_frames,
-    frames,
-    shared_tables,
-    tensors,
-)
+from qsgd.testing.frame_strategies import damaged_frames, frames
+from qsgd.testing.tensor_strategies import tensors
 
 __all__ = [
     "DAMAGES",
