@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from qsgd import Codec, _options
+from qsgd import Codec
+from qsgd import options as opt
 
 SEED = 1  # of the noise; sizes are the same in every run
 
@@ -24,13 +25,13 @@ class Scheme(NamedTuple):
         """The scheme as bench.c reads it: "name:field=number,..."."""
         codec = self.codec()
         fields: dict[str, object] = {
-            "norm": _options.NORMS[codec.norm],
-            "levels": _options.LEVELS[str(codec.levels)],
+            "norm": opt.NORMS[codec.norm],
+            "levels": opt.LEVELS[str(codec.levels)],
             "s": codec.s,
             "step": codec.step or 0,
             "bucket": codec.bucket,
-            "rounding": _options.ROUNDINGS[codec.rounding],
-            "code": _options.CODES[codec.code],
+            "rounding": opt.ROUNDINGS[codec.rounding],
+            "code": opt.CODES[codec.code],
             "rotation": int(codec.rotation),
         }
         return f"{self.name}:" + ",".join(f"{key}={value}" for key, value in fields.items())

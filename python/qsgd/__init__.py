@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qsgd._core import __version__
-from qsgd._tables import Tables, tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 from qsgd.frames import (
@@ -34,6 +33,8 @@ from qsgd.frames import (
     set_backend,
     split,
 )
+from qsgd.shared_tables import Tables
+from qsgd.shared_tables_build import tables
 
 if TYPE_CHECKING:
     from qsgd.adaptive import AdaptiveCodec

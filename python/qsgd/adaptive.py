@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from qsgd import _options as opt
-from qsgd._options import Tensor, refuse
-from qsgd._tables import Tables
-from qsgd._tables import tables as make_tables
+from qsgd import options as opt
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 from qsgd.frames import decode
 from qsgd.levels import FittedLevels, LevelStats, fit_levels
+from qsgd.options import Tensor, refuse
+from qsgd.shared_tables import Tables
+from qsgd.shared_tables_build import tables as make_tables
 
 __all__ = ["AdaptiveCodec"]
 

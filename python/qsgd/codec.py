@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from qsgd import _core
-from qsgd import _options as opt
-from qsgd._options import Alphas, Array, Indices, Scales, Tensor
-from qsgd._tables import Tables
+from qsgd import options as opt
 from qsgd.errors import QsgdError
+from qsgd.options import Alphas, Array, Indices, Scales, Tensor
 from qsgd.schemes import NamedSchemes
+from qsgd.shared_tables import Tables
 
 __all__ = ["Codec"]
 

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from qsgd import _core
-from qsgd import _options as opt
-from qsgd._options import Alphas, Array, Indices, Scales, Tensor
-from qsgd._tables import Tables, blobs
+from qsgd import options as opt
 from qsgd.codec import Codec
+from qsgd.options import Alphas, Array, Indices, Scales, Tensor
+from qsgd.shared_tables import Tables, blobs
 
 __all__ = [
     "FrameInfo",

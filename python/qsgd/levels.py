@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from qsgd import _core
-from qsgd import _options as opt
-from qsgd._options import Tensor, refuse
+from qsgd import options as opt
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
+from qsgd.options import Tensor, refuse
 
 __all__ = ["FittedLevels", "LevelStats", "TruncatedNormal", "fit_levels"]
 

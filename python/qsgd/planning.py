@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qsgd import _options as opt
-from qsgd._options import Tensor, refuse
+from qsgd import options as opt
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 from qsgd.frames import decode, decode_add
 from qsgd.levels import FittedLevels, LevelStats, fit_levels
+from qsgd.options import Tensor, refuse
 
 __all__ = ["Plan", "Prediction", "plan"]
 

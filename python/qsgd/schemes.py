@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
-from qsgd import _options as opt
+from qsgd import options as opt
 
 
 class NamedSchemes:

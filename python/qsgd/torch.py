@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from qsgd import _core, frames
-from qsgd._tables import Tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
+from qsgd.shared_tables import Tables
 
 try:
     import torch

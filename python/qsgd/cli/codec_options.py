@@ -7,10 +7,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from qsgd._options import NORMS
-from qsgd._tables import Tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
+from qsgd.options import NORMS
+from qsgd.shared_tables import Tables
 from qsgd.storage.tensor_files import FileError
 
 CODES = (

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-from qsgd._tables import Tables
 from qsgd.cli.codec_options import UsageError, codec_from, read_tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 from qsgd.frames import FrameInfo, decode, inspect
+from qsgd.shared_tables import Tables
 from qsgd.storage import frame_files
 from qsgd.storage.atomic import atomic_writer
 from qsgd.storage.tensor_files import (

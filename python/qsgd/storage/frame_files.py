@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qsgd._tables import Tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 from qsgd.frames import FrameInfo, decode, inspect, split
+from qsgd.shared_tables import Tables
 from qsgd.storage.atomic import atomic_writer
 from qsgd.storage.tensor_files import FileError
 

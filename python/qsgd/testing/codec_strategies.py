@@ -10,9 +10,10 @@ from hypothesis import reject
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from qsgd._tables import Tables, level_range, tables
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
+from qsgd.shared_tables import Tables
+from qsgd.shared_tables_build import level_range, tables
 
 DENSE_CODES = (
     "fixed",
