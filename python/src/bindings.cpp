@@ -1,5 +1,5 @@
 // The module qsgd._core: a thin layer over libqsgd. Contents:
-//   encode.cpp   Params, encode              stages.cpp   quantise, indices, Elias codes
+//   encode.cpp   Params, encode              quantize.cpp quantize, indices, Elias codes
 //   decode.cpp   decode, frame headers       tensors.cpp  Python objects as memory
 //   pool.cpp     threads and scratch         dtypes.cpp   element types
 //   levels.cpp   statistics, fitted levels    tables.cpp   shared tables

@@ -89,11 +89,11 @@ class Params {
     }
 };
 
-void define_encode(py::module_ &module);                             // encode.cpp
-void define_stages(py::module_ &module, py::class_<Params> &params); // stages.cpp
-void define_decode(py::module_ &module);                             // decode.cpp
-void define_levels(py::module_ &module);                             // levels.cpp
-void define_tables(py::module_ &module, py::class_<Params> &params); // tables.cpp
+void define_encode(py::module_ &module);                               // encode.cpp
+void define_quantize(py::module_ &module, py::class_<Params> &params); // quantize.cpp
+void define_decode(py::module_ &module);                               // decode.cpp
+void define_levels(py::module_ &module);                               // levels.cpp
+void define_tables(py::module_ &module, py::class_<Params> &params);   // tables.cpp
 
 // Digest of the shared tables that a frame names, in hexadecimal; empty if it names none.
 std::string named_tables(const struct qsgd_frame_info &info);

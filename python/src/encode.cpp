@@ -166,7 +166,7 @@ void define_encode(py::module_ &module) {
     params.def("chunk_count", [](const Params &self, py::object n) {
         return qsgd_chunk_count(&self.c, to_u64(n, "n"));
     });
-    define_stages(module, params);
+    define_quantize(module, params);
     define_tables(module, params);
 }
 

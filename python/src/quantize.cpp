@@ -1,4 +1,4 @@
-// The stages apart: tensor <-> indices and scales, indices <-> frame, and the Elias codes alone.
+// The quantizer alone, tensor <-> indices and scales; indices to a frame; the Elias codes alone.
 #include <algorithm>
 #include <cstring>
 
@@ -250,7 +250,7 @@ py::array elias_decode(py::object buffer, py::object count_object, int code,
 
 } // namespace
 
-void define_stages(py::module_ &module, py::class_<Params> &params) {
+void define_quantize(py::module_ &module, py::class_<Params> &params) {
     params.def("quantize", &quantize);
     params.def("dequantize", &dequantize);
     params.def("turn_indices", &turn_indices);
