@@ -1,38 +1,51 @@
-"""The compiled module: positional arguments without defaults. See codec.py and frames.py."""
+"""The compiled module: arguments without defaults. See codec.py and frames.py."""
 
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 __version__: str
 
+# What keyword arguments hold: for type checkers alone, the module has no such classes.
+class _CodecFields(TypedDict):
+    norm: int
+    levels: int
+    s: int
+    step: float
+    zero: bool
+    bucket: int
+    rounding: int
+    code: int
+    classes: int
+    rotation: bool
+    rescale: bool
+    clip: float
+    scale: int
+    nonfinite: int
+    checksum: bool
+    chunk_log2: int
+    table: list[float]
+    seed: int
+    tables: bytes
+
+class _FitFields(TypedDict):
+    method: int
+    weight: int
+    model: int
+    start: int
+    s: int
+    symmetric: bool
+    zero: bool
+    sweeps: int
+    bits: float
+    mean: float
+    sigma: float
+
 class Params:
     nonce: int
     seed: int
-    def __init__(
-        self,
-        *,
-        norm: int,
-        levels: int,
-        s: int,
-        step: float,
-        zero: bool,
-        bucket: int,
-        rounding: int,
-        code: int,
-        classes: int,
-        rotation: bool,
-        rescale: bool,
-        clip: float,
-        scale: int,
-        nonfinite: int,
-        checksum: bool,
-        chunk_log2: int,
-        table: list[float],
-        seed: int,
-        tables: bytes,
-    ) -> None: ...
+    def __init__(self, **fields: Unpack[_CodecFields]) -> None: ...
     def build_tables(self, weights: npt.NDArray[np.float64], /) -> bytes: ...
     def encode(
         self,
@@ -67,10 +80,8 @@ class Params:
     def turn_indices(self, idx: Any, scales: Any, nonce: int, /) -> npt.NDArray[np.int16]: ...
     def encode_indices(
         self,
-        idx: Any,
-        scales: Any,
+        parts: tuple[Any, Any, Any],
         nonce: int | None,
-        alphas: Any,
         dtype: Any,
         tag: Any,
         like: Any,
@@ -139,24 +150,8 @@ class Stats:
     def copy(self) -> Stats: ...
     def info(self) -> dict[str, Any]: ...
 
-def fit_levels(
-    stats: Stats | None,
-    method: int,
-    weight: int,
-    model: int,
-    start: int,
-    s: int,
-    symmetric: bool,
-    zero: bool,
-    sweeps: int,
-    bits: float,
-    mean: float,
-    sigma: float,
-    /,
-) -> dict[str, Any]: ...
-def evaluate_levels(
-    stats: Stats | None, params: Params, weight: int, model: int, mean: float, sigma: float, /
-) -> dict[str, Any]: ...
+def fit_levels(stats: Stats | None, /, **options: Unpack[_FitFields]) -> dict[str, Any]: ...
+def evaluate_levels(stats: Stats, params: Params, weight: int, model: int, /) -> dict[str, Any]: ...
 def backends() -> list[tuple[str, bool]]: ...
 def backend() -> str: ...
 def set_backend(name: str, /) -> None: ...

@@ -420,9 +420,8 @@ class Codec(NamedSchemes):
         keyed = self.rounding == "dithered" or self.rotation
         if nonce is None and like is None and keyed:
             raise opt.refuse("nonce", nonce, "given where the frame is dithered or rotated")
-        return self._ready().encode_indices(
-            idx, scales, nonce, alphas, dtype, tag, like, self.threads
-        )
+        parts = (idx, scales, alphas)
+        return self._ready().encode_indices(parts, nonce, dtype, tag, like, self.threads)
 
 
 def _rebuild(cls: type[Codec], options: dict[str, Any], nonce: int) -> Codec:

@@ -122,7 +122,7 @@ class LevelStats:
         if not isinstance(codec, Codec):
             raise refuse("codec", codec, "a Codec")
         w, m = opt.choice("weight", weight, _WEIGHTS), opt.choice("model", model, _MODELS)
-        found = _core.evaluate_levels(self._stats, codec._params, w, m, 0.0, 0.0)
+        found = _core.evaluate_levels(self._stats, codec._params, w, m)
         table = codec.levels if not isinstance(codec.levels, str) else ()
         return _result("none", found, table or None, codec, self)
 
@@ -308,35 +308,46 @@ def fit_levels(
     ----------
     Faghri et al., Adaptive Gradient Quantization for Data-Parallel SGD, NeurIPS 2020.
     """
-    base = method
-    if isinstance(method, str) and method.endswith("-n") and method[:-2] in _METHODS:
-        base, weight = method[:-2], "none"
+    base, weight = _by_norm(method, weight)
     number = opt.choice("method", base, _METHODS)
-    count = 7 if s is None else opt.integer("s", s, 1, 127, "an integer from 1 to 127")
-    if bits is not None:
-        count = 127 if s is None else count
-        if not 0 < opt.number("bits", bits, "None or a number") <= 8:
-            raise refuse("bits", bits, "None, or above 0 and at most 8")
+    count, target = _positive_levels(s, bits)
     most = 0 if sweeps is None else opt.integer("sweeps", sweeps, 1, 1 << 31, "None or at least 1")
-    normal = isinstance(stats, TruncatedNormal)
     if not isinstance(stats, (LevelStats, TruncatedNormal)):
         raise refuse("stats", stats, "LevelStats or TruncatedNormal")
+    normal = stats if isinstance(stats, TruncatedNormal) else None
     found = _core.fit_levels(
-        None if isinstance(stats, TruncatedNormal) else stats._stats,
-        number,
-        opt.choice("weight", weight, _WEIGHTS),
-        _NORMAL if normal else opt.choice("model", model, _MODELS),
-        opt.choice("start", start, _STARTS),
-        count,
-        opt.flag("symmetric", symmetric),
-        opt.flag("zero", zero),
-        most,
-        0.0 if bits is None else float(bits),
-        stats.mean if isinstance(stats, TruncatedNormal) else 0.0,
-        stats.std if isinstance(stats, TruncatedNormal) else 0.0,
+        stats._stats if isinstance(stats, LevelStats) else None,
+        method=number,
+        weight=opt.choice("weight", weight, _WEIGHTS),
+        model=opt.choice("model", model, _MODELS) if normal is None else _NORMAL,
+        start=opt.choice("start", start, _STARTS),
+        s=count,
+        symmetric=opt.flag("symmetric", symmetric),
+        zero=opt.flag("zero", zero),
+        sweeps=most,
+        bits=target,
+        mean=0.0 if normal is None else normal.mean,
+        sigma=0.0 if normal is None else normal.std,
     )
     table = tuple(float(str(np.float32(level))) for level in found["table"])
     return _result(method, found, table, None, stats)
+
+
+def _by_norm(method: str, weight: str) -> tuple[str, str]:
+    """Method and weight of the descent: "-n" behind a method means that buckets count alike."""
+    if isinstance(method, str) and method.endswith("-n") and method[:-2] in _METHODS:
+        return method[:-2], "none"
+    return method, weight
+
+
+def _positive_levels(s: int | None, bits: float | None) -> tuple[int, float]:
+    """How many levels, at most that many if there is a target in bits; and the target, or 0."""
+    count = 7 if s is None else opt.integer("s", s, 1, 127, "an integer from 1 to 127")
+    if bits is None:
+        return count, 0.0
+    if not 0 < opt.number("bits", bits, "None or a number") <= 8:
+        raise refuse("bits", bits, "None, or above 0 and at most 8")
+    return 127 if s is None else count, float(bits)
 
 
 def _result(

@@ -1,10 +1,11 @@
 // The module qsgd._core: a thin layer over libqsgd. Contents:
-//   encode.cpp   Params, encode              quantize.cpp quantize, indices, Elias codes
-//   decode.cpp   decode, frame headers       tensors.cpp  Python objects as memory
-//   pool.cpp     threads and scratch         dtypes.cpp   element types
-//   levels.cpp   statistics, fitted levels    tables.cpp   shared tables
-//   errors.hpp   status to qsgd.QsgdError
-// Arguments are positional; the package's Python modules give them names, defaults and docs.
+//   encode.cpp    Params, encode             decode.cpp   decode, frame headers
+//   quantize.cpp  the quantizer alone        indices.cpp  indices to a frame
+//   levels.cpp    statistics, fitted levels  tables.cpp   shared tables
+//   elias.cpp     Elias codes of integers    pool.cpp     threads and scratch
+//   tensors.cpp   Python objects as memory   dlpack.hpp   those of DLPack
+//   dtypes.cpp    element types              errors.hpp   status to qsgd.QsgdError
+// Arguments have no defaults; the package's Python modules give them names, defaults and docs.
 #include "core.hpp"
 
 namespace {
@@ -41,6 +42,7 @@ PYBIND11_MODULE(_core, module) {
     binding::define_encode(module);
     binding::define_decode(module);
     binding::define_levels(module);
+    binding::define_elias(module);
     module.def("backends", &backends);
     module.def("backend", &qsgd_backend);
     module.def("set_backend", &set_backend);

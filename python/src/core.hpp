@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "errors.hpp"
@@ -43,6 +44,34 @@ class Unlocked {
   private:
     PyThreadState *state_;
 };
+
+// Bytes that C writes into, cut to what it wrote.
+class NewBytes {
+  public:
+    explicit NewBytes(uint64_t size)
+        : object_(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size))) {
+        if (object_ == nullptr) throw py::error_already_set();
+    }
+    ~NewBytes() { Py_XDECREF(object_); }
+    NewBytes(const NewBytes &) = delete;
+    NewBytes &operator=(const NewBytes &) = delete;
+
+    char *data() { return PyBytes_AS_STRING(object_); }
+
+    py::bytes cut(uint64_t size) {
+        if (_PyBytes_Resize(&object_, static_cast<Py_ssize_t>(size)) != 0)
+            throw py::error_already_set();
+        return py::reinterpret_steal<py::bytes>(std::exchange(object_, nullptr));
+    }
+
+  private:
+    PyObject *object_;
+};
+
+// A keyword argument in C++; KeyError if it is missing.
+template <typename T> T take(const py::kwargs &arguments, const char *name) {
+    return arguments[name].cast<T>();
+}
 
 // Threads for a call over `chunks` chunks; `threads` is None or an integer from 1 to 256.
 inline uint32_t thread_count(py::handle threads, uint64_t chunks) {
@@ -89,11 +118,13 @@ class Params {
     }
 };
 
-void define_encode(py::module_ &module);                               // encode.cpp
-void define_quantize(py::module_ &module, py::class_<Params> &params); // quantize.cpp
-void define_decode(py::module_ &module);                               // decode.cpp
-void define_levels(py::module_ &module);                               // levels.cpp
-void define_tables(py::module_ &module, py::class_<Params> &params);   // tables.cpp
+void define_encode(py::module_ &module);                             // encode.cpp
+void define_quantize(py::class_<Params> &params);                    // quantize.cpp
+void define_indices(py::class_<Params> &params);                     // indices.cpp
+void define_elias(py::module_ &module);                              // elias.cpp
+void define_decode(py::module_ &module);                             // decode.cpp
+void define_levels(py::module_ &module);                             // levels.cpp
+void define_tables(py::module_ &module, py::class_<Params> &params); // tables.cpp
 
 // Digest of the shared tables that a frame names, in hexadecimal; empty if it names none.
 std::string named_tables(const struct qsgd_frame_info &info);

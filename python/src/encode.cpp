@@ -9,35 +9,31 @@ namespace binding {
 
 namespace {
 
-std::unique_ptr<Params> make_params(int norm, int levels, py::object s, float step, bool zero,
-                                    py::object bucket, int rounding, int code, int classes,
-                                    bool rotation, bool rescale, float clip, int scale,
-                                    int nonfinite, bool checksum, uint32_t chunk_log2,
-                                    std::vector<float> table, py::object seed, std::string tables) {
+std::unique_ptr<Params> make_params(const py::kwargs &given) {
     auto params = std::make_unique<Params>();
     qsgd_params &c = params->c;
     qsgd_params_init(&c);
-    params->table = std::move(table);
-    c.norm = norm;
-    c.levels = levels;
-    c.s = static_cast<uint32_t>(std::min<uint64_t>(to_u64(s, "s"), UINT32_MAX));
-    c.step = step;
-    c.zero = zero ? 1 : 0;
-    c.bucket = to_u64(bucket, "bucket");
-    c.rounding = rounding;
-    c.code = code;
-    c.classes = classes;
-    c.rotation = rotation ? 1 : 0;
-    c.rescale = rescale ? 1 : 0;
-    c.clip = clip;
-    c.scale = scale;
-    c.nonfinite = nonfinite;
-    c.checksum = checksum ? 1 : 0;
-    c.chunk_log2 = chunk_log2;
+    c.norm = take<int>(given, "norm");
+    c.levels = take<int>(given, "levels");
+    c.s = static_cast<uint32_t>(std::min<uint64_t>(to_u64(given["s"], "s"), UINT32_MAX));
+    c.step = take<float>(given, "step");
+    c.zero = take<bool>(given, "zero") ? 1 : 0;
+    c.bucket = to_u64(given["bucket"], "bucket");
+    c.rounding = take<int>(given, "rounding");
+    c.code = take<int>(given, "code");
+    c.classes = take<int>(given, "classes");
+    c.rotation = take<bool>(given, "rotation") ? 1 : 0;
+    c.rescale = take<bool>(given, "rescale") ? 1 : 0;
+    c.clip = take<float>(given, "clip");
+    c.scale = take<int>(given, "scale");
+    c.nonfinite = take<int>(given, "nonfinite");
+    c.checksum = take<bool>(given, "checksum") ? 1 : 0;
+    c.chunk_log2 = take<uint32_t>(given, "chunk_log2");
+    c.seed = to_u64(given["seed"], "seed");
+    params->table = take<std::vector<float>>(given, "table");
     c.table = params->table.empty() ? nullptr : params->table.data();
     c.table_len = static_cast<uint32_t>(params->table.size());
-    c.seed = to_u64(seed, "seed");
-    params->tables = std::move(tables);
+    params->tables = take<std::string>(given, "tables");
     c.tables = params->tables.empty() ? nullptr : params->tables.data();
     c.tables_bytes = params->tables.size();
     Detail detail;
@@ -64,15 +60,11 @@ struct Call {
         tag = load_bytes(tag_object, "tag");
         options.tag = tag.nbytes() != 0 ? tag.data : nullptr;
         options.tag_bytes = tag.nbytes();
-        if (!residual_object.is_none()) {
-            residual = load_as(residual_object, "residual", Access::write, QSGD_FLOAT32, x.n);
-            options.residual = static_cast<float *>(residual.data);
-        }
-        if (!scales_object.is_none()) {
-            scales = load_as(scales_object, "scales", Access::read, QSGD_FLOAT32,
-                             qsgd_bucket_count(&params.c, x.n));
-            options.scales = static_cast<const float *>(scales.data);
-        }
+        residual = load_optional(residual_object, "residual", Access::write, QSGD_FLOAT32, x.n);
+        options.residual = static_cast<float *>(residual.data);
+        scales = load_optional(scales_object, "scales", Access::read, QSGD_FLOAT32,
+                               qsgd_bucket_count(&params.c, x.n));
+        options.scales = static_cast<const float *>(scales.data);
         set_runner(options, runner, thread_count(threads, qsgd_chunk_count(&params.c, x.n)));
         options.nonce = params.take_nonce(nonce);
     }
@@ -100,13 +92,8 @@ py::bytes encode(Params &params, py::object x, py::object nonce, py::object tag,
     const Call call(params, x, nonce, tag, residual, scales, threads);
     // A bound of 0 means a refusal, which qsgd_encode then explains.
     const uint64_t bound = qsgd_encode_bound(&params.c, &call.options, call.x.n);
-    PyObject *frame = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(bound));
-    if (frame == nullptr) throw py::error_already_set();
-    py::object owner = py::reinterpret_steal<py::object>(frame);
-    const uint64_t size = run_encode(params, call, PyBytes_AS_STRING(frame), bound);
-    frame = owner.release().ptr();
-    if (_PyBytes_Resize(&frame, static_cast<Py_ssize_t>(size)) != 0) throw py::error_already_set();
-    return py::reinterpret_steal<py::bytes>(frame);
+    NewBytes frame(bound);
+    return frame.cut(run_encode(params, call, frame.data(), bound));
 }
 
 uint64_t encode_into(Params &params, py::object x, py::object out, py::object nonce, py::object tag,
@@ -145,12 +132,7 @@ uint64_t bound(const Params &params, py::object n, py::object dtype, uint32_t nd
 
 void define_encode(py::module_ &module) {
     py::class_<Params> params(module, "Params");
-    params.def(py::init(&make_params), py::kw_only(), py::arg("norm"), py::arg("levels"),
-               py::arg("s"), py::arg("step"), py::arg("zero"), py::arg("bucket"),
-               py::arg("rounding"), py::arg("code"), py::arg("classes"), py::arg("rotation"),
-               py::arg("rescale"), py::arg("clip"), py::arg("scale"), py::arg("nonfinite"),
-               py::arg("checksum"), py::arg("chunk_log2"), py::arg("table"), py::arg("seed"),
-               py::arg("tables"));
+    params.def(py::init(&make_params));
     params.def_property(
         "nonce", [](const Params &self) { return self.next_nonce.load(); },
         [](Params &self, py::object value) { self.next_nonce = to_u64(value, "nonce"); });
@@ -166,7 +148,8 @@ void define_encode(py::module_ &module) {
     params.def("chunk_count", [](const Params &self, py::object n) {
         return qsgd_chunk_count(&self.c, to_u64(n, "n"));
     });
-    define_quantize(module, params);
+    define_quantize(params);
+    define_indices(params);
     define_tables(module, params);
 }
 

@@ -130,23 +130,40 @@ template <typename Call> py::dict run_fit(const Stats *stats, Call call) {
     return describe(fit);
 }
 
-qsgd_fit_options fit_options(int method, int weight, int model, int start, uint32_t s,
-                             bool symmetric, bool zero, uint32_t sweeps, double bits, double mean,
-                             double sigma) {
+qsgd_fit_options fit_options(const py::kwargs &given) {
     qsgd_fit_options o{};
     qsgd_fit_options_init(&o);
-    o.method = method;
+    o.method = take<int>(given, "method");
+    o.weight = take<int>(given, "weight");
+    o.model = take<int>(given, "model");
+    o.start = take<int>(given, "start");
+    o.s = take<uint32_t>(given, "s");
+    o.symmetric = take<bool>(given, "symmetric") ? 1 : 0;
+    o.zero = take<bool>(given, "zero") ? 1 : 0;
+    o.sweeps = take<uint32_t>(given, "sweeps");
+    o.bits = take<double>(given, "bits");
+    o.mean = take<double>(given, "mean");
+    o.sigma = take<double>(given, "sigma");
+    return o;
+}
+
+py::dict fit_levels(const Stats *stats, const py::kwargs &given) {
+    const qsgd_fit_options o = fit_options(given);
+    return run_fit(stats, [&](const struct qsgd_stats *c, qsgd_fit *fit, void *workspace,
+                              uint64_t bytes, Detail *detail) {
+        return qsgd_fit_levels(c, &o, fit, workspace, bytes, detail);
+    });
+}
+
+py::dict evaluate_levels(const Stats &stats, const Params &params, int weight, int model) {
+    qsgd_fit_options o{};
+    qsgd_fit_options_init(&o);
     o.weight = weight;
     o.model = model;
-    o.start = start;
-    o.s = s;
-    o.symmetric = symmetric ? 1 : 0;
-    o.zero = zero ? 1 : 0;
-    o.sweeps = sweeps;
-    o.bits = bits;
-    o.mean = mean;
-    o.sigma = sigma;
-    return o;
+    return run_fit(&stats, [&](const struct qsgd_stats *c, qsgd_fit *fit, void *workspace,
+                               uint64_t bytes, Detail *detail) {
+        return qsgd_fit_evaluate(c, &o, &params.c, fit, workspace, bytes, detail);
+    });
 }
 
 } // namespace
@@ -171,25 +188,8 @@ void define_levels(py::module_ &module) {
             result["idle"] = info.idle;
             return result;
         });
-    module.def("fit_levels", [](const Stats *stats, int method, int weight, int model, int start,
-                                uint32_t s, bool symmetric, bool zero, uint32_t sweeps, double bits,
-                                double mean, double sigma) {
-        const qsgd_fit_options o = fit_options(method, weight, model, start, s, symmetric, zero,
-                                               sweeps, bits, mean, sigma);
-        return run_fit(stats, [&](const struct qsgd_stats *c, qsgd_fit *fit, void *workspace,
-                                  uint64_t bytes, Detail *detail) {
-            return qsgd_fit_levels(c, &o, fit, workspace, bytes, detail);
-        });
-    });
-    module.def("evaluate_levels", [](const Stats *stats, const Params &params, int weight,
-                                     int model, double mean, double sigma) {
-        const qsgd_fit_options o =
-            fit_options(QSGD_FIT_ALQ, weight, model, 0, 7, true, true, 0, 0, mean, sigma);
-        return run_fit(stats, [&](const struct qsgd_stats *c, qsgd_fit *fit, void *workspace,
-                                  uint64_t bytes, Detail *detail) {
-            return qsgd_fit_evaluate(c, &o, &params.c, fit, workspace, bytes, detail);
-        });
-    });
+    module.def("fit_levels", &fit_levels);
+    module.def("evaluate_levels", &evaluate_levels);
 }
 
 } // namespace binding

@@ -298,4 +298,9 @@ Tensor load_as(py::handle object, const char *name, Access access, uint32_t dtyp
     return tensor;
 }
 
+Tensor load_optional(py::handle object, const char *name, Access access, uint32_t dtype,
+                     uint64_t n) {
+    return object.is_none() ? Tensor{} : load_as(object, name, access, dtype, n);
+}
+
 } // namespace binding

@@ -68,7 +68,12 @@ uint32_t numpy_dtype(const py::dtype &dtype);
 // From a name, a NumPy dtype or scalar type, or a torch.dtype.
 uint32_t dtype_number(py::handle object);
 
+// As load_as; None gives a tensor without data.
+Tensor load_optional(py::handle object, const char *name, Access access, uint32_t dtype,
+                     uint64_t n);
+
 // A new C-contiguous NumPy array; bfloat16 needs a package that registers it with NumPy.
 py::array new_array(uint32_t dtype, const uint64_t *shape, uint32_t ndim);
+inline py::array new_vector(uint32_t dtype, uint64_t n) { return new_array(dtype, &n, 1); }
 
 } // namespace binding
