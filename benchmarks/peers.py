@@ -6,66 +6,16 @@ buffers are reused only where its interface has a way to.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import importlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-import numpy.typing as npt
-
-from benchmarks.measure import Group, Work
+from benchmarks import peers_coders, peers_quantizers
+from benchmarks.measure import Group
+from benchmarks.peer import Builder, Peer, Symbols
 from benchmarks.tensors import Vector
 
-Symbols = npt.NDArray[np.int8]
-
-
-@dataclasses.dataclass
-class Peer:
-    """One way to make a tensor smaller, with the memory it works on.
-
-    Attributes
-    ----------
-    name : str
-        As shown.
-    rounding : str
-        "cast", "nearest", "stochastic", or "coder" (lossless, on level indices).
-    steps : dict
-        "encode", "decode" and perhaps "decode_add".
-    bits : callable
-        Bits per element that would be sent, after an encode.
-    error : callable, optional
-        Largest absolute error after encode and decode, for the tests.
-    """
-
-    name: str
-    rounding: str
-    steps: dict[str, Work]
-    bits: Callable[[], float]
-    error: Callable[[], float] | None = None
-
-
-Builder = Callable[[Vector, Symbols], Iterator[Peer]]
-
-
-def optional(module: str) -> Any:
-    """A module that may be missing (ImportError)."""
-    return importlib.import_module(module)
-
-
-def torch_on_one_thread() -> Any:
-    """torch, told to use one thread."""
-    torch = optional("torch")
-    torch.set_num_threads(1)
-    return torch
-
-
-def all_builders() -> Sequence[tuple[str, Builder]]:
-    """(name of the package, what builds its peers), in the order of the output."""
-    from benchmarks import peers_coders, peers_quantisers
-
-    return peers_quantisers.BUILDERS + peers_coders.BUILDERS
+# (name of the package, what builds its peers), in the order of the output.
+BUILDERS: tuple[tuple[str, Builder], ...] = peers_quantizers.BUILDERS + peers_coders.BUILDERS
 
 
 def find(x: Vector, symbols: Symbols) -> tuple[list[Peer], dict[str, str]]:
@@ -74,7 +24,7 @@ def find(x: Vector, symbols: Symbols) -> tuple[list[Peer], dict[str, str]]:
     Parameters
     ----------
     x : (n,) float32
-        What quantisers and casts encode.
+        What quantizers and casts encode.
     symbols : (n,) int8
         What coders encode: level indices of the default scheme.
 
@@ -86,7 +36,7 @@ def find(x: Vector, symbols: Symbols) -> tuple[list[Peer], dict[str, str]]:
     """
     found: list[Peer] = []
     missing: dict[str, str] = {}
-    for package, build in all_builders():
+    for package, build in BUILDERS:
         try:
             peers = list(build(x, symbols))
             for peer in peers:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import qsgd
-from benchmarks.peers import Builder, Peer, Symbols, optional
+from benchmarks.peer import Builder, Peer, Symbols, optional
 from benchmarks.schemes import DEFAULT
 from benchmarks.tensors import Vector
 

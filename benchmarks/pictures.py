@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import optional
+from benchmarks.peer import optional
 from qsgd.cli.plots import COLOURS, MARKERS
 
 OPERATIONS = ("encode", "decode", "decode_add")

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import qsgd
-from benchmarks import measure, ours, peers_quantisers, schemes, targets
+from benchmarks import measure, ours, peers_quantizers, schemes, targets
 from benchmarks.tensors import aligned
 
 ROOT = Path(__file__).parents[2]
@@ -132,8 +132,8 @@ def test_a_slow_case_takes_part_in_few_rounds_spread_evenly() -> None:
 
 def test_the_numpy_peers_are_qsgd() -> None:
     x = np.random.default_rng(7).standard_normal(1024, dtype=np.float32)
-    step = float(abs(x).max()) / peers_quantisers.S
-    for peer in peers_quantisers.numpy_qsgd(x, x.astype(np.int8)):
+    step = float(abs(x).max()) / peers_quantizers.S
+    for peer in peers_quantizers.numpy_qsgd(x, x.astype(np.int8)):
         assert peer.error is not None
         peer.steps["encode"]()
         peer.steps["decode"]()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers import Builder, Peer, Symbols, optional, torch_on_one_thread
+from benchmarks.peer import Builder, Peer, Symbols, optional, torch_on_one_thread
 from benchmarks.tensors import Vector, aligned
 
 Rows = np.ndarray[tuple[int, int], np.dtype[np.float32]]  # a bucket per row
