@@ -2,7 +2,7 @@
 
 Vargaftik, Ben Basat, Portnoy, Mendelson, Ben-Itzhak, Mitzenmacher, "EDEN: Communication-efficient
 and robust distributed mean estimation for federated learning", ICML 2022: a seeded randomised
-Hadamard rotation, the nearest centroid of a Lloyd-Max quantiser of the normal distribution, and the
+Hadamard rotation, the nearest centroid of a Lloyd-Max quantizer of the normal distribution, and the
 scale |x|^2 / <c, R x> that makes the mean over rotations unbiased. Not made for speed.
 
 A rotation wants a power of two of elements. Padding all of a tensor up to one would cost up to
@@ -20,7 +20,7 @@ import numpy.typing as npt
 Vector = npt.NDArray[np.float32]
 Wide = npt.NDArray[np.float64]
 
-# Positive halves of the Lloyd-Max quantisers of N(0, 1), by bits.
+# Positive halves of the Lloyd-Max quantizers of N(0, 1), by bits.
 CENTROIDS: dict[int, tuple[float, ...]] = {
     1: (0.7979,),
     2: (0.4528, 1.5104),

@@ -1,7 +1,7 @@
 """Peers that take integers: lossless coders on the int8 level indices of the default scheme.
 
 Their speeds are in GB/s of the float32 that the symbols stand for, so that they compare with a
-whole encode; they quantise nothing, and where a coder needs a model, making it is not timed.
+whole encode; they quantize nothing, and where a coder needs a model, making it is not timed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Peers that take floats: casts, and quantisers with nearest or stochastic rounding."""
+"""Peers that take floats: casts, and quantizers with nearest or stochastic rounding."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _torch_cast(torch: Any, name: str, dtype: Any, x: Vector) -> Peer:
 
 
 def torch_hooks(x: Vector, symbols: Symbols) -> Iterator[Peer]:
-    """torch's DDP quantisation hooks, without the process group: what each does to its tensor."""
+    """torch's DDP quantization hooks, without the process group: what each does to its tensor."""
     torch = torch_on_one_thread()
     hooks = optional("torch.distributed.algorithms.ddp_comm_hooks.quantization_hooks")
     observers = optional("torch.ao.quantization")
@@ -210,7 +210,7 @@ def bitsandbytes(x: Vector, symbols: Symbols) -> Iterator[Peer]:
 BUILDERS: tuple[tuple[str, Builder], ...] = (
     ("numpy", numpy_qsgd),
     ("torch (casts)", torch_casts),
-    ("torch (DDP quantisation hooks)", torch_hooks),
+    ("torch (DDP quantization hooks)", torch_hooks),
     ("torch (QSGD as in GRACE)", torch_grace),
     ("pypiquant", pypiquant),
     ("bitsandbytes", bitsandbytes),

@@ -1,8 +1,8 @@
-"""Full gradient descent with the deterministic quantiser: about sqrt(n) elements a step.
+"""Full gradient descent with the deterministic quantizer: about sqrt(n) elements a step.
 
 A strongly convex quadratic. Each step sends the signs of the fewest largest elements of the
 gradient that sum to its 2-norm, and that norm (Alistarh et al., NeurIPS 2017, section 3.3): at most
-ceil(sqrt(n)) elements. The quantiser is biased, so steps are damped: eta = l / (L^2 sqrt(n)) gives
+ceil(sqrt(n)) elements. The quantizer is biased, so steps are damped: eta = l / (L^2 sqrt(n)) gives
 linear convergence, by exp(-l^2 / (L^2 sqrt(n))) a step or faster (`rate_bound`).
 
     python examples/gradient_descent.py --steps 2000

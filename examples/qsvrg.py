@@ -2,7 +2,7 @@
 
 Strongly convex least squares, `workers` of them in one process, as in section 3.3 of Alistarh et
 al. (NeurIPS 2017): each step, each worker sends Q(grad f_j(x) - grad f_j(y) + grad f(y)) with
-s = sqrt(n) levels under the 2-norm; each epoch, the full gradient at y goes unquantised. Theorem
+s = sqrt(n) levels under the 2-norm; each epoch, the full gradient at y goes unquantized. Theorem
 3.6: the gap shrinks by 0.9 an epoch, or faster. Here by 0.35, down to rounding.
 
     python examples/qsvrg.py --epochs 20

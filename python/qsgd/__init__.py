@@ -6,7 +6,7 @@
 >>> qsgd.decode(frame).shape
 (1000,)
 
-A `Codec` says how to quantise and code; frames decode without one. Everything works on NumPy arrays
+A `Codec` says how to quantize and code; frames decode without one. Everything works on NumPy arrays
 and torch CPU tensors without copying. torch, matplotlib and the rest load only when used.
 """
 

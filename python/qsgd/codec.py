@@ -37,7 +37,7 @@ if hasattr(os, "register_at_fork"):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Codec(NamedSchemes):
-    """A way to quantise and code tensors. Safe to share between threads.
+    """A way to quantize and code tensors. Safe to share between threads.
 
     Options never change; only the counter moves, which gives each encode a nonce of its own.
     (seed, nonce) names the noise: a codec built again with the same seed, also by `replace`, starts
@@ -363,7 +363,7 @@ class Codec(NamedSchemes):
         *,
         scales: Tensor | None = None,
     ) -> tuple[Array, ...]:
-        """Quantises without coding.
+        """Quantizes without coding.
 
         Parameters are those of `encode`, and so are the indices.
 
@@ -389,7 +389,7 @@ class Codec(NamedSchemes):
     ) -> Array:
         """The values of indices, as a decoder computes them, in idx's shape.
 
-        `alphas` (with the `nonce` of the quantisation, which is then needed) subtracts the dither.
+        `alphas` (with the `nonce` of the quantization, which is then needed) subtracts the dither.
         With ``rotation=True`` the nonce is always needed, to turn the buckets back. Raises
         QsgdError for indices and scales that this codec could not have made.
         """

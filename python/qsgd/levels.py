@@ -71,7 +71,7 @@ class LevelStats:
 
     @classmethod
     def of(cls, codec: Codec) -> LevelStats:
-        """Empty statistics for tensors that `codec` quantises, which must not rotate them."""
+        """Empty statistics for tensors that `codec` quantizes, which must not rotate them."""
         return cls._wrap(_core.Stats(codec._params))
 
     @classmethod

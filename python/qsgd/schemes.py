@@ -85,7 +85,7 @@ class NamedSchemes:
 
     @classmethod
     def gradient_descent(cls, **options: Any) -> Self:
-        """The deterministic quantiser for full gradients (Alistarh et al. 2017, appendix F).
+        """The deterministic quantizer for full gradients (Alistarh et al. 2017, appendix F).
 
         At most about sqrt(n) elements of the whole tensor are sent, as sign times the l2 norm.
         """

@@ -1,4 +1,4 @@
-"""What the theorems say of a quantiser, and what can be computed exactly.
+"""What the theorems say of a quantizer, and what can be computed exactly.
 
 Bounds name their theorem; `s` is always the number of positive levels, 1 included (so that
 NUQSGD's 0, 2^-p, .., 1/2, 1 has s = p + 1). Exact expectations take a vector and its levels.
@@ -123,7 +123,7 @@ def dense_bits_bound(d: int, s: int, o1: float = 0.0) -> float:
 
 
 def gradient_descent_nonzeros_bound(d: int) -> int:
-    """Non-zero elements that the deterministic quantiser keeps: ceil(sqrt(d)) ([1]_, section 3.3).
+    """Non-zero elements that the deterministic quantizer keeps: ceil(sqrt(d)) ([1]_, section 3.3).
 
     Any k >= sqrt(d) largest magnitudes sum to at least the 2-norm.
     """
@@ -133,7 +133,7 @@ def gradient_descent_nonzeros_bound(d: int) -> int:
 
 
 def gradient_descent_bits_bound(d: int) -> float:
-    """Bits of a vector under the deterministic quantiser: sqrt(d) (log2 d + 1 + log2 e) + 32.
+    """Bits of a vector under the deterministic quantizer: sqrt(d) (log2 d + 1 + log2 e) + 32.
 
     Indices of the kept elements as one of C(d, k) subsets, their signs, the norm ([1]_,
     section 3.3).
@@ -145,7 +145,7 @@ def gradient_descent_bits_bound(d: int) -> float:
 def qsvrg_bits_bound(d: int, steps: int) -> float:
     """Bits of an epoch of QSVRG: (32 + 2.8 d)(steps + 1) + 32 d, Theorem 3.6 of [1]_.
 
-    Per worker, of `steps` = O(L / l) steps; the epoch's full gradient goes unquantised. The 2.8 is
+    Per worker, of `steps` = O(L / l) steps; the epoch's full gradient goes unquantized. The 2.8 is
     Corollary 3.3's.
     """
     _positive(d=d, steps=steps)
@@ -338,7 +338,7 @@ def shannon_limit(bits: float | Sequence[float]) -> npt.NDArray[np.float64]:
 
 
 def entropy_coded_scalar_limit(bits: float | Sequence[float]) -> npt.NDArray[np.float64]:
-    """Relative error of entropy-coded uniform quantisers at many bits: pi e / 6 times Shannon's.
+    """Relative error of entropy-coded uniform quantizers at many bits: pi e / 6 times Shannon's.
 
     1.53 dB, or 0.254 bits, above the rate-distortion function of a Gaussian source [4]_: where
     steps are small beside the source; at few bits the gap is narrower.

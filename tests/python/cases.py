@@ -1,4 +1,4 @@
-"""Quantisers and tensors that the tests share, and the bridge from the reference's parameters.
+"""Quantizers and tensors that the tests share, and the bridge from the reference's parameters.
 
 The same choice must reach two encoders (tensor -> frame): `Params` is what reference.py takes,
 `codec_of` makes the `qsgd.Codec` that says the same.
@@ -20,7 +20,7 @@ SIGNED = (-1.0, -0.25, -0.0625, 0.03125, 0.375, 1.0)  # asymmetric, without 0
 SIGNED_LONG = tuple(j / 50 for j in range(-50, 51))
 
 # Every level set and norm; rounding and code are chosen beside it.
-QUANTISERS: dict[str, dict[str, Any]] = {
+QUANTIZERS: dict[str, dict[str, Any]] = {
     **{f"max-s{s}": {"norm": "max", "s": s} for s in (1, 7, 15, 16, 127, 32767)},
     **{f"l2-s{s}": {"norm": "l2", "s": s} for s in (1, 7, 32767)},
     **{f"max-s{s}-no0": {"norm": "max", "s": s, "zero": False} for s in (1, 15, 16)},

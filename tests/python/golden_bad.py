@@ -150,7 +150,7 @@ BAD_PREFIXES: list[tuple[str, str, bytes | Parts]] = [
 ]
 BAD_HEADERS = [
     ("dtype-15", "HEADER", PLAIN.at(16, 15)),
-    ("dtype-int8-quantised", "HEADER", PLAIN.at(16, 4)),
+    ("dtype-int8-quantized", "HEADER", PLAIN.at(16, 4)),
     ("code-11", "HEADER", PLAIN.at(17, 11)),
     ("code-auto", "HEADER", PLAIN.at(17, 255)),
     ("norm-5", "HEADER", PLAIN.at(18, 5)),

@@ -116,7 +116,7 @@ SIGNED = (-1.0, -0.25, -0.0625, 0.03125, 0.375, 1.0)
 KEY: dict[str, Any] = {"seed": (1 << 64) - 1, "nonce": 0xFEDCBA9876543210}
 
 GOLDEN = (
-    # Every code, with the default quantiser or, for sparse codes, the sparse regime.
+    # Every code, with the default quantizer or, for sparse codes, the sparse regime.
     made("raw", (3, 50), code="raw"),
     made("fixed", (1300,), code="fixed"),
     made("elias-gamma", (1300,), code="elias-gamma"),
@@ -130,7 +130,7 @@ GOLDEN = (
     made("huffman", (1300,), code="huffman"),
     made("rans", (1300,), code="rans"),
     made("auto", (600,), code="auto"),
-    # Quantisers.
+    # Quantizers.
     made("qsgd-l2-s16", (700,), norm="l2", s=16),
     made("max-s1", (900,), s=1),
     made("max-s127-extra-bits", (700,), s=127, bucket=64),

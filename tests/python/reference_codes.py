@@ -1,7 +1,7 @@
 """Payloads of the reference codec: level indices of one chunk to bytes and back (FORMAT.md 8).
 
 Follows section 8 code by code: fixed width, Elias, Rice; reference_tokens.py adds Huffman and rANS.
-Between the quantiser (reference_quantize.py) and the frame (reference_frame.py).
+Between the quantizer (reference_quantize.py) and the frame (reference_frame.py).
 """
 
 from __future__ import annotations

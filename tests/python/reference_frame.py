@@ -194,7 +194,7 @@ def read_scheme(data: bytes, end: int) -> tuple[Params, str, tuple[int, ...], di
     dtype, at = choose(DTYPES, data[16]), 22
     refuse(data[19] >> 6 != 0 or data[20] & 15 > 8 or data[21] != 1, "header field out of range")
     if p.code == "raw":
-        refuse(data[18] != 0 or data[19] != 0, "raw frame with a quantiser")
+        refuse(data[18] != 0 or data[19] != 0, "raw frame with a quantizer")
     else:
         refuse(data[16] > 3, "dtype only for raw frames")
         p.norm, p.rounding = choose(NORMS, data[18] & 15), choose(ROUNDINGS, data[18] >> 4)

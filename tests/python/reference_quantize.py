@@ -1,4 +1,4 @@
-"""Quantiser of the reference codec: elements to scales and indices, and back (FORMAT.md 4, 6, 7).
+"""Quantizer of the reference codec: elements to scales and indices, and back (FORMAT.md 4, 6, 7).
 
 The first half of encoding and the last of decoding; the codes (reference_codes.py) and the frame
 (reference.py) lie between. All arrays are flat; float32 arithmetic rounds at every step.

@@ -15,13 +15,13 @@ accuracy = pytest.importorskip("benchmarks.accuracy")
 eden = pytest.importorskip("benchmarks.eden")
 
 ROOT = Path(__file__).parents[2]
-# Distortions of the Lloyd-Max quantisers of N(0, 1) (Max, 1960); the unbiased scale makes
+# Distortions of the Lloyd-Max quantizers of N(0, 1) (Max, 1960); the unbiased scale makes
 # D / (1 - D) of them.
 DISTORTION = {1: 1 - 2 / math.pi, 2: 0.11748, 3: 0.03454, 4: 0.009497}
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 4])
-def test_eden_has_the_error_of_its_quantiser(bits: int) -> None:
+def test_eden_has_the_error_of_its_quantizer(bits: int) -> None:
     """One rotation of 2^18 Laplacian elements, seed 3: the error's deviation is below 0.5 %."""
     x = np.random.default_rng(3).laplace(size=2**18).astype(np.float32)
     estimate = eden.eden(x, bits, seed=3)

@@ -68,7 +68,7 @@ def test_quantize_then_dequantize_is_encode_then_decode(codec: Codec) -> None:
 
 
 @pytest.mark.parametrize("codec", [c for c in CODECS if c.code != "auto"])
-def test_coding_the_quantised_indices_gives_the_frame(codec: Codec) -> None:
+def test_coding_the_quantized_indices_gives_the_frame(codec: Codec) -> None:
     frame = codec.encode(X, nonce=6, tag=b"t")
     idx, scales, alphas = codec.quantize(X, nonce=6, alphas=True)
     assert codec.encode_indices(idx, scales, 6, alphas, tag=b"t") == frame

@@ -39,7 +39,7 @@ def test_qsvrg_converges_linearly_to_single_precision(seed: int) -> None:
     assert history[-1].gap < 1e-9 * start
 
 
-def test_deterministic_quantiser_drives_gradient_descent_linearly() -> None:
+def test_deterministic_quantizer_drives_gradient_descent_linearly() -> None:
     descent = example("gradient_descent")
     for n in (1, 50, 100):
         problem = descent.Quadratic.random(n, 4.0, n)

@@ -80,11 +80,11 @@ def test_golden_frames_hold_every_choice_of_the_format() -> None:
     frames = [reference.parse(stored(name)) for name in NAMES]
     found = [f.params for f in frames]
     assert {f.params.code for f in frames} == set(CODES)
-    quantised = [p for p in found if p.code != "raw"]
-    assert {p.norm for p in quantised} == set(NORMS)
-    assert {p.rounding for p in quantised} == set(ROUNDINGS)
-    assert {p.levels for p in quantised} == set(LEVELS)
-    assert {p.scale for p in quantised} == set(SCALES)
+    quantized = [p for p in found if p.code != "raw"]
+    assert {p.norm for p in quantized} == set(NORMS)
+    assert {p.rounding for p in quantized} == set(ROUNDINGS)
+    assert {p.levels for p in quantized} == set(LEVELS)
+    assert {p.scale for p in quantized} == set(SCALES)
     assert {f.dtype for f in frames} >= {*DTYPES[:4], "int32"}
     assert {len(f.shape) for f in frames} >= {0, 1, 2, 3, 8}
     assert {p.checksum for p in found} == {True, False}

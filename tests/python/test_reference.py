@@ -17,7 +17,7 @@ import pytest
 import qsgd
 import reference
 import reference_rans
-from cases import QUANTISERS, TENSORS, as_dtype, as_torch, codec_of, tensor
+from cases import QUANTIZERS, TENSORS, as_dtype, as_torch, codec_of, tensor
 from pairs import Row, cover, legal_pairs, pairs_of
 from reference_bits import Array
 from reference_codes import CODES
@@ -26,7 +26,7 @@ from reference_levels import Params, cut
 
 BOUNDARIES = (0, 1, 2, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025)
 FACTORS: dict[str, tuple[Any, ...]] = {
-    "quantiser": tuple(QUANTISERS),
+    "quantizer": tuple(QUANTIZERS),
     "n": (*BOUNDARIES, 2049, 4500),  # just over a chunk of 1024 or 2048, and several
     "code": (*CODES, "auto"),
     "data": TENSORS,
@@ -45,11 +45,11 @@ FACTORS: dict[str, tuple[Any, ...]] = {
 }
 LEGAL = {
     (q, c, r)
-    for q, quantiser in enumerate(QUANTISERS.values())
+    for q, quantizer in enumerate(QUANTIZERS.values())
     for c, code in enumerate(FACTORS["code"])
     for r, rounding in enumerate(ROUNDINGS)
-    if problem(Params(**quantiser, rounding=rounding), "fixed" if code == "auto" else code) is None
-    and not (code == "raw" and problem(Params(**quantiser, rounding=rounding), "fixed"))
+    if problem(Params(**quantizer, rounding=rounding), "fixed" if code == "auto" else code) is None
+    and not (code == "raw" and problem(Params(**quantizer, rounding=rounding), "fixed"))
 }
 # The same with any of the three still open.
 COMPLETABLE = {choice for triple in LEGAL for choice in product(*((v, None) for v in triple))}
@@ -60,18 +60,18 @@ def value_of(row: Row, name: str) -> Any:
 
 
 def rescalable(row: Row) -> bool:
-    """Whether quantiser and rounding, as far as they are known, can be rescaled."""
-    quantiser, rounding = value_of(row, "quantiser"), value_of(row, "rounding")
-    kind = "uniform" if quantiser is None else QUANTISERS[quantiser].get("levels", "uniform")
+    """Whether quantizer and rounding, as far as they are known, can be rescaled."""
+    quantizer, rounding = value_of(row, "quantizer"), value_of(row, "rounding")
+    kind = "uniform" if quantizer is None else QUANTIZERS[quantizer].get("levels", "uniform")
     if kind not in ("uniform", "open") or rounding not in (None, "nearest"):
         return False
     nearest = FACTORS["rounding"].index("nearest")
-    return (row.get("quantiser"), row.get("code"), nearest) in COMPLETABLE
+    return (row.get("quantizer"), row.get("code"), nearest) in COMPLETABLE
 
 
 def possible(row: Row) -> bool:
     """Whether FORMAT.md section 3 and the interface allow some completion of a partial row."""
-    if (row.get("quantiser"), row.get("code"), row.get("rounding")) not in COMPLETABLE:
+    if (row.get("quantizer"), row.get("code"), row.get("rounding")) not in COMPLETABLE:
         return False
     if value_of(row, "rotation") or value_of(row, "rescale"):
         bucket, chunk_log2 = value_of(row, "bucket"), value_of(row, "chunk_log2")
@@ -166,7 +166,7 @@ def bits_of(x: Any) -> Array:
 
 
 def row_name(number: int) -> str:
-    names = ("quantiser", "code", "rounding", "n")
+    names = ("quantizer", "code", "rounding", "n")
     return "-".join([str(number)] + [str(value_of(ROWS[number], name)) for name in names])
 
 
@@ -176,7 +176,7 @@ def test_frames_and_floats_equal_the_reference(number: int) -> None:
     n, extra = chosen["n"], chosen["extra"]
     names = ("bucket", "rounding", "code", "classes", "scale", "nonfinite", "checksum")
     p = Params(
-        **QUANTISERS[chosen["quantiser"]],
+        **QUANTIZERS[chosen["quantizer"]],
         **{name: chosen[name] for name in (*names, "chunk_log2")},
         seed=number * 0x9E3779B97F4A7C15 & (1 << 64) - 1,
     )

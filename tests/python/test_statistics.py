@@ -213,7 +213,7 @@ def test_expected_non_zeros_stay_below_the_sparsity_bound(s: int, n: int) -> Non
     assert np.mean(found) <= s * s + s * math.sqrt(n) + limit
 
 
-# ---- 5: dense codes, 6: the gradient descent quantiser ------------------------------------------
+# ---- 5: dense codes, 6: the gradient descent quantizer ------------------------------------------
 
 DENSE_N = 1 << 18
 
@@ -248,7 +248,7 @@ def test_entropy_coders_take_at_most_2_2_bits_where_omega_takes_2_94() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 16, 17, 1000, 10007])
-def test_gradient_descent_quantiser_keeps_few_and_enough(n: int) -> None:
+def test_gradient_descent_quantizer_keeps_few_and_enough(n: int) -> None:
     """Exact, on Gaussian, flat, heavy-tailed and one-hot vectors of seed 10 (papers: section 1.8).
 
     |I| <= ceil(sqrt(n)), <v, Q> >= ||v||^2, and elements outside I are smaller than those in it.
@@ -270,7 +270,7 @@ def test_gradient_descent_quantiser_keeps_few_and_enough(n: int) -> None:
             assert (np.sign(y[kept]) == np.sign(x[kept])).all()
 
 
-def test_gradient_descent_quantiser_of_zeros_is_zero() -> None:
+def test_gradient_descent_quantizer_of_zeros_is_zero() -> None:
     assert not qsgd.decode(qsgd.Codec.gradient_descent().encode(np.zeros(100, F32))).any()
 
 

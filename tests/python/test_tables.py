@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import qsgd
 import reference
-from cases import QUANTISERS, codec_of, tensor
+from cases import QUANTIZERS, codec_of, tensor
 from qsgd import Codec, QsgdError, Tables
 from qsgd.testing import damaged_frames, frames, shared_tables, tensors
 from reference_bits import Array
@@ -41,7 +41,7 @@ def error_of(call: Callable[[], object]) -> QsgdError:
 
 def params_of(name: str, **options: Any) -> Params:
     rounding = "nearest" if name == "sign" else "stochastic"
-    return Params(**QUANTISERS[name], rounding=rounding, **options)
+    return Params(**QUANTIZERS[name], rounding=rounding, **options)
 
 
 def modes(frame: bytes) -> set[int]:
@@ -52,7 +52,7 @@ def modes(frame: bytes) -> set[int]:
 
 
 @pytest.mark.parametrize("code", ["rans", "huffman"])
-@pytest.mark.parametrize("name", QUANTISERS)
+@pytest.mark.parametrize("name", QUANTIZERS)
 def test_library_and_reference_make_the_same_bytes(name: str, code: str) -> None:
     p = params_of(name, code=code)
     grd = grid(p)
@@ -65,7 +65,7 @@ def test_library_and_reference_make_the_same_bytes(name: str, code: str) -> None
         assert made.code == code
 
 
-@pytest.mark.parametrize("name", QUANTISERS)
+@pytest.mark.parametrize("name", QUANTIZERS)
 def test_every_level_has_slots_and_no_other_token(name: str) -> None:
     p = params_of(name)
     grd = grid(p)
@@ -259,7 +259,7 @@ def test_codecs_with_tables_come_back_from_options_and_pickle() -> None:
 
 @pytest.mark.parametrize("code", ["rans", "huffman"])
 @pytest.mark.parametrize("kind", ["normal", "heavy", "local", "sparse", "one"])
-@pytest.mark.parametrize("name", QUANTISERS)
+@pytest.mark.parametrize("name", QUANTIZERS)
 def test_tables_cost_little_more_than_the_field_that_names_them(
     name: str, kind: str, code: str
 ) -> None:

@@ -189,7 +189,7 @@ def _flatten(torch: Any, path: Path, value: Any, name: str, tensors: dict[str, A
         if name in tensors:
             raise FileError(f"{path}: two tensors are named {name!r}")
         if value.layout != torch.strided or value.is_quantized:
-            raise FileError(f"{path}: {name!r} is sparse or quantised; only dense tensors are read")
+            raise FileError(f"{path}: {name!r} is sparse or quantized; only dense tensors are read")
         tensors[name] = value.detach()
     elif isinstance(value, Mapping | list | tuple):
         items = value.items() if isinstance(value, Mapping) else enumerate(value)

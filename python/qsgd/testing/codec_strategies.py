@@ -84,7 +84,7 @@ FAMILIES: tuple[Callable[[DrawFn], dict[str, Any]], ...] = (
 
 @st.composite
 def codecs(draw: DrawFn, /, **fixed: Any) -> Codec:
-    """Any legal codec: every quantiser, rounding, code, scale and bucket size.
+    """Any legal codec: every quantizer, rounding, code, scale and bucket size.
 
     Parameters
     ----------
