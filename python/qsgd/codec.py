@@ -1,7 +1,7 @@
 """`Codec`: what a user chooses once, and encoding with it.
 
-tensor -> norm -> levels -> rounding -> code -> frame runs in the compiled module; here arguments
-are checked, defaults are filled in, and the seed lives. Decoding needs no codec: see frames.py.
+tensor -> norm -> levels -> rounding -> code -> frame runs in the compiled module; here the options
+live (params.py checks them), the seed and the counter. Decoding needs no codec: see frames.py.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import os
 import secrets
 from typing import Any, Literal, overload
 
-import numpy as np
 import numpy.typing as npt
 
 from qsgd import _core
 from qsgd import options as opt
-from qsgd.errors import QsgdError
 from qsgd.options import Alphas, Array, Indices, Scales, Tensor
+from qsgd.params import build_params, canonical
 from qsgd.schemes import NamedSchemes
 from qsgd.shared_tables import Tables
 
@@ -142,71 +141,18 @@ class Codec(NamedSchemes):
     _born: int = dataclasses.field(init=False, repr=False, compare=False)  # value of _forks
 
     def __post_init__(self) -> None:
-        levels, s = opt.level_set(self.levels, self.s, self.step)
-        self._set("levels", levels)
-        self._set("s", s)
-        if isinstance(self.classes, (bool, np.bool_)):
-            self._set("classes", "on" if self.classes else "off")
-        if self.step is not None:
-            self._set("step", opt.float32("step", self.step, "None or a number"))
-        if self.clip is not None:
-            self._set("clip", opt.float32("clip", self.clip, "None or a number") or None)
-        for name in ("zero", "rotation", "rescale", "checksum"):
-            self._set(name, opt.flag(name, getattr(self, name)))
-        bucket_range = "an integer from 0 (the whole tensor) to 2**47"
-        self._set("bucket", opt.integer("bucket", self.bucket, 0, 1 << 47, bucket_range))
-        if self.seed is not None:
-            seed_range = "None or an integer from 0 to 2**64 - 1"
-            self._set("seed", opt.integer("seed", self.seed, 0, (1 << 64) - 1, seed_range))
-        if self.threads is not None:
-            thread_range = "None or an integer from 1 to 256"
-            self._set("threads", opt.integer("threads", self.threads, 1, 256, thread_range))
-        chunk_range = "a power of two from 1024 to 2**25"
-        self._set("chunk", opt.integer("chunk", self.chunk, 1 << 10, 1 << 25, chunk_range))
-        if self.chunk & (self.chunk - 1):
-            raise opt.refuse("chunk", self.chunk, chunk_range)
-        given: Any = self.tables
-        if given is not None and not isinstance(given, Tables):
-            self._set("tables", Tables(given))  # digits, as `options` gives them
+        options = canonical(self._held())
+        for name, value in options.items():
+            self._set(name, value)
         self._set("_born", _forks)
-        self._set("_params", self._make_params())
+        self._set("_params", build_params(options))
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
-    def _make_params(self) -> _core.Params:
-        kind = self.levels if isinstance(self.levels, str) else "table"
-        if not isinstance(self.levels, str) and self.levels[0] < 0:
-            kind = "signed"
-        try:
-            return _core.Params(
-                norm=opt.choice("norm", self.norm, opt.NORMS),
-                levels=opt.LEVELS[kind],
-                s=self.s,
-                step=self.step or 0.0,
-                zero=self.zero,
-                bucket=self.bucket,
-                rounding=opt.choice("rounding", self.rounding, opt.ROUNDINGS),
-                code=opt.choice("code", self.code, opt.CODES),
-                classes=opt.choice("classes", self.classes, opt.CLASSES),
-                rotation=self.rotation,
-                rescale=self.rescale,
-                clip=self.clip or 0.0,
-                scale=opt.choice("scale", self.scale, opt.SCALES),
-                nonfinite=opt.choice("nonfinite", self.nonfinite, opt.NONFINITE),
-                checksum=self.checksum,
-                chunk_log2=self.chunk.bit_length() - 1,
-                table=[] if isinstance(self.levels, str) else list(self.levels),
-                seed=secrets.randbits(64) if self.seed is None else self.seed,
-                tables=b"" if self.tables is None else self.tables.blob,
-            )
-        except QsgdError as error:
-            if error.parameter is None or "got" in error.reason:
-                raise
-            # The C library knows the range, Python the value.
-            value = getattr(self, error.parameter, None)
-            error.args = (f"{error.args[0]}, got {error.parameter}={value!r}",)
-            raise
+    def _held(self) -> dict[str, Any]:
+        """The constructor's arguments as they are held."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
 
     def _ready(self) -> _core.Params:
         """The parameters, with a new seed if a forked child would repeat its parent's noise."""
@@ -233,7 +179,7 @@ class Codec(NamedSchemes):
 
         Tables are hexadecimal digits.
         """
-        options = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+        options = self._held()
         if self.tables is not None:
             options["tables"] = self.tables.blob.hex()
         return options

@@ -1,0 +1,97 @@
+"""The options of a codec: checked, in one canonical form, and as the C library's parameters."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from qsgd import _core
+from qsgd import options as opt
+from qsgd.errors import QsgdError
+from qsgd.shared_tables import Tables
+
+
+def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as `Codec` holds them: of one type each, so that equal ones compare equal.
+
+    Parameters
+    ----------
+    given : mapping
+        All of `Codec`'s arguments.
+
+    Raises
+    ------
+    QsgdError
+        For a value outside its range; names and combinations are for `build_params` to check.
+    """
+    options = dict(given)
+    options["levels"], options["s"] = opt.level_set(given["levels"], given["s"], given["step"])
+    if isinstance(given["classes"], (bool, np.bool_)):
+        options["classes"] = "on" if given["classes"] else "off"
+    if given["step"] is not None:
+        options["step"] = opt.float32("step", given["step"], "None or a number")
+    if given["clip"] is not None:
+        options["clip"] = opt.float32("clip", given["clip"], "None or a number") or None
+    for name in ("zero", "rotation", "rescale", "checksum"):
+        options[name] = opt.flag(name, given[name])
+    bucket_range = "an integer from 0 (the whole tensor) to 2**47"
+    options["bucket"] = opt.integer("bucket", given["bucket"], 0, 1 << 47, bucket_range)
+    if given["seed"] is not None:
+        seed_range = "None or an integer from 0 to 2**64 - 1"
+        options["seed"] = opt.integer("seed", given["seed"], 0, (1 << 64) - 1, seed_range)
+    if given["threads"] is not None:
+        thread_range = "None or an integer from 1 to 256"
+        options["threads"] = opt.integer("threads", given["threads"], 1, 256, thread_range)
+    chunk_range = "a power of two from 1024 to 2**25"
+    chunk = opt.integer("chunk", given["chunk"], 1 << 10, 1 << 25, chunk_range)
+    if chunk & (chunk - 1):
+        raise opt.refuse("chunk", chunk, chunk_range)
+    options["chunk"] = chunk
+    if given["tables"] is not None and not isinstance(given["tables"], Tables):
+        options["tables"] = Tables(given["tables"])  # digits, as `Codec.options` gives them
+    return options
+
+
+def build_params(options: Mapping[str, Any]) -> _core.Params:
+    """The C library's parameters of canonical options, with a drawn seed where none is given.
+
+    Raises
+    ------
+    QsgdError
+        For an unknown name, and for options that make no sense together.
+    """
+    levels = options["levels"]
+    table = [] if isinstance(levels, str) else list(levels)
+    kind = levels if isinstance(levels, str) else "signed" if levels[0] < 0 else "table"
+    try:
+        return _core.Params(
+            norm=opt.choice("norm", options["norm"], opt.NORMS),
+            levels=opt.LEVELS[kind],
+            s=options["s"],
+            step=options["step"] or 0.0,
+            zero=options["zero"],
+            bucket=options["bucket"],
+            rounding=opt.choice("rounding", options["rounding"], opt.ROUNDINGS),
+            code=opt.choice("code", options["code"], opt.CODES),
+            classes=opt.choice("classes", options["classes"], opt.CLASSES),
+            rotation=options["rotation"],
+            rescale=options["rescale"],
+            clip=options["clip"] or 0.0,
+            scale=opt.choice("scale", options["scale"], opt.SCALES),
+            nonfinite=opt.choice("nonfinite", options["nonfinite"], opt.NONFINITE),
+            checksum=options["checksum"],
+            chunk_log2=options["chunk"].bit_length() - 1,
+            table=table,
+            seed=secrets.randbits(64) if options["seed"] is None else options["seed"],
+            tables=b"" if options["tables"] is None else options["tables"].blob,
+        )
+    except QsgdError as error:
+        if error.parameter is None or "got" in error.reason:
+            raise
+        # The C library knows the range, Python the value.
+        value = options.get(error.parameter)
+        error.args = (f"{error.args[0]}, got {error.parameter}={value!r}",)
+        raise
