@@ -1,0 +1,72 @@
+"""Statistics as sample: bits and error are computed, speed is measured on a normal tensor."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from qsgd.codec import Codec
+from qsgd.levels import LevelStats
+from qsgd.options import refuse
+from qsgd.planning.cost import SEED, Cost, speeds
+from qsgd.planning.schemes import stats_schemes
+
+
+class StatsSample:
+    """Statistics, which give bits and error of codecs of their norm and bucket."""
+
+    def __init__(self, stats: LevelStats) -> None:
+        if stats.elements == stats.idle:
+            raise refuse("sample", stats, "statistics with an element that is not zero")
+        self._stats = stats
+        self.elements = stats.elements
+
+    def schemes(self) -> dict[str, Codec]:
+        """Uniform, exponential and fitted levels."""
+        return stats_schemes(self._stats)
+
+    def cost(self, codec: Codec) -> Cost:
+        """Bits of the code with one table for all, of scales, checksums and chunk headers."""
+        stats = self._stats
+        for name in ("norm", "bucket", "scale", "clip"):
+            if getattr(codec, name) != getattr(stats, name):
+                legal = f"{getattr(stats, name)!r} as in the sample"
+                raise refuse(name, getattr(codec, name), legal)
+        if codec.rounding != "stochastic":
+            raise refuse("rounding", codec.rounding, "'stochastic' where statistics are the sample")
+        if codec.rotation:
+            raise refuse("rotation", codec.rotation, "False where statistics are the sample")
+        found = stats.evaluate(codec)
+        busy = 1 - stats.idle / stats.elements
+        idle_index = len(found.probabilities) // 2  # 0, or 1 where 0 is no level
+        shares = [busy * p for p in found.probabilities]
+        shares[idle_index] += 1 - busy
+        coded = _code_bits(codec, shares)
+        bucket = codec.bucket or stats.elements
+        scale = {"bfloat16": 16, "float32": 32}[codec.scale] / bucket
+        # per chunk: its entry of the index, mode and table, and what rANS loses to its lanes
+        chunk = 8 * (8 + 12 + 5 * len(shares) / 8 + 24) / codec.chunk
+        x = np.random.default_rng(SEED).standard_normal(min(1 << 20, stats.elements))
+        encode, adding = speeds(codec, x.astype(np.float32), None)
+        header = len(codec.encode(np.zeros(0, np.float32), 0))
+        return Cost(coded + scale + chunk, found.error, encode, adding, header)
+
+
+def _code_bits(codec: Codec, shares: Sequence[float]) -> float:
+    """Bits per index, from the probabilities of all."""
+    if codec.code == "fixed":
+        return float(math.ceil(math.log2(len(shares))))
+    if codec.code in ("rans", "auto"):
+        return -math.fsum(p * math.log2(p) for p in shares if p > 0)
+    if codec.code != "huffman":
+        raise refuse("code", codec.code, "rans, huffman, fixed or auto with statistics as sample")
+    nodes, bits = [p for p in shares if p > 0], 0.0
+    heapq.heapify(nodes)
+    while len(nodes) > 1:  # the mean length is the sum of all inner nodes
+        joined = heapq.heappop(nodes) + heapq.heappop(nodes)
+        bits += joined
+        heapq.heappush(nodes, joined)
+    return bits
