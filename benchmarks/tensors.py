@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qsgd.cli.demo import bundled_gradients
+from qsgd.bundled import bundled_gradients
 
 Vector = npt.NDArray[np.float32]
 SEED = 2017

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from qsgd.adaptive import AdaptiveCodec
     from qsgd.levels import FittedLevels, LevelStats, TruncatedNormal, fit_levels
     from qsgd.planning import Plan, Prediction, plan
+    from qsgd.storage.errors import FileError
     from qsgd.storage.frame_files import load, save
-    from qsgd.storage.tensor_files import FileError
 
 __all__ = [
     "AdaptiveCodec",
@@ -77,12 +77,13 @@ __all__ = [
 ]
 
 # Modules and names that load when first used, so that `import qsgd` stays quick.
-_LAZY_NAMES = dict.fromkeys(("FileError", "load", "save"), "qsgd.storage.frame_files")
-_LAZY_NAMES |= dict.fromkeys(
-    ("FittedLevels", "LevelStats", "TruncatedNormal", "fit_levels"), "qsgd.levels"
-)
-_LAZY_NAMES["AdaptiveCodec"] = "qsgd.adaptive"
-_LAZY_NAMES |= dict.fromkeys(("Plan", "Prediction", "plan"), "qsgd.planning")
+_LAZY_NAMES = {
+    "AdaptiveCodec": "qsgd.adaptive",
+    "FileError": "qsgd.storage.errors",
+    **dict.fromkeys(("load", "save"), "qsgd.storage.frame_files"),
+    **dict.fromkeys(("FittedLevels", "LevelStats", "TruncatedNormal", "fit_levels"), "qsgd.levels"),
+    **dict.fromkeys(("Plan", "Prediction", "plan"), "qsgd.planning"),
+}
 _LAZY_MODULES = ("testing", "theory", "torch")
 
 

@@ -14,6 +14,7 @@ import pytest
 
 import qsgd
 from cases import codec_of
+from qsgd.bundled import bundled_gradients
 from reference_bits import Array
 from reference_levels import Params
 
@@ -43,6 +44,16 @@ SCHEMES: dict[str, Params] = {
     "topk": Params(norm="l2", s=1, rounding="topk", code="rice-sparse"),
     "nearest": Params(rounding="nearest", code="elias-omega"),
 }
+
+
+def test_bundled_gradients_are_three_finite_float32_models() -> None:
+    gradients = bundled_gradients()
+    sizes = {name: x.size for name, x in gradients.items()}
+    assert sizes == {"cnn": 85_988, "transformer": 72_000, "lstm": 70_784}
+    for x in gradients.values():
+        assert x.dtype == np.float32
+        assert np.isfinite(x).all()
+        assert np.count_nonzero(x) > 0.3 * x.size
 
 
 @cache

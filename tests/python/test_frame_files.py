@@ -15,7 +15,7 @@ import pytest
 import qsgd
 from qsgd import Codec
 from qsgd.storage import atomic, frame_files
-from qsgd.storage.tensor_files import FileError
+from qsgd.storage.errors import FileError
 
 RNG = np.random.default_rng(5)
 TENSORS: dict[str, Any] = {

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from qsgd.optional_packages import MissingPackageError
 from qsgd.storage import tensor_files
+from qsgd.storage.errors import EndingError, FileError
 from qsgd.storage.safetensors import SafetensorsError, read_safetensors
-from qsgd.storage.tensor_files import Decoded, EndingError, FileError, MissingPackageError
+from qsgd.storage.tensor_files import Decoded
 
 RNG = np.random.default_rng(5)
 TENSORS: dict[str, Any] = {

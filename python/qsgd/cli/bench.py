@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qsgd.cli.demo import MIB, PAPER, WHOLE, Scheme, bundled_gradients, make_scheme
+from qsgd.bundled import bundled_gradients
+from qsgd.cli.demo import MIB, PAPER, WHOLE, Scheme, make_scheme
 from qsgd.frames import backends, decode, decode_add, set_backend
 
 Vector = npt.NDArray[np.float32]

@@ -7,11 +7,12 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from qsgd.cli.errors import UsageError
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 from qsgd.options import NORMS
 from qsgd.shared_tables import Tables
-from qsgd.storage.tensor_files import FileError
+from qsgd.storage.errors import FileError
 
 CODES = (
     "auto", "rans", "huffman", "rice-sparse", "elias-gamma", "elias-delta", "elias-omega",
@@ -28,10 +29,6 @@ SCHEMES: dict[str, tuple[str, ...]] = {
     "sign": (),
     "gradient-descent": (),
 }
-
-
-class UsageError(Exception):
-    """Options that make no sense; the text is for the user."""
 
 
 def _levels(text: str) -> str | tuple[float, ...]:

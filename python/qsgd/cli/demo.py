@@ -9,7 +9,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from importlib import resources
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,22 +65,6 @@ class Row(NamedTuple):
     median_error: float  # the same per bucket of 512 elements, median of all buckets
     encode_speed: float
     decode_speed: float
-
-
-def bundled_gradients() -> dict[str, Vector]:
-    """The gradients that ship with qsgd, one flat tensor per model.
-
-    Returns
-    -------
-    dict of str to (n,) float32
-        "cnn", "transformer" and "lstm"; see data/README.md for where they come from.
-    """
-    parts: dict[str, list[Vector]] = {}
-    source = resources.files("qsgd") / "data" / "gradients.npz"
-    with source.open("rb") as file, np.load(file) as archive:
-        for key in archive.files:
-            parts.setdefault(key.split("/")[0], []).append(archive[key].ravel())
-    return {model: np.concatenate(tensors) for model, tensors in parts.items()}
 
 
 def order0_entropy(indices: npt.NDArray[Any]) -> float:

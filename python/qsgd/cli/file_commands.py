@@ -7,46 +7,27 @@ import json
 import math
 import os
 import struct
-import sys
-from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
-from qsgd.cli.codec_options import UsageError, codec_from, read_tables
+from qsgd.cli.codec_options import codec_from, read_tables
+from qsgd.cli.errors import DamageError, UsageError
+from qsgd.cli.progress import progress
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 from qsgd.frames import FrameInfo, decode, inspect
 from qsgd.shared_tables import Tables
 from qsgd.storage import frame_files
 from qsgd.storage.atomic import atomic_writer
+from qsgd.storage.errors import FileError
 from qsgd.storage.tensor_files import (
     Decoded,
-    FileError,
     check_writable,
     read_tensors,
     write_tensors,
 )
 
-Item = TypeVar("Item")
 PREFIX_BYTES = 16  # of a frame; its last eight hold the frame's length (FORMAT.md section 3)
-
-
-class DamageError(Exception):
-    """A file did not pass verification; the report is already printed."""
-
-
-def progress(items: Iterable[Item], label: str, total: int) -> Iterator[Item]:
-    """Passes items through, with a bar on a terminal's standard error if rich is installed."""
-    if total > 1 and sys.stderr.isatty():
-        try:
-            from rich.console import Console
-            from rich.progress import track
-        except ImportError:
-            pass
-        else:
-            console = Console(stderr=True)
-            yield from track(items, label, total=total, console=console, transient=True)
-            return
-    yield from items
 
 
 def _size(nbytes: int) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 
 from qsgd.cli.bench import OPERATIONS, Result
 from qsgd.cli.demo import Row
+from qsgd.optional_packages import optional
 from qsgd.storage.atomic import atomic_writer
-from qsgd.storage.tensor_files import EndingError, optional
+from qsgd.storage.errors import EndingError
 
 FORMATS = (".png", ".svg", ".pdf")
 LARGEST_BITS = 16.0  # rows beyond, such as raw, are not drawn

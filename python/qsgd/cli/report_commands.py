@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from qsgd.bundled import bundled_gradients
 from qsgd.cli import bench, demo
-from qsgd.cli.codec_options import UsageError
-from qsgd.cli.file_commands import progress
+from qsgd.cli.errors import UsageError
+from qsgd.cli.progress import progress
 from qsgd.errors import QsgdError
 from qsgd.levels import LevelStats
 from qsgd.planning import plan
+from qsgd.storage.errors import FileError
 from qsgd.storage.frame_files import FLOATS, dtype_name
-from qsgd.storage.tensor_files import FileError, read_tensors
+from qsgd.storage.tensor_files import read_tensors
 
 
 def run_bench(args: argparse.Namespace) -> None:
@@ -54,7 +56,7 @@ def run_demo(args: argparse.Namespace) -> None:
         from qsgd.cli import plots
 
         plots.check_plot(args.plot)
-    tensors = demo.bundled_gradients() if args.input is None else _own_tensors(args.input)
+    tensors = bundled_gradients() if args.input is None else _own_tensors(args.input)
     rows: list[demo.Row] = []
 
     def measured() -> Iterator[demo.Row]:
@@ -90,7 +92,7 @@ def run_plan(args: argparse.Namespace) -> None:
 def _sample(path: str | None) -> npt.NDArray[np.float32] | LevelStats:
     """All float tensors of a file in one piece, statistics from a file, or what is bundled."""
     if path is None:
-        return np.concatenate(list(demo.bundled_gradients().values()))
+        return np.concatenate(list(bundled_gradients().values()))
     if not path.endswith(".stats"):
         return np.concatenate(list(_own_tensors(path).values()))
     with open(path, "rb") as file:

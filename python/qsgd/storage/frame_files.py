@@ -19,7 +19,7 @@ from qsgd.errors import QsgdError
 from qsgd.frames import FrameInfo, decode, inspect, split
 from qsgd.shared_tables import Tables
 from qsgd.storage.atomic import atomic_writer
-from qsgd.storage.tensor_files import FileError
+from qsgd.storage.errors import FileError
 
 MAX_ELEMENTS = 2**31  # of all tensors of a file together: 8 GiB of float32
 FLOATS = frozenset({"float32", "float64", "float16", "bfloat16"})

@@ -6,7 +6,6 @@ alone serves the first three; .pt and .pth need torch, and say so when it is mis
 
 from __future__ import annotations
 
-import importlib
 import os
 import zipfile
 from collections.abc import Callable, Mapping
@@ -16,23 +15,13 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from qsgd.optional_packages import MissingPackageError, optional
 from qsgd.storage.atomic import atomic_writer
+from qsgd.storage.errors import EndingError, FileError
 from qsgd.storage.safetensors import NAMES, SafetensorsError, read_safetensors, write_safetensors
 
 Array = npt.NDArray[Any]
 FORMATS = (".npy", ".npz", ".safetensors", ".pt", ".pth")
-
-
-class FileError(ValueError):
-    """A file that is damaged, or holds what qsgd or its format cannot carry."""
-
-
-class EndingError(FileError):
-    """A file name whose ending says nothing, or the wrong thing."""
-
-
-class MissingPackageError(ImportError):
-    """An optional package is needed for what was asked."""
 
 
 class Decoded(NamedTuple):
@@ -40,26 +29,6 @@ class Decoded(NamedTuple):
 
     array: Array
     dtype: str
-
-
-def optional(package: str, purpose: str) -> Any:
-    """Imports an optional package.
-
-    Raises
-    ------
-    MissingPackageError
-        With a sentence that names the package, the purpose and the cure.
-    """
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        # Something inside an installed package may be what is missing: then say that instead.
-        if error.name is not None and error.name.split(".")[0] != package.split(".")[0]:
-            raise MissingPackageError(f"{package} does not import: {error}") from error
-        root = package.split(".")[0]
-        raise MissingPackageError(
-            f"{purpose} needs the package '{root}': pip install {root}"
-        ) from None
 
 
 def _format_of(path: str | os.PathLike[str]) -> str:
