@@ -47,13 +47,16 @@ static const struct {
     bool by_name_alone; /* never chosen as the best */
 } backends[] = {
 #if defined(QSGD_HAVE_X86)
-    {&kernels_avx512, has_avx512, false}, {&kernels_avx2, has_avx2, false},
+    {&kernels_avx512, has_avx512, false},  {&kernels_avx2, has_avx2, false},
 #endif
 #if defined(QSGD_HAVE_NEON) /* part of every 64-bit Arm */
     {&kernels_neon, always, false},
 #endif
 #if defined(QSGD_HAVE_WARP)
     {&kernels_warp, always, true},
+#endif
+#if defined(QSGD_HAVE_WARP_THREADS)
+    {&kernels_warp_threads, always, true},
 #endif
     {&kernels_scalar, always, false},
 };

@@ -11,14 +11,28 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline uint16_t load_le16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
+/* Kernel bodies call them on devices, too. */
+#if defined(__CUDACC__)
+#define BITS static inline __host__ __device__
+#else
+#define BITS static inline
+#endif
 
-static inline uint32_t load_le32(const uint8_t *p) {
+BITS uint16_t load_le16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
+
+BITS uint32_t load_le32(const uint8_t *p) {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
 /* Whole words by one load or store each: compilers do not always see through bytes. */
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#if defined(__CUDA_ARCH__)
+BITS uint64_t swapped(uint64_t v) {
+    const uint32_t low = __byte_perm((uint32_t)v, 0, 0x0123);
+    return (uint64_t)low << 32 | __byte_perm((uint32_t)(v >> 32), 0, 0x0123);
+}
+#define WORD_LE(v) (v)
+#define WORD_BE(v) swapped(v)
+#elif __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define WORD_LE(v) (v)
 #define WORD_BE(v) __builtin_bswap64(v)
 #else
@@ -26,35 +40,35 @@ static inline uint32_t load_le32(const uint8_t *p) {
 #define WORD_BE(v) (v)
 #endif
 
-static inline uint64_t load_le64(const uint8_t *p) {
+BITS uint64_t load_le64(const uint8_t *p) {
     uint64_t v;
     memcpy(&v, p, 8);
     return WORD_LE(v);
 }
 
-static inline uint64_t load_be64(const uint8_t *p) {
+BITS uint64_t load_be64(const uint8_t *p) {
     uint64_t v;
     memcpy(&v, p, 8);
     return WORD_BE(v);
 }
 
-static inline void store_le64(uint8_t *p, uint64_t v) {
+BITS void store_le64(uint8_t *p, uint64_t v) {
     v = WORD_LE(v);
     memcpy(p, &v, 8);
 }
 
-static inline void store_be64(uint8_t *p, uint64_t v) {
+BITS void store_be64(uint8_t *p, uint64_t v) {
     v = WORD_BE(v);
     memcpy(p, &v, 8);
 }
 
-static inline void store_le16(uint8_t *p, uint16_t v) {
+BITS void store_le16(uint8_t *p, uint16_t v) {
     p[0] = (uint8_t)v;
     p[1] = (uint8_t)(v >> 8);
 }
 
 /* n numbers, one behind the other. */
-static inline void store_le16s(uint8_t *p, const uint16_t *v, size_t n) {
+BITS void store_le16s(uint8_t *p, const uint16_t *v, size_t n) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     if (n > 0) memcpy(p, v, 2 * n);
 #else
@@ -62,13 +76,19 @@ static inline void store_le16s(uint8_t *p, const uint16_t *v, size_t n) {
 #endif
 }
 
-static inline void store_le32(uint8_t *p, uint32_t v) {
+BITS void store_le32(uint8_t *p, uint32_t v) {
     store_le16(p, (uint16_t)v);
     store_le16(p + 2, (uint16_t)(v >> 16));
 }
 
-/* Position of the highest set bit; v > 0. */
-static inline unsigned floor_log2(uint64_t v) { return 63U - (unsigned)__builtin_clzll(v); }
+#if defined(__CUDA_ARCH__)
+/* Position of the highest set bit, and of the lowest; v > 0. */
+BITS unsigned floor_log2(uint64_t v) { return 63U - (unsigned)__clzll((long long)v); }
+BITS unsigned lowest_bit(uint64_t v) { return (unsigned)__ffsll((long long)v) - 1U; }
+#else
+BITS unsigned floor_log2(uint64_t v) { return 63U - (unsigned)__builtin_clzll(v); }
+BITS unsigned lowest_bit(uint64_t v) { return (unsigned)__builtin_ctzll(v); }
+#endif
 
 /* ---- LSB-first ------------------------------------------------------------------------------ */
 
@@ -79,12 +99,13 @@ struct lsb_writer {
     bool full;
 };
 
-static inline void lsb_write_init(struct lsb_writer *w, uint8_t *p, uint8_t *end) {
-    *w = (struct lsb_writer){p, end, 0, 0, false};
+BITS void lsb_write_init(struct lsb_writer *w, uint8_t *p, uint8_t *end) {
+    const struct lsb_writer start = {p, end, 0, 0, false};
+    *w = start;
 }
 
 /* count <= 56; bits of value above count must be 0. */
-static inline void lsb_write(struct lsb_writer *w, uint64_t value, unsigned count) {
+BITS void lsb_write(struct lsb_writer *w, uint64_t value, unsigned count) {
     w->acc |= value << w->held;
     w->held += count;
     if (w->end - w->p >= 8) {
@@ -104,7 +125,7 @@ static inline void lsb_write(struct lsb_writer *w, uint64_t value, unsigned coun
 }
 
 /* Pads with zero bits; returns the byte after the stream, or NULL if it did not fit. */
-static inline uint8_t *lsb_write_end(struct lsb_writer *w) {
+BITS uint8_t *lsb_write_end(struct lsb_writer *w) {
     if (w->held > 0) lsb_write(w, 0, 8 - w->held);
     return w->full ? NULL : w->p;
 }
@@ -117,12 +138,13 @@ struct bit_reader {
     bool overrun;           /* bits past the end were consumed */
 };
 
-static inline void bit_read_init(struct bit_reader *r, const uint8_t *p, const uint8_t *end) {
-    *r = (struct bit_reader){p, end, 0, 0, 0, false};
+BITS void bit_read_init(struct bit_reader *r, const uint8_t *p, const uint8_t *end) {
+    const struct bit_reader start = {p, end, 0, 0, 0, false};
+    *r = start;
 }
 
 /* After this, held >= 56. */
-static inline void lsb_refill(struct bit_reader *r) {
+BITS void lsb_refill(struct bit_reader *r) {
     if (r->end - r->p >= 8) {
         r->acc |= load_le64(r->p) << r->held;
         r->p += (63 - r->held) >> 3;
@@ -140,7 +162,7 @@ static inline void lsb_refill(struct bit_reader *r) {
 }
 
 /* count <= 56, and at most `held` bits since the last refill. */
-static inline uint64_t lsb_take(struct bit_reader *r, unsigned count) {
+BITS uint64_t lsb_take(struct bit_reader *r, unsigned count) {
     uint64_t value = r->acc & (((uint64_t)1 << count) - 1);
     r->acc >>= count;
     r->held -= count;
@@ -151,13 +173,13 @@ static inline uint64_t lsb_take(struct bit_reader *r, unsigned count) {
     return value;
 }
 
-static inline uint64_t lsb_read(struct bit_reader *r, unsigned count) {
+BITS uint64_t lsb_read(struct bit_reader *r, unsigned count) {
     lsb_refill(r);
     return lsb_take(r, count);
 }
 
 /* True if the stream is intact and only zero bits, fewer than 8, are left before `end`. */
-static inline bool lsb_read_end(struct bit_reader *r) {
+BITS bool lsb_read_end(struct bit_reader *r) {
     lsb_refill(r);
     unsigned left = r->held - r->past;
     return !r->overrun && r->p == r->end && left < 8 && r->acc == 0;
@@ -172,12 +194,13 @@ struct msb_writer {
     bool full;
 };
 
-static inline void msb_write_init(struct msb_writer *w, uint8_t *p, uint8_t *end) {
-    *w = (struct msb_writer){p, end, 0, 0, false};
+BITS void msb_write_init(struct msb_writer *w, uint8_t *p, uint8_t *end) {
+    const struct msb_writer start = {p, end, 0, 0, false};
+    *w = start;
 }
 
 /* count <= 56; bits of value above count must be 0. */
-static inline void msb_write(struct msb_writer *w, uint64_t value, unsigned count) {
+BITS void msb_write(struct msb_writer *w, uint64_t value, unsigned count) {
     w->acc = w->acc << count | value;
     w->held += count;
     if (w->end - w->p >= 8 && w->held > 0) { /* bits of acc above `held` were stored before */
@@ -196,13 +219,13 @@ static inline void msb_write(struct msb_writer *w, uint64_t value, unsigned coun
     }
 }
 
-static inline uint8_t *msb_write_end(struct msb_writer *w) {
+BITS uint8_t *msb_write_end(struct msb_writer *w) {
     if (w->held > 0) msb_write(w, 0, 8 - w->held);
     return w->full ? NULL : w->p;
 }
 
 /* After this, held >= 56. */
-static inline void msb_refill(struct bit_reader *r) {
+BITS void msb_refill(struct bit_reader *r) {
     if (r->end - r->p >= 8) {
         r->acc |= load_be64(r->p) >> r->held;
         r->p += (63 - r->held) >> 3;
@@ -220,7 +243,7 @@ static inline void msb_refill(struct bit_reader *r) {
 }
 
 /* 1 <= count <= 56, and at most `held` bits since the last refill. */
-static inline uint64_t msb_take(struct bit_reader *r, unsigned count) {
+BITS uint64_t msb_take(struct bit_reader *r, unsigned count) {
     uint64_t value = r->acc >> (64 - count);
     r->acc <<= count;
     r->held -= count;
@@ -231,13 +254,13 @@ static inline uint64_t msb_take(struct bit_reader *r, unsigned count) {
     return value;
 }
 
-static inline uint64_t msb_read(struct bit_reader *r, unsigned count) {
+BITS uint64_t msb_read(struct bit_reader *r, unsigned count) {
     if (count == 0) return 0;
     msb_refill(r);
     return msb_take(r, count);
 }
 
-static inline bool msb_read_end(struct bit_reader *r) {
+BITS bool msb_read_end(struct bit_reader *r) {
     msb_refill(r);
     unsigned left = r->held - r->past;
     return !r->overrun && r->p == r->end && left < 8 && r->acc == 0;
@@ -247,7 +270,7 @@ static inline bool msb_read_end(struct bit_reader *r) {
 
 #define VARINT_MAX_BYTES 9
 
-static inline size_t varint_write(uint8_t *p, uint64_t v) {
+BITS size_t varint_write(uint8_t *p, uint64_t v) {
     size_t n = 0;
     for (; v >= 128; v >>= 7) p[n++] = (uint8_t)(v | 128);
     p[n++] = (uint8_t)v;
@@ -255,7 +278,7 @@ static inline size_t varint_write(uint8_t *p, uint64_t v) {
 }
 
 /* Returns bytes read, or 0 if the varint is cut short, too long or not the shortest form. */
-static inline size_t varint_read(const uint8_t *p, const uint8_t *end, uint64_t *v) {
+BITS size_t varint_read(const uint8_t *p, const uint8_t *end, uint64_t *v) {
     uint64_t value = 0;
     for (size_t n = 0; n < VARINT_MAX_BYTES && p + n < end; n++) {
         value |= (uint64_t)(p[n] & 127) << (7 * n);

@@ -11,6 +11,7 @@
 #ifndef QSGD_KERNELS_BODY_H
 #define QSGD_KERNELS_BODY_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +34,12 @@
 BODY void lanes_sync(void) {}
 BODY bool lanes_any(bool a) { return a; }
 BODY uint32_t lanes_top(uint32_t a) { return a; } /* the largest */
+#endif
+
+#if defined(__cplusplus)
+#define ALIGNED(bytes) alignas(bytes)
+#else
+#define ALIGNED(bytes) _Alignas(bytes)
 #endif
 
 /* Elements from `at` on, of n: none past the end. */

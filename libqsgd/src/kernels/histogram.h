@@ -195,7 +195,7 @@ KERNEL void group_flush(struct group_counter *c, unsigned quarter, uint32_t coun
     c->left[quarter] = GROUP_ROUNDS;
 }
 
-_Static_assert(GROUP_BINS * sizeof(struct group_counter) <= GROUP_MEMORY, "memory of the counters");
+static_assert(GROUP_BINS * sizeof(struct group_counter) <= GROUP_MEMORY, "memory of the counters");
 
 KERNEL void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8_t *bins,
                                     uint32_t (*counts)[64], void *memory) {

@@ -47,7 +47,7 @@ BODY void runs_read(const uint64_t *runs, unsigned window, struct prefix_streams
         for (int i = 1; i < RUN_LOOKUPS; i++) runs_step(runs, shift, count, acc, out);
         more = runs_step(runs, shift, count, acc, out);
         for (int j = 0; j < count; j++) {
-            bit[j] += (uint64_t)__builtin_ctzll(acc[j]) - 7;
+            bit[j] += (uint64_t)lowest_bit(acc[j]) - 7;
             more &= out[j] < streams->stop[j] && bit[j] <= limit;
         }
     } while (more);

@@ -74,7 +74,7 @@ KERNEL void kernel_rans_encode(const struct rans_job *job, const struct rans_sym
 }
 #endif
 
-KERNEL void kernel_rans_tables(const struct rans_job *job, void *tables) {
+KERNEL void kernel_rans_decode_tables(const struct rans_job *job, void *tables) {
     for (unsigned c = 0; c < job->tables; c++) {
         uint8_t *table = (uint8_t *)tables + c * rans_table_bytes(job);
 #ifdef W_SLOTS

@@ -52,8 +52,8 @@ BODY bool rans_symbol(struct rans_symbol_table *table, size_t t, uint32_t f, uin
 #endif
 
 struct rans_slots {
-    _Alignas(64) uint8_t token[1024 + 64]; /* tokens are written by vectors */
-    uint32_t rest[64], start[64];          /* 2^P - f */
+    ALIGNED(64) uint8_t token[1024 + 64]; /* tokens are written by vectors */
+    uint32_t rest[64], start[64];         /* 2^P - f */
 };
 
 #ifdef W_SLOTS
@@ -84,9 +84,9 @@ BODY void rans_build_wide(const uint16_t *freq, uint32_t split, uint32_t *decode
  * comparing slots with b_i, the last one before it (the last of all if there is no i-th), first for
  * i = 4, 8, 12, then for the three between. Signed bytes. */
 struct rans_starts {
-    _Alignas(W_BYTES) uint8_t fourth[3][W_BYTES]; /* b_4, b_8, b_12 */
-    uint8_t within[3][16];                        /* b_{4 q + 1}, + 2, + 3, by q */
-    uint8_t token[16], rest[16], start[16];       /* its name, 2^8 - f, and c */
+    ALIGNED(W_BYTES) uint8_t fourth[3][W_BYTES]; /* b_4, b_8, b_12 */
+    uint8_t within[3][16];                       /* b_{4 q + 1}, + 2, + 3, by q */
+    uint8_t token[16], rest[16], start[16];      /* its name, 2^8 - f, and c */
 };
 
 BODY void rans_build_starts(const uint16_t *freq, struct rans_starts *s) {
@@ -177,7 +177,7 @@ BODY uint8_t rans_decode_lane(const struct rans_lookup *l, uint32_t half, uint32
     const uint32_t x = *state, mask = (1U << prob_bits) - 1, slot = x & mask;
     const size_t skip = (size_t)((half & l->half) / RANS_HALF) << prob_bits; /* not waited for */
     if (l->in_slots) {
-        const struct rans_slots *slots = l->table;
+        const struct rans_slots *slots = (const struct rans_slots *)l->table;
         const uint8_t symbol = (slots->token + skip)[slot];
         const uint32_t next = x - slots->start[symbol] - (x >> prob_bits) * slots->rest[symbol];
         *state = rans_refill_lane(next, words, end);

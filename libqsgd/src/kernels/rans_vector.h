@@ -235,7 +235,7 @@ BODY void rans_row_slots(struct rans_rows *r, unsigned prob_bits, const struct r
     }
 }
 
-_Static_assert(RANS_HALF == 1 << 5, "halves move from bit 5 to bit P");
+static_assert(RANS_HALF == 1 << 5, "halves move from bit 5 to bit P");
 
 /* A row's slots: their tokens, which are stored. */
 BODY void rans_row_find(struct rans_rows *r, unsigned prob_bits, const struct rans_view view) {

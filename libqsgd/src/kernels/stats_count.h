@@ -91,7 +91,7 @@ BODY void stats_row(const float *row, size_t left, const bool whole, float inv, 
 
 BODY void stats_rows(const float *x, size_t n, float inv, uint32_t weight,
                      uint32_t counts[STATS_COPIES][STATS_BINS], vf *sum, vf *square) {
-    _Alignas(64) int16_t bins[STATS_WAIT][NORM_LANES];
+    ALIGNED(64) int16_t bins[STATS_WAIT][NORM_LANES];
     const size_t whole = n / NORM_LANES, rest = n % NORM_LANES;
     for (size_t i = 0; i < whole; i++) {
         const float *row = x + i * NORM_LANES;

@@ -61,14 +61,16 @@ struct rank_map {
     int32_t lowest;
 };
 
-/* Encoding: what rans.h needs of each token of a class. */
+/* Encoding: what rans.h needs of each token of a class: for one lane, unpacked. */
+struct rans_lane_symbol {
+    uint32_t rcp, plus;                /* plus: rcp if x + 1 is divided, else 0 */
+    uint16_t most, start, rest, shift; /* f - 1, start, 2^P - f, 32 + shift */
+};
+
 struct rans_symbol_table {
-    uint32_t entry[64], rcp[64]; /* for vectors */
-    bool plus;
-    struct rans_lane_symbol {              /* the same for one lane, unpacked */
-        uint32_t rcp, plus;                /* plus: rcp if x + 1 is divided, else 0 */
-        uint16_t most, start, rest, shift; /* f - 1, start, 2^P - f, 32 + shift */
-    } lane[64];
+    uint32_t entry[64], rcp[64]; /* the same for vectors */
+    bool plus;                   /* some token has a plus */
+    struct rans_lane_symbol lane[64];
 };
 
 /* A split class has two tables of 32 tokens, one per half of its elements (FORMAT.md section 8.5):
