@@ -92,16 +92,13 @@ BODY void rotate_rows(vf v[ROTATE_ROWS], const int rows) {
     }
 }
 
-/* Between the first n lanes of a vector: a lane whose bit is set takes its partner minus itself. */
-BODY vf rotate_lanes(vf a, size_t n) {
-    static const uint16_t second[5][3] = {{0xAAAA, 0xAAAA, 0},
-                                          {0xCCCC, 0xCCCC, 0},
-                                          {0xF0F0, 0xF0F0, 0},
-                                          {0xFF00, 0xFF00, 0},
-                                          {0x0000, 0xFFFF, 0}};
-    for (int stage = 0; 1 << stage < W; stage++) {
-        if ((size_t)1 << stage >= n) break;
-        a = vf_add(vf_partner(a, 1 << stage), rotate_signs(second[stage], 0, W, a));
+/* Between the first n lanes of a vector, n <= W: a lane whose bit is set takes its partner minus
+ * itself. */
+BODY vf rotate_lanes(vf a, const int n) {
+    for (int stage = 0; 1 << stage < n; stage++) {
+        const vu second = vu_and(vu_sll(vu_iota(), 31 - stage), vu_set1(0x80000000U));
+        const vf flipped = vf_from_bits(vu_xor(vf_bits(a), second));
+        a = vf_add(vf_partner(a, 1 << stage), flipped);
     }
     return a;
 }
@@ -141,7 +138,7 @@ KERNEL void rotate_from(float *x, size_t n, size_t h) {
 
 /* Fewer elements than lanes. */
 BODY void rotate_few(float *x, size_t n, float factor) {
-    vf_store_some(x, rotate_lanes(vf_mul(vf_load_some(x, n), vf_set1(factor)), n), n);
+    vf_store_some(x, rotate_lanes(vf_mul(vf_load_some(x, n), vf_set1(factor)), (int)n), n);
 }
 
 KERNEL void rotate_block(float *x, size_t n, float factor) {

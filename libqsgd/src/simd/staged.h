@@ -1,5 +1,6 @@
 /* Partial vectors by way of the stack: included at the end of vocabularies, for what they cannot
- * mask. W_MASKED_WORDS: they mask vectors of 32-bit lanes; W_MASKED: of all widths. Meanings:
+ * mask. W_MASKED_WORDS: they mask vectors of 32-bit lanes; W_MASKED: of all widths; W_STAGED_WORDS:
+ * they have lanes from bytes and halves, and back, by words (simd/few_bytes.h). Meanings:
  * simd/scalar.h. */
 #ifndef QSGD_SIMD_STAGED_H
 #define QSGD_SIMD_STAGED_H
@@ -48,6 +49,7 @@ static inline void vu_store_some(uint32_t *p, vu a, size_t n) {
 }
 #endif
 
+#ifndef W_STAGED_WORDS
 static inline vu vu_load_u8_some(const uint8_t *p, size_t n) {
     uint8_t lanes[W] = {0};
     staged_copy(lanes, p, staged_most(n, W));
@@ -73,6 +75,7 @@ static inline void vu_store_i16_some(int16_t *p, vu a, size_t n) {
     vu_store_i16(lanes, a);
     staged_copy(p, lanes, staged_most(n, W) * sizeof *p);
 }
+#endif
 
 static inline vh vh_load_some(const int16_t *p, size_t n) {
     int16_t halves[W_HALVES] = {0};
