@@ -10,7 +10,7 @@
 
 #define BLOCK QUANTIZE_BLOCK
 
-static struct quantize_scratch scratch;
+static float block[BLOCK];
 static int16_t indices[65536];
 static uint64_t elements_tried, ties_up;
 
@@ -170,7 +170,8 @@ static void check_element(const struct quantizer *q, float scale, float x, doubl
     uint64_t ups = 0;
     for (uint32_t first = 0; first < 65536; first += BLOCK) {
         for (uint32_t i = 0; i < BLOCK; i++) noise[i] = (uint16_t)(first + i);
-        run_round(q, &b, xs, noise, first, BLOCK, &scratch, indices + first, NULL);
+        const struct run run = {xs, noise, first, BLOCK, indices + first, NULL};
+        run_round(q, &b, &run, block);
         for (uint32_t r = first; r < first + BLOCK; r++) {
             CHECK(indices[r] == below || indices[r] == above);
             if (r != tie) ups += indices[r] == above && above != below ? 1 : 0;
@@ -220,8 +221,6 @@ static void check_set(const struct level_set *set, float scale, bool dithered) {
 
 int main(void) {
     static const float scales[] = {0.7F, 0x1.8p-80F, 0x1.2p100F, 0x1p-130F};
-    static float block[BLOCK];
-    scratch.block = block;
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
         for (size_t j = 0; j < sizeof scales / sizeof *scales; j++) {
             bool single = sets[i].levels == QSGD_LEVELS_UNIFORM && sets[i].s == 1;

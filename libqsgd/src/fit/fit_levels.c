@@ -97,12 +97,10 @@ static qsgd_status prepare(const struct qsgd_stats *stats, const struct qsgd_fit
         return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "fit",
                                "struct_size is not that of this version");
     }
-    if (memory_misaligned(workspace) || workspace_bytes < qsgd_fit_workspace()) {
-        return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",
-                               "the workspace must be 64-byte aligned and hold "
-                               "qsgd_fit_workspace bytes");
-    }
-    return check_options(o, error);
+    const qsgd_status status =
+        memory_check_workspace(workspace, workspace_bytes, qsgd_fit_workspace(),
+                               WORKSPACE_MUST_HOLD("qsgd_fit_workspace"), error);
+    return status == QSGD_OK ? check_options(o, error) : status;
 }
 
 static qsgd_status build_models(struct fit_memory *w, const struct qsgd_stats *stats,

@@ -12,10 +12,7 @@
 #include "quantize/bucket_scales.h"
 
 struct stats_add {
-    struct quantizer q;
-    struct source source;
-    struct scale_array scales; /* of buckets longer than a chunk */
-    struct bucket_sums *partials;
+    struct tensor t; /* scales: of buckets longer than a chunk */
     struct quantize_scratch scratch;
     struct qsgd_stats *fresh;
     uint32_t (*counts)[STATS_COPIES][STATS_BINS]; /* by row */
@@ -23,11 +20,11 @@ struct stats_add {
 };
 
 static void add_carve(struct stats_add *a, struct memory *memory) {
-    const struct layout *l = &a->q.layout;
+    const struct layout *l = &a->t.q.layout;
     const uint64_t longer = l->per_bucket != 0 ? l->buckets : 0;
-    quantize_scratch_carve(&a->scratch, memory, &a->q, source_converts(&a->source));
-    a->partials = memory_take(memory, big_scales_blocks(l) * sizeof *a->partials);
-    a->scales = (struct scale_array){memory_take(memory, longer * sizeof(float)), SCALES_NATIVE};
+    quantize_scratch_carve(&a->scratch, memory, &a->t.q, source_converts(&a->t.source));
+    tensor_carve(&a->t, memory);
+    a->t.scales = (struct scale_array){memory_take(memory, longer * sizeof(float)), SCALES_NATIVE};
     a->fresh = memory_take(memory, sizeof *a->fresh);
     a->counts = memory_take(memory, STATS_ROWS * sizeof *a->counts);
 }
@@ -47,8 +44,8 @@ static void add_prepare(struct stats_add *a, const struct qsgd_stats *stats, uin
                         const void *src, uint64_t n) {
     const struct qsgd_params params = params_of(stats);
     memset(a->held, 0, sizeof a->held);
-    a->source = (struct source){src, dtype, NULL, NULL};
-    quantizer_init(&a->q, &params, n, 0, false);
+    a->t.source = (struct source){src, dtype, NULL, NULL};
+    quantizer_init(&a->t.q, &params, n, 0, false);
 }
 
 /* ---- counters ------------------------------------------------------------------------------- */
@@ -120,7 +117,7 @@ static void bucket_count(struct stats_add *a, struct open_bucket *b, const float
         const size_t n = (size_t)min_u64(STATS_BLOCK, len - i);
         const float *block = source_in_range(x + i, n, b->range, a->scratch.block);
         row_prepare(a, b->row, n, b->weight);
-        a->q.kernels->stats_count(block, n, b->inv, b->weight, a->counts[b->row], b->sums);
+        a->t.q.kernels->stats_count(block, n, b->inv, b->weight, a->counts[b->row], b->sums);
     }
 }
 
@@ -147,26 +144,26 @@ static void bucket_close(struct stats_add *a, const struct open_bucket *b) {
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 static void big_scales(struct stats_add *a) {
-    for (uint64_t i = 0; i < big_scales_blocks(&a->q.layout); i++) {
-        big_scales_block(&a->q, &a->source, i, &a->scratch, a->partials);
+    for (uint64_t i = 0; i < big_scales_blocks(&a->t.q.layout); i++) {
+        big_scales_block(&a->t, i, &a->scratch);
     }
-    if (a->q.layout.per_bucket == 0) return;
-    big_scales_store(&a->q, &a->source, a->partials, &a->scales, NULL, &a->scratch);
+    if (a->t.q.layout.per_bucket == 0) return;
+    big_scales_store(&a->t, &a->scratch);
 }
 
 /* The scale of a bucket that starts at x. */
 static float scale_of(const struct stats_add *a, uint64_t bucket, const float *x) {
     double squares;
-    if (a->q.layout.per_bucket != 0) return scale_get(&a->scales, bucket);
-    return scale_of_short_bucket(&a->q, &a->source, bucket, x, &squares);
+    if (a->t.q.layout.per_bucket != 0) return scale_get(&a->t.scales, bucket);
+    return scale_of_short_bucket(&a->t, bucket, x, &squares);
 }
 
 /* Elements of one chunk. UINT64_MAX, or the first bucket that is not finite. */
 static uint64_t add_chunk(struct stats_add *a, uint64_t index, struct open_bucket *b) {
-    const struct layout *l = &a->q.layout;
+    const struct layout *l = &a->t.q.layout;
     const struct chunk_span span = layout_chunk(l, index);
     const uint64_t end = span.first + span.len;
-    const float *x = source_read(&a->source, span.first, span.len, a->scratch.elements);
+    const float *x = source_read(&a->t.source, span.first, span.len, a->scratch.elements);
     float ahead = scale_of(a, span.first / l->bucket, x);
     for (uint64_t i = span.first, next; i < end; i = next) {
         const uint64_t bucket = i / l->bucket, start = bucket * l->bucket;
@@ -191,7 +188,7 @@ static uint64_t add_all(struct stats_add *a) {
     struct open_bucket b;
     uint64_t bad = UINT64_MAX;
     big_scales(a);
-    for (uint64_t i = 0; i < a->q.layout.chunks && bad == UINT64_MAX; i++) {
+    for (uint64_t i = 0; i < a->t.q.layout.chunks && bad == UINT64_MAX; i++) {
         bad = add_chunk(a, i, &b);
     }
     counts_empty(a);
@@ -223,15 +220,10 @@ static qsgd_status add_check(const struct qsgd_stats *stats, uint32_t dtype, con
         return error_parameter(error, QSGD_ERR_SHAPE, "n", "statistics hold at most 2^41 elements");
     }
     if ((src == NULL && n > 0) || workspace == NULL) {
-        return error_parameter(error, QSGD_ERR_NULL, workspace == NULL ? "workspace" : "src",
-                               "a buffer that is needed is NULL");
+        return memory_missing(workspace == NULL ? "workspace" : "src", error);
     }
-    if (memory_misaligned(workspace) || workspace_bytes < qsgd_stats_workspace(stats, dtype, n)) {
-        return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",
-                               "the workspace must be 64-byte aligned and hold "
-                               "qsgd_stats_workspace bytes");
-    }
-    return QSGD_OK;
+    return memory_check_workspace(workspace, workspace_bytes, qsgd_stats_workspace(stats, dtype, n),
+                                  WORKSPACE_MUST_HOLD("qsgd_stats_workspace"), error);
 }
 
 qsgd_status qsgd_stats_add(struct qsgd_stats *stats, uint32_t dtype, const void *src, uint64_t n,
@@ -242,11 +234,11 @@ qsgd_status qsgd_stats_add(struct qsgd_stats *stats, uint32_t dtype, const void 
     if (status != QSGD_OK) return status;
     add_prepare(&a, stats, dtype, src, n);
     add_carve(&a, &memory);
-    qsgd_stats_init(a.fresh, &a.q.params, NULL);
+    qsgd_stats_init(a.fresh, &a.t.q.params, NULL);
     const uint64_t bad = add_all(&a);
     if (bad != UINT64_MAX) {
         return error_element(error, QSGD_ERR_NONFINITE,
-                             source_first_nonfinite(&a.source, &a.q.layout, bad), bad,
+                             source_first_nonfinite(&a.t.source, &a.t.q.layout, bad), bad,
                              "NaN, Inf, or a bucket whose scale overflows");
     }
     stats_join(stats, a.fresh);

@@ -4,6 +4,7 @@
 
 #include "base/bits.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "fit/stats.h"
 #include "frame/checksum.h"
 #include "frame/params.h"
@@ -195,8 +196,7 @@ static qsgd_status check_head(const uint8_t *p, uint64_t size, struct qsgd_error
 qsgd_status qsgd_stats_load(struct qsgd_stats *stats, const void *bytes, uint64_t size,
                             struct qsgd_error *error) {
     if (stats == NULL || (bytes == NULL && size > 0)) {
-        return error_parameter(error, QSGD_ERR_NULL, stats == NULL ? "stats" : "bytes",
-                               "a buffer that is needed is NULL");
+        return memory_missing(stats == NULL ? "stats" : "bytes", error);
     }
     const uint8_t *const p = bytes;
     qsgd_status status = check_head(p, size, error);

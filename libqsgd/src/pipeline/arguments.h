@@ -11,6 +11,14 @@ struct encode_call {
     uint64_t shape[QSGD_MAX_DIMS];
 };
 
+/* Where the caller wants a frame, and what may be used on the way there. */
+struct buffers {
+    uint8_t *dst;
+    uint64_t dst_bytes;
+    void *workspace;
+    uint64_t workspace_bytes;
+};
+
 /* Fills *call from options, which may be NULL, and checks it. */
 qsgd_status arguments_encode_call(const struct qsgd_encode_options *options, uint64_t n,
                                   struct encode_call *call, struct qsgd_error *error);

@@ -8,14 +8,9 @@
 #include "quantize/bucket_scales.h"
 
 struct before_chunks {
-    struct quantizer q;
-    struct source source;
-    struct scale_array scales;
+    struct tensor t;
+    struct shared_tables shared; /* code QSGD_CODE_RAW: there are none */
     struct worker *workers;
-    struct shared_tables shared;  /* code QSGD_CODE_RAW: there are none */
-    struct bucket_sums *partials; /* per block of buckets longer than a chunk */
-    struct bucket_sums *totals;   /* per block of the tensor, for balanced scales */
-    struct topk_cut *cuts;        /* per such bucket, for top-k; else NULL */
 };
 
 /* Carves workers, partials and cuts, or only counts if memory->base is NULL. One layout for all

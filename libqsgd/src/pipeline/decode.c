@@ -23,18 +23,13 @@ static void raw_to_sink(const struct decode_call *call, const uint8_t *p, uint64
     for (uint64_t i = from; i < to;) {
         uint8_t native[256 * 8];
         size_t n = (size_t)min_u64(256, to - i);
-        uint8_t *at = sink->data + (i - sink->origin) * out;
         if (dtype == QSGD_FLOAT32) {
             dtype_swap_copy(dtype, p + (i - first) * item, n, block);
         } else {
             dtype_swap_copy(dtype, p + (i - first) * item, n, native);
             dtype_to_float(dtype, native, n, block);
         }
-        if (sink->add) {
-            values_add_to(block, n, sink->alpha, at);
-        } else {
-            dtype_from_float(sink->dtype, block, n, at);
-        }
+        values_put(sink, i, block, n);
         i += n;
     }
 }
@@ -60,7 +55,7 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
         return status;
     }
     int16_t *k = worker->quantize.indices;
-    const struct scale_array scales = frame_scales(&call->frame);
+    const struct dequantizer d = decode_values(call, &worker->quantize, c.form.alpha);
     const struct layout *l = &call->q.layout;
     if (payload_is_sparse(&c.chunk, &c.form) &&
         values_skip_zeros(&call->q, &call->sink, from, to)) {
@@ -68,20 +63,17 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
         size_t count;
         status = payload_read_nonzeros(&c.chunk, &c.form, &at, k, &count);
         if (status != QSGD_OK) return status;
-        values_of_nonzeros(&call->q, &span, from, to, at, k, count, &scales, &worker->quantize,
-                           &call->sink);
+        values_from_nonzeros(&d, &span, from, to, at, k, count);
         return QSGD_OK;
     }
     status = payload_read(&c.chunk, &c.form, k);
     if (status != QSGD_OK) return status;
+    uint64_t first = from, last = to;
     if (call->q.params.rotation != 0) { /* whole buckets, of which the sink takes its part */
-        values_of_chunk(&call->q, &span, from / l->bucket * l->bucket,
-                        min_u64(end, div_up(to, l->bucket) * l->bucket), k, &scales, c.form.alpha,
-                        &worker->quantize, &call->sink);
-        return QSGD_OK;
+        first = from / l->bucket * l->bucket;
+        last = min_u64(end, div_up(to, l->bucket) * l->bucket);
     }
-    values_of_chunk(&call->q, &span, from, to, k, &scales, c.form.alpha, &worker->quantize,
-                    &call->sink);
+    values_from_indices(&d, &span, first, last, k);
     return QSGD_OK;
 }
 
@@ -255,8 +247,7 @@ qsgd_status qsgd_decode_sum(const void *const *frames, const uint64_t *sizes, ui
                             float *out, uint64_t n, void *workspace, uint64_t workspace_bytes,
                             uint32_t *bad_frame, struct qsgd_error *error) {
     if ((count > 0 && (frames == NULL || sizes == NULL)) || (out == NULL && n > 0)) {
-        return error_parameter(error, QSGD_ERR_NULL, out == NULL ? "out" : "frames",
-                               "a buffer that is needed is NULL");
+        return memory_missing(out == NULL ? "out" : "frames", error);
     }
     qsgd_status status = QSGD_OK;
     uint32_t f = 0;

@@ -125,11 +125,9 @@ qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t si
     if (workspace == NULL) {
         return error_parameter(error, QSGD_ERR_NULL, "workspace", "workspace is NULL");
     }
-    if (memory_misaligned(workspace) || workspace_bytes < memory.used) {
-        return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace",
-                               "the workspace must be 64-byte aligned and hold "
-                               "qsgd_decode_workspace bytes");
-    }
+    status = memory_check_workspace(workspace, workspace_bytes, memory.used,
+                                    WORKSPACE_MUST_HOLD("qsgd_decode_workspace"), error);
+    if (status != QSGD_OK) return status;
     if (memory_overlap(frame, size, workspace, workspace_bytes)) {
         return error_parameter(error, QSGD_ERR_OVERLAP, "workspace",
                                "frame, dst and workspace must not overlap");

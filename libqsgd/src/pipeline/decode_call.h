@@ -37,6 +37,12 @@ qsgd_status decode_begin(struct decode_call *call);
 /* True if an output shares a byte with the frame or the workspace. */
 bool decode_overlaps(const struct decode_call *call, const void *out, uint64_t bytes);
 
+/* How a chunk of that damping becomes values. */
+static inline struct dequantizer decode_values(const struct decode_call *call,
+                                               struct quantize_scratch *scratch, uint8_t alpha) {
+    return (struct dequantizer){&call->q, frame_scales(&call->frame), scratch, &call->sink, alpha};
+}
+
 /* The payload of chunk `index`. */
 const uint8_t *decode_payload(const struct decode_call *call, uint64_t index, size_t *bytes);
 

@@ -42,19 +42,16 @@ bool decode_chunks_pair(const struct decode_chunk *a, const struct decode_chunk 
 /* Values of the block [from, to) of the chunk, from its tokens. */
 static void write_block(const struct decode_call *call, struct decode_chunk *c, uint64_t from,
                         uint64_t to, const uint8_t *tokens) {
-    const struct scale_array scales = frame_scales(&call->frame);
+    const struct dequantizer d = decode_values(call, &c->quantize, c->form.alpha);
     const struct chunk_span block = {.first = c->span.first + from, .len = to - from};
     const uint64_t end = block.first + block.len;
-    const uint8_t alpha = c->form.alpha;
     if (c->indices.direct) {
-        values_of_tokens(&call->q, block.first, end, tokens, &scales, alpha, &c->quantize,
-                         &call->sink);
+        values_from_tokens(&d, block.first, end, tokens);
         return;
     }
     int16_t *k = c->quantize.indices;
     tokens_reader_read(&c->indices, tokens, (size_t)block.len, k);
-    values_of_chunk(&call->q, &block, block.first, end, k, &scales, alpha, &c->quantize,
-                    &call->sink);
+    values_from_indices(&d, &block, block.first, end, k);
 }
 
 _Static_assert(2 * (BLOCK + 2 * NOISE_TILE) <= QUANTIZE_BLOCK + 2 * NOISE_TILE, "noise of two");

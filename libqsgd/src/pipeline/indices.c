@@ -12,13 +12,17 @@
 #include "pipeline/decode_call.h"
 #include "quantize/values.h"
 
+/* What is to become a frame, and where. */
 struct recode {
+    const int16_t *indices;
+    const float *scales;
+    const uint8_t *alphas;
+    uint64_t n;
+    struct buffers b;
     const struct quantizer *q;
     const struct shared_tables *shared;
     struct decode_call *like; /* NULL: the form is chosen */
     struct worker *worker;
-    const int16_t *indices;
-    const uint8_t *alphas;
 };
 
 static size_t recode_chunk(const struct recode *r, uint64_t index, const struct scale_array *scales,
@@ -40,19 +44,20 @@ static size_t recode_chunk(const struct recode *r, uint64_t index, const struct 
     return payload_write_like(&chunk, dithered, k, alpha, &form, dst, cap);
 }
 
-static qsgd_status recode_all(const struct recode *r, const struct frame *f, const float *scales,
-                              uint8_t *dst, uint64_t dst_bytes, uint64_t *frame_bytes,
+/* All behind the header, which is there. */
+static qsgd_status recode_all(const struct recode *r, const struct frame *f, uint64_t *frame_bytes,
                               struct qsgd_error *error) {
     const struct layout *l = &r->q->layout;
+    uint8_t *dst = r->b.dst;
     const struct scale_array stored = {dst + f->scales_offset, r->q->params.scale};
     for (uint64_t b = 0; b < l->buckets; b++) {
         float scale;
-        memcpy(&scale, scales + b, sizeof scale);
+        memcpy(&scale, r->scales + b, sizeof scale);
         scale_set(&stored, b, scale);
     }
     uint64_t at = f->payload_offset;
     for (uint64_t j = 0; j < l->chunks; j++) {
-        size_t bytes = recode_chunk(r, j, &stored, dst + at, (size_t)(dst_bytes - at));
+        size_t bytes = recode_chunk(r, j, &stored, dst + at, (size_t)(r->b.dst_bytes - at));
         if (bytes == SIZE_MAX) {
             return error_element(error, QSGD_ERR_INDEX, layout_chunk(l, j).first, UINT64_MAX,
                                  "indices cannot be coded in the form of `like`'s chunk");
@@ -80,78 +85,88 @@ static qsgd_status like_options(const struct qsgd_params *params,
     return QSGD_OK;
 }
 
-static qsgd_status encode_indices_like(const struct qsgd_params *params, const void *like,
-                                       uint64_t like_bytes, struct recode *r, const float *scales,
-                                       uint64_t n, uint8_t *dst, uint64_t dst_bytes,
-                                       void *workspace, uint64_t workspace_bytes,
-                                       uint64_t *frame_bytes, struct qsgd_error *error) {
+/* What a frame that is to be written anew must be. */
+static qsgd_status check_like(const struct recode *r, const struct decode_call *like,
+                              struct qsgd_error *error) {
+    if (frame_is_raw(&like->frame)) {
+        return error_parameter(error, QSGD_ERR_SCHEME, "like", "raw frames have no indices");
+    }
+    if (r->n != like->frame.info.elements) {
+        return error_parameter(error, QSGD_ERR_LENGTH, "n", "like has another number of elements");
+    }
+    if (r->b.dst_bytes < like->frame.payload_offset) {
+        return error_parameter(error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
+                               "dst must hold at least the size of `like`");
+    }
+    if (memory_overlap(r->b.dst, r->b.dst_bytes, r->b.workspace, r->b.workspace_bytes)) {
+        return error_parameter(error, QSGD_ERR_OVERLAP, "dst", "dst and workspace overlap");
+    }
+    return arguments_check_indices(&like->q, r->indices, r->scales, error);
+}
+
+static qsgd_status encode_indices_like(struct recode *r, const struct qsgd_params *params,
+                                       const void *like, uint64_t like_bytes, uint64_t *frame_bytes,
+                                       struct qsgd_error *error) {
     struct decode_call call;
     struct qsgd_decode_options options;
     qsgd_status status = like_options(params, &options, error);
     if (status == QSGD_OK) {
-        status = decode_open(&call, like, like_bytes, &options, workspace, workspace_bytes, error);
+        status = decode_open(&call, like, like_bytes, &options, r->b.workspace,
+                             r->b.workspace_bytes, error);
     }
-    if (status != QSGD_OK) return status;
-    if (frame_is_raw(&call.frame)) {
-        return error_parameter(error, QSGD_ERR_SCHEME, "like", "raw frames have no indices");
-    }
-    if (n != call.frame.info.elements) {
-        return error_parameter(error, QSGD_ERR_LENGTH, "n", "like has another number of elements");
-    }
-    if (dst_bytes < call.frame.payload_offset) {
-        return error_parameter(error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
-                               "dst must hold at least the size of `like`");
-    }
-    if (memory_overlap(dst, dst_bytes, workspace, workspace_bytes)) {
-        return error_parameter(error, QSGD_ERR_OVERLAP, "dst", "dst and workspace overlap");
-    }
-    status = arguments_check_indices(&call.q, r->indices, scales, error);
+    if (status == QSGD_OK) status = check_like(r, &call, error);
     if (status == QSGD_OK) status = decode_begin(&call);
     if (status != QSGD_OK) return status;
     r->q = &call.q;
     r->shared = &call.shared;
     r->like = &call;
     r->worker = &call.workers[0];
-    memcpy(dst, like, (size_t)call.frame.info.header_bytes);
-    return recode_all(r, &call.frame, scales, dst, dst_bytes, frame_bytes, error);
+    memcpy(r->b.dst, like, (size_t)call.frame.info.header_bytes);
+    return recode_all(r, &call.frame, frame_bytes, error);
 }
 
-static qsgd_status encode_indices_new(const struct qsgd_params *params,
-                                      const struct qsgd_encode_options *options, struct recode *r,
-                                      const float *scales, uint64_t n, uint8_t *dst,
-                                      uint64_t dst_bytes, void *workspace, uint64_t workspace_bytes,
-                                      uint64_t *frame_bytes, struct qsgd_error *error) {
-    struct encode_call call;
-    struct before_chunks job;
-    struct frame f;
+/* Parameters and options of a frame that is made of indices. */
+static qsgd_status check_new(const struct qsgd_params *params,
+                             const struct qsgd_encode_options *options, uint64_t n,
+                             struct encode_call *call, struct qsgd_error *error) {
     qsgd_status status = params_check(params, error);
     if (status == QSGD_OK) status = arguments_check_coded(params, error);
     if (status == QSGD_OK && params->code == QSGD_CODE_AUTO) {
         status = error_parameter(error, QSGD_ERR_COMBINATION, "code",
                                  "auto chooses from the tensor: name a code");
     }
-    if (status == QSGD_OK) status = arguments_encode_call(options, n, &call, error);
-    if (status == QSGD_OK) status = arguments_check_tag(&call.options, error);
-    if (status == QSGD_OK && !dtype_is_float(call.options.dtype)) {
+    if (status == QSGD_OK) status = arguments_encode_call(options, n, call, error);
+    if (status == QSGD_OK) status = arguments_check_tag(&call->options, error);
+    if (status == QSGD_OK && !dtype_is_float(call->options.dtype)) {
         status = error_parameter(error, QSGD_ERR_DTYPE, "dtype", "indices stand for float types");
     }
+    return status;
+}
+
+static qsgd_status encode_indices_new(struct recode *r, const struct qsgd_params *params,
+                                      const struct qsgd_encode_options *options,
+                                      uint64_t *frame_bytes, struct qsgd_error *error) {
+    struct encode_call call;
+    struct before_chunks job;
+    struct frame f;
+    qsgd_status status = check_new(params, options, r->n, &call, error);
     if (status != QSGD_OK) return status;
-    if (dst_bytes < qsgd_encode_bound(params, options, n)) {
+    if (r->b.dst_bytes < qsgd_encode_bound(params, options, r->n)) {
         return error_parameter(error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
                                "dst must hold qsgd_encode_bound bytes");
     }
-    quantizer_init(&job.q, params, n, call.options.nonce, false);
-    status = arguments_check_indices(&job.q, r->indices, scales, error);
+    quantizer_init(&job.t.q, params, r->n, call.options.nonce, false);
+    status = arguments_check_indices(&job.t.q, r->indices, r->scales, error);
     if (status == QSGD_OK) {
-        status = before_chunks_open(&job, 1, false, workspace, workspace_bytes, error);
+        status = before_chunks_open(&job, 1, false, r->b.workspace, r->b.workspace_bytes, error);
     }
     if (status != QSGD_OK) return status;
     shared_tables_of(params, &job.shared);
-    r->q = &job.q;
+    r->q = &job.t.q;
     r->shared = &job.shared;
     r->worker = &job.workers[0];
-    frame_place(&f, &job.q.layout, header_write(dst, params, &call.options), params);
-    return recode_all(r, &f, scales, dst, dst_bytes, frame_bytes, error);
+    frame_place(&f, &job.t.q.layout, header_write(r->b.dst, params, &call.options), params);
+    return recode_all(r, &f, frame_bytes, error);
 }
 
 qsgd_status qsgd_encode_indices(const struct qsgd_params *params,
@@ -161,20 +176,19 @@ qsgd_status qsgd_encode_indices(const struct qsgd_params *params,
                                 void *workspace, uint64_t workspace_bytes, uint64_t *frame_bytes,
                                 struct qsgd_error *error) {
     if (dst == NULL || frame_bytes == NULL || (n > 0 && (indices == NULL || scales == NULL))) {
-        return error_parameter(error, QSGD_ERR_NULL, dst == NULL ? "dst" : "indices",
-                               "a buffer that is needed is NULL");
+        return memory_missing(dst == NULL ? "dst" : "indices", error);
     }
     if (memory_overlap(indices, 2 * n, dst, dst_bytes) ||
         memory_overlap(like, like_bytes, dst, dst_bytes)) {
         return error_parameter(error, QSGD_ERR_OVERLAP, "dst", "inputs and dst overlap");
     }
-    struct recode r = {.indices = indices, .alphas = alphas};
-    if (like != NULL) {
-        return encode_indices_like(params, like, like_bytes, &r, scales, n, dst, dst_bytes,
-                                   workspace, workspace_bytes, frame_bytes, error);
-    }
-    return encode_indices_new(params, options, &r, scales, n, dst, dst_bytes, workspace,
-                              workspace_bytes, frame_bytes, error);
+    struct recode r = {.indices = indices,
+                       .scales = scales,
+                       .alphas = alphas,
+                       .n = n,
+                       .b = {dst, dst_bytes, workspace, workspace_bytes}};
+    if (like != NULL) return encode_indices_like(&r, params, like, like_bytes, frame_bytes, error);
+    return encode_indices_new(&r, params, options, frame_bytes, error);
 }
 
 /* ---- decode to indices ----------------------------------------------------------------------- */

@@ -31,25 +31,21 @@ struct quantize_job {
 static void task_quantize(void *context, uint64_t index, uint32_t worker) {
     struct quantize_job *job = context;
     struct worker *w = &job->f.workers[worker];
-    const struct chunk_span span = layout_chunk(&job->f.q.layout, index);
-    uint8_t alpha = 0;
+    const struct chunk_span span = layout_chunk(&job->f.t.q.layout, index);
+    const struct tensor *t = &job->f.t;
+    struct chunk_indices c = {w->quantize.indices, NULL, 0};
     uint64_t bad_bucket = 0;
     fpenv env = fpenv_enter();
-    const float *x = source_read(&job->f.source, span.first, span.len, w->quantize.elements);
-    qsgd_status status =
-        quantize_chunk(&job->f.q, &job->f.source, &span, x, &job->f.scales, job->f.cuts,
-                       &w->quantize, w->quantize.indices, NULL, &alpha, &bad_bucket);
+    const float *x = source_read(&t->source, span.first, span.len, w->quantize.elements);
+    qsgd_status status = quantize_chunk(t, &span, x, &w->quantize, &c, &bad_bucket);
     if (status != QSGD_OK) {
         worker_fail(w, index, status, bad_bucket);
     } else {
-        memcpy(job->indices + span.first, w->quantize.indices, (size_t)span.len * sizeof(int16_t));
-        if (job->alphas != NULL) job->alphas[index] = alpha;
-        if (job->f.source.residual != NULL) {
-            if (job->f.q.params.rotation != 0) {
-                x = source_read(&job->f.source, span.first, span.len, w->quantize.elements);
-            }
-            residual_of_chunk(&job->f.q, &span, x, w->quantize.indices, &job->f.scales, alpha,
-                              &w->quantize, job->f.source.residual);
+        memcpy(job->indices + span.first, c.k, (size_t)span.len * sizeof *c.k);
+        if (job->alphas != NULL) job->alphas[index] = c.alpha;
+        if (t->source.residual != NULL) {
+            const struct dequantizer d = {&t->q, t->scales, &w->quantize, NULL, c.alpha};
+            residual_of_chunk(&d, &t->source, &span, x, c.k);
         }
     }
     fpenv_leave(env);
@@ -67,29 +63,28 @@ qsgd_status qsgd_quantize(const struct qsgd_params *params,
     if (status == QSGD_OK) status = arguments_check_dtype(params, &call.options, error);
     if (status != QSGD_OK) return status;
     const struct qsgd_encode_options *o = &call.options;
-    quantizer_init(&job.f.q, params, n, o->nonce, false);
-    job.f.q.turned = false; /* indices themselves */
-    status = arguments_check_scales(params, o, job.f.q.layout.buckets, error);
+    quantizer_init(&job.f.t.q, params, n, o->nonce, false);
+    job.f.t.q.turned = false; /* indices themselves */
+    status = arguments_check_scales(params, o, job.f.t.q.layout.buckets, error);
     if (status != QSGD_OK) return status;
     if (n > 0 && (src == NULL || indices == NULL || scales == NULL)) {
-        return error_parameter(error, QSGD_ERR_NULL, src == NULL ? "src" : "indices",
-                               "a buffer that is needed is NULL");
+        return memory_missing(src == NULL ? "src" : "indices", error);
     }
     const uint64_t src_bytes = n * dtype_bytes(o->dtype);
     if (memory_overlap(src, src_bytes, indices, 2 * n) ||
-        memory_overlap(src, src_bytes, scales, 4 * job.f.q.layout.buckets)) {
+        memory_overlap(src, src_bytes, scales, 4 * job.f.t.q.layout.buckets)) {
         return error_parameter(error, QSGD_ERR_OVERLAP, "indices", "src and outputs overlap");
     }
-    job.f.source = (struct source){src, o->dtype, o->residual, o->scales};
-    job.f.scales = (struct scale_array){(uint8_t *)scales, SCALES_NATIVE};
+    job.f.t.source = (struct source){src, o->dtype, o->residual, o->scales};
+    job.f.t.scales = (struct scale_array){(uint8_t *)scales, SCALES_NATIVE};
     job.indices = indices;
     job.alphas = alphas;
     status =
-        before_chunks_open(&job.f, o->workers, quantizer_copies(&job.f.q, o->dtype, o->residual),
+        before_chunks_open(&job.f, o->workers, quantizer_copies(&job.f.t.q, o->dtype, o->residual),
                            workspace, workspace_bytes, error);
     if (status != QSGD_OK) return status;
     before_chunks_scales(&job.f, o);
-    workers_run(o->runner, o->runner_context, task_quantize, &job, job.f.q.layout.chunks);
+    workers_run(o->runner, o->runner_context, task_quantize, &job, job.f.t.q.layout.chunks);
     return before_chunks_error(&job.f, o->workers, error);
 }
 
@@ -98,12 +93,12 @@ qsgd_status qsgd_quantize(const struct qsgd_params *params,
 static void task_values(void *context, uint64_t index, uint32_t worker) {
     struct quantize_job *job = context;
     struct worker *w = &job->f.workers[worker];
-    const struct chunk_span span = layout_chunk(&job->f.q.layout, index);
+    const struct chunk_span span = layout_chunk(&job->f.t.q.layout, index);
     fpenv env = fpenv_enter();
     memcpy(w->quantize.indices, job->indices + span.first, (size_t)span.len * sizeof(int16_t));
-    values_of_chunk(&job->f.q, &span, span.first, span.first + span.len, w->quantize.indices,
-                    &job->f.scales, job->alphas == NULL ? 0 : job->alphas[index], &w->quantize,
-                    &job->sink);
+    const struct dequantizer d = {&job->f.t.q, job->f.t.scales, &w->quantize, &job->sink,
+                                  job->alphas == NULL ? (uint8_t)0 : job->alphas[index]};
+    values_from_indices(&d, &span, span.first, span.first + span.len, w->quantize.indices);
     fpenv_leave(env);
 }
 
@@ -122,25 +117,24 @@ qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
         return error_parameter(error, QSGD_ERR_SHAPE, "n", "a tensor has at most 2^47 elements");
     }
     if (n > 0 && (indices == NULL || scales == NULL || dst == NULL)) {
-        return error_parameter(error, QSGD_ERR_NULL, dst == NULL ? "dst" : "indices",
-                               "a buffer that is needed is NULL");
+        return memory_missing(dst == NULL ? "dst" : "indices", error);
     }
     if (memory_overlap(indices, 2 * n, dst, n * dtype_bytes(dst_dtype))) {
         return error_parameter(error, QSGD_ERR_OVERLAP, "dst", "indices and dst overlap");
     }
     if (params->rounding != QSGD_ROUND_DITHERED) alphas = NULL;
-    quantizer_init(&job.f.q, params, n, nonce, false);
-    job.f.q.turned = false;
-    status = arguments_check_indices(&job.f.q, indices, scales, error);
+    quantizer_init(&job.f.t.q, params, n, nonce, false);
+    job.f.t.q.turned = false;
+    status = arguments_check_indices(&job.f.t.q, indices, scales, error);
     if (status == QSGD_OK) {
         status = before_chunks_open(&job.f, 1, false, workspace, workspace_bytes, error);
     }
     if (status != QSGD_OK) return status;
-    job.f.scales = (struct scale_array){(uint8_t *)(uintptr_t)scales, SCALES_NATIVE};
+    job.f.t.scales = (struct scale_array){(uint8_t *)(uintptr_t)scales, SCALES_NATIVE};
     job.indices = (int16_t *)(uintptr_t)indices;
     job.alphas = (uint8_t *)(uintptr_t)alphas;
     job.sink = (struct sink){.data = dst, .dtype = dst_dtype, .to = n};
-    workers_run(NULL, NULL, task_values, &job, job.f.q.layout.chunks);
+    workers_run(NULL, NULL, task_values, &job, job.f.t.q.layout.chunks);
     return QSGD_OK;
 }
 
@@ -156,8 +150,7 @@ qsgd_status qsgd_turn_indices(const struct qsgd_params *params, uint64_t nonce, 
         return error_parameter(error, QSGD_ERR_SHAPE, "n", "a tensor has at most 2^47 elements");
     }
     if (n > 0 && (indices == NULL || scales == NULL)) {
-        return error_parameter(error, QSGD_ERR_NULL, indices == NULL ? "indices" : "scales",
-                               "a buffer that is needed is NULL");
+        return memory_missing(indices == NULL ? "indices" : "scales", error);
     }
     quantizer_init(&q, params, n, nonce, false);
     status = arguments_check_indices(&q, indices, scales, error);

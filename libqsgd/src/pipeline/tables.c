@@ -5,6 +5,7 @@
 #include "backends/dispatch.h"
 #include "base/bits.h"
 #include "base/fpenv.h"
+#include "base/memory.h"
 #include "codes/huffman.h"
 #include "codes/rans/model.h"
 #include "codes/shared_tables.h"
@@ -92,8 +93,7 @@ qsgd_status qsgd_tables_build(const struct qsgd_params *params, const double *we
                                "only huffman and rans have tables");
     }
     if (weights == NULL || dst == NULL || bytes == NULL) {
-        return error_parameter(error, QSGD_ERR_NULL, weights == NULL ? "weights" : "dst",
-                               "a buffer that is needed is NULL");
+        return memory_missing(weights == NULL ? "weights" : "dst", error);
     }
     levels_build(&levels, params);
     if (count != levels_ranks(&levels)) {

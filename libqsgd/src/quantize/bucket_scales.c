@@ -119,22 +119,31 @@ static struct bucket_sums short_bucket_sums(const struct quantizer *q, const flo
 }
 
 /* The stored scale of a bucket from its sums: the caller's, or by norm. */
-static float bucket_scale(const struct quantizer *q, const struct source *source, uint64_t bucket,
-                          const struct bucket_sums *sums) {
-    if (source->given == NULL) {
+static float bucket_scale(const struct tensor *t, uint64_t bucket, const struct bucket_sums *sums) {
+    const struct quantizer *q = &t->q;
+    if (t->source.given == NULL) {
         return scale_of_sums(&q->params, sums, layout_bucket_len(&q->layout, bucket),
                              q->tensor_rms);
     }
     float given;
-    memcpy(&given, source->given + bucket, sizeof given);
+    memcpy(&given, t->source.given + bucket, sizeof given);
     return scale_of_given(&q->params, given, sums->max_bits);
 }
 
-float scale_of_short_bucket(const struct quantizer *q, const struct source *source, uint64_t bucket,
-                            const float *x, double *sum_of_squares) {
-    struct bucket_sums sums = short_bucket_sums(q, x, layout_bucket_len(&q->layout, bucket));
+float scale_of_short_bucket(const struct tensor *t, uint64_t bucket, const float *x,
+                            double *sum_of_squares) {
+    struct bucket_sums sums = short_bucket_sums(&t->q, x, layout_bucket_len(&t->q.layout, bucket));
     *sum_of_squares = sums.sum;
-    return bucket_scale(q, source, bucket, &sums);
+    return bucket_scale(t, bucket, &sums);
+}
+
+void tensor_carve(struct tensor *t, struct memory *memory) {
+    const struct layout *l = &t->q.layout;
+    const bool topk = t->q.params.rounding == QSGD_ROUND_TOPK && l->per_bucket != 0;
+    t->partials = memory_take(memory, big_scales_blocks(l) * sizeof *t->partials);
+    t->totals = memory_take(memory, tensor_total_blocks(&t->q) * sizeof *t->totals);
+    t->cuts = memory_take(memory, topk ? l->buckets * sizeof *t->cuts : 0);
+    if (!topk) t->cuts = NULL;
 }
 
 /* ---- buckets longer than a chunk ------------------------------------------------------------ */
@@ -146,29 +155,28 @@ uint64_t big_scales_blocks(const struct layout *l) {
     return l->n / l->bucket * blocks_per_bucket(l) + div_up(l->n % l->bucket, NORM_BLOCK);
 }
 
-void big_scales_block(const struct quantizer *q, const struct source *source, uint64_t block,
-                      struct quantize_scratch *scratch, struct bucket_sums *partials) {
-    const struct layout *l = &q->layout;
+void big_scales_block(const struct tensor *t, uint64_t block, struct quantize_scratch *scratch) {
+    const struct layout *l = &t->q.layout;
     uint64_t bucket = block / blocks_per_bucket(l);
     uint64_t start = block % blocks_per_bucket(l) * NORM_BLOCK;
     uint64_t len = min_u64(NORM_BLOCK, layout_bucket_len(l, bucket) - start);
-    const float *x = source_read(source, bucket * l->bucket + start, len, scratch->elements);
-    partials[block] = block_sums(q, x, (size_t)len);
+    const float *x = source_read(&t->source, bucket * l->bucket + start, len, scratch->elements);
+    t->partials[block] = block_sums(&t->q, x, (size_t)len);
 }
 
-void big_scales_store(const struct quantizer *q, const struct source *source,
-                      const struct bucket_sums *partials, const struct scale_array *scales,
-                      struct topk_cut *cuts, struct quantize_scratch *scratch) {
-    const struct layout *l = &q->layout;
+void big_scales_store(const struct tensor *t, struct quantize_scratch *scratch) {
+    const struct layout *l = &t->q.layout;
+    const struct bucket_sums *partials = t->partials;
     for (uint64_t bucket = 0; bucket < l->buckets; bucket++) {
         uint64_t blocks = div_up(layout_bucket_len(l, bucket), NORM_BLOCK);
         struct block_lanes lanes = {.blocks = 0};
         for (uint64_t i = 0; i < blocks; i++) lanes_add(&lanes, &partials[i]);
         const struct bucket_sums total = lanes_fold(&lanes);
-        float scale = bucket_scale(q, source, bucket, &total);
-        scale_set(scales, bucket, scale);
-        if (cuts != NULL && !scale_is_idle(scale)) {
-            cuts[bucket] = topk_select(l, source, bucket, total.sum, scratch->heap, scratch->block);
+        float scale = bucket_scale(t, bucket, &total);
+        scale_set(&t->scales, bucket, scale);
+        if (t->cuts != NULL && !scale_is_idle(scale)) {
+            t->cuts[bucket] =
+                topk_select(l, &t->source, bucket, total.sum, scratch->heap, scratch->block);
         }
         partials += blocks;
     }
@@ -181,19 +189,18 @@ uint64_t tensor_total_blocks(const struct quantizer *q) {
 }
 
 /* Blocks that hold a NaN or Inf count as 0: what is wrong with them must not reach the others. */
-void tensor_total_block(const struct quantizer *q, const struct source *source, uint64_t block,
-                        struct quantize_scratch *scratch, struct bucket_sums *totals) {
-    const uint64_t start = block * NORM_BLOCK, len = min_u64(NORM_BLOCK, q->layout.n - start);
-    const float *x = source_read(source, start, len, scratch->elements);
-    struct bucket_sums *sums = &totals[block];
-    sums->max_bits = q->kernels->sum_squares(x, (size_t)len, &sums->sum);
+void tensor_total_block(const struct tensor *t, uint64_t block, struct quantize_scratch *scratch) {
+    const uint64_t start = block * NORM_BLOCK, len = min_u64(NORM_BLOCK, t->q.layout.n - start);
+    const float *x = source_read(&t->source, start, len, scratch->elements);
+    struct bucket_sums *sums = &t->totals[block];
+    sums->max_bits = t->q.kernels->sum_squares(x, (size_t)len, &sums->sum);
     if (sums->max_bits >= SCALE_INF_BITS) sums->sum = 0;
 }
 
-void tensor_total_store(struct quantizer *q, const struct bucket_sums *totals) {
+void tensor_total_store(struct tensor *t) {
     struct block_lanes lanes = {.blocks = 0};
-    for (uint64_t i = 0; i < tensor_total_blocks(q); i++) lanes_add(&lanes, &totals[i]);
-    q->tensor_rms = __builtin_sqrt(lanes_fold(&lanes).sum / (double)q->layout.n);
+    for (uint64_t i = 0; i < tensor_total_blocks(&t->q); i++) lanes_add(&lanes, &t->totals[i]);
+    t->q.tensor_rms = __builtin_sqrt(lanes_fold(&lanes).sum / (double)t->q.layout.n);
 }
 
 /* ---- rescaling (FORMAT.md section 6.5) ------------------------------------------------------- */

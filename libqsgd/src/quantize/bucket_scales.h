@@ -14,26 +14,35 @@ struct bucket_sums {
     double sum;        /* of squares or of magnitudes */
 };
 
+/* A tensor on its way to indices: how, from where, and what its buckets have come to. */
+struct tensor {
+    struct quantizer q;
+    struct source source;
+    struct scale_array scales;
+    struct bucket_sums *partials; /* per block of buckets longer than a chunk */
+    struct bucket_sums *totals;   /* per block of the tensor, for balanced scales */
+    struct topk_cut *cuts;        /* per such bucket, for top-k; else NULL */
+};
+
+/* Takes partials, totals and cuts from the memory, or only counts them. */
+void tensor_carve(struct tensor *t, struct memory *memory);
+
 /* The stored scale of a bucket of at most a chunk; *sum_of_squares serves top-k. */
-float scale_of_short_bucket(const struct quantizer *q, const struct source *source, uint64_t bucket,
-                            const float *x, double *sum_of_squares);
+float scale_of_short_bucket(const struct tensor *t, uint64_t bucket, const float *x,
+                            double *sum_of_squares);
 
 /* Buckets longer than a chunk get their scales before chunks start: task `block` of
- * big_scales_blocks sums one block into partials[block]; then big_scales_store stores the
+ * big_scales_blocks sums one block into t->partials[block]; then big_scales_store stores the
  * scales (and cuts). */
 uint64_t big_scales_blocks(const struct layout *l);
-void big_scales_block(const struct quantizer *q, const struct source *source, uint64_t block,
-                      struct quantize_scratch *scratch, struct bucket_sums *partials);
-void big_scales_store(const struct quantizer *q, const struct source *source,
-                      const struct bucket_sums *partials, const struct scale_array *scales,
-                      struct topk_cut *cuts, struct quantize_scratch *scratch);
+void big_scales_block(const struct tensor *t, uint64_t block, struct quantize_scratch *scratch);
+void big_scales_store(const struct tensor *t, struct quantize_scratch *scratch);
 
 /* QSGD_NORM_BALANCED wants the sum of squares of the tensor first: task `block` of
- * tensor_total_blocks sums one block into totals[block], then tensor_total_store takes them. */
+ * tensor_total_blocks sums one block into t->totals[block], then tensor_total_store takes them. */
 uint64_t tensor_total_blocks(const struct quantizer *q);
-void tensor_total_block(const struct quantizer *q, const struct source *source, uint64_t block,
-                        struct quantize_scratch *scratch, struct bucket_sums *totals);
-void tensor_total_store(struct quantizer *q, const struct bucket_sums *totals);
+void tensor_total_block(const struct tensor *t, uint64_t block, struct quantize_scratch *scratch);
+void tensor_total_store(struct tensor *t);
 
 /* Of an index of a bucket's elements x, after rounding: the scale to store (FORMAT.md section 6.5).
  * May change one index. */

@@ -4,9 +4,10 @@
 
 #include <string.h>
 
-#include "quantize/bucket_scales.h"
+#include "quantize/topk.h"
+#include "quantize/walk.h"
 
-/* ---- one run of elements that share bucket and noise block ----------------------------------- */
+/* ---- one run --------------------------------------------------------------------------------- */
 
 /* What a bucket's elements need, kept while its runs pass. */
 struct bucket_state {
@@ -66,55 +67,72 @@ static uint32_t round_signed(const struct quantizer *q, uint64_t at, uint32_t no
     return ((t + (noise ^ 0xFFFF)) >> 16) + (up ? 1 : 0);
 }
 
-static void run_signed(const struct quantizer *q, struct bucket_state *b, const float *x,
-                       const uint16_t *noise, uint64_t element, size_t n, int16_t *k) {
-    for (size_t i = 0; i < n; i++) {
+/* n <= QUANTIZE_BLOCK elements from `element` on that share bucket and block of noise, and where
+ * their indices go, or their tokens if k is NULL. */
+struct run {
+    const float *x;
+    const uint16_t *noise; /* noise[i] belongs to element + i */
+    uint64_t element;
+    size_t n;
+    int16_t *k;
+    uint8_t *tokens;
+};
+
+/* x: the run's elements times X. */
+static void run_signed(const struct quantizer *q, struct bucket_state *b, const struct run *run,
+                       const float *x) {
+    for (size_t i = 0; i < run->n; i++) {
         float xi;
         memcpy(&xi, x + i, sizeof xi);
         const uint64_t at = position_signed(q, b->round.inv16, xi);
         const uint32_t f = (uint32_t)(at >> 16) & 0xFFFF;
         b->variance += (uint64_t)((f >> 8) * (256 - (f >> 8))) * q->signed_weight[at >> 32];
-        const uint32_t m = round_signed(q, at, noise[i], element + i);
-        k[i] = (int16_t)((int32_t)m + q->levels.kmin);
+        const uint32_t m = round_signed(q, at, run->noise[i], run->element + i);
+        run->k[i] = (int16_t)((int32_t)m + q->levels.kmin);
     }
 }
 
-static void run_topk(const struct quantizer *q, const struct bucket_state *b, const float *x,
-                     uint64_t element, size_t n, int16_t *k) {
-    uint64_t position = element - b->bucket * q->layout.bucket;
-    for (size_t i = 0; i < n; i++) {
+static void run_topk(const struct quantizer *q, const struct bucket_state *b,
+                     const struct run *run) {
+    uint64_t position = run->element - b->bucket * q->layout.bucket;
+    for (size_t i = 0; i < run->n; i++) {
         uint32_t bits;
-        memcpy(&bits, x + i, sizeof bits);
+        memcpy(&bits, run->x + i, sizeof bits);
         uint32_t magnitude = bits & 0x7FFFFFFF;
         bool taken = magnitude > b->cut.bits ||
                      (magnitude == b->cut.bits && position + i <= b->cut.position);
-        k[i] = (int16_t)(taken ? (bits >> 31 ? -1 : 1) : 0);
+        run->k[i] = (int16_t)(taken ? (bits >> 31 ? -1 : 1) : 0);
     }
 }
 
-/* n <= QUANTIZE_BLOCK elements from `element` on; noise[i] belongs to element + i. */
-static void run_round(const struct quantizer *q, struct bucket_state *b, const float *x,
-                      const uint16_t *noise, uint64_t element, size_t n,
-                      struct quantize_scratch *scratch, int16_t *k, uint8_t *tokens) {
-    b->elements += n;
+static void run_idle(const struct quantizer *q, const struct run *run) {
+    if (run->k == NULL) memset(run->tokens, (int)levels_zigzag(q->levels.idle), run->n);
+    for (size_t i = 0; run->k != NULL && i < run->n; i++) run->k[i] = (int16_t)q->levels.idle;
+}
+
+/* block: room for the run's elements times X. */
+static void run_round(const struct quantizer *q, struct bucket_state *b, const struct run *run,
+                      float *block) {
+    b->elements += run->n;
     if (scale_is_idle(b->scale)) {
-        if (k == NULL) memset(tokens, (int)levels_zigzag(q->levels.idle), n);
-        for (size_t i = 0; k != NULL && i < n; i++) k[i] = (int16_t)q->levels.idle;
+        run_idle(q, run);
         return;
     }
     if (q->params.rounding == QSGD_ROUND_TOPK) {
-        run_topk(q, b, x, element, n, k);
+        run_topk(q, b, run);
         return;
     }
-    x = source_in_range(x, n, b->range, scratch->block);
+    const float *x = source_in_range(run->x, run->n, b->range, block);
     if (q->levels.kind == QSGD_LEVELS_SIGNED) {
-        run_signed(q, b, x, noise, element, n, k);
+        run_signed(q, b, run, x);
         return;
     }
     if (b->round.table != NULL) {
-        b->variance += q->kernels->round_table(&b->round, element, x, noise, n, k, tokens);
+        b->variance += q->kernels->round_table(&b->round, run->element, x, run->noise, run->n,
+                                               run->k, run->tokens);
     } else {
-        b->variance += 256 * q->kernels->round_uniform(&b->round, element, x, noise, n, k, tokens);
+        b->variance += 256 * q->kernels->round_uniform(&b->round, run->element, x, run->noise,
+                                                       run->n, run->k, run->tokens);
     }
 }
 
@@ -139,84 +157,74 @@ static uint8_t damping_byte(const struct damping *d) {
 }
 
 /* What all buckets of a chunk share. */
-struct chunk_source {
-    const struct quantizer *q;
-    const struct source *source;
+struct chunk {
+    const struct tensor *t;
     const struct chunk_span *span;
     const float *x; /* the chunk's elements */
-    const struct scale_array *scales;
-    const struct topk_cut *cuts;
     struct quantize_scratch *scratch;
 };
 
 /* Elements that were copied are rotated where they lie. Else two buckets are in use, and take turns
  * in memory that so stays in the first cache. */
-static void bucket_rotate(const struct chunk_source *c, struct bucket_state *b) {
-    const struct layout *l = &c->q->layout;
+static void bucket_rotate(const struct chunk *c, struct bucket_state *b) {
+    const struct quantizer *q = &c->t->q;
+    const struct layout *l = &q->layout;
     const uint64_t number = b->bucket - c->span->bucket;
     const bool copied = c->x == c->scratch->elements;
     float *to = c->scratch->elements + (copied ? number : number % 2) * l->bucket;
-    rotation_forward(c->scratch->rotation, c->q->kernels, &c->q->key, b->bucket * l->bucket,
+    rotation_forward(c->scratch->rotation, q->kernels, &q->key, b->bucket * l->bucket,
                      (size_t)layout_bucket_len(l, b->bucket), b->x, to);
     b->x = to;
 }
 
 /* Scale of a bucket, which is stored if it is short, and what follows from it. */
-static void bucket_open(const struct chunk_source *c, uint64_t bucket, struct bucket_state *b) {
-    const struct quantizer *q = c->q;
+static void bucket_open(const struct chunk *c, uint64_t bucket, struct bucket_state *b) {
+    const struct quantizer *q = &c->t->q;
     const struct layout *l = &q->layout;
     b->bucket = bucket;
     b->x = l->per_bucket != 0 ? c->x : c->x + (bucket * l->bucket - c->span->first);
     if (l->per_bucket != 0) {
-        b->scale = scale_get(c->scales, bucket);
-        if (c->cuts != NULL) b->cut = c->cuts[bucket];
+        b->scale = scale_get(&c->t->scales, bucket);
+        if (c->t->cuts != NULL) b->cut = c->t->cuts[bucket];
     } else {
         double squares;
         if (q->params.rotation != 0) bucket_rotate(c, b);
-        b->scale = scale_of_short_bucket(q, c->source, bucket, b->x, &squares);
-        scale_set(c->scales, bucket, b->scale);
+        b->scale = scale_of_short_bucket(c->t, bucket, b->x, &squares);
+        scale_set(&c->t->scales, bucket, b->scale);
         if (q->params.rounding == QSGD_ROUND_TOPK && !scale_is_idle(b->scale)) {
             b->cut =
-                topk_select(l, c->source, bucket, squares, c->scratch->heap, c->scratch->block);
+                topk_select(l, &c->t->source, bucket, squares, c->scratch->heap, c->scratch->block);
         }
     }
     bucket_begin(q, b);
 }
 
 /* A bucket whose indices are all there: its last word on the scale. */
-static void bucket_finish(const struct chunk_source *c, const struct bucket_state *b, int16_t *k) {
-    const struct layout *l = &c->q->layout;
-    if (c->q->params.rescale == 0 || b->elements == 0 || scale_is_idle(b->scale)) return;
-    const uint64_t at = b->bucket * l->bucket - c->span->first;
-    const uint64_t len = layout_bucket_len(l, b->bucket);
-    scale_set(c->scales, b->bucket, bucket_rescale(c->q, b->x, len, b->scale, k + at));
+static void bucket_finish(const struct chunk *c, const struct bucket_state *b, int16_t *k) {
+    const struct quantizer *q = &c->t->q;
+    if (q->params.rescale == 0 || b->elements == 0 || scale_is_idle(b->scale)) return;
+    const uint64_t at = b->bucket * q->layout.bucket - c->span->first;
+    const uint64_t len = layout_bucket_len(&q->layout, b->bucket);
+    scale_set(&c->t->scales, b->bucket, bucket_rescale(q, b->x, len, b->scale, k + at));
 }
 
-qsgd_status quantize_chunk(const struct quantizer *q, const struct source *source,
-                           const struct chunk_span *span, const float *x,
-                           const struct scale_array *scales, const struct topk_cut *cuts,
-                           struct quantize_scratch *scratch, int16_t *k, uint8_t *tokens,
-                           uint8_t *alpha, uint64_t *bad_bucket) {
-    const struct chunk_source chunk = {q, source, span, x, scales, cuts, scratch};
+qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span, const float *x,
+                           struct quantize_scratch *scratch, struct chunk_indices *out,
+                           uint64_t *bad_bucket) {
+    const struct chunk chunk = {t, span, x, scratch};
+    const struct quantizer *q = &t->q;
     const struct layout *l = &q->layout;
-    const bool noisy = q->params.rounding <= QSGD_ROUND_DITHERED;
-    const uint64_t end = span->first + span->len;
     struct damping damping = {0, 0};
     struct bucket_state both[2] = {{0}};
     struct bucket_state *b = &both[0], *ahead = &both[1];
-    uint64_t next = span->first; /* where `ahead` begins */
-    uint64_t block = span->first - span->first % NOISE_TILE, block_end = 0;
+    struct walk w = walk_over(q, scratch, span->first, span->first + span->len,
+                              q->params.rounding <= QSGD_ROUND_DITHERED);
     bucket_open(&chunk, span->first / l->bucket, ahead);
-    for (uint64_t i = span->first; i < end;) {
-        if (i >= block_end) {
-            block = i - i % NOISE_TILE;
-            block_end = min_u64(block + QUANTIZE_BLOCK, end);
-            if (noisy) kernels_noise(q->kernels, &q->key, block, block_end, scratch->noise);
-        }
-        if (i == next) {
+    while (walk_next(&w)) {
+        if (w.opens) {
             struct bucket_state *const last = b;
             damping_add(&damping, last);
-            bucket_finish(&chunk, last, k);
+            bucket_finish(&chunk, last, out->k);
             b = ahead;
             ahead = last;
             if (b->scale != b->scale && q->params.nonfinite == QSGD_NONFINITE_RAISE) {
@@ -224,18 +232,20 @@ qsgd_status quantize_chunk(const struct quantizer *q, const struct source *sourc
                 return QSGD_ERR_NONFINITE;
             }
             /* a bucket early: a norm is long to wait for, and rounding does not need this one */
-            next = min_u64(end, (b->bucket + 1) * l->bucket);
-            if (next < end) bucket_open(&chunk, b->bucket + 1, ahead);
+            if (w.bucket_end < w.end) bucket_open(&chunk, b->bucket + 1, ahead);
         }
-        const uint64_t stop = min_u64(block_end, next);
         const uint64_t start = l->per_bucket != 0 ? span->first : b->bucket * l->bucket;
-        run_round(q, b, b->x + (i - start), scratch->noise + (i - block), i, (size_t)(stop - i),
-                  scratch, k == NULL ? NULL : k + (i - span->first),
-                  k == NULL ? tokens + (i - span->first) : NULL);
-        i = stop;
+        const uint64_t at = w.element - span->first;
+        const struct run run = {b->x + (w.element - start),
+                                walk_noise(&w),
+                                w.element,
+                                w.n,
+                                out->k == NULL ? NULL : out->k + at,
+                                out->k == NULL ? out->tokens + at : NULL};
+        run_round(q, b, &run, scratch->block);
     }
     damping_add(&damping, b);
-    bucket_finish(&chunk, b, k);
-    *alpha = q->params.rounding == QSGD_ROUND_DITHERED ? damping_byte(&damping) : 0;
+    bucket_finish(&chunk, b, out->k);
+    out->alpha = q->params.rounding == QSGD_ROUND_DITHERED ? damping_byte(&damping) : 0;
     return QSGD_OK;
 }

@@ -2,19 +2,24 @@
 #ifndef QSGD_QUANTIZE_QUANTIZE_H
 #define QSGD_QUANTIZE_QUANTIZE_H
 
-#include "grid/scales.h"
+#include "grid/layout.h"
+#include "quantize/bucket_scales.h"
 #include "quantize/quantizer.h"
-#include "quantize/source.h"
-#include "quantize/topk.h"
 
-/* Quantizes one chunk of x (its elements as float32) to indices k, or to tokens if k is NULL.
- * Rotated frames overwrite scratch->elements, which may be x. Scales of buckets within the chunk
- * are computed and stored; longer buckets' are read. Returns QSGD_OK, or QSGD_ERR_NONFINITE with
+/* What a chunk comes to: indices, or direct tokens if k is NULL; and its damping, for dithered
+ * frames. */
+struct chunk_indices {
+    int16_t *k;
+    uint8_t *tokens;
+    uint8_t alpha;
+};
+
+/* Quantizes one chunk of x (its elements as float32) to `out`, whose memory is given. Rotated
+ * frames overwrite scratch->elements, which may be x. Scales of buckets within the chunk are
+ * computed and stored; longer buckets' are read. Returns QSGD_OK, or QSGD_ERR_NONFINITE with
  * *bad_bucket if params.nonfinite is RAISE. */
-qsgd_status quantize_chunk(const struct quantizer *q, const struct source *source,
-                           const struct chunk_span *span, const float *x,
-                           const struct scale_array *scales, const struct topk_cut *cuts,
-                           struct quantize_scratch *scratch, int16_t *k, uint8_t *tokens,
-                           uint8_t *alpha, uint64_t *bad_bucket);
+qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span, const float *x,
+                           struct quantize_scratch *scratch, struct chunk_indices *out,
+                           uint64_t *bad_bucket);
 
 #endif

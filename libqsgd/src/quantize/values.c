@@ -7,6 +7,7 @@
 
 #include "base/dtype.h"
 #include "base/fpenv.h"
+#include "quantize/walk.h"
 
 static void value_bucket_of(const struct quantizer *q, float scale, uint8_t alpha,
                             struct value_bucket *b) {
@@ -58,14 +59,27 @@ void values_add_to(const float *restrict v, size_t n, float alpha, uint8_t *rest
     }
 }
 
-/* What elements are known by: indices, or direct tokens if k is NULL. */
+void values_put(const struct sink *sink, uint64_t element, const float *v, size_t n) {
+    uint8_t *to = sink->data + (element - sink->origin) * dtype_bytes(sink->dtype);
+    if (sink->add) {
+        values_add_to(v, n, sink->alpha, to);
+    } else {
+        dtype_from_float(sink->dtype, v, n, to);
+    }
+}
+
+/* What elements from `first` on are known by: indices, or direct tokens if k is NULL. */
 struct symbols {
     const int16_t *k;
     const uint8_t *tokens;
+    uint64_t first;
 };
 
-static struct symbols symbols_from(const struct symbols *s, uint64_t i) {
-    return (struct symbols){s->k == NULL ? NULL : s->k + i, s->k == NULL ? s->tokens + i : NULL};
+/* The same from the walk's run on. */
+static struct symbols symbols_of(const struct symbols *s, const struct walk *w) {
+    const uint64_t i = w->element - s->first;
+    return (struct symbols){s->k == NULL ? NULL : s->k + i, s->k == NULL ? s->tokens + i : NULL,
+                            w->element};
 }
 
 static void put_values(const struct kernels *kernels, const struct value_bucket *b,
@@ -86,240 +100,177 @@ static void add_values(const struct kernels *kernels, const struct value_bucket 
     }
 }
 
-/* n values of one bucket into v; in_range: before X is undone. */
-static void run_values_in_range(const struct quantizer *q, float scale, uint8_t alpha,
-                                struct symbols s, const uint16_t *noise, size_t n, float *v) {
+static void fill_idle(float scale, size_t n, float *v) {
+    const float idle = scale == 0 ? 0.0F : scale_from_bits(SCALE_NAN_BITS);
+    for (size_t i = 0; i < n; i++) v[i] = idle;
+}
+
+/* Values of the walk's run into v, before X is undone. */
+static void run_values_in_range(const struct dequantizer *d, const struct symbols *s,
+                                const struct walk *w, float scale, float *v) {
     if (scale_is_idle(scale)) {
-        float idle = scale == 0 ? 0.0F : scale_from_bits(SCALE_NAN_BITS);
-        for (size_t i = 0; i < n; i++) v[i] = idle;
+        fill_idle(scale, w->n, v);
         return;
     }
     struct value_bucket b;
-    value_bucket_of(q, scale, alpha, &b);
-    put_values(q->kernels, &b, s, noise, n, v);
+    value_bucket_of(d->q, scale, d->alpha, &b);
+    put_values(d->q->kernels, &b, symbols_of(s, w), walk_noise(w), w->n, v);
 }
 
 static void undo_range(float scale, size_t n, float *v) {
     if (!scale_is_idle(scale) && scale_range(scale) != 1.0F) unscale(v, n, scale_range(scale));
 }
 
-/* n <= QUANTIZE_BLOCK values of one bucket into v. */
-static void run_values(const struct quantizer *q, float scale, uint8_t alpha, struct symbols s,
-                       const uint16_t *noise, size_t n, float *v) {
-    run_values_in_range(q, scale, alpha, s, noise, n, v);
+void values_of_bucket(const struct quantizer *q, float scale, const int16_t *k, size_t n,
+                      float *v) {
+    if (scale_is_idle(scale)) {
+        fill_idle(scale, n, v);
+        return;
+    }
+    struct value_bucket b;
+    value_bucket_of(q, scale, 0, &b);
+    q->kernels->values(&b, k, NULL, n, v);
     undo_range(scale, n, v);
 }
 
-void values_of_run(const struct quantizer *q, float scale, uint8_t alpha, const int16_t *k,
-                   const uint16_t *noise, size_t n, float *v) {
-    run_values(q, scale, alpha, (struct symbols){.k = k}, noise, n, v);
+/* True if a bucket's values may go to the sink as the kernels make them. */
+static bool goes_straight(const struct sink *sink, float scale) {
+    return sink->dtype == QSGD_FLOAT32 && !scale_is_idle(scale) && scale_range(scale) == 1;
 }
 
-static void run_to_sink(const struct quantizer *q, float scale, uint8_t alpha, struct symbols s,
-                        const uint16_t *noise, uint64_t element, size_t n, float *block,
-                        const struct sink *sink) {
-    uint8_t *to = sink->data + (element - sink->origin) * dtype_bytes(sink->dtype);
+static void run_to_sink(const struct dequantizer *d, const struct symbols *s, const struct walk *w,
+                        float scale) {
+    const struct sink *sink = d->sink;
+    float *block = d->scratch->block;
+    if (!goes_straight(sink, scale)) {
+        run_values_in_range(d, s, w, scale, block);
+        undo_range(scale, w->n, block);
+        values_put(sink, w->element, block, w->n);
+        return;
+    }
+    struct value_bucket b;
+    uint8_t *to = sink->data + (w->element - sink->origin) * sizeof(float);
     float *floats = (float *)(void *)to; /* any alignment; kernels allow it */
-    bool direct = sink->dtype == QSGD_FLOAT32 && !scale_is_idle(scale) && scale_range(scale) == 1;
-    if (direct) {
-        struct value_bucket b;
-        value_bucket_of(q, scale, alpha, &b);
-        b.stream = sink->stream;
-        if (sink->add) {
-            add_values(q->kernels, &b, s, noise, n, sink->alpha, floats);
-        } else {
-            put_values(q->kernels, &b, s, noise, n, floats);
-        }
-        return;
-    }
-    run_values(q, scale, alpha, s, noise, n, block);
+    value_bucket_of(d->q, scale, d->alpha, &b);
+    b.stream = sink->stream;
     if (sink->add) {
-        values_add_to(block, n, sink->alpha, to);
+        add_values(d->q->kernels, &b, symbols_of(s, w), walk_noise(w), w->n, sink->alpha, floats);
     } else {
-        dtype_from_float(sink->dtype, block, n, to);
+        put_values(d->q->kernels, &b, symbols_of(s, w), walk_noise(w), w->n, floats);
     }
 }
 
-/* Walks runs that share bucket and noise block. */
-typedef void (*run_function)(void *context, const struct quantizer *q, float scale,
-                             const uint16_t *noise, uint64_t element, size_t n);
+/* ---- rotated buckets ------------------------------------------------------------------------- */
 
-static void walk(const struct quantizer *q, uint64_t from, uint64_t to,
-                 const struct scale_array *scales, uint8_t alpha,
-                 const struct quantize_scratch *scratch, run_function run, void *context) {
-    const struct layout *l = &q->layout;
-    const bool noisy = alpha != 0 || q->turned;
-    uint16_t *noise = scratch->noise;
-    uint64_t block = 0, block_end = 0;
-    uint64_t bucket = from / l->bucket, bucket_end = 0; /* bucket: the next one */
-    float scale = 0;
-    for (uint64_t i = from; i < to;) {
-        if (i >= block_end) {
-            block = i - i % NOISE_TILE;
-            block_end = min_u64(block + QUANTIZE_BLOCK, to);
-            const bool there = scratch->noise_from == block && block_end <= scratch->noise_to;
-            if (noisy && !there) kernels_noise(q->kernels, &q->key, block, block_end, noise);
-        }
-        if (i >= bucket_end) {
-            scale = scale_get(scales, bucket++);
-            bucket_end = bucket * l->bucket;
-        }
-        uint64_t stop = min_u64(block_end, bucket_end);
-        run(context, q, scale, noise + (i - block), i, (size_t)(stop - i));
-        i = stop;
-    }
+/* A run of a rotated bucket into its memory; true if it was the bucket's last one. */
+static bool run_rotated(const struct dequantizer *d, const struct symbols *s, const struct walk *w,
+                        float scale) {
+    const struct layout *l = &d->q->layout;
+    const uint64_t start = w->bucket * l->bucket;
+    float *v = d->scratch->rotation->bucket + (w->element - start);
+    run_values_in_range(d, s, w, scale, v);
+    return w->element + w->n >= start + layout_bucket_len(l, w->bucket);
 }
 
-struct value_run {
-    struct symbols symbols; /* of element `first` on */
-    uint64_t first;
-    uint8_t alpha;
-    float *block;
-    struct rotation *rotation;
-    const struct sink *sink;
-    const float *x;
-    float *residual;
-};
-
-/* n values from `element` on to the sink, as far as it wants them. */
-static void put_floats(const float *v, uint64_t element, size_t n, const struct sink *sink) {
-    const uint64_t from = element > sink->from ? element : sink->from;
-    const uint64_t to = min_u64(element + n, sink->to);
-    if (from >= to) return;
-    uint8_t *at = sink->data + (from - sink->origin) * dtype_bytes(sink->dtype);
-    v += from - element;
-    if (sink->add) {
-        values_add_to(v, (size_t)(to - from), sink->alpha, at);
-    } else {
-        dtype_from_float(sink->dtype, v, (size_t)(to - from), at);
-    }
-}
-
-/* A run of a rotated bucket into r->rotation->bucket. Returns the bucket's length if it was the
- * last one, else 0. */
-static size_t run_rotated(const struct value_run *r, const struct quantizer *q, float scale,
-                          const uint16_t *noise, uint64_t element, size_t n) {
-    const uint64_t bucket = element / q->layout.bucket, start = bucket * q->layout.bucket;
+/* Turns the bucket back: in its memory, which is returned. */
+static const float *turn_back(const struct dequantizer *d, uint64_t bucket, float scale) {
+    const struct quantizer *q = d->q;
     const size_t len = (size_t)layout_bucket_len(&q->layout, bucket);
-    run_values_in_range(q, scale, r->alpha, symbols_from(&r->symbols, element - r->first), noise, n,
-                        r->rotation->bucket + (element - start));
-    return element + n < start + len ? 0 : len;
-}
-
-/* Turns the bucket back in place. */
-static void turn_back(struct rotation *rotation, const struct quantizer *q, float scale,
-                      uint64_t start, size_t len) {
-    float *v = rotation->bucket;
-    if (scale_is_idle(scale)) return;
-    rotation_inverse(rotation, q->kernels, &q->key, start, len, &(struct rotation_out){.to = v});
+    float *v = d->scratch->rotation->bucket;
+    if (scale_is_idle(scale)) return v;
+    rotation_inverse(d->scratch->rotation, q->kernels, &q->key, bucket * q->layout.bucket, len,
+                     &(struct rotation_out){.to = v});
     undo_range(scale, len, v);
+    return v;
 }
 
-static void bucket_to_sink(struct rotation *rotation, const struct quantizer *q, float scale,
-                           uint64_t start, size_t len, const struct sink *sink) {
-    const bool whole = start >= sink->from && start + len <= sink->to;
-    if (whole && sink->dtype == QSGD_FLOAT32 && !scale_is_idle(scale) && scale_range(scale) == 1) {
-        uint8_t *to = sink->data + (start - sink->origin) * sizeof(float);
-        const struct rotation_out out = {(float *)(void *)to, sink->add, sink->alpha, sink->stream};
-        rotation_inverse(rotation, q->kernels, &q->key, start, len, &out);
+static void bucket_to_sink(const struct dequantizer *d, uint64_t bucket, float scale) {
+    const struct quantizer *q = d->q;
+    const struct sink *sink = d->sink;
+    const uint64_t start = bucket * q->layout.bucket;
+    const uint64_t end = start + layout_bucket_len(&q->layout, bucket);
+    const uint64_t from = start > sink->from ? start : sink->from, to = min_u64(end, sink->to);
+    if (from == start && to == end && goes_straight(sink, scale)) {
+        uint8_t *at = sink->data + (start - sink->origin) * sizeof(float);
+        const struct rotation_out out = {(float *)(void *)at, sink->add, sink->alpha, sink->stream};
+        rotation_inverse(d->scratch->rotation, q->kernels, &q->key, start, (size_t)(end - start),
+                         &out);
         return;
     }
-    turn_back(rotation, q, scale, start, len);
-    put_floats(rotation->bucket, start, len, sink);
+    const float *v = turn_back(d, bucket, scale);
+    if (from < to) values_put(sink, from, v + (from - start), (size_t)(to - from));
 }
 
-static void run_decode(void *context, const struct quantizer *q, float scale, const uint16_t *noise,
-                       uint64_t element, size_t n) {
-    const struct value_run *r = context;
-    if (q->params.rotation != 0) {
-        const size_t len = run_rotated(r, q, scale, noise, element, n);
-        if (len > 0) bucket_to_sink(r->rotation, q, scale, element + n - len, len, r->sink);
-        return;
+/* ---- chunks ---------------------------------------------------------------------------------- */
+
+static void runs_to_sink(const struct dequantizer *d, const struct symbols *s, uint64_t from,
+                         uint64_t to) {
+    const bool rotated = d->q->params.rotation != 0;
+    struct walk w = walk_over(d->q, d->scratch, from, to, d->alpha != 0 || d->q->turned);
+    float scale = 0;
+    while (walk_next(&w)) {
+        if (w.opens) scale = scale_get(&d->scales, w.bucket);
+        if (!rotated) {
+            run_to_sink(d, s, &w, scale);
+        } else if (run_rotated(d, s, &w, scale)) {
+            bucket_to_sink(d, w.bucket, scale);
+        }
     }
-    run_to_sink(q, scale, r->alpha, symbols_from(&r->symbols, element - r->first), noise, element,
-                n, r->block, r->sink);
 }
 
-static void run_residual(void *context, const struct quantizer *q, float scale,
-                         const uint16_t *noise, uint64_t element, size_t n) {
-    const struct value_run *r = context;
-    const float *v = r->block;
-    if (q->params.rotation != 0) {
-        const size_t len = run_rotated(r, q, scale, noise, element, n);
-        v = r->rotation->bucket;
-        element = element + n - len;
-        n = len;
-        if (len > 0) turn_back(r->rotation, q, scale, element, len);
-    } else {
-        run_values(q, scale, r->alpha, symbols_from(&r->symbols, element - r->first), noise, n,
-                   r->block);
-    }
-    const float *x = r->x + (element - r->first);
+void values_from_indices(const struct dequantizer *d, const struct chunk_span *span, uint64_t from,
+                         uint64_t to, const int16_t *k) {
+    runs_to_sink(d, &(struct symbols){.k = k, .first = span->first}, from, to);
+}
+
+void values_from_tokens(const struct dequantizer *d, uint64_t from, uint64_t to,
+                        const uint8_t *tokens) {
+    runs_to_sink(d, &(struct symbols){.tokens = tokens, .first = from}, from, to);
+}
+
+static void store_residual(const float *x, const float *v, size_t n, float *residual) {
     for (size_t i = 0; i < n; i++) {
-        float left = x[i] - v[i];
-        memcpy(r->residual + element + i, &left, sizeof left);
+        const float left = x[i] - v[i];
+        memcpy(residual + i, &left, sizeof left);
     }
 }
 
-void values_of_chunk(const struct quantizer *q, const struct chunk_span *span, uint64_t from,
-                     uint64_t to, const int16_t *k, const struct scale_array *scales, uint8_t alpha,
-                     struct quantize_scratch *scratch, const struct sink *sink) {
-    struct value_run run = {.symbols = {.k = k},
-                            .first = span->first,
-                            .alpha = alpha,
-                            .block = scratch->block,
-                            .rotation = scratch->rotation,
-                            .sink = sink};
-    walk(q, from, to, scales, alpha, scratch, run_decode, &run);
-}
-
-void values_of_tokens(const struct quantizer *q, uint64_t from, uint64_t to, const uint8_t *tokens,
-                      const struct scale_array *scales, uint8_t alpha,
-                      struct quantize_scratch *scratch, const struct sink *sink) {
-    struct value_run run = {.symbols = {.tokens = tokens},
-                            .first = from,
-                            .alpha = alpha,
-                            .block = scratch->block,
-                            .rotation = scratch->rotation,
-                            .sink = sink};
-    walk(q, from, to, scales, alpha, scratch, run_decode, &run);
-}
-
-void residual_of_chunk(const struct quantizer *q, const struct chunk_span *span, const float *x,
-                       const int16_t *k, const struct scale_array *scales, uint8_t alpha,
-                       struct quantize_scratch *scratch, float *residual) {
-    struct value_run run = {.symbols = {.k = k},
-                            .first = span->first,
-                            .alpha = alpha,
-                            .block = scratch->block,
-                            .rotation = scratch->rotation,
-                            .x = x,
-                            .residual = residual};
-    walk(q, span->first, span->first + span->len, scales, alpha, scratch, run_residual, &run);
+void residual_of_chunk(const struct dequantizer *d, const struct source *source,
+                       const struct chunk_span *span, const float *x, const int16_t *k) {
+    const struct layout *l = &d->q->layout;
+    const struct symbols s = {.k = k, .first = span->first};
+    const bool rotated = d->q->params.rotation != 0;
+    struct walk w = walk_over(d->q, d->scratch, span->first, span->first + span->len,
+                              d->alpha != 0 || d->q->turned);
+    float scale = 0, *block = d->scratch->block;
+    if (rotated) x = source_read(source, span->first, span->len, d->scratch->elements);
+    while (walk_next(&w)) {
+        if (w.opens) scale = scale_get(&d->scales, w.bucket);
+        if (!rotated) {
+            run_values_in_range(d, &s, &w, scale, block);
+            undo_range(scale, w.n, block);
+            store_residual(x + (w.element - span->first), block, w.n, source->residual + w.element);
+        } else if (run_rotated(d, &s, &w, scale)) {
+            const uint64_t start = w.bucket * l->bucket;
+            store_residual(x + (start - span->first), turn_back(d, w.bucket, scale),
+                           (size_t)layout_bucket_len(l, w.bucket), source->residual + start);
+        }
+    }
 }
 
 /* ---- turned indices (FORMAT.md section 6.6) -------------------------------------------------- */
 
-struct turn_run {
-    int16_t *k; /* of element `first` on */
-    uint64_t first;
-};
-
-static void run_turn(void *context, const struct quantizer *q, float scale, const uint16_t *noise,
-                     uint64_t element, size_t n) {
-    const struct turn_run *r = context;
-    int16_t *k = r->k + (element - r->first);
-    (void)q;
-    for (size_t i = 0; i < n && !scale_is_idle(scale); i++) {
-        if (noise[i] >> 15 != 0) k[i] = (int16_t)-k[i];
-    }
-}
-
 void values_turn(const struct quantizer *q, const struct chunk_span *span,
                  const struct scale_array *scales, struct quantize_scratch *scratch, int16_t *k) {
-    struct turn_run run = {k, span->first};
     if (!q->turned) return;
+    struct walk w = walk_over(q, scratch, span->first, span->first + span->len, true);
     fpenv env = fpenv_enter(); /* scales are compared, and may be NaN */
-    walk(q, span->first, span->first + span->len, scales, 0, scratch, run_turn, &run);
+    for (bool idle = true; walk_next(&w); k += w.n) {
+        if (w.opens) idle = scale_is_idle(scale_get(scales, w.bucket));
+        const uint16_t *noise = walk_noise(&w);
+        for (size_t i = 0; i < w.n && !idle; i++) {
+            if (noise[i] >> 15 != 0) k[i] = (int16_t)-k[i];
+        }
+    }
     fpenv_leave(env);
 }

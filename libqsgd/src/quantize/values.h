@@ -16,33 +16,41 @@ struct sink {
     bool stream;       /* the output is so long that it would only pass through the caches */
 };
 
-/* n <= QUANTIZE_BLOCK values of one bucket into v. */
-void values_of_run(const struct quantizer *q, float scale, uint8_t alpha, const int16_t *k,
-                   const uint16_t *noise, size_t n, float *v);
+/* How the indices of a chunk become values, and where these go. */
+struct dequantizer {
+    const struct quantizer *q;
+    struct scale_array scales;
+    struct quantize_scratch *scratch;
+    const struct sink *sink; /* residuals need none */
+    uint8_t alpha;           /* the chunk's damping */
+};
 
-/* Values of elements [from, to) of the chunk, from its indices, scales and damping. */
-void values_of_chunk(const struct quantizer *q, const struct chunk_span *span, uint64_t from,
-                     uint64_t to, const int16_t *k, const struct scale_array *scales, uint8_t alpha,
-                     struct quantize_scratch *scratch, const struct sink *sink);
+/* Values of elements [from, to) of the chunk, from its indices. */
+void values_from_indices(const struct dequantizer *d, const struct chunk_span *span, uint64_t from,
+                         uint64_t to, const int16_t *k);
 
 /* The same from the direct tokens of elements [from, to) (tokens[0] is that of `from`), after
  * values_token_levels. */
-void values_of_tokens(const struct quantizer *q, uint64_t from, uint64_t to, const uint8_t *tokens,
-                      const struct scale_array *scales, uint8_t alpha,
-                      struct quantize_scratch *scratch, const struct sink *sink);
+void values_from_tokens(const struct dequantizer *d, uint64_t from, uint64_t to,
+                        const uint8_t *tokens);
 void values_token_levels(struct quantizer *q);
 
-/* sums[i] += v[i] * alpha, both rounded; n float32 at any alignment. */
-void values_add_to(const float *restrict v, size_t n, float alpha, uint8_t *restrict sums);
+/* residual = x - value, for one chunk; x as quantize_chunk got it, read anew if it was rotated. */
+void residual_of_chunk(const struct dequantizer *d, const struct source *source,
+                       const struct chunk_span *span, const float *x, const int16_t *k);
 
 /* Indices of a chunk as frames code them, and back: where they are turned, those of buckets that
  * are not idle change sign by the noise (FORMAT.md section 6.6). */
 void values_turn(const struct quantizer *q, const struct chunk_span *span,
                  const struct scale_array *scales, struct quantize_scratch *scratch, int16_t *k);
 
-/* residual = x - value, for one chunk; x as source_read gives it, not rotated. */
-void residual_of_chunk(const struct quantizer *q, const struct chunk_span *span, const float *x,
-                       const int16_t *k, const struct scale_array *scales, uint8_t alpha,
-                       struct quantize_scratch *scratch, float *residual);
+/* n <= QUANTIZE_BLOCK values of one bucket without damping into v; k may be NULL if it is idle. */
+void values_of_bucket(const struct quantizer *q, float scale, const int16_t *k, size_t n, float *v);
+
+/* n values to the sink's element `element` and those behind it. */
+void values_put(const struct sink *sink, uint64_t element, const float *v, size_t n);
+
+/* sums[i] += v[i] * alpha, both rounded; n float32 at any alignment. */
+void values_add_to(const float *restrict v, size_t n, float alpha, uint8_t *restrict sums);
 
 #endif

@@ -17,47 +17,41 @@ bool values_skip_zeros(const struct quantizer *q, const struct sink *sink, uint6
 }
 
 /* The whole of a bucket of scale NaN, as far as it lies in [from, to). */
-static void put_idle(const struct quantizer *q, float scale, uint64_t from, uint64_t to,
-                     float *block, const struct sink *sink) {
-    const size_t item = dtype_bytes(sink->dtype);
+static void put_idle(const struct dequantizer *d, float scale, uint64_t from, uint64_t to) {
     for (uint64_t i = from; i < to;) {
         const size_t n = (size_t)min_u64(QUANTIZE_BLOCK, to - i);
-        values_of_run(q, scale, 0, NULL, NULL, n, block);
-        if (sink->add) {
-            values_add_to(block, n, sink->alpha, sink->data + (i - sink->origin) * item);
-        } else {
-            dtype_from_float(sink->dtype, block, n, sink->data + (i - sink->origin) * item);
-        }
+        values_of_bucket(d->q, scale, NULL, n, d->scratch->block);
+        values_put(d->sink, i, d->scratch->block, n);
         i += n;
     }
 }
 
 /* n non-zeros of one bucket; at[i] counts from element `first`. */
-static void put_values(const struct quantizer *q, float scale, const uint32_t *at, const int16_t *k,
-                       size_t n, uint64_t first, float *block, const struct sink *sink) {
-    const size_t item = dtype_bytes(sink->dtype);
+static void put_nonzeros(const struct dequantizer *d, float scale, const uint32_t *at,
+                         const int16_t *k, size_t n, uint64_t first) {
+    const struct sink *sink = d->sink;
+    const bool floats = !sink->add && sink->dtype == QSGD_FLOAT32;
+    float *block = d->scratch->block;
     for (size_t i = 0; i < n;) {
         const size_t some = (size_t)min_u64(QUANTIZE_BLOCK, n - i);
-        values_of_run(q, scale, 0, k + i, NULL, some, block);
+        values_of_bucket(d->q, scale, k + i, some, block);
         for (size_t j = 0; j < some; j++) {
-            uint8_t *to = sink->data + (first + at[i + j] - sink->origin) * item;
-            if (sink->add) {
-                values_add_to(block + j, 1, sink->alpha, to);
-            } else if (sink->dtype == QSGD_FLOAT32) {
-                memcpy(to, block + j, sizeof *block);
+            const uint64_t element = first + at[i + j];
+            if (floats) { /* nearly always */
+                memcpy(sink->data + (element - sink->origin) * sizeof *block, block + j,
+                       sizeof *block);
             } else {
-                dtype_from_float(sink->dtype, block + j, 1, to);
+                values_put(sink, element, block + j, 1);
             }
         }
         i += some;
     }
 }
 
-void values_of_nonzeros(const struct quantizer *q, const struct chunk_span *span, uint64_t from,
-                        uint64_t to, const uint32_t *at, const int16_t *k, size_t count,
-                        const struct scale_array *scales, struct quantize_scratch *scratch,
-                        const struct sink *sink) {
-    const struct layout *l = &q->layout;
+void values_from_nonzeros(const struct dequantizer *d, const struct chunk_span *span, uint64_t from,
+                          uint64_t to, const uint32_t *at, const int16_t *k, size_t count) {
+    const struct layout *l = &d->q->layout;
+    const struct sink *sink = d->sink;
     const size_t item = dtype_bytes(sink->dtype);
     /* Index 0 is +0, all of whose bits are 0 in every type. */
     if (!sink->add) {
@@ -67,14 +61,13 @@ void values_of_nonzeros(const struct quantizer *q, const struct chunk_span *span
     while (i < count && span->first + at[i] < from) i++;
     for (uint64_t bucket = from / l->bucket; from < to; bucket++) {
         const uint64_t end = min_u64(to, (bucket + 1) * l->bucket);
-        const float scale = scale_get(scales, bucket);
+        const float scale = scale_get(&d->scales, bucket);
         const size_t begin = i;
         while (i < count && span->first + at[i] < end) i++;
         if (!scale_is_idle(scale)) {
-            put_values(q, scale, at + begin, k + begin, i - begin, span->first, scratch->block,
-                       sink);
+            put_nonzeros(d, scale, at + begin, k + begin, i - begin, span->first);
         } else if (scale != 0) {
-            put_idle(q, scale, from, end, scratch->block, sink);
+            put_idle(d, scale, from, end);
         }
         from = end;
     }

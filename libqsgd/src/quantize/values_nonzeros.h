@@ -8,11 +8,9 @@
 bool values_skip_zeros(const struct quantizer *q, const struct sink *sink, uint64_t from,
                        uint64_t to);
 
-/* Values of elements [from, to) from the non-zero indices alone: k[i] of element at[i] of the
- * chunk, ascending. Undithered, 0 a level, and the sink does not add. */
-void values_of_nonzeros(const struct quantizer *q, const struct chunk_span *span, uint64_t from,
-                        uint64_t to, const uint32_t *at, const int16_t *k, size_t count,
-                        const struct scale_array *scales, struct quantize_scratch *scratch,
-                        const struct sink *sink);
+/* Values of elements [from, to) of a chunk from the non-zero indices alone: k[i] of element at[i]
+ * of the chunk, ascending; `count` of them. Undithered, 0 a level, and values_skip_zeros holds. */
+void values_from_nonzeros(const struct dequantizer *d, const struct chunk_span *span, uint64_t from,
+                          uint64_t to, const uint32_t *at, const int16_t *k, size_t count);
 
 #endif

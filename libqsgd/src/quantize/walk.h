@@ -1,0 +1,56 @@
+/* Runs of elements that share bucket and block of noise, in order: the way through a chunk, whether
+ * to indices or back to values. */
+#ifndef QSGD_QUANTIZE_WALK_H
+#define QSGD_QUANTIZE_WALK_H
+
+#include "quantize/quantizer.h"
+
+struct walk {
+    const struct quantizer *q;
+    struct quantize_scratch *scratch; /* holds the noise of the block */
+    uint64_t end;                     /* of all runs */
+    bool noisy;                       /* the noise is wanted */
+    uint64_t element;                 /* the run: n <= QUANTIZE_BLOCK elements from there on */
+    size_t n;
+    bool opens; /* it is the first run of its bucket */
+    uint64_t bucket, bucket_end;
+    uint64_t block, block_end;
+};
+
+/* Before the first run of elements [from, to). */
+static inline struct walk walk_over(const struct quantizer *q, struct quantize_scratch *scratch,
+                                    uint64_t from, uint64_t to, bool noisy) {
+    return (struct walk){.q = q,
+                         .scratch = scratch,
+                         .end = to,
+                         .noisy = noisy,
+                         .element = from,
+                         .bucket = from / q->layout.bucket - 1};
+}
+
+/* Moves to the next run; false if there is none. */
+static inline bool walk_next(struct walk *w) {
+    const uint64_t i = w->element + w->n;
+    if (i >= w->end) return false;
+    if (i >= w->block_end) {
+        struct quantize_scratch *s = w->scratch;
+        w->block = i - i % NOISE_TILE;
+        w->block_end = min_u64(w->block + QUANTIZE_BLOCK, w->end);
+        const bool there = s->noise_from == w->block && w->block_end <= s->noise_to;
+        if (w->noisy && !there) {
+            kernels_noise(w->q->kernels, &w->q->key, w->block, w->block_end, s->noise);
+        }
+    }
+    w->opens = i >= w->bucket_end;
+    if (w->opens) w->bucket_end = (++w->bucket + 1) * w->q->layout.bucket;
+    w->element = i;
+    w->n = (size_t)(min_u64(w->block_end, w->bucket_end) - i);
+    return true;
+}
+
+/* The noise of the run's first element, and from there on. */
+static inline const uint16_t *walk_noise(const struct walk *w) {
+    return w->scratch->noise + (w->element - w->block);
+}
+
+#endif
