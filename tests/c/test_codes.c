@@ -246,7 +246,8 @@ static void test_huffman_weights_are_halved_until_lengths_stay_within_12_bits(vo
     struct code_plan plan;
     code_huffman.plan(&chunk, k, &plan);
     const uint8_t expected[16] = {8, 8, 8, 8, 7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2};
-    CHECK(plan.token_count == 16 && memcmp(plan.lengths, expected, sizeof expected) == 0);
+    CHECK(plan.prefix.token_count == 16 &&
+          memcmp(plan.prefix.lengths, expected, sizeof expected) == 0);
     static uint8_t dst[8192];
     static int16_t back[LEN];
     size_t bytes = code_huffman.write(&chunk, k, &plan, dst, sizeof dst);

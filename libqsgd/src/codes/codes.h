@@ -66,26 +66,46 @@ struct rans_table {
     bool symmetric; /* k and -k have one frequency */
 };
 
+struct rans_plan {
+    const uint8_t *words[4]; /* of each group of lanes; the last one's end at tail. Parsed plans */
+    unsigned lanes_log2, prob_bits, classes;
+    unsigned mantissa_most; /* bits of a frequency after the first */
+    unsigned split;         /* bit c is set if class c has a table per half */
+    struct rans_table table[CODE_CLASSES][2];
+    uint16_t freq[CODE_CLASSES][CODE_TOKENS]; /* of symbols (struct rans_job) */
+};
+
+/* Dense elias and huffman. */
+struct prefix_plan {
+    size_t segment_width; /* bytes of a segment length. Parsed plans */
+    const uint8_t *segment_lengths;
+    uint8_t lengths[CODE_TOKENS]; /* huffman: code lengths; token_count of them */
+    unsigned token_count;         /* huffman: A */
+};
+
+/* Sparse codes. */
+struct nonzeros_plan {
+    const uint32_t *at; /* encoding: where k is not 0, or NULL */
+    size_t count;       /* and how many */
+    unsigned rice;      /* rice-sparse: rho */
+};
+
+struct fixed_plan {
+    unsigned width; /* bits of a rank */
+};
+
 struct code_plan {
     /* Where the parts of a parsed payload lie. `tail` starts the extra bits. Unused in encoding. */
     const uint8_t *body, *tail, *end;
-    const uint8_t *words[4]; /* rans: of each group of lanes; the last one's end at tail */
-    size_t segment_width;    /* bytes of a segment length (dense elias, huffman) */
-    const uint8_t *segment_lengths;
-    const uint32_t *positions;               /* sparse codes, encoding: where k is not 0, or NULL */
-    size_t nonzeros;                         /* and how many */
-    unsigned width;                          /* fixed: bits of a rank */
-    unsigned least_width;                    /* open levels: bits that the largest rank has, if the
-                                              * code can tell them without looking; else 0 */
-    unsigned rice;                           /* rice-sparse: rho */
-    bool shared;                             /* huffman, rans: the tables are not in the payload */
-    uint8_t lengths[CODE_TOKENS];            /* huffman: code lengths; token_count of them */
-    unsigned token_count;                    /* huffman: A */
-    unsigned lanes_log2, prob_bits, classes; /* rans */
-    unsigned mantissa_most;                  /* rans: bits of a frequency after the first */
-    unsigned split; /* rans: bit c is set if class c has a table per half */
-    struct rans_table table[CODE_CLASSES][2];
-    uint16_t freq[CODE_CLASSES][CODE_TOKENS]; /* rans: of symbols (struct rans_job) */
+    unsigned least_width; /* open levels: bits that the largest rank has, if the code can tell them
+                           * without looking; else 0 */
+    bool shared;          /* huffman, rans: the tables are not in the payload */
+    union {               /* the code's own */
+        struct fixed_plan fixed;
+        struct nonzeros_plan nonzeros;
+        struct prefix_plan prefix;
+        struct rans_plan rans;
+    };
 };
 
 struct qsgd_code {

@@ -57,7 +57,7 @@ static qsgd_status sparse_parse(const struct code_chunk *chunk, const uint8_t *p
     *where = 0;
     plan->body = p;
     plan->tail = plan->end = p + bytes;
-    plan->positions = NULL;
+    plan->nonzeros.at = NULL;
     return QSGD_OK;
 }
 

@@ -19,7 +19,7 @@ static unsigned fixed_width(const struct code_chunk *chunk, const int16_t *k) {
 }
 
 static void fixed_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
-    plan->width = fixed_width(chunk, k);
+    plan->fixed.width = fixed_width(chunk, k);
 }
 
 static size_t stream_bytes(size_t len, unsigned width) {
@@ -41,7 +41,7 @@ static bool padding_is_zero(size_t len, unsigned w, const uint8_t *end) {
 
 static size_t fixed_write(const struct code_chunk *chunk, const int16_t *k,
                           const struct code_plan *plan, uint8_t *dst, size_t cap) {
-    const unsigned width = plan->width;
+    const unsigned width = plan->fixed.width;
     if (width != fixed_width(chunk, k)) return SIZE_MAX;
     size_t head = chunk->levels->kind == QSGD_LEVELS_OPEN ? 1 : 0;
     size_t bytes = head + stream_bytes(chunk->len, width);
@@ -61,12 +61,12 @@ static qsgd_status fixed_parse(const struct code_chunk *chunk, const uint8_t *p,
     if (chunk->levels->kind == QSGD_LEVELS_OPEN) {
         if (bytes == 0) return QSGD_ERR_STREAM;
         if (p[0] > WIDTH_MAX) return QSGD_ERR_CODE_TABLE;
-        plan->width = p[0];
+        plan->fixed.width = p[0];
         head = 1;
     } else {
-        plan->width = bits_of(levels_ranks(chunk->levels) - 1);
+        plan->fixed.width = bits_of(levels_ranks(chunk->levels) - 1);
     }
-    size_t stream = stream_bytes(chunk->len, plan->width);
+    size_t stream = stream_bytes(chunk->len, plan->fixed.width);
     *where = bytes;
     if (bytes - head < stream) return QSGD_ERR_STREAM;
     *where = head + stream;
@@ -79,11 +79,11 @@ static qsgd_status fixed_parse(const struct code_chunk *chunk, const uint8_t *p,
 static qsgd_status fixed_read(const struct code_chunk *chunk, const struct code_plan *plan,
                               int16_t *k) {
     const struct levels *levels = chunk->levels;
-    if (plan->width == 0) {
+    if (plan->fixed.width == 0) {
         memset(k, 0, chunk->len * sizeof *k);
         return QSGD_OK;
     }
-    const struct rank_map map = rank_map_of(levels, plan->width);
+    const struct rank_map map = rank_map_of(levels, plan->fixed.width);
     const uint32_t largest = chunk->kernels->unpack(&map, plan->body, chunk->len, k);
     if (largest >= levels_ranks(levels)) { /* refused: yet every k is to be a level */
         for (size_t i = 0; i < chunk->len; i++) {
@@ -91,8 +91,9 @@ static qsgd_status fixed_read(const struct code_chunk *chunk, const struct code_
         }
         return QSGD_ERR_STREAM;
     }
-    if (levels->kind == QSGD_LEVELS_OPEN && bits_of(largest) != plan->width) return QSGD_ERR_STREAM;
-    return padding_is_zero(chunk->len, plan->width, plan->end) ? QSGD_OK : QSGD_ERR_PADDING;
+    if (levels->kind == QSGD_LEVELS_OPEN && bits_of(largest) != plan->fixed.width)
+        return QSGD_ERR_STREAM;
+    return padding_is_zero(chunk->len, plan->fixed.width, plan->end) ? QSGD_OK : QSGD_ERR_PADDING;
 }
 
 const struct qsgd_code code_fixed = {

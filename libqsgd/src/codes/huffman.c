@@ -90,22 +90,23 @@ static uint64_t codeword_bits(const uint32_t counts[CODE_TOKENS],
 
 static void use_shared(const struct shared_tables *shared, struct code_plan *plan) {
     plan->shared = true;
-    plan->token_count = shared->tokens;
-    memcpy(plan->lengths, shared->lengths, sizeof plan->lengths);
+    plan->prefix.token_count = shared->tokens;
+    memcpy(plan->prefix.lengths, shared->lengths, sizeof plan->prefix.lengths);
 }
 
 static void huffman_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
     uint32_t counts[CODE_TOKENS], weights[CODE_TOKENS];
     tokens_from_indices(chunk, k, chunk->scratch->tokens, counts);
     memcpy(weights, counts, sizeof weights);
-    huffman_lengths(weights, plan->lengths);
-    plan->token_count = CODE_TOKENS;
-    while (plan->token_count > 1 && plan->lengths[plan->token_count - 1] == 0) plan->token_count--;
+    huffman_lengths(weights, plan->prefix.lengths);
+    plan->prefix.token_count = CODE_TOKENS;
+    while (plan->prefix.token_count > 1 && plan->prefix.lengths[plan->prefix.token_count - 1] == 0)
+        plan->prefix.token_count--;
     plan->body = NULL; /* the tokens are there */
     plan->shared = false;
     if (chunk->shared == NULL) return;
-    const uint64_t own =
-        codeword_bits(counts, plan->lengths) + 8 * (uint64_t)table_bytes(plan->token_count);
+    const uint64_t own = codeword_bits(counts, plan->prefix.lengths) +
+                         8 * (uint64_t)table_bytes(plan->prefix.token_count);
     if (codeword_bits(counts, chunk->shared->lengths) <= own) use_shared(chunk->shared, plan);
 }
 
@@ -136,23 +137,24 @@ static bool table_covers(const struct code_chunk *chunk, const uint8_t lengths[C
 
 static void write_table(const struct code_plan *plan, uint8_t *dst) {
     struct lsb_writer w;
-    lsb_write_init(&w, dst, dst + table_bytes(plan->token_count));
-    lsb_write(&w, plan->token_count - 1, COUNT_BITS);
-    for (unsigned t = 0; t < plan->token_count; t++) lsb_write(&w, plan->lengths[t], LENGTH_BITS);
+    lsb_write_init(&w, dst, dst + table_bytes(plan->prefix.token_count));
+    lsb_write(&w, plan->prefix.token_count - 1, COUNT_BITS);
+    for (unsigned t = 0; t < plan->prefix.token_count; t++)
+        lsb_write(&w, plan->prefix.lengths[t], LENGTH_BITS);
     lsb_write_end(&w);
 }
 
 static size_t huffman_write(const struct code_chunk *chunk, const int16_t *k,
                             const struct code_plan *plan, uint8_t *dst, size_t cap) {
     struct prefix_memory *memory = chunk->scratch->prefix;
-    const size_t head = plan->shared ? 0 : table_bytes(plan->token_count);
+    const size_t head = plan->shared ? 0 : table_bytes(plan->prefix.token_count);
     if (plan->body != NULL) { /* a parsed plan: tokens are not there yet, the table may not fit */
         tokens_from_indices(chunk, k, chunk->scratch->tokens, NULL);
-        if (!table_covers(chunk, plan->lengths)) return SIZE_MAX;
+        if (!table_covers(chunk, plan->prefix.lengths)) return SIZE_MAX;
     }
     if (head > cap) return SIZE_MAX;
     if (!plan->shared) write_table(plan, dst);
-    canonical_code(plan->lengths, plan->token_count, memory);
+    canonical_code(plan->prefix.lengths, plan->prefix.token_count, memory);
     size_t bytes =
         prefix_write_segments(chunk, &memory->code, chunk->scratch->tokens, dst + head, cap - head);
     if (bytes == SIZE_MAX) return SIZE_MAX;
@@ -166,27 +168,28 @@ static size_t huffman_write(const struct code_chunk *chunk, const int16_t *k,
 static qsgd_status parse_table(const uint8_t *p, const uint8_t *end, struct code_plan *plan,
                                size_t *bytes) {
     struct bit_reader r;
-    memset(plan->lengths, 0, sizeof plan->lengths);
+    memset(plan->prefix.lengths, 0, sizeof plan->prefix.lengths);
     if (p == end) return QSGD_ERR_CODE_TABLE;
-    plan->token_count = (*p & ((1U << COUNT_BITS) - 1)) + 1;
-    *bytes = table_bytes(plan->token_count);
-    if (plan->token_count == CODE_TOKENS) return QSGD_ERR_CODE_TABLE; /* tokens are below 63 */
+    plan->prefix.token_count = (*p & ((1U << COUNT_BITS) - 1)) + 1;
+    *bytes = table_bytes(plan->prefix.token_count);
+    if (plan->prefix.token_count == CODE_TOKENS)
+        return QSGD_ERR_CODE_TABLE; /* tokens are below 63 */
     if ((size_t)(end - p) < *bytes) return QSGD_ERR_CODE_TABLE;
 
     unsigned total = 0; /* sum of 2^-length, in units of 2^-CODE_HUFFMAN_BITS */
     unsigned used = 0;
     bit_read_init(&r, p, p + *bytes);
     lsb_read(&r, COUNT_BITS);
-    for (unsigned t = 0; t < plan->token_count; t++) {
+    for (unsigned t = 0; t < plan->prefix.token_count; t++) {
         unsigned length = (unsigned)lsb_read(&r, LENGTH_BITS);
         if (length > CODE_HUFFMAN_BITS) return QSGD_ERR_CODE_TABLE;
-        plan->lengths[t] = (uint8_t)length;
+        plan->prefix.lengths[t] = (uint8_t)length;
         if (length == 0) continue;
         total += 1U << (CODE_HUFFMAN_BITS - length);
         used++;
     }
     /* Different indices may share their only token, where signs and low bits differ. */
-    unsigned last = plan->lengths[plan->token_count - 1];
+    unsigned last = plan->prefix.lengths[plan->prefix.token_count - 1];
     bool alone = used == 1 && last == 1;
     if (last == 0) return QSGD_ERR_CODE_TABLE;
     if (total != 1U << CODE_HUFFMAN_BITS && !alone) return QSGD_ERR_CODE_TABLE;
@@ -254,7 +257,7 @@ static void read_segment(struct bit_reader *r, const uint32_t *table, unsigned l
 static qsgd_status read_plain(const struct code_chunk *chunk, const struct code_plan *plan) {
     uint32_t *table = chunk->scratch->decode;
     uint8_t *tokens = chunk->scratch->tokens;
-    unsigned longest = decode_table(plan->lengths, table);
+    unsigned longest = decode_table(plan->prefix.lengths, table);
     const uint8_t *p = plan->body;
     qsgd_status status = QSGD_OK;
     for (size_t s = 0; s < code_segments(chunk); s++) {
@@ -275,11 +278,11 @@ static bool read_runs(const struct code_chunk *chunk, const struct code_plan *pl
     unsigned window = prefix_window(chunk->len), longest = 0;
     if (window == 0) return false;
     if (window > 10) window = 10; /* unlike Elias, tables serve one chunk only */
-    for (unsigned t = 0; t < plan->token_count; t++) {
-        if (plan->lengths[t] > longest) longest = plan->lengths[t];
+    for (unsigned t = 0; t < plan->prefix.token_count; t++) {
+        if (plan->prefix.lengths[t] > longest) longest = plan->prefix.lengths[t];
     }
     if (longest > window) window = longest; /* then no codeword is longer than a look-up */
-    canonical_code(plan->lengths, plan->token_count, chunk->scratch->prefix);
+    canonical_code(plan->prefix.lengths, plan->prefix.token_count, chunk->scratch->prefix);
     prefix_runs_build(chunk->scratch->prefix, window);
     return prefix_read_segments(chunk, plan, NULL, chunk->scratch->tokens);
 }
@@ -288,8 +291,8 @@ static qsgd_status huffman_read(const struct code_chunk *chunk, const struct cod
                                 int16_t *k) {
     qsgd_status status = read_runs(chunk, plan) ? QSGD_OK : read_plain(chunk, plan);
     uint64_t possible = 0;
-    for (unsigned t = 0; t < plan->token_count; t++) {
-        possible |= (uint64_t)(plan->lengths[t] != 0) << t;
+    for (unsigned t = 0; t < plan->prefix.token_count; t++) {
+        possible |= (uint64_t)(plan->prefix.lengths[t] != 0) << t;
     }
     if ((possible & (possible - 1)) == 0) possible |= (uint64_t)1 << NO_TOKEN; /* incomplete */
     qsgd_status extra =

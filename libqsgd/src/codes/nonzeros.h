@@ -17,17 +17,17 @@ static inline uint32_t *nonzeros_positions(const struct code_chunk *chunk) {
 static inline void nonzeros_find(const struct code_chunk *chunk, const int16_t *k,
                                  struct code_plan *plan) {
     uint32_t *at = nonzeros_positions(chunk);
-    plan->nonzeros = chunk->kernels->nonzeros(k, chunk->len, at);
-    plan->positions = at;
+    plan->nonzeros.count = chunk->kernels->nonzeros(k, chunk->len, at);
+    plan->nonzeros.at = at;
 }
 
 /* The non-zeros as nonzeros_find left them; searched for if the plan comes from another frame. */
 static inline size_t nonzeros_found(const struct code_chunk *chunk, const int16_t *k,
                                     const struct code_plan *plan, const uint32_t **at) {
     struct code_plan found = *plan;
-    if (found.positions == NULL) nonzeros_find(chunk, k, &found);
-    *at = found.positions;
-    return found.nonzeros;
+    if (found.nonzeros.at == NULL) nonzeros_find(chunk, k, &found);
+    *at = found.nonzeros.at;
+    return found.nonzeros.count;
 }
 
 /* Reads all indices by the code's read_nonzeros. */

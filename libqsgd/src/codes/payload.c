@@ -71,7 +71,7 @@ size_t payload_write(const struct code_chunk *chunk, bool dithered, const int16_
         if (bytes <= fixed_floor(chunk, &plan)) return head + bytes;
     }
     code_fixed.plan(chunk, k, &fixed);
-    const size_t limit = (size_t)fixed_bytes(chunk->levels, chunk->len, fixed.width);
+    const size_t limit = (size_t)fixed_bytes(chunk->levels, chunk->len, fixed.fixed.width);
     const size_t head = write_head(dithered, bytes <= limit ? mode : MODE_FIXED, alpha, dst);
     if (bytes <= limit) return head + bytes;
     if (k == NULL) k = indices_of_tokens(chunk);

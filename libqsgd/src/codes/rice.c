@@ -13,9 +13,9 @@
 
 static void rice_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
     nonzeros_find(chunk, k, plan);
-    const uint32_t *at = plan->positions;
-    const uint64_t count = plan->nonzeros;
-    plan->rice = 0;
+    const uint32_t *at = plan->nonzeros.at;
+    const uint64_t count = plan->nonzeros.count;
+    plan->nonzeros.rice = 0;
     if (count == 0) return;
     const uint64_t u = (at[count - 1] + 1 - count) * LN2_2_16 / (65536 * count);
     unsigned rho = u == 0 ? 0 : floor_log2(u);
@@ -29,7 +29,7 @@ static void rice_plan(const struct code_chunk *chunk, const int16_t *k, struct c
         bits_above += (at[i] - before) >> (rho + 1);
         before = at[i] + 1;
     }
-    plan->rice = bits_above < bits ? rho + 1 : rho;
+    plan->nonzeros.rice = bits_above < bits ? rho + 1 : rho;
 }
 
 /* Zeros for the run, a one, the low bits of `zeros` (the gap minus 1), and the sign. */
@@ -47,7 +47,7 @@ static size_t rice_write(const struct code_chunk *chunk, const int16_t *k,
     const uint32_t *at;
     const size_t nonzeros = nonzeros_found(chunk, k, plan, &at);
     msb_write_init(&w, dst, dst + cap);
-    msb_write(&w, plan->rice, RICE_BITS);
+    msb_write(&w, plan->nonzeros.rice, RICE_BITS);
     struct codeword count = elias_codeword(QSGD_ELIAS_DELTA, nonzeros + 1);
     msb_write(&w, count.bits, count.length);
 
@@ -55,7 +55,7 @@ static size_t rice_write(const struct code_chunk *chunk, const int16_t *k,
     uint32_t before = 0;
     for (size_t i = 0; i < nonzeros && !w.full; i++) {
         const int32_t value = k[at[i]];
-        put_gap(&w, at[i] - before, plan->rice, value < 0);
+        put_gap(&w, at[i] - before, plan->nonzeros.rice, value < 0);
         before = at[i] + 1;
         if (!magnitudes) continue;
         struct codeword m =
@@ -71,11 +71,11 @@ static qsgd_status rice_parse(const struct code_chunk *chunk, const uint8_t *p, 
     (void)chunk;
     *where = 0;
     if (bytes == 0) return QSGD_ERR_STREAM;
-    plan->rice = p[0] >> (8 - RICE_BITS);
-    if (plan->rice > RICE_MAX) return QSGD_ERR_CODE_TABLE;
+    plan->nonzeros.rice = p[0] >> (8 - RICE_BITS);
+    if (plan->nonzeros.rice > RICE_MAX) return QSGD_ERR_CODE_TABLE;
     plan->body = p; /* the stream, with the parameter that it starts with */
     plan->tail = plan->end = p + bytes;
-    plan->positions = NULL;
+    plan->nonzeros.at = NULL;
     return QSGD_OK;
 }
 
@@ -115,7 +115,7 @@ static qsgd_status rice_read(const struct code_chunk *chunk, const struct code_p
     if (count == 0 || count - 1 > chunk->len) return QSGD_ERR_STREAM;
     *nonzeros = (size_t)count - 1;
     for (size_t i = 0; i < *nonzeros; i++) {
-        uint64_t gap = take_gap(&r, plan->rice, chunk->len - position);
+        uint64_t gap = take_gap(&r, plan->nonzeros.rice, chunk->len - position);
         if (gap == 0) return QSGD_ERR_STREAM;
         int32_t value = take_value(&r, chunk->levels);
         if (value == 0 || r.overrun) return QSGD_ERR_STREAM;

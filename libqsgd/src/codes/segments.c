@@ -29,10 +29,10 @@ qsgd_status segments_parse(const struct code_chunk *chunk, const uint8_t *p, con
                            struct code_plan *plan) {
     size_t count = code_segments(chunk);
     if (p == end || *p < 1 || *p > 4) return QSGD_ERR_CODE_TABLE;
-    plan->segment_width = *p++;
-    if ((size_t)(end - p) / plan->segment_width < count) return QSGD_ERR_CODE_TABLE;
-    plan->segment_lengths = p;
-    plan->body = p + plan->segment_width * count;
+    plan->prefix.segment_width = *p++;
+    if ((size_t)(end - p) / plan->prefix.segment_width < count) return QSGD_ERR_CODE_TABLE;
+    plan->prefix.segment_lengths = p;
+    plan->body = p + plan->prefix.segment_width * count;
 
     uint64_t longest = 0, total = 0;
     for (size_t i = 0; i < count; i++) {
@@ -40,7 +40,7 @@ qsgd_status segments_parse(const struct code_chunk *chunk, const uint8_t *p, con
         total += length;
         if (length > longest) longest = length;
     }
-    if (least_width(longest) != plan->segment_width) return QSGD_ERR_CODE_TABLE;
+    if (least_width(longest) != plan->prefix.segment_width) return QSGD_ERR_CODE_TABLE;
     if (total > (uint64_t)(end - plan->body)) return QSGD_ERR_STREAM;
     plan->tail = plan->body + (size_t)total;
     return QSGD_OK;

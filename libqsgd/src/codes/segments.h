@@ -24,17 +24,17 @@ static inline size_t segments_elements(const struct code_chunk *chunk, size_t i)
  * written, if table and segments together pass cap. */
 size_t segments_write(const uint32_t *lengths, size_t count, uint8_t *p, size_t cap);
 
-/* Parses width and lengths at p; sets plan->segment_width, segment_lengths, body (first segment)
- * and tail (after the last). Returns QSGD_OK, QSGD_ERR_CODE_TABLE (width or table malformed) or
- * QSGD_ERR_STREAM (the segments pass `end`). */
+/* Parses width and lengths at p; sets plan->prefix.segment_width, segment_lengths, body (first
+ * segment) and tail (after the last). Returns QSGD_OK, QSGD_ERR_CODE_TABLE (width or table
+ * malformed) or QSGD_ERR_STREAM (the segments pass `end`). */
 qsgd_status segments_parse(const struct code_chunk *chunk, const uint8_t *p, const uint8_t *end,
                            struct code_plan *plan);
 
 /* Length in bytes of segment i. */
 static inline size_t segments_length(const struct code_plan *plan, size_t i) {
-    const uint8_t *p = plan->segment_lengths + i * plan->segment_width;
+    const uint8_t *p = plan->prefix.segment_lengths + i * plan->prefix.segment_width;
     size_t length = 0;
-    for (size_t b = 0; b < plan->segment_width; b++) length |= (size_t)p[b] << (8 * b);
+    for (size_t b = 0; b < plan->prefix.segment_width; b++) length |= (size_t)p[b] << (8 * b);
     return length;
 }
 

@@ -30,7 +30,7 @@ bool decode_chunk_streams(const struct decode_call *call, const struct decode_ch
 
 static size_t table_words(const struct decode_chunk *c) {
     const struct code_plan *plan = &c->form.plan;
-    return (size_t)plan->classes << plan->prob_bits << (plan->split != 0);
+    return (size_t)plan->rans.classes << plan->rans.prob_bits << (plan->rans.split != 0);
 }
 
 bool decode_chunks_pair(const struct decode_chunk *a, const struct decode_chunk *b) {
@@ -61,7 +61,7 @@ _Static_assert(BLOCK <= RANS_SPLIT_BLOCK, "halves of a block");
 static void make_noise(const struct decode_call *call, struct decode_chunk *c, uint64_t from,
                        uint64_t to) {
     struct quantize_scratch *q = &c->quantize;
-    if (c->form.plan.split == 0) return;
+    if (c->form.plan.rans.split == 0) return;
     const uint64_t first = c->span.first + from;
     q->noise_from = first - first % NOISE_TILE;
     q->noise_to = c->span.first + to;

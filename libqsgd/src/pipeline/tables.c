@@ -76,8 +76,8 @@ static void fit(struct shared_tables *t, uint32_t counts[CODE_TOKENS]) {
         return;
     }
     rans_model_fit(counts, &plan);
-    t->prob_bits = (uint8_t)plan.prob_bits;
-    memcpy(t->freq, plan.freq[0], sizeof t->freq);
+    t->prob_bits = (uint8_t)plan.rans.prob_bits;
+    memcpy(t->freq, plan.rans.freq[0], sizeof t->freq);
 }
 
 qsgd_status qsgd_tables_build(const struct qsgd_params *params, const double *weights,

@@ -26,11 +26,11 @@ static uint32_t table_frequency(uint64_t v, unsigned most, bool nearest) {
  * UINT64_MAX if nothing is left for the mode token: many rare tokens, few bits. */
 static uint64_t set_frequencies(struct code_plan *plan, unsigned class, unsigned half,
                                 const struct tally *tally, bool nearest) {
-    const uint64_t share = ((uint64_t)1 << (32 + plan->prob_bits)) / tally->sum;
-    const unsigned mode = plan->table[class][half].mode, most = plan->mantissa_most;
-    uint16_t *freq = plan->freq[class] + half * RANS_HALF;
-    int32_t rest = 1 << plan->prob_bits;
-    uint64_t cost = tally->sum * plan->prob_bits << 16;
+    const uint64_t share = ((uint64_t)1 << (32 + plan->rans.prob_bits)) / tally->sum;
+    const unsigned mode = plan->rans.table[class][half].mode, most = plan->rans.mantissa_most;
+    uint16_t *freq = plan->rans.freq[class] + half * RANS_HALF;
+    int32_t rest = 1 << plan->rans.prob_bits;
+    uint64_t cost = tally->sum * plan->rans.prob_bits << 16;
     for (unsigned t = 0; t < tally->tokens; t++) {
         if (tally->counts[t] == 0 || t == mode) continue;
         const uint32_t f = table_frequency(tally->counts[t] * share >> 16, most, nearest);
@@ -48,8 +48,8 @@ static uint64_t set_frequencies(struct code_plan *plan, unsigned class, unsigned
  * to one slot. */
 static uint64_t set_all(struct code_plan *plan, unsigned prob_bits, const struct tally *tally) {
     uint64_t cost = 0;
-    plan->prob_bits = prob_bits;
-    for (unsigned c = 0; c < plan->classes; c++) {
+    plan->rans.prob_bits = prob_bits;
+    for (unsigned c = 0; c < plan->rans.classes; c++) {
         for (unsigned half = 0; half < rans_tables_of(plan, c); half++, tally++) {
             uint64_t bits = set_frequencies(plan, c, half, tally, true);
             if (bits == UINT64_MAX && prob_bits == 12) {
@@ -88,17 +88,17 @@ static void set_mode(struct code_plan *plan, unsigned class, unsigned half,
     for (unsigned t = 1; t < tally->tokens; t++) {
         if (tally->counts[t] > tally->counts[mode]) mode = t;
     }
-    plan->table[class][half].mode = (uint8_t)mode;
-    plan->table[class][half].tokens = (uint8_t)tally->tokens;
-    if (half == 0) memset(plan->freq[class], 0, sizeof plan->freq[class]);
+    plan->rans.table[class][half].mode = (uint8_t)mode;
+    plan->rans.table[class][half].tokens = (uint8_t)tally->tokens;
+    if (half == 0) memset(plan->rans.freq[class], 0, sizeof plan->rans.freq[class]);
 }
 
 static void set_tokens(const struct code_chunk *chunk, struct code_plan *plan,
                        struct tally *tally) {
-    for (unsigned c = 0; c < plan->classes; c++) {
+    for (unsigned c = 0; c < plan->rans.classes; c++) {
         for (unsigned half = 0; half < rans_tables_of(plan, c); half++, tally++) {
-            plan->table[c][half].symmetric = make_symmetric(
-                tally, rans_pairs_end(chunk->levels, tally->tokens), plan->mantissa_most);
+            plan->rans.table[c][half].symmetric = make_symmetric(
+                tally, rans_pairs_end(chunk->levels, tally->tokens), plan->rans.mantissa_most);
             set_mode(plan, c, half, tally);
         }
     }
@@ -109,8 +109,8 @@ static void set_tokens(const struct code_chunk *chunk, struct code_plan *plan,
  * be decoded two at a time. */
 static uint64_t choose_frequencies(struct code_plan *plan, const struct tally *tally) {
     const uint64_t finest = set_all(plan, 12, tally);
-    const uint64_t most = finest + (finest >> (plan->classes == 1 ? 9 : 8));
-    for (unsigned prob_bits = plan->classes == 1 ? 8 : 9; prob_bits <= 10; prob_bits++) {
+    const uint64_t most = finest + (finest >> (plan->rans.classes == 1 ? 9 : 8));
+    for (unsigned prob_bits = plan->rans.classes == 1 ? 8 : 9; prob_bits <= 10; prob_bits++) {
         const uint64_t cost = set_all(plan, prob_bits, tally);
         if (cost <= most) return cost;
     }
@@ -158,19 +158,19 @@ static uint64_t shared_cost(const struct shared_tables *shared,
 void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
                        struct code_plan *plan) {
     struct tally all, *each = &all, two[2 * CODE_CLASSES];
-    plan->classes = 1;
-    plan->split = 0;
+    plan->rans.classes = 1;
+    plan->rans.split = 0;
     plan->shared = false;
     if (chunk->classes) {
-        plan->classes = rans_classes_choose(chunk, k, tokens, &all, &each);
+        plan->rans.classes = rans_classes_choose(chunk, k, tokens, &all, &each);
     } else {
         chunk->kernels->histogram(tokens, chunk->len, all.counts);
         tally_finish(&all);
     }
     const uint64_t shared = shared_cost(chunk->shared, all.counts);
-    if (plan->classes == 1) each = &all;
+    if (plan->rans.classes == 1) each = &all;
     if (rans_split_choose(chunk, plan, each, two)) each = two;
-    plan->mantissa_most = rans_mantissa_most(chunk->len, plan);
+    plan->rans.mantissa_most = rans_mantissa_most(chunk->len, plan);
     set_tokens(chunk, plan, each);
     uint64_t cost = choose_frequencies(plan, each);
     plan->least_width = least_width(rans_token_limit(plan));
@@ -178,16 +178,16 @@ void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const u
         rans_use_shared(chunk->shared, plan);
         cost = shared;
     }
-    plan->lanes_log2 = choose_lanes(cost, chunk->len, rans_token_limit(plan));
+    plan->rans.lanes_log2 = choose_lanes(cost, chunk->len, rans_token_limit(plan));
 }
 
 void rans_model_fit(const uint32_t counts[CODE_TOKENS], struct code_plan *plan) {
     struct tally tally;
     memcpy(tally.counts, counts, sizeof tally.counts);
     tally_finish(&tally);
-    plan->classes = 1;
-    plan->split = 0;
-    plan->mantissa_most = 12;
+    plan->rans.classes = 1;
+    plan->rans.split = 0;
+    plan->rans.mantissa_most = 12;
     set_mode(plan, 0, 0, &tally);
     choose_frequencies(plan, &tally);
 }

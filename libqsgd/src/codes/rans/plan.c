@@ -8,9 +8,9 @@
 
 unsigned rans_token_limit(const struct code_plan *plan) {
     unsigned limit = 0;
-    for (unsigned c = 0; c < plan->classes; c++) {
+    for (unsigned c = 0; c < plan->rans.classes; c++) {
         for (unsigned half = 0; half < rans_tables_of(plan, c); half++) {
-            if (plan->table[c][half].tokens > limit) limit = plan->table[c][half].tokens;
+            if (plan->rans.table[c][half].tokens > limit) limit = plan->rans.table[c][half].tokens;
         }
     }
     return limit;
@@ -19,8 +19,8 @@ unsigned rans_token_limit(const struct code_plan *plan) {
 /* Bits after the first that a frequency of a table keeps: their rounding costs bits by the element,
  * they by the table. */
 unsigned rans_mantissa_most(size_t len, const struct code_plan *plan) {
-    size_t tables = plan->classes;
-    for (unsigned c = 0; c < plan->classes; c++) tables += rans_is_split(plan, c);
+    size_t tables = plan->rans.classes;
+    for (unsigned c = 0; c < plan->rans.classes; c++) tables += rans_is_split(plan, c);
     const size_t each = len / tables;
     const unsigned e = each == 0 ? 0 : floor_log2(each);
     return e < 10 ? 1 : (e > 15 ? 4 : (e - 7) / 2);
@@ -34,51 +34,51 @@ unsigned rans_pairs_end(const struct levels *levels, unsigned tokens) {
 
 void rans_use_shared(const struct shared_tables *shared, struct code_plan *plan) {
     plan->shared = true;
-    plan->classes = 1;
-    plan->split = 0;
-    plan->prob_bits = shared->prob_bits;
-    plan->table[0][0] = (struct rans_table){shared->tokens, shared->mode, false};
-    memcpy(plan->freq[0], shared->freq, sizeof plan->freq[0]);
+    plan->rans.classes = 1;
+    plan->rans.split = 0;
+    plan->rans.prob_bits = shared->prob_bits;
+    plan->rans.table[0][0] = (struct rans_table){shared->tokens, shared->mode, false};
+    memcpy(plan->rans.freq[0], shared->freq, sizeof plan->rans.freq[0]);
 }
 
 struct rans_tail rans_tail_of(const struct code_plan *plan, size_t len) {
     const struct rans_rest rest = rans_rest_of(rans_token_limit(plan));
     struct rans_tail tail = {.width = rest.width, .each = rest.each};
-    if (tail.each > len >> plan->lanes_log2) tail.each = len >> plan->lanes_log2;
-    tail.body = len - (tail.each << plan->lanes_log2);
+    if (tail.each > len >> plan->rans.lanes_log2) tail.each = len >> plan->rans.lanes_log2;
+    tail.body = len - (tail.each << plan->rans.lanes_log2);
     return tail;
 }
 
 struct rans_job rans_job_of(const struct code_chunk *chunk, const struct code_plan *plan,
                             const struct rans_tail *tail) {
-    return (struct rans_job){.classes = plan->classes > 1 ? chunk->scratch->classes : NULL,
+    return (struct rans_job){.classes = plan->rans.classes > 1 ? chunk->scratch->classes : NULL,
                              .len = tail->body,
-                             .lanes_log2 = plan->lanes_log2,
-                             .prob_bits = plan->prob_bits,
-                             .tokens = plan->split != 0 ? CODE_TOKENS : rans_token_limit(plan),
-                             .tables = plan->classes,
-                             .split = plan->split,
-                             .freq = plan->freq};
+                             .lanes_log2 = plan->rans.lanes_log2,
+                             .prob_bits = plan->rans.prob_bits,
+                             .tokens = plan->rans.split != 0 ? CODE_TOKENS : rans_token_limit(plan),
+                             .tables = plan->rans.classes,
+                             .split = plan->rans.split,
+                             .freq = plan->rans.freq};
 }
 
 bool rans_covers(const struct code_chunk *chunk, const struct code_plan *plan, size_t i,
                  unsigned half, unsigned t) {
-    const unsigned class = plan->classes > 1 ? chunk->scratch->classes[i / CODE_GROUP] : 0;
-    if (!rans_is_split(plan, class)) return plan->freq[class][t] != 0;
-    return t < RANS_HALF && plan->freq[class][half + t] != 0;
+    const unsigned class = plan->rans.classes > 1 ? chunk->scratch->classes[i / CODE_GROUP] : 0;
+    if (!rans_is_split(plan, class)) return plan->rans.freq[class][t] != 0;
+    return t < RANS_HALF && plan->rans.freq[class][half + t] != 0;
 }
 
 unsigned rans_lane_groups(const struct code_plan *plan) {
-    const unsigned lanes = 1U << plan->lanes_log2;
+    const unsigned lanes = 1U << plan->rans.lanes_log2;
     return lanes <= RANS_GROUP_LANES ? 1 : lanes / RANS_GROUP_LANES;
 }
 
 uint64_t rans_possible(const struct code_plan *plan) {
     uint64_t used = 0;
-    for (unsigned c = 0; c < plan->classes; c++) {
+    for (unsigned c = 0; c < plan->rans.classes; c++) {
         for (unsigned half = 0; half < rans_tables_of(plan, c); half++) {
             const uint16_t *freq = rans_freq(plan, c, half);
-            for (unsigned t = 0; t < plan->table[c][half].tokens; t++) {
+            for (unsigned t = 0; t < plan->rans.table[c][half].tokens; t++) {
                 used |= (uint64_t)(freq[t] != 0) << t;
             }
         }

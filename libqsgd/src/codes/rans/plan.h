@@ -9,7 +9,7 @@
 #include "kernels/kernels.h"
 
 static inline bool rans_is_split(const struct code_plan *plan, unsigned class) {
-    return (plan->split >> class & 1) != 0;
+    return (plan->rans.split >> class & 1) != 0;
 }
 
 /* How many tables a class has. */
@@ -20,10 +20,10 @@ static inline unsigned rans_tables_of(const struct code_plan *plan, unsigned cla
 /* Frequencies of one of them, which start there. */
 static inline const uint16_t *rans_freq(const struct code_plan *plan, unsigned class,
                                         unsigned half) {
-    return plan->freq[class] + half * RANS_HALF;
+    return plan->rans.freq[class] + half * RANS_HALF;
 }
 
-/* D of FORMAT.md, from plan->classes and plan->split. */
+/* D of FORMAT.md, from plan->rans.classes and plan->rans.split. */
 unsigned rans_mantissa_most(size_t len, const struct code_plan *plan);
 
 /* Tokens below are k and -k by pairs, from 1 on: symmetric tables name those once. */

@@ -30,7 +30,7 @@ static void rans_plan(const struct code_chunk *chunk, const int16_t *k, struct c
 static bool tables_cover(const struct code_chunk *chunk, const struct code_plan *plan) {
     const uint8_t *tokens = chunk->scratch->tokens, *symbols = chunk->scratch->symbols;
     for (size_t i = 0; i < chunk->len; i++) {
-        const unsigned half = plan->split != 0 ? symbols[i] & RANS_HALF : 0;
+        const unsigned half = plan->rans.split != 0 ? symbols[i] & RANS_HALF : 0;
         if (!rans_covers(chunk, plan, i, half, tokens[i])) return false;
     }
     return true;
@@ -41,21 +41,21 @@ static void encode_words(const struct code_chunk *chunk, const struct code_plan 
                          uint32_t *states, uint16_t **first, uint16_t **end) {
     struct rans_symbol_table tables[CODE_CLASSES];
     const uint8_t *tokens = chunk->scratch->tokens;
-    const uint8_t *symbols = plan->split != 0 ? chunk->scratch->symbols : tokens;
+    const uint8_t *symbols = plan->rans.split != 0 ? chunk->scratch->symbols : tokens;
     const struct rans_tail tail = rans_tail_of(plan, chunk->len);
     struct rans_job job = rans_job_of(chunk, plan, &tail);
     /* a word per element at most, and what is overwritten before them */
-    const size_t rows = (chunk->len >> plan->lanes_log2) + 1;
+    const size_t rows = (chunk->len >> plan->rans.lanes_log2) + 1;
     const size_t room =
-        plan->lanes_log2 < 4 ? chunk->len + 32 : RANS_GROUP_LANES * rows + RANS_GROUP_LANES;
-    for (unsigned i = 0; i < plan->classes; i++) {
-        chunk->kernels->rans_symbols(plan->freq[i], plan->prob_bits, &tables[i]);
+        plan->rans.lanes_log2 < 4 ? chunk->len + 32 : RANS_GROUP_LANES * rows + RANS_GROUP_LANES;
+    for (unsigned i = 0; i < plan->rans.classes; i++) {
+        chunk->kernels->rans_symbols(plan->rans.freq[i], plan->rans.prob_bits, &tables[i]);
         job.plus |= tables[i].plus;
     }
     for (unsigned g = 0; g < rans_lane_groups(plan); g++) {
         first[g] = end[g] = chunk->scratch->words + (g + 1) * room;
     }
-    tail_to_states(&tail, tokens, (size_t)1 << plan->lanes_log2, states);
+    tail_to_states(&tail, tokens, (size_t)1 << plan->rans.lanes_log2, states);
     chunk->kernels->rans_encode(&job, tables, symbols, first, states);
 }
 
@@ -64,12 +64,12 @@ static size_t rans_write(const struct code_chunk *chunk, const int16_t *k,
     uint32_t states[RANS_LANES];
     uint16_t *first[RANS_GROUPS], *end[RANS_GROUPS];
     uint8_t head[RANS_GROUPS * VARINT_MAX_BYTES];
-    const size_t lanes = (size_t)1 << plan->lanes_log2;
+    const size_t lanes = (size_t)1 << plan->rans.lanes_log2;
     const unsigned groups = rans_lane_groups(plan);
     const bool direct = tokens_direct(chunk->levels);
     if (plan->body != NULL) { /* a parsed plan: tokens are not there yet, tables may not fit */
         tokens_from_indices(chunk, k, chunk->scratch->tokens, NULL);
-        if (plan->split != 0) rans_split_symbols(chunk, plan);
+        if (plan->rans.split != 0) rans_split_symbols(chunk, plan);
         if (!tables_cover(chunk, plan)) return SIZE_MAX;
     }
     encode_words(chunk, plan, states, first, end);
@@ -99,7 +99,7 @@ static qsgd_status rans_parse(const struct code_chunk *chunk, const uint8_t *p, 
     *where = 0;
     qsgd_status status = rans_tables_parse(chunk, p, end, plan, &next);
     if (status != QSGD_OK) return status;
-    const size_t states_bytes = (size_t)4 << plan->lanes_log2;
+    const size_t states_bytes = (size_t)4 << plan->rans.lanes_log2;
     const unsigned groups = rans_lane_groups(plan);
     const bool direct = tokens_direct(chunk->levels);
     uint64_t counts[RANS_GROUPS] = {0}, words = 0;
@@ -119,11 +119,11 @@ static qsgd_status rans_parse(const struct code_chunk *chunk, const uint8_t *p, 
     if (words > left / 2) return QSGD_ERR_STREAM;
     if (direct && left % 2 != 0) return QSGD_ERR_PADDING;
     plan->body = next;
-    plan->words[0] = next + states_bytes;
+    plan->rans.words[0] = next + states_bytes;
     for (unsigned g = 0; g + 1 < groups; g++) {
-        plan->words[g + 1] = plan->words[g] + 2 * (size_t)counts[g];
+        plan->rans.words[g + 1] = plan->rans.words[g] + 2 * (size_t)counts[g];
     }
-    plan->tail = direct ? end : plan->words[0] + 2 * (size_t)words;
+    plan->tail = direct ? end : plan->rans.words[0] + 2 * (size_t)words;
     plan->end = end;
     return QSGD_OK;
 }

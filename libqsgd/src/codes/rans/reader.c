@@ -10,10 +10,10 @@
 static bool tail_from_states(const struct code_chunk *chunk, const struct code_plan *plan,
                              const struct rans_tail *tail, const uint32_t *states,
                              uint8_t *tokens) {
-    const size_t lanes = (size_t)1 << plan->lanes_log2;
+    const size_t lanes = (size_t)1 << plan->rans.lanes_log2;
     uint8_t halves[RANS_TAIL_MOST] = {0}, *half = halves;
     size_t i = tail->body;
-    if (plan->split != 0) rans_split_halves(chunk, i, chunk->len, halves);
+    if (plan->rans.split != 0) rans_split_halves(chunk, i, chunk->len, halves);
     for (size_t l = 0; l < lanes; l++) {
         uint32_t rest = states[l] - RANS_LOW;
         for (size_t j = 0; j < tail->each; j++, i++, rest >>= tail->width) {
@@ -28,7 +28,7 @@ static bool tail_from_states(const struct code_chunk *chunk, const struct code_p
 
 void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
                       const struct code_plan *plan, void *tables) {
-    const size_t lanes = (size_t)1 << plan->lanes_log2;
+    const size_t lanes = (size_t)1 << plan->rans.lanes_log2;
     const uint8_t *p = plan->body;
     r->chunk = chunk;
     r->plan = plan;
@@ -39,8 +39,8 @@ void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
     const unsigned groups = rans_lane_groups(plan);
     for (size_t l = 0; l < lanes; l++, p += 4) r->stream.states[l] = load_le32(p);
     for (unsigned g = 0; g < groups; g++) {
-        r->stream.words[g] = plan->words[g];
-        r->stream.end[g] = g + 1 < groups ? plan->words[g + 1] : plan->tail;
+        r->stream.words[g] = plan->rans.words[g];
+        r->stream.end[g] = g + 1 < groups ? plan->rans.words[g + 1] : plan->tail;
         r->stream.padded[g] = false;
     }
     r->stream.at = 0;
@@ -55,7 +55,7 @@ static void read_tail(struct rans_reader *r, size_t from, size_t to, uint8_t *to
     if (to <= body && to < r->chunk->len) return;
     uint8_t tail[RANS_TAIL_MOST];
     if (!tail_from_states(r->chunk, r->plan, &r->tail, r->stream.states, tail)) {
-        memset(tail, r->plan->table[0][0].mode, sizeof tail);
+        memset(tail, r->plan->rans.table[0][0].mode, sizeof tail);
         r->stream.bad = true;
     }
     const size_t first = from > body ? from : body;

@@ -19,9 +19,9 @@ struct rans_reader {
     uint8_t halves[RANS_SPLIT_BLOCK];
 };
 
-/* Of a parsed plan. tables: 64-byte aligned, at most plan->classes * RANS_TABLE_BYTES of it are
- * used: 4 bytes for each of its classes' slots, or 8 if some class is split, and 4096 for a class
- * at least. */
+/* Of a parsed plan. tables: 64-byte aligned, at most plan->rans.classes * RANS_TABLE_BYTES of it
+ * are used: 4 bytes for each of its classes' slots, or 8 if some class is split, and 4096 for a
+ * class at least. */
 void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
                       const struct code_plan *plan, void *tables);
 

@@ -38,9 +38,10 @@ static void mark_all(const struct code_chunk *chunk) {
 
 /* Marked tokens to symbols. */
 static void name_all(const struct code_chunk *chunk, const struct code_plan *plan) {
-    const size_t run = plan->classes == 1 ? chunk->len : CODE_GROUP;
+    const size_t run = plan->rans.classes == 1 ? chunk->len : CODE_GROUP;
     for (size_t i = 0; i < chunk->len; i += run) {
-        const unsigned class = plan->classes == 1 ? 0 : chunk->scratch->classes[i / CODE_GROUP];
+        const unsigned class =
+            plan->rans.classes == 1 ? 0 : chunk->scratch->classes[i / CODE_GROUP];
         const size_t n = chunk->len - i < run ? chunk->len - i : run;
         chunk->kernels->symbols(rans_is_split(plan, class), n, chunk->scratch->symbols + i);
     }
@@ -75,13 +76,13 @@ static void tally_halves(const struct tally *both, const uint32_t *counts, struc
 static int64_t split_all(const struct code_chunk *chunk, struct code_plan *plan,
                          unsigned candidates, const struct tally *each, struct tally *two) {
     token_counts *const counts =
-        rans_classes_histograms(chunk, chunk->scratch->symbols, plan->classes);
+        rans_classes_histograms(chunk, chunk->scratch->symbols, plan->rans.classes);
     int64_t saved = 0;
-    for (unsigned c = 0; c < plan->classes; c++, two++) {
+    for (unsigned c = 0; c < plan->rans.classes; c++, two++) {
         tally_halves(&each[c], counts[c], two);
         const int64_t gain = each[c].cost - two[0].cost - two[1].cost;
         if ((candidates >> c & 1) != 0 && two[0].sum > 0 && two[1].sum > 0 && gain > 0) {
-            plan->split |= 1U << c;
+            plan->rans.split |= 1U << c;
             saved += gain;
             two++;
         } else {
@@ -97,9 +98,9 @@ bool rans_split_choose(const struct code_chunk *chunk, struct code_plan *plan,
                        const struct tally *each, struct tally two[2 * CODE_CLASSES]) {
     unsigned candidates = 0;
     int64_t total = 0, theirs = 0;
-    plan->split = 0;
+    plan->rans.split = 0;
     if (chunk->turned == NULL) return false;
-    for (unsigned c = 0; c < plan->classes; c++) {
+    for (unsigned c = 0; c < plan->rans.classes; c++) {
         total += each[c].cost;
         if (!may_split(&each[c])) continue;
         candidates |= 1U << c;
@@ -107,7 +108,7 @@ bool rans_split_choose(const struct code_chunk *chunk, struct code_plan *plan,
     }
     if (candidates == 0 || 8 * theirs < total) return false;
     mark_all(chunk);
-    if (256 * split_all(chunk, plan, candidates, each, two) < total) plan->split = 0;
-    if (plan->split != 0) name_all(chunk, plan);
-    return plan->split != 0;
+    if (256 * split_all(chunk, plan, candidates, each, two) < total) plan->rans.split = 0;
+    if (plan->rans.split != 0) name_all(chunk, plan);
+    return plan->rans.split != 0;
 }

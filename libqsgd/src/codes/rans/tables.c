@@ -25,32 +25,32 @@ static unsigned exponent_of(uint32_t f) { return f == 0 ? 0 : floor_log2(f) + 1;
 /* Bits of one table. */
 static uint64_t table_bits(const struct code_chunk *chunk, const struct code_plan *plan,
                            unsigned class, unsigned half) {
-    const struct rans_table *table = &plan->table[class][half];
+    const struct rans_table *table = &plan->rans.table[class][half];
     const uint16_t *freq = rans_freq(plan, class, half);
     const unsigned end = table->symmetric ? rans_pairs_end(chunk->levels, table->tokens) : 0;
     uint64_t bits = 13;
     for (unsigned t = 0; t < table->tokens; t++) {
         if (t == table->mode || is_mirrored(t, end, table->mode)) continue;
-        bits += 4 + mantissa_bits(exponent_of(freq[t]), plan->mantissa_most);
+        bits += 4 + mantissa_bits(exponent_of(freq[t]), plan->rans.mantissa_most);
     }
     return bits;
 }
 
 uint64_t rans_tables_bits(const struct code_chunk *chunk, const struct code_plan *plan) {
-    uint64_t bits = chunk->turned != NULL ? plan->classes : 0;
-    for (unsigned c = 0; c < plan->classes; c++) {
+    uint64_t bits = chunk->turned != NULL ? plan->rans.classes : 0;
+    for (unsigned c = 0; c < plan->rans.classes; c++) {
         for (unsigned half = 0; half < rans_tables_of(plan, c); half++) {
             bits += table_bits(chunk, plan, c, half);
         }
     }
-    if (plan->classes == 1) return bits;
+    if (plan->rans.classes == 1) return bits;
     return bits + rans_classes_bits(chunk->scratch->classes, rans_groups(chunk->len));
 }
 
 /* A token takes 8 bits at most, so that one write serves seven. */
 static void write_table(struct lsb_writer *w, const struct code_chunk *chunk,
                         const struct code_plan *plan, unsigned class, unsigned half) {
-    const struct rans_table *table = &plan->table[class][half];
+    const struct rans_table *table = &plan->rans.table[class][half];
     const uint16_t *freq = rans_freq(plan, class, half);
     const unsigned tokens = table->tokens, mode = table->mode;
     const unsigned end = table->symmetric ? rans_pairs_end(chunk->levels, tokens) : 0;
@@ -62,7 +62,7 @@ static void write_table(struct lsb_writer *w, const struct code_chunk *chunk,
         for (; t < stop; t++) {
             const uint32_t f = freq[t];
             if (t == mode || is_mirrored(t, end, mode)) continue;
-            const unsigned e = exponent_of(f), d = mantissa_bits(e, plan->mantissa_most);
+            const unsigned e = exponent_of(f), d = mantissa_bits(e, plan->rans.mantissa_most);
             const uint32_t m = d == 0 ? 0 : (f - (1U << (e - 1))) >> (e - 1 - d);
             bits |= (uint64_t)(e | m << 4) << held;
             held += 4 + d;
@@ -75,20 +75,20 @@ uint8_t *rans_tables_write(const struct code_chunk *chunk, const struct code_pla
                            uint8_t *end) {
     if (p == end) return NULL;
     if (plan->shared) {
-        *p++ = (uint8_t)plan->lanes_log2;
+        *p++ = (uint8_t)plan->rans.lanes_log2;
         return p;
     }
-    const unsigned prob_code = plan->prob_bits == 12 ? 3 : plan->prob_bits - 8;
-    *p++ = (uint8_t)(plan->lanes_log2 | prob_code << 3 | (plan->classes - 1) << 5);
+    const unsigned prob_code = plan->rans.prob_bits == 12 ? 3 : plan->rans.prob_bits - 8;
+    *p++ = (uint8_t)(plan->rans.lanes_log2 | prob_code << 3 | (plan->rans.classes - 1) << 5);
     struct lsb_writer w;
     lsb_write_init(&w, p, end);
-    if (chunk->turned != NULL) lsb_write(&w, plan->split, plan->classes);
-    for (unsigned c = 0; c < plan->classes; c++) {
+    if (chunk->turned != NULL) lsb_write(&w, plan->rans.split, plan->rans.classes);
+    for (unsigned c = 0; c < plan->rans.classes; c++) {
         for (unsigned half = 0; half < rans_tables_of(plan, c); half++) {
             write_table(&w, chunk, plan, c, half);
         }
     }
-    if (plan->classes > 1) {
+    if (plan->rans.classes > 1) {
         rans_classes_write(&w, chunk->scratch->classes, rans_groups(chunk->len));
     }
     return lsb_write_end(&w);
@@ -102,7 +102,7 @@ static bool parse_table(struct bit_reader *r, const struct code_chunk *chunk,
     const bool symmetric = head >> 12 != 0;
     const unsigned end = symmetric ? rans_pairs_end(chunk->levels, tokens) : 0;
     const unsigned most = rans_is_split(plan, class) ? RANS_HALF : CODE_TOKENS - 1;
-    uint16_t *freq = plan->freq[class] + half * RANS_HALF;
+    uint16_t *freq = plan->rans.freq[class] + half * RANS_HALF;
     uint32_t sum = 0, widest = 0;
     if (tokens > most || mode >= tokens) return false;
     for (unsigned t = 0; t < tokens;) {
@@ -117,7 +117,7 @@ static bool parse_table(struct bit_reader *r, const struct code_chunk *chunk,
                 sum += freq[t];
                 continue;
             }
-            const unsigned e = next & 15, d = mantissa_bits(e, plan->mantissa_most);
+            const unsigned e = next & 15, d = mantissa_bits(e, plan->rans.mantissa_most);
             const uint32_t m = (uint32_t)(next >> 4) & ((1U << d) - 1);
             const uint32_t f = (1U << e >> 1) + (m << (e < 1 ? 0 : e - 1 - d));
             freq[t] = (uint16_t)f;
@@ -128,9 +128,9 @@ static bool parse_table(struct bit_reader *r, const struct code_chunk *chunk,
         }
         lsb_take(r, taken);
     }
-    if (widest > 12 || sum >= 1U << plan->prob_bits) return false; /* the mode token keeps 1 */
-    freq[mode] = (uint16_t)((1U << plan->prob_bits) - sum);
-    plan->table[class][half] = (struct rans_table){(uint8_t)tokens, (uint8_t)mode, symmetric};
+    if (widest > 12 || sum >= 1U << plan->rans.prob_bits) return false; /* the mode token keeps 1 */
+    freq[mode] = (uint16_t)((1U << plan->rans.prob_bits) - sum);
+    plan->rans.table[class][half] = (struct rans_table){(uint8_t)tokens, (uint8_t)mode, symmetric};
     return freq[tokens - 1] != 0 && !r->overrun;
 }
 
@@ -140,30 +140,31 @@ qsgd_status rans_tables_parse(const struct code_chunk *chunk, const uint8_t *p, 
     plan->shared = false;
     if (chunk->shared != NULL) {
         rans_use_shared(chunk->shared, plan);
-        plan->lanes_log2 = *p;
+        plan->rans.lanes_log2 = *p;
         *next = p + 1;
         return *p > 6 ? QSGD_ERR_CODE_TABLE : QSGD_OK;
     }
-    plan->lanes_log2 = *p & 7;
-    plan->prob_bits = (*p >> 3 & 3) == 3 ? 12 : 8U + (*p >> 3 & 3);
-    plan->classes = 1U + (*p >> 5);
-    if (plan->lanes_log2 > 6) return QSGD_ERR_CODE_TABLE;
+    plan->rans.lanes_log2 = *p & 7;
+    plan->rans.prob_bits = (*p >> 3 & 3) == 3 ? 12 : 8U + (*p >> 3 & 3);
+    plan->rans.classes = 1U + (*p >> 5);
+    if (plan->rans.lanes_log2 > 6) return QSGD_ERR_CODE_TABLE;
     struct bit_reader r;
     bit_read_init(&r, p + 1, end);
-    plan->split = 0;
+    plan->rans.split = 0;
     if (chunk->turned != NULL) {
         lsb_refill(&r);
-        plan->split = (unsigned)lsb_take(&r, plan->classes);
+        plan->rans.split = (unsigned)lsb_take(&r, plan->rans.classes);
     }
-    plan->mantissa_most = rans_mantissa_most(chunk->len, plan);
-    memset(plan->freq, 0, sizeof plan->freq);
-    for (unsigned c = 0; c < plan->classes; c++) {
+    plan->rans.mantissa_most = rans_mantissa_most(chunk->len, plan);
+    memset(plan->rans.freq, 0, sizeof plan->rans.freq);
+    for (unsigned c = 0; c < plan->rans.classes; c++) {
         for (unsigned half = 0; half < rans_tables_of(plan, c); half++) {
             if (!parse_table(&r, chunk, plan, c, half)) return QSGD_ERR_CODE_TABLE;
         }
     }
-    if (plan->classes > 1 &&
-        !rans_classes_parse(&r, plan->classes, chunk->scratch->classes, rans_groups(chunk->len))) {
+    if (plan->rans.classes > 1 &&
+        !rans_classes_parse(&r, plan->rans.classes, chunk->scratch->classes,
+                            rans_groups(chunk->len))) {
         return QSGD_ERR_CODE_TABLE;
     }
     lsb_refill(&r); /* padding: what is left of the last byte */
