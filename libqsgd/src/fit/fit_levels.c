@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
+#include "base/ranges.h"
 #include "fit/fit_descent.h"
 #include "fit/fit_entropy.h"
 #include "fit/fit_table.h"
@@ -47,14 +48,22 @@ uint64_t qsgd_fit_workspace(void) {
 
 static bool is_finite(double x) { return x - x == 0; }
 
+#define RANGE(field, least, most, reason)                                                          \
+    {#field, offsetof(struct qsgd_fit_options, field), least, most, least, reason}
+
+static const struct range ranges[] = {
+    RANGE(method, 0, 3, "must be one of QSGD_FIT_* (0..3)"),
+    RANGE(weight, 0, 2, "must be QSGD_WEIGHT_* (0..2)"),
+    RANGE(model, 0, 2, "must be one of QSGD_MODEL_* (0..2)"),
+    RANGE(start, 0, 3, "must be one of QSGD_START_* (0..3)"),
+    RANGE(s, 1, 127, "s must lie in 1..127"),
+    RANGE(symmetric, 0, 1, "must be 0 or 1"),
+    RANGE(zero, 0, 1, "zero must be 0 or 1"),
+};
+
 static qsgd_status check_options(const struct qsgd_fit_options *o, struct qsgd_error *error) {
-    if (o->method < 0 || o->method > 3) return PARAM("method", "must be one of QSGD_FIT_* (0..3)");
-    if (o->weight < 0 || o->weight > 2) return PARAM("weight", "must be QSGD_WEIGHT_* (0..2)");
-    if (o->model < 0 || o->model > 2) return PARAM("model", "must be one of QSGD_MODEL_* (0..2)");
-    if (o->start < 0 || o->start > 3) return PARAM("start", "must be one of QSGD_START_* (0..3)");
-    if (o->s < 1 || o->s > 127) return PARAM("s", "s must lie in 1..127");
-    if (o->symmetric != 0 && o->symmetric != 1) return PARAM("symmetric", "must be 0 or 1");
-    if (o->zero != 0 && o->zero != 1) return PARAM("zero", "zero must be 0 or 1");
+    const qsgd_status status = ranges_check(o, ranges, sizeof ranges / sizeof *ranges, error);
+    if (status != QSGD_OK) return status;
     if (!(o->bits >= 0 && o->bits <= 8))
         return PARAM("bits", "bits must lie in 0..8 (0: no target)");
     if (o->method == QSGD_FIT_AMQ && !o->symmetric) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/ranges.h"
 #include "codes/codes.h"
 #include "codes/shared_tables.h"
 #include "codes/tokens.h"
@@ -157,32 +158,22 @@ static qsgd_status check_shared(const struct qsgd_params *p, struct qsgd_error *
     return QSGD_OK;
 }
 
-static qsgd_status check_enumerations(const struct qsgd_params *p, struct qsgd_error *error) {
-    if (p->norm < 0 || p->norm > 4) return PARAM("norm", "norm must be one of QSGD_NORM_* (0..4)");
-    if (p->levels < 0 || p->levels > 4) {
-        return PARAM("levels", "levels must be one of QSGD_LEVELS_* (0..4)");
-    }
-    if (p->zero != 0 && p->zero != 1) return PARAM("zero", "zero must be 0 or 1");
-    if (p->rounding < 0 || p->rounding > 3) {
-        return PARAM("rounding", "rounding must be one of QSGD_ROUND_* (0..3)");
-    }
-    if (p->code != QSGD_CODE_AUTO && (p->code < 0 || p->code > QSGD_CODE_RANS)) {
-        return PARAM("code", "code must be one of QSGD_CODE_* (0..10, 255)");
-    }
-    if (p->classes < 0 || p->classes > 2) {
-        return PARAM("classes", "classes must be one of QSGD_CLASSES_* (0..2)");
-    }
-    if (p->scale < 0 || p->scale > 1) {
-        return PARAM("scale", "scale must be one of QSGD_SCALE_* (0..1)");
-    }
-    if (p->nonfinite < 0 || p->nonfinite > 1) {
-        return PARAM("nonfinite", "nonfinite must be one of QSGD_NONFINITE_* (0..1)");
-    }
-    if (p->rotation != 0 && p->rotation != 1) return PARAM("rotation", "rotation must be 0 or 1");
-    if (p->rescale != 0 && p->rescale != 1) return PARAM("rescale", "rescale must be 0 or 1");
-    if (p->checksum != 0 && p->checksum != 1) return PARAM("checksum", "checksum must be 0 or 1");
-    return QSGD_OK;
-}
+#define RANGE(field, most, also, reason)                                                           \
+    {#field, offsetof(struct qsgd_params, field), 0, most, also, #field " must be " reason}
+
+static const struct range enumerations[] = {
+    RANGE(norm, 4, 0, "one of QSGD_NORM_* (0..4)"),
+    RANGE(levels, 4, 0, "one of QSGD_LEVELS_* (0..4)"),
+    RANGE(zero, 1, 0, "0 or 1"),
+    RANGE(rounding, 3, 0, "one of QSGD_ROUND_* (0..3)"),
+    RANGE(code, QSGD_CODE_RANS, QSGD_CODE_AUTO, "one of QSGD_CODE_* (0..10, 255)"),
+    RANGE(classes, 2, 0, "one of QSGD_CLASSES_* (0..2)"),
+    RANGE(scale, 1, 0, "one of QSGD_SCALE_* (0..1)"),
+    RANGE(nonfinite, 1, 0, "one of QSGD_NONFINITE_* (0..1)"),
+    RANGE(rotation, 1, 0, "0 or 1"),
+    RANGE(rescale, 1, 0, "0 or 1"),
+    RANGE(checksum, 1, 0, "0 or 1"),
+};
 
 static qsgd_status check_rescale(const struct qsgd_params *p, struct qsgd_error *error) {
     if (p->rescale == 0) return QSGD_OK;
@@ -203,7 +194,8 @@ qsgd_status params_check(const struct qsgd_params *p, struct qsgd_error *error) 
         return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "params",
                                "struct_size is not that of this version: use qsgd_params_init");
     }
-    qsgd_status status = check_enumerations(p, error);
+    qsgd_status status =
+        ranges_check(p, enumerations, sizeof enumerations / sizeof *enumerations, error);
     if (status != QSGD_OK) return status;
     if (p->bucket > QSGD_MAX_ELEMENTS) return PARAM("bucket", "bucket must lie in 0..2^47");
     if (p->chunk_log2 < 10 || p->chunk_log2 > 25) {
