@@ -1,28 +1,16 @@
-/* Tests of levels and of the integer codes of chunks except rANS: fixed, Elias, Rice and Huffman.
+/* Tests of the integer codes of chunks except rANS: fixed, Elias, Rice and Huffman.
  * They reach below the public interface: link the static library. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/dispatch.h"
 #include "check.h"
-#include "codes/codes.h"
-#include "grid/levels.h"
-#include "scratch_support.h"
+#include "codes_support.h"
+#include "level_sets.h"
+#include "splitmix.h"
 
 #define LONGEST 5000 /* elements of the largest chunk here */
 
 /* ---- what the tests share ------------------------------------------------------------------- */
-
-static uint64_t random_state = 20250711;
-
-static uint64_t random_next(void) { /* splitmix64 */
-    uint64_t z = random_state += 0x9E3779B97F4A7C15;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9;
-    z = (z ^ z >> 27) * 0x94D049BB133111EB;
-    return z ^ z >> 31;
-}
-
-static uint64_t random_below(uint64_t bound) { return random_next() % bound; }
 
 static const int32_t all_codes[] = {
     QSGD_CODE_FIXED,
@@ -36,51 +24,6 @@ static const int32_t all_codes[] = {
     QSGD_CODE_HUFFMAN,
 };
 #define CODES (sizeof all_codes / sizeof *all_codes)
-
-/* kind, s or entries, zero */
-static const struct {
-    int32_t kind;
-    uint32_t count;
-    int32_t zero;
-} level_sets[] = {
-    {QSGD_LEVELS_UNIFORM, 1, 1},     {QSGD_LEVELS_UNIFORM, 1, 0},
-    {QSGD_LEVELS_UNIFORM, 7, 1},     {QSGD_LEVELS_UNIFORM, 7, 0},
-    {QSGD_LEVELS_UNIFORM, 15, 1},    {QSGD_LEVELS_UNIFORM, 15, 0},
-    {QSGD_LEVELS_UNIFORM, 16, 1},    {QSGD_LEVELS_UNIFORM, 16, 0},
-    {QSGD_LEVELS_UNIFORM, 127, 1},   {QSGD_LEVELS_UNIFORM, 32767, 1},
-    {QSGD_LEVELS_UNIFORM, 32767, 0}, {QSGD_LEVELS_EXPONENTIAL, 127, 1},
-    {QSGD_LEVELS_EXPONENTIAL, 5, 0}, {QSGD_LEVELS_SIGNED, 2, 1},
-    {QSGD_LEVELS_SIGNED, 7, 1},      {QSGD_LEVELS_SIGNED, 8, 1},
-    {QSGD_LEVELS_SIGNED, 255, 1},    {QSGD_LEVELS_OPEN, 0, 1},
-};
-#define LEVEL_SETS (sizeof level_sets / sizeof *level_sets)
-
-static void build_levels(struct levels *levels, int32_t kind, uint32_t count, int32_t zero) {
-    float table[QSGD_MAX_TABLE];
-    for (uint32_t i = 0; i < count && i < QSGD_MAX_TABLE; i++) {
-        table[i] = kind == QSGD_LEVELS_SIGNED ? 2.0F * (float)i / (float)(count - 1) - 1.0F
-                                              : (float)(i + 1) / (float)count;
-    }
-    struct qsgd_params params = {.levels = kind,
-                                 .s = count,
-                                 .table_len = count,
-                                 .table = table,
-                                 .zero = zero,
-                                 .step = 0.25F};
-    levels_build(levels, &params);
-}
-
-static struct code_scratch scratch;
-
-static struct code_chunk make_chunk(const struct levels *levels, int32_t code, size_t len,
-                                    size_t segment) {
-    return (struct code_chunk){.levels = levels,
-                               .kernels = kernels_current(),
-                               .code = code,
-                               .len = len,
-                               .segment = segment,
-                               .scratch = &scratch};
-}
 
 static bool legal(int32_t code, const struct levels *levels) {
     return !code_find(code)->sparse || (levels->zero && levels->kind != QSGD_LEVELS_SIGNED);
@@ -104,78 +47,6 @@ static void random_indices(const struct levels *levels, int character, int16_t *
         if (character == 3) value = random_below(2) != 0 ? levels->kmin : levels->kmax;
         if (character == 4) value = levels->kmax;
         k[i] = (int16_t)(levels_has(levels, value) ? value : levels->idle);
-    }
-}
-
-static bool all_levels(const struct levels *levels, const int16_t *k, size_t len) {
-    bool all = true;
-    for (size_t i = 0; i < len; i++) all &= levels_has(levels, k[i]);
-    return all;
-}
-
-/* Parses and reads `bytes` from memory that ends where they end. Every k must be written, and be a
- * level; and whatever is accepted must be written again byte for byte (FORMAT.md section 10). */
-static qsgd_status decode(const struct code_chunk *chunk, const uint8_t *payload, size_t bytes,
-                          int16_t *k) {
-    const struct qsgd_code *code = code_find(chunk->code);
-    uint8_t *copy = malloc(bytes + (bytes == 0));
-    struct code_plan plan;
-    size_t where = SIZE_MAX;
-    memcpy(copy, payload, bytes);
-    memset(&plan, 0xA5, sizeof plan);
-    for (size_t i = 0; i < chunk->len; i++) k[i] = INT16_MIN;
-    qsgd_status status = code->parse(chunk, copy, bytes, &plan, &where);
-    CHECK(where <= bytes);
-    if (status == QSGD_OK) {
-        status = code->read(chunk, &plan, k);
-        CHECK(all_levels(chunk->levels, k, chunk->len));
-    }
-    if (status == QSGD_OK) {
-        uint8_t *again = malloc(bytes + 1);
-        CHECK(code->write(chunk, k, &plan, again, bytes) == bytes);
-        CHECK(memcmp(again, payload, bytes) == 0);
-        free(again);
-    }
-    CHECK(status == QSGD_OK || status == QSGD_ERR_CODE_TABLE || status == QSGD_ERR_STREAM ||
-          status == QSGD_ERR_PADDING);
-    free(copy);
-    return status;
-}
-
-/* ---- levels --------------------------------------------------------------------------------- */
-
-static void test_level_ranges_ranks_and_gaps_follow_the_table_in_section_5(void) {
-    struct levels levels;
-    build_levels(&levels, QSGD_LEVELS_UNIFORM, 7, 1);
-    CHECK(levels.kmin == -7 && levels.kmax == 7 && levels.largest == 7 && levels.idle == 0);
-    CHECK(levels_ranks(&levels) == 15 && levels.gap == 1.0F / 7.0F);
-    build_levels(&levels, QSGD_LEVELS_UNIFORM, 7, 0);
-    CHECK(levels_ranks(&levels) == 14 && levels.gap == 2.0F / 13.0F && levels.idle == 1);
-    CHECK(!levels_has(&levels, 0) && levels_has(&levels, -7) && !levels_has(&levels, 8));
-    build_levels(&levels, QSGD_LEVELS_EXPONENTIAL, 127, 1);
-    CHECK(levels.value[0] == 0 && levels.value[1] == 0x1p-126F && levels.value[127] == 1);
-    CHECK(levels.gap == 1.0F / 127.0F && levels.kmax == 127);
-    build_levels(&levels, QSGD_LEVELS_SIGNED, 8, 0);
-    CHECK(levels.kmin == -4 && levels.kmax == 3 && levels.largest == 4 && levels.zero);
-    CHECK(levels.value[0] == -1 && levels.value[7] == 1 && levels.gap == 2.0F / 7.0F);
-    CHECK(levels_ranks(&levels) == 8);
-    build_levels(&levels, QSGD_LEVELS_TABLE, 4, 1);
-    CHECK(levels.value[0] == 0 && levels.value[1] == 0.25F && levels.value[4] == 1);
-    build_levels(&levels, QSGD_LEVELS_OPEN, 0, 1);
-    CHECK(levels.kmin == -32767 && levels.kmax == 32767 && levels.gap == 0.25F);
-    CHECK(levels_ranks(&levels) == 65535);
-}
-
-static void test_ranks_of_all_levels_are_distinct_and_invertible(void) {
-    for (size_t set = 0; set < LEVEL_SETS; set++) {
-        struct levels levels;
-        build_levels(&levels, level_sets[set].kind, level_sets[set].count, level_sets[set].zero);
-        bool good = true;
-        for (uint32_t rank = 0; rank < levels_ranks(&levels); rank++) {
-            int32_t k = levels_unrank(&levels, rank);
-            good &= levels_has(&levels, k) && levels_rank(&levels, k) == rank;
-        }
-        CHECK(good);
     }
 }
 
@@ -225,35 +96,6 @@ static void test_small_payloads_are_those_worked_out_by_hand(void) {
     const int16_t signs[] = {1, -1, -1};
     CHECK_PAYLOAD(QSGD_CODE_FIXED, &levels, signs, 3, 0x06);
     CHECK_PAYLOAD(QSGD_CODE_ELIAS_OMEGA, &levels, signs, 3, 1, 1, 0x14);
-}
-
-static void test_huffman_weights_are_halved_until_lengths_stay_within_12_bits(void) {
-    /* Fibonacci counts make the deepest tree: 16 tokens would need 15 bits, but once halved, 8. */
-    enum { LEN = 2583 };
-    static int16_t k[LEN];
-    size_t len = 0, a = 1, b = 1;
-    for (uint32_t t = 0; t < 16; t++) {
-        for (size_t i = 0; i < a && len < LEN; i++) k[len++] = (int16_t)levels_unzigzag(t);
-        size_t next = a + b;
-        a = b;
-        b = next;
-    }
-    struct levels levels;
-    build_levels(&levels, QSGD_LEVELS_UNIFORM, 15, 1);
-    struct code_chunk chunk = make_chunk(&levels, QSGD_CODE_HUFFMAN, len, len);
-    chunk.scratch = &(struct code_scratch){0};
-    void *memory = new_scratch(chunk.scratch, len);
-    struct code_plan plan;
-    code_huffman.plan(&chunk, k, &plan);
-    const uint8_t expected[16] = {8, 8, 8, 8, 7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2};
-    CHECK(plan.prefix.token_count == 16 &&
-          memcmp(plan.prefix.lengths, expected, sizeof expected) == 0);
-    static uint8_t dst[8192];
-    static int16_t back[LEN];
-    size_t bytes = code_huffman.write(&chunk, k, &plan, dst, sizeof dst);
-    CHECK(bytes != SIZE_MAX && decode(&chunk, dst, bytes, back) == QSGD_OK);
-    CHECK(memcmp(k, back, len * sizeof *k) == 0);
-    free(memory);
 }
 
 /* ---- round trips ----------------------------------------------------------------------------- */
@@ -454,35 +296,16 @@ static void test_payloads_with_flipped_bits_decode_to_levels_or_are_refused(void
     }
 }
 
-static void test_a_parsed_plan_that_lacks_a_token_is_not_written(void) {
-    struct levels levels;
-    build_levels(&levels, QSGD_LEVELS_UNIFORM, 3, 1);
-    const int16_t k[] = {0, 1, 0, 1}, other[] = {0, 1, 2, 1};
-    struct code_chunk chunk = make_chunk(&levels, QSGD_CODE_HUFFMAN, 4, 4);
-    struct code_plan plan;
-    uint8_t payload[64], dst[64];
-    size_t where;
-    code_huffman.plan(&chunk, k, &plan);
-    size_t bytes = code_huffman.write(&chunk, k, &plan, payload, sizeof payload);
-    CHECK(code_huffman.parse(&chunk, payload, bytes, &plan, &where) == QSGD_OK);
-    CHECK(code_huffman.write(&chunk, k, &plan, dst, sizeof dst) == bytes);
-    CHECK(code_huffman.write(&chunk, other, &plan, dst, sizeof dst) == SIZE_MAX);
-}
-
 int main(void) {
     void *memory = new_scratch(&scratch, LONGEST);
     CHECK(code_find(QSGD_CODE_RAW) == NULL && code_find(QSGD_CODE_AUTO) == NULL);
-    test_level_ranges_ranks_and_gaps_follow_the_table_in_section_5();
-    test_ranks_of_all_levels_are_distinct_and_invertible();
     test_small_payloads_are_those_worked_out_by_hand();
-    test_huffman_weights_are_halved_until_lengths_stay_within_12_bits();
     test_every_code_round_trips_every_level_set_and_segment_size();
     test_long_chunks_round_trip();
     test_rice_and_elias_carry_gaps_as_long_as_the_largest_chunk();
     test_payloads_that_section_10_forbids_are_refused_with_their_status();
     test_random_bytes_never_decode_to_anything_but_levels();
     test_payloads_with_flipped_bits_decode_to_levels_or_are_refused();
-    test_a_parsed_plan_that_lacks_a_token_is_not_written();
     free(memory);
     return check_result();
 }

@@ -97,7 +97,7 @@ static struct position position_mirrored(const struct quantizer *q, const struct
                                          float x) {
     const struct levels *l = &q->levels;
     const float scale = b->scale * b->range, unit = l->gap * scale;
-    const float magnitude = scale_from_bits(scale_bits(x) & 0x7FFFFFFF);
+    const float magnitude = float_from_bits(float_bits(x) & 0x7FFFFFFF);
     if (!levels_is_table(l)) {
         const float inv = 1.0F / unit, cap = (float)l->largest - (l->zero ? 0.0F : 0.5F);
         const float y = magnitude * inv;
@@ -159,7 +159,7 @@ static double mean_value(const struct quantizer *q, const struct bucket_state *b
 static void check_element(const struct quantizer *q, float scale, float x, double step) {
     struct bucket_state b = {.scale = scale};
     const bool is_signed = q->levels.kind == QSGD_LEVELS_SIGNED;
-    const bool negative = !is_signed && scale_bits(x) >> 31 != 0;
+    const bool negative = !is_signed && float_bits(x) >> 31 != 0;
     float xs[BLOCK];
     uint16_t noise[BLOCK];
     bucket_begin(q, &b);

@@ -81,6 +81,18 @@ BITS void store_le32(uint8_t *p, uint32_t v) {
     store_le16(p + 2, (uint16_t)(v >> 16));
 }
 
+BITS uint32_t float_bits(float f) {
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    return bits;
+}
+
+BITS float float_from_bits(uint32_t bits) {
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
 #if defined(__CUDA_ARCH__)
 /* Position of the highest set bit, and of the lowest; v > 0. */
 BITS unsigned floor_log2(uint64_t v) { return 63U - (unsigned)__clzll((long long)v); }

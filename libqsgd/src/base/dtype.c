@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/bits.h"
 #include "qsgd.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -21,41 +22,30 @@ size_t dtype_bytes(uint32_t dtype) {
     return dtype < sizeof bytes ? bytes[dtype] : 0;
 }
 
-static uint32_t bits_of(float f) {
-    uint32_t u;
-    memcpy(&u, &f, 4);
-    return u;
-}
-
-static float float_of(uint32_t u) {
-    float f;
-    memcpy(&f, &u, 4);
-    return f;
-}
-
 /* binary16: 5 exponent bits, bias 15; subnormals are multiples of 2^-24. */
 static float float_from_half(uint16_t h) {
     uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, mantissa = h & 1023;
-    if (exponent == 31) return float_of(sign | 0x7F800000 | mantissa << 13);
-    if (exponent != 0) return float_of(sign | (exponent + 112) << 23 | mantissa << 13);
+    if (exponent == 31) return float_from_bits(sign | 0x7F800000 | mantissa << 13);
+    if (exponent != 0) return float_from_bits(sign | (exponent + 112) << 23 | mantissa << 13);
     float value = (float)mantissa * 0x1p-24F;
-    return float_of(sign | bits_of(value));
+    return float_from_bits(sign | float_bits(value));
 }
 
 static uint16_t half_from_float(float f) {
-    uint32_t u = bits_of(f), sign = u >> 16 & 0x8000, magnitude = u & 0x7FFFFFFF;
+    uint32_t u = float_bits(f), sign = u >> 16 & 0x8000, magnitude = u & 0x7FFFFFFF;
     if (magnitude > 0x7F800000) return (uint16_t)(sign | 0x7E00 | (magnitude >> 13 & 0x1FF));
     if (magnitude >= 0x477FF000) return (uint16_t)(sign | 0x7C00); /* >= 65520 rounds to Inf */
     if (magnitude < 0x38800000) { /* below 2^-14: to a multiple of 2^-24 */
         /* adding 2^-1 (ulp 2^-24) rounds to nearest even; the low bits are the half's */
-        return (uint16_t)(sign | (bits_of(float_of(magnitude) + 0.5F) - bits_of(0.5F)));
+        return (uint16_t)(sign |
+                          (float_bits(float_from_bits(magnitude) + 0.5F) - float_bits(0.5F)));
     }
     uint32_t odd = magnitude >> 13 & 1;
     return (uint16_t)(sign | ((magnitude + 0xFFF + odd - (112U << 23)) >> 13));
 }
 
 static uint16_t bfloat_from_float(float f) {
-    uint32_t u = bits_of(f);
+    uint32_t u = float_bits(f);
     if ((u & 0x7FFFFFFF) > 0x7F800000) return (uint16_t)(u >> 16 | 0x40); /* NaN stays NaN */
     return (uint16_t)((u + 0x7FFF + (u >> 16 & 1)) >> 16);
 }
@@ -74,7 +64,8 @@ void dtype_to_float(uint32_t dtype, const void *src, size_t n, float *out) {
         } else {
             uint16_t h;
             memcpy(&h, p + 2 * i, 2);
-            out[i] = dtype == QSGD_FLOAT16 ? float_from_half(h) : float_of((uint32_t)h << 16);
+            out[i] =
+                dtype == QSGD_FLOAT16 ? float_from_half(h) : float_from_bits((uint32_t)h << 16);
         }
     }
 }

@@ -92,7 +92,7 @@ static void bucket_open(struct stats_add *a, struct open_bucket *b, float scale,
     }
     b->range = scale_range(scale);
     b->inv = 1.0F / (scale * b->range);
-    const uint32_t bits = scale_bits(scale), exponent = bits >> 23;
+    const uint32_t bits = float_bits(scale), exponent = bits >> 23;
     const uint32_t significand = (bits & 0x7FFFFF) | (exponent == 0 ? 0 : 0x800000);
     const int32_t half =
         2 * (exponent == 0 ? 1 : (int32_t)exponent) + (significand >= STATS_SQRT2 ? 1 : 0);
@@ -123,7 +123,7 @@ static void bucket_count(struct stats_add *a, struct open_bucket *b, const float
 
 static uint32_t cell_of(double mean, double variance) {
     const float v = (float)variance;
-    const int32_t below = 127 - (int32_t)(scale_bits(v > 0 ? v : 0) >> 23); /* 0: 1 <= v < 2 */
+    const int32_t below = 127 - (int32_t)(float_bits(v > 0 ? v : 0) >> 23); /* 0: 1 <= v < 2 */
     const uint32_t octave = below < 0                  ? 0
                             : below >= STATS_VARIANCES ? STATS_VARIANCES - 1
                                                        : (uint32_t)below;

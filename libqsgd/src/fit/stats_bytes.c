@@ -73,7 +73,7 @@ qsgd_status qsgd_stats_save(const struct qsgd_stats *stats, void *dst, uint64_t 
     start[5] = (uint8_t)stats->norm;
     start[6] = (uint8_t)stats->scale;
     start[7] = 0;
-    store_le32(start + 8, scale_bits(stats->clip));
+    store_le32(start + 8, float_bits(stats->clip));
     p = put(put(p, stats->bucket), stats->elements);
     p = put(put(p, stats->buckets), stats->idle);
     p = put_halves(put(p, (uint64_t)stats->top), stats);
@@ -206,7 +206,7 @@ qsgd_status qsgd_stats_load(struct qsgd_stats *stats, const void *bytes, uint64_
     qsgd_params_init(&params);
     params.norm = p[5];
     params.scale = p[6];
-    params.clip = scale_from_bits(load_le32(p + 8));
+    params.clip = float_from_bits(load_le32(p + 8));
     params.bucket = get(&r);
     const bool minus_zero = load_le32(p + 8) == 0x80000000;
     if (r.bad || minus_zero || qsgd_stats_init(stats, &params, NULL) != QSGD_OK) {

@@ -42,7 +42,7 @@ static uint8_t *write_fields(uint8_t *p, const struct qsgd_params *params,
         for (uint32_t i = 0; i < params->table_len; i++, p += 4) {
             float level;
             memcpy(&level, params->table + i, sizeof level);
-            store_le32(p, scale_bits(level));
+            store_le32(p, float_bits(level));
         }
     }
     if (params->tables != NULL) {
@@ -70,7 +70,7 @@ uint64_t header_write(uint8_t *dst, const struct qsgd_params *params,
     if (!raw) {
         p += varint_write(p, params->bucket);
         if (params->levels == QSGD_LEVELS_OPEN) {
-            store_le32(p, scale_bits(params->step));
+            store_le32(p, float_bits(params->step));
             p += 4;
         } else if (params->levels <= QSGD_LEVELS_EXPONENTIAL) {
             p += varint_write(p, params->s);
@@ -200,7 +200,7 @@ static qsgd_status parse_variable(struct frame *f, uint64_t *at, uint64_t end,
         *at += used;
         if (params->levels == QSGD_LEVELS_OPEN) {
             if (end - *at < 4) return AT(QSGD_ERR_HEADER, *at, "the header ends within its step");
-            params->step = scale_from_bits(load_le32(p + *at));
+            params->step = float_from_bits(load_le32(p + *at));
             *at += 4;
         } else if (params->levels <= QSGD_LEVELS_EXPONENTIAL) {
             used = varint_read(p + *at, stop, &value);
@@ -242,7 +242,7 @@ static qsgd_status parse_field(struct frame *f, uint8_t type, uint64_t at, uint6
         info->table = p;
         info->params.table_len = (uint32_t)(bytes / 4);
         for (uint32_t i = 0; i < bytes / 4; i++)
-            f->table[i] = scale_from_bits(load_le32(p + 4 * i));
+            f->table[i] = float_from_bits(load_le32(p + 4 * i));
         info->params.table = f->table;
     } else if (type == FIELD_SHARED) {
         if (bytes != SHARED_TABLES_DIGEST_BYTES) {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/error.h"
 #include "base/ranges.h"
 #include "codes/codes.h"
@@ -26,11 +27,7 @@ qsgd_status qsgd_params_init(struct qsgd_params *params) {
     return QSGD_OK;
 }
 
-int params_finite(float f) {
-    uint32_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    return (bits & 0x7F800000) != 0x7F800000;
-}
+int params_finite(float f) { return (float_bits(f) & 0x7F800000) != 0x7F800000; }
 
 #define PARAM(name, reason) error_parameter(error, QSGD_ERR_PARAM, name, reason)
 #define COMBINATION(name, reason) error_parameter(error, QSGD_ERR_COMBINATION, name, reason)

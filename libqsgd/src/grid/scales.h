@@ -20,22 +20,10 @@ struct scale_array {
 
 static inline size_t scale_bytes(int kind) { return kind == SCALES_BFLOAT16 ? 2 : 4; }
 
-static inline float scale_from_bits(uint32_t bits) {
-    float f;
-    memcpy(&f, &bits, 4);
-    return f;
-}
-
-static inline uint32_t scale_bits(float f) {
-    uint32_t bits;
-    memcpy(&bits, &f, 4);
-    return bits;
-}
-
 static inline float scale_get(const struct scale_array *a, uint64_t i) {
     if (a->kind == SCALES_BFLOAT16)
-        return scale_from_bits((uint32_t)load_le16(a->bytes + 2 * i) << 16);
-    if (a->kind == SCALES_FLOAT32) return scale_from_bits(load_le32(a->bytes + 4 * i));
+        return float_from_bits((uint32_t)load_le16(a->bytes + 2 * i) << 16);
+    if (a->kind == SCALES_FLOAT32) return float_from_bits(load_le32(a->bytes + 4 * i));
     float f;
     memcpy(&f, a->bytes + 4 * i, 4);
     return f;
@@ -44,9 +32,9 @@ static inline float scale_get(const struct scale_array *a, uint64_t i) {
 /* `scale` must be exact in the array's kind. */
 static inline void scale_set(const struct scale_array *a, uint64_t i, float scale) {
     if (a->kind == SCALES_BFLOAT16) {
-        store_le16(a->bytes + 2 * i, (uint16_t)(scale_bits(scale) >> 16));
+        store_le16(a->bytes + 2 * i, (uint16_t)(float_bits(scale) >> 16));
     } else if (a->kind == SCALES_FLOAT32) {
-        store_le32(a->bytes + 4 * i, scale_bits(scale));
+        store_le32(a->bytes + 4 * i, float_bits(scale));
     } else {
         memcpy(a->bytes + 4 * i, &scale, 4);
     }
@@ -57,7 +45,7 @@ static inline void scale_set(const struct scale_array *a, uint64_t i, float scal
 
 /* True for what section 4.2 allows in a frame: finite with sign bit 0, or the NaN. */
 static inline bool scale_is_valid(float scale) {
-    uint32_t bits = scale_bits(scale);
+    uint32_t bits = float_bits(scale);
     return bits < SCALE_INF_BITS || bits == SCALE_NAN_BITS;
 }
 

@@ -111,7 +111,7 @@ qsgd_status arguments_check_scales(const struct qsgd_params *params,
 /* True if a scale is one that the parameters' scale kind stores exactly. */
 static bool scale_fits(const struct qsgd_params *params, float scale) {
     if (!scale_is_valid(scale)) return false;
-    return params->scale == QSGD_SCALE_FLOAT32 || (scale_bits(scale) & 0xFFFF) == 0;
+    return params->scale == QSGD_SCALE_FLOAT32 || (float_bits(scale) & 0xFFFF) == 0;
 }
 
 qsgd_status arguments_check_indices(const struct quantizer *q, const int16_t *indices,

@@ -12,17 +12,17 @@
 static double square_root(double x) { return __builtin_sqrt(x); }
 
 static float scale_stored(const struct qsgd_params *params, float scale) {
-    uint32_t bits = scale_bits(scale);
+    uint32_t bits = float_bits(scale);
     if (params->scale == QSGD_SCALE_BFLOAT16) bits = ((bits + 0xFFFF) >> 16) << 16;
-    return scale_from_bits(bits >= SCALE_INF_BITS ? SCALE_NAN_BITS : bits);
+    return float_from_bits(bits >= SCALE_INF_BITS ? SCALE_NAN_BITS : bits);
 }
 
 /* The stored scale of a bucket of `len` elements, widened to float32; NaN if it is non-finite.
  * tensor_rms is for QSGD_NORM_BALANCED. */
 static float scale_of_sums(const struct qsgd_params *params, const struct bucket_sums *sums,
                            uint64_t len, double tensor_rms) {
-    if (sums->max_bits >= SCALE_INF_BITS) return scale_from_bits(SCALE_NAN_BITS);
-    const float max = scale_from_bits(sums->max_bits);
+    if (sums->max_bits >= SCALE_INF_BITS) return float_from_bits(SCALE_NAN_BITS);
+    const float max = float_from_bits(sums->max_bits);
     const double count = (double)len;
     float scale = max;
     if (params->norm == QSGD_NORM_L2) {
@@ -48,7 +48,7 @@ static float scale_of_sums(const struct qsgd_params *params, const struct bucket
 
 /* A caller's scale as stored, with the same largest magnitude test. */
 static float scale_of_given(const struct qsgd_params *params, float given, uint32_t max_bits) {
-    if (max_bits >= SCALE_INF_BITS) return scale_from_bits(SCALE_NAN_BITS);
+    if (max_bits >= SCALE_INF_BITS) return float_from_bits(SCALE_NAN_BITS);
     return scale_stored(params, given + 0.0F); /* -0 becomes +0 */
 }
 
@@ -56,11 +56,11 @@ static float scale_of_given(const struct qsgd_params *params, float given, uint3
 static float scale_rescaled(const struct qsgd_params *params, float scale, double squares,
                             double projection) {
     const float found = (float)(squares / projection);
-    uint32_t bits = scale_bits(found);
+    uint32_t bits = float_bits(found);
     if (params->scale == QSGD_SCALE_BFLOAT16) { /* to nearest even: up would be a bias */
         bits = ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) << 16;
     }
-    return bits == 0 || bits >= SCALE_INF_BITS ? scale : scale_from_bits(bits);
+    return bits == 0 || bits >= SCALE_INF_BITS ? scale : float_from_bits(bits);
 }
 
 /* ---- elements to sums ------------------------------------------------------------------------ */
@@ -251,7 +251,7 @@ float bucket_rescale(const struct quantizer *q, const float *x, uint64_t len, fl
         const uint64_t at = largest_at(x, len);
         float largest;
         memcpy(&largest, x + at, sizeof largest);
-        k[at] = (int16_t)(scale_bits(largest) >> 31 ? -1 : 1);
+        k[at] = (int16_t)(float_bits(largest) >> 31 ? -1 : 1);
         projection = sum_products(q, x, k, len);
     }
     return scale_rescaled(&q->params, scale, sum_squares(q, x, len),

@@ -84,7 +84,7 @@ void rotation_forward(struct rotation *r, const struct kernels *kernels,
     const struct turn t = {kernels, key};
     const size_t p = transform_len(len), rest = len - p;
     const float factor = transform_factor(p);
-    const float range = scale_range(scale_from_bits(kernels->max_bits(x, len)));
+    const float range = scale_range(float_from_bits(kernels->max_bits(x, len)));
     if (range != 1.0F) { /* rare */
         multiply(x, len, range, to);
         x = to;

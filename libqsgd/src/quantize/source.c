@@ -36,7 +36,7 @@ uint64_t source_first_nonfinite(const struct source *source, const struct layout
     for (uint64_t i = first; i < end; i++) {
         float x;
         memcpy(&x, source_read(source, i, 1, &x), sizeof x);
-        if ((scale_bits(x) & 0x7FFFFFFF) < SCALE_INF_BITS) continue;
+        if ((float_bits(x) & 0x7FFFFFFF) < SCALE_INF_BITS) continue;
         found = i;
         break;
     }

@@ -91,7 +91,7 @@ struct topk_cut topk_select(const struct layout *l, const struct source *source,
     struct topk_cut cut = {UINT32_MAX, 0};
     double sum = 0;
     for (uint64_t i = 0; i < count && sum < norm; i++) {
-        sum += (double)scale_from_bits(heap[i].bits);
+        sum += (double)float_from_bits(heap[i].bits);
         cut = (struct topk_cut){heap[i].bits, heap[i].position};
     }
     return cut;

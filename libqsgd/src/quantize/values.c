@@ -101,7 +101,7 @@ static void add_values(const struct kernels *kernels, const struct value_bucket 
 }
 
 static void fill_idle(float scale, size_t n, float *v) {
-    const float idle = scale == 0 ? 0.0F : scale_from_bits(SCALE_NAN_BITS);
+    const float idle = scale == 0 ? 0.0F : float_from_bits(SCALE_NAN_BITS);
     for (size_t i = 0; i < n; i++) v[i] = idle;
 }
 

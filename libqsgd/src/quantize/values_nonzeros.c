@@ -11,7 +11,7 @@ bool values_skip_zeros(const struct quantizer *q, const struct sink *sink, uint6
                        uint64_t to) {
     if (q->params.rotation != 0) return false; /* zeros take part in the rotation */
     if (!sink->add) return true;
-    if ((scale_bits(sink->alpha) & 0x7FFFFFFF) >= SCALE_INF_BITS) return false;
+    if ((float_bits(sink->alpha) & 0x7FFFFFFF) >= SCALE_INF_BITS) return false;
     const uint8_t *sums = sink->data + (from - sink->origin) * sizeof(float);
     return q->kernels->keeps_with_zero((const float *)(const void *)sums, (size_t)(to - from));
 }

@@ -1,0 +1,116 @@
+/* Parameters: which are out of range or senseless together, with which status and by which name
+ * (qsgd.h, FORMAT.md section 3). */
+#include "setup.h"
+
+enum { FIELD_INT, FIELD_FLOAT };
+
+#define INT(field, value) offsetof(struct qsgd_params, field), FIELD_INT, value, 0, #field
+#define FLOAT(field, value) offsetof(struct qsgd_params, field), FIELD_FLOAT, 0, value, #field
+
+static const struct {
+    size_t offset;
+    int kind;
+    int64_t integer;
+    float real;
+    const char *name;
+    qsgd_status status;
+} bad_params[] = {
+    {INT(norm, -1), QSGD_ERR_PARAM},      {INT(norm, 5), QSGD_ERR_PARAM},
+    {INT(levels, -1), QSGD_ERR_PARAM},    {INT(levels, 5), QSGD_ERR_PARAM},
+    {INT(s, 0), QSGD_ERR_PARAM},          {INT(s, 32768), QSGD_ERR_PARAM},
+    {INT(zero, 2), QSGD_ERR_PARAM},       {INT(zero, -1), QSGD_ERR_PARAM},
+    {INT(rounding, -1), QSGD_ERR_PARAM},  {INT(rounding, 4), QSGD_ERR_PARAM},
+    {INT(code, -1), QSGD_ERR_PARAM},      {INT(code, 11), QSGD_ERR_PARAM},
+    {INT(code, 254), QSGD_ERR_PARAM},     {INT(code, 256), QSGD_ERR_PARAM},
+    {INT(classes, -1), QSGD_ERR_PARAM},   {INT(classes, 3), QSGD_ERR_PARAM},
+    {INT(rotation, 2), QSGD_ERR_PARAM},   {INT(rotation, -1), QSGD_ERR_PARAM},
+    {INT(rescale, 2), QSGD_ERR_PARAM},    {INT(rescale, 1), QSGD_ERR_COMBINATION},
+    {INT(scale, 2), QSGD_ERR_PARAM},      {INT(scale, -1), QSGD_ERR_PARAM},
+    {INT(nonfinite, 2), QSGD_ERR_PARAM},  {INT(checksum, 2), QSGD_ERR_PARAM},
+    {INT(chunk_log2, 9), QSGD_ERR_PARAM}, {INT(chunk_log2, 26), QSGD_ERR_PARAM},
+    {FLOAT(clip, -1.0F), QSGD_ERR_PARAM}, {FLOAT(step, 0.5F), QSGD_ERR_COMBINATION},
+};
+
+static void out_of_range_parameters_are_named(void) {
+    struct setup s = setup_new();
+    const struct qsgd_params good = s.params;
+    for (size_t i = 0; i < sizeof bad_params / sizeof *bad_params; i++) {
+        uint8_t *field = (uint8_t *)&s.params + bad_params[i].offset;
+        int32_t value = (int32_t)bad_params[i].integer;
+        s.params = good;
+        memcpy(field,
+               bad_params[i].kind == FIELD_INT ? (void *)&value : (void *)&bad_params[i].real, 4);
+        CHECK(call_encode(&s, x) == bad_params[i].status);
+        CHECK(names(&s, bad_params[i].status, bad_params[i].name));
+        CHECK(qsgd_params_check(&s.params, &s.error) == bad_params[i].status);
+        CHECK(qsgd_encode_bound(&s.params, NULL, N) == 0);
+        CHECK(qsgd_encode_workspace(&s.params, NULL, N) == 0);
+        CHECK(qsgd_bucket_count(&s.params, N) == 0 && qsgd_chunk_count(&s.params, N) == 0);
+    }
+    s.params = good;
+    s.params.bucket = QSGD_MAX_ELEMENTS + 1;
+    CHECK(call_encode(&s, x) == QSGD_ERR_PARAM && names(&s, QSGD_ERR_PARAM, "bucket"));
+    const uint32_t bits[] = {0x7FC00000, 0x7F800000};
+    for (int i = 0; i < 2; i++) {
+        s.params = good;
+        memcpy(&s.params.clip, &bits[i], 4);
+        CHECK(call_encode(&s, x) == QSGD_ERR_PARAM && names(&s, QSGD_ERR_PARAM, "clip"));
+    }
+    s.params = good;
+    s.params.struct_size--;
+    CHECK(call_encode(&s, x) == QSGD_ERR_STRUCT_SIZE);
+    setup_free(&s);
+}
+
+static void senseless_combinations_are_refused(void) {
+    static const struct {
+        struct scheme scheme;
+        const char *name;
+    } cases[] = {
+        {{QSGD_CODE_RANS, QSGD_LEVELS_UNIFORM, 7, 1, 0, QSGD_NORM_RMS}, "norm"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_OPEN, 7, 1, 0, QSGD_NORM_MAX}, "norm"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_OPEN, 7, 0, 0, QSGD_NORM_RMS}, "zero"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_SIGNED, 7, 0, 0, QSGD_NORM_MAX}, "zero"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_UNIFORM, 1, 1, QSGD_ROUND_NEAREST, QSGD_NORM_MEAN}, "norm"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_UNIFORM, 1, 0, QSGD_ROUND_STOCHASTIC, QSGD_NORM_MEAN},
+         "norm"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_UNIFORM, 7, 1, QSGD_ROUND_TOPK, QSGD_NORM_L2}, "rounding"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_UNIFORM, 1, 1, QSGD_ROUND_TOPK, QSGD_NORM_MAX}, "rounding"},
+        {{QSGD_CODE_RANS, QSGD_LEVELS_UNIFORM, 1, 1, QSGD_ROUND_DITHERED, 0}, "rounding"},
+        {{QSGD_CODE_RICE_SPARSE, QSGD_LEVELS_UNIFORM, 7, 1, QSGD_ROUND_DITHERED, 0}, "code"},
+        {{QSGD_CODE_ELIAS_OMEGA_SPARSE, QSGD_LEVELS_UNIFORM, 7, 0, 0, 0}, "code"},
+        {{QSGD_CODE_ELIAS_GAMMA_SPARSE, QSGD_LEVELS_SIGNED, 7, 1, 0, 0}, "code"},
+    };
+    struct qsgd_error error = {.struct_size = sizeof error};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct qsgd_params p = scheme_params(&cases[i].scheme);
+        CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_COMBINATION);
+        CHECK(strcmp(error.parameter, cases[i].name) == 0);
+    }
+    struct qsgd_params p = scheme_params(&schemes[5]);
+    p.clip = 2.0F; /* with l2 */
+    CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_COMBINATION);
+    CHECK(strcmp(error.parameter, "clip") == 0);
+    p = scheme_params(&(struct scheme){QSGD_CODE_RANS, QSGD_LEVELS_EXPONENTIAL, 128, 1, 0, 0});
+    CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_PARAM && strcmp(error.parameter, "s") == 0);
+    p = scheme_params(&(struct scheme){QSGD_CODE_RANS, QSGD_LEVELS_OPEN, 0, 1, 0, QSGD_NORM_RMS});
+    p.step = 0x1p-21F;
+    CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_PARAM && strcmp(error.parameter, "step") == 0);
+    p = scheme_params(&(struct scheme){QSGD_CODE_RANS, QSGD_LEVELS_TABLE, 0, 1, 0, 0});
+    for (uint32_t len = 0; len <= 128; len += 128) {
+        p.table_len = len;
+        CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_TABLE);
+        CHECK(strcmp(error.parameter, "table_len") == 0);
+    }
+    p.table_len = 2; /* ends at 0.4 */
+    CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_TABLE && strcmp(error.parameter, "table") == 0);
+    p.table = NULL;
+    CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_NULL && strcmp(error.parameter, "table") == 0);
+}
+
+int main(void) {
+    fill_tensor(x, N, 5);
+    out_of_range_parameters_are_named();
+    senseless_combinations_are_refused();
+    return check_result();
+}
