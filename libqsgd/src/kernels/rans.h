@@ -1,10 +1,12 @@
 /* Kernel bodies of interleaved rANS (FORMAT.md section 8.5): wide streams go by rows of vectors
- * (rans_vector.h), narrow ones and the last, partial row lane by lane (rans_scalar.h). */
+ * (rans_write.h, rans_read.h), narrow ones and the last, partial row lane by lane (rans_scalar.h).
+ */
 #ifndef QSGD_KERNELS_RANS_H
 #define QSGD_KERNELS_RANS_H
 
+#include "kernels/rans_read.h"
 #include "kernels/rans_scalar.h"
-#include "kernels/rans_vector.h"
+#include "kernels/rans_write.h"
 
 KERNEL void kernel_rans_symbols(const uint16_t *freq, unsigned prob_bits,
                                 struct rans_symbol_table *table) {

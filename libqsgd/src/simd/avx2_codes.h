@@ -3,7 +3,7 @@
 #ifndef QSGD_SIMD_AVX2_CODES_H
 #define QSGD_SIMD_AVX2_CODES_H
 
-#include "simd/avx2.h"
+#include "simd/avx2_bytes.h"
 
 #define W_TABLE 16 /* vt: a table of that many numbers, held in registers */
 

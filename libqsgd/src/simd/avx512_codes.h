@@ -3,7 +3,7 @@
 #ifndef QSGD_SIMD_AVX512_CODES_H
 #define QSGD_SIMD_AVX512_CODES_H
 
-#include "simd/avx512.h"
+#include "simd/avx512_bytes.h"
 
 #define W_TABLE 64
 

@@ -11,25 +11,29 @@
  *
  *   block          provides                                with       first in      for
  *   W_STREAM       vf_stream: stores past the cache                   avx2          values.h
- *   W_BYTES n      vb: n bytes; look-ups in rows of 16                avx2          histogram.h
+ *   W_BYTES n      vb: n bytes; look-ups in rows of 16                avx2_bytes    histogram.h
  *                  vb_any_above only if n >= 32
- *   W_PACK         vb: fields of 1 to 7 bits, packed       W_BYTES    avx2          fixed.h
- *   W_PACK_HALVES  vh: fields of 8 to 16 bits              W_PACK     avx2          fixed.h
+ *   W_PACK         vb: fields of 1 to 7 bits, packed       W_BYTES    avx2_bytes    fixed.h
+ *   W_PACK_HALVES  vh: fields of 8 to 16 bits              W_PACK     avx2_bytes    fixed.h
  *   W_NONZERO      vh_nonzero64: where 64 indices are not 0           avx2          nonzeros.h
  *   W_POSITIONS    vu_positions: a mask's bits, as a list  W_NONZERO  avx512        nonzeros.h
- *   W_TABLE n      vt: n words in registers, n = 16 or 64             avx2_codes    values.h,
- * rans.h W_RENORM       vu_push_words, vu_pull_words            W_TABLE    avx2_codes    rans.h
- *   W_SLOTS        vs: tables of 256 to 1024 bytes         W_RENORM,  avx512_codes  rans.h
+ *   W_TABLE n      vt: n words in registers, n = 16 or 64             avx2_codes    rans_write.h
+ *   W_RENORM       vu_push_words, vu_pull_words            W_TABLE    avx2_codes    rans_write.h
+ *   W_SLOTS        vs: tables of 256 to 1024 bytes         W_RENORM,  avx512_codes  rans_read.h
  *                                                          W_TABLE 64
- *   W_STARTS       bytes of lanes and back; vb_greater     W_RENORM,  avx2_codes    rans.h
+ *   W_STARTS       bytes of lanes and back; vb_greater     W_RENORM,  avx2_codes    rans_read.h
  *                                                          W_BYTES
  *   W_CRC          vu_crc64, vu_crc8, vu_clmul                        avx2_codes    crc32c.h
  *   W_FOLD n       vc: n bytes, multiplied without carry;  W_CRC      avx512_codes  crc32c.h
  *                  then vu_clmul is not needed
+ *   W_CRC_ROWS     a word a lane of every 4 W bytes        W_TABLE    warp          crc32c.h
  *   W_MERGE        vq: 64 bits, shifts; 256-byte tables    W_BYTES    avx2_codes    prefix_write.h
  *   W_EXTRA        bits of tokens, gathered and joined     W_MERGE    avx2_codes    extra_bits.h
  *   W_WIDE_TABLES  256 bytes, 64 words by look-up          W_EXTRA    avx512_codes  tokens.h
- *   W_COMPRESS     halves that are wanted close up         W_EXTRA    avx512_codes  the same */
+ *   W_COMPRESS     halves that are wanted close up         W_EXTRA    avx512_codes  extra_bits.h
+ *   W_SCAN         running sums; bit strings of all lanes             warp          extra_scan.h
+ *   W_TALLY        vu_tally: counters that lanes share                warp          histogram.h
+ *   W_ALONE        a lane may write where others do not               warp          fixed.h */
 #ifndef QSGD_SIMD_SCALAR_H
 #define QSGD_SIMD_SCALAR_H
 
