@@ -2,6 +2,8 @@
 #ifndef QSGD_BASE_ERROR_H
 #define QSGD_BASE_ERROR_H
 
+#include <stddef.h>
+
 #include "qsgd.h"
 
 static inline qsgd_status error_set(struct qsgd_error *e, qsgd_status status, const char *reason) {
@@ -36,6 +38,15 @@ static inline qsgd_status error_element(struct qsgd_error *e, qsgd_status status
         e->bucket = bucket;
     }
     return status;
+}
+
+#define OTHER_VERSION "struct_size is not that of this version"
+
+/* A caller's struct is as long as this version's; reason: OTHER_VERSION, and what to use. */
+static inline qsgd_status error_check_size(struct qsgd_error *e, const char *parameter,
+                                           uint32_t struct_size, size_t size, const char *reason) {
+    if (struct_size == size) return QSGD_OK;
+    return error_parameter(e, QSGD_ERR_STRUCT_SIZE, parameter, reason);
 }
 
 /* Add a place to an error that is set. */

@@ -95,6 +95,32 @@ size_t payload_write_like(const struct code_chunk *chunk, bool dithered, const i
     return bytes == SIZE_MAX ? SIZE_MAX : head + bytes;
 }
 
+/* True if a chunk of that code may have that mode. */
+static bool mode_fits(const struct qsgd_code *code, uint8_t mode,
+                      const struct shared_tables *shared) {
+    switch (mode) {
+    case MODE_CODED: return code != &code_fixed; /* whose payloads are of mode 1 */
+    case MODE_FIXED: return true;
+    case MODE_CONSTANT: return code->may_be_constant;
+    case MODE_SHARED: return code->may_share && shared != NULL;
+    default: return false;
+    }
+}
+
+/* The one index of a constant chunk, from p on. */
+static qsgd_status parse_constant(const struct levels *levels, const uint8_t *p, size_t bytes,
+                                  int16_t *constant, size_t *where) {
+    uint64_t rank = 0;
+    const size_t used = varint_read(p, p + bytes, &rank);
+    *where = 0;
+    if (used == 0 || rank > 65534) return QSGD_ERR_STREAM;
+    const int32_t k = levels_unzigzag((uint32_t)rank);
+    if (!levels_has(levels, k)) return QSGD_ERR_STREAM;
+    *constant = (int16_t)k;
+    *where = used;
+    return used == bytes ? QSGD_OK : QSGD_ERR_PADDING;
+}
+
 qsgd_status payload_parse(const struct code_chunk *chunk, bool dithered, const uint8_t *p,
                           size_t bytes, struct payload_form *form, size_t *where) {
     const struct qsgd_code *code = code_find(chunk->code);
@@ -104,26 +130,16 @@ qsgd_status payload_parse(const struct code_chunk *chunk, bool dithered, const u
     form->mode = p[0];
     form->alpha = dithered ? p[1] : 0;
     memset(&form->plan, 0, sizeof form->plan);
-    if (form->mode > MODE_SHARED || (code == &code_fixed && form->mode != MODE_FIXED) ||
-        (form->mode == MODE_CONSTANT && !code->may_be_constant) ||
-        (form->mode == MODE_SHARED && (!code->may_share || chunk->shared == NULL))) {
-        return QSGD_ERR_CHUNK;
-    }
+    if (!mode_fits(code, form->mode, chunk->shared)) return QSGD_ERR_CHUNK;
+    qsgd_status status;
     if (form->mode == MODE_CONSTANT) {
-        uint64_t rank = 0;
-        size_t used = varint_read(p + head, p + bytes, &rank);
-        *where = head;
-        if (used == 0 || rank > 65534) return QSGD_ERR_STREAM;
-        int32_t k = levels_unzigzag((uint32_t)rank);
-        if (!levels_has(chunk->levels, k)) return QSGD_ERR_STREAM;
-        form->constant = (int16_t)k;
-        *where = head + used;
-        return head + used == bytes ? QSGD_OK : QSGD_ERR_PADDING;
+        status = parse_constant(chunk->levels, p + head, bytes - head, &form->constant, where);
+    } else {
+        struct code_chunk own = *chunk;
+        if (form->mode != MODE_SHARED) own.shared = NULL;
+        if (form->mode == MODE_FIXED) code = &code_fixed;
+        status = code->parse(&own, p + head, bytes - head, &form->plan, where);
     }
-    if (form->mode == MODE_FIXED) code = &code_fixed;
-    struct code_chunk own = *chunk;
-    if (form->mode != MODE_SHARED) own.shared = NULL;
-    qsgd_status status = code->parse(&own, p + head, bytes - head, &form->plan, where);
     *where += head;
     return status;
 }

@@ -88,13 +88,14 @@ static qsgd_status prepare(const struct qsgd_stats *stats, const struct qsgd_fit
                            struct qsgd_fit_options *o, const struct qsgd_fit *fit,
                            const void *workspace, uint64_t workspace_bytes,
                            struct qsgd_error *error) {
+    qsgd_status status = QSGD_OK;
     qsgd_fit_options_init(o);
-    if (given != NULL && given->struct_size != sizeof *given) {
-        return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "options",
-                               "struct_size is not that of this version: use "
-                               "qsgd_fit_options_init");
+    if (given != NULL) {
+        status = error_check_size(error, "options", given->struct_size, sizeof *given,
+                                  OTHER_VERSION ": use qsgd_fit_options_init");
+        if (status != QSGD_OK) return status;
+        *o = *given;
     }
-    if (given != NULL) *o = *given;
     const bool none = o->model == QSGD_MODEL_NORMAL;
     if (fit == NULL || workspace == NULL ||
         (!none && (stats == NULL || stats->made != STATS_MADE))) {
@@ -102,13 +103,11 @@ static qsgd_status prepare(const struct qsgd_stats *stats, const struct qsgd_fit
                                fit == NULL ? "fit" : (workspace == NULL ? "workspace" : "stats"),
                                "NULL, or not initialised");
     }
-    if (fit->struct_size != sizeof *fit) {
-        return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "fit",
-                               "struct_size is not that of this version");
+    status = error_check_size(error, "fit", fit->struct_size, sizeof *fit, OTHER_VERSION);
+    if (status == QSGD_OK) {
+        status = memory_check_workspace(workspace, workspace_bytes, qsgd_fit_workspace(),
+                                        WORKSPACE_MUST_HOLD("qsgd_fit_workspace"), error);
     }
-    const qsgd_status status =
-        memory_check_workspace(workspace, workspace_bytes, qsgd_fit_workspace(),
-                               WORKSPACE_MUST_HOLD("qsgd_fit_workspace"), error);
     return status == QSGD_OK ? check_options(o, error) : status;
 }
 

@@ -193,6 +193,32 @@ static qsgd_status check_head(const uint8_t *p, uint64_t size, struct qsgd_error
     return QSGD_OK;
 }
 
+/* Norm, scale, clip and bucket: makes the statistics. False if they are out of range. */
+static bool get_quantizer(struct reader *r, const uint8_t *p, struct qsgd_stats *stats) {
+    struct qsgd_params params;
+    qsgd_params_init(&params);
+    params.norm = p[5];
+    params.scale = p[6];
+    params.clip = float_from_bits(load_le32(p + 8));
+    params.bucket = get(r);
+    const bool minus_zero = load_le32(p + 8) == 0x80000000;
+    return !r->bad && !minus_zero && qsgd_stats_init(stats, &params, NULL) == QSGD_OK;
+}
+
+/* How many there are of everything. */
+static void get_totals(struct reader *r, struct qsgd_stats *stats) {
+    stats->elements = get(r);
+    stats->buckets = get(r);
+    stats->idle = get(r);
+    const uint64_t top = get(r);
+    if (top >= STATS_HALVES) r->bad = true;
+    stats->top = r->bad ? 0 : (int32_t)top;
+    if (stats->elements > QSGD_STATS_MAX_ELEMENTS || stats->idle > stats->elements ||
+        stats->buckets > stats->elements || (stats->top == 0) != (stats->idle == stats->elements)) {
+        r->bad = true;
+    }
+}
+
 qsgd_status qsgd_stats_load(struct qsgd_stats *stats, const void *bytes, uint64_t size,
                             struct qsgd_error *error) {
     if (stats == NULL || (bytes == NULL && size > 0)) {
@@ -202,27 +228,12 @@ qsgd_status qsgd_stats_load(struct qsgd_stats *stats, const void *bytes, uint64_
     qsgd_status status = check_head(p, size, error);
     if (status != QSGD_OK) return status;
     struct reader r = {p + HEAD, p + size - 4, false};
-    struct qsgd_params params;
-    qsgd_params_init(&params);
-    params.norm = p[5];
-    params.scale = p[6];
-    params.clip = float_from_bits(load_le32(p + 8));
-    params.bucket = get(&r);
-    const bool minus_zero = load_le32(p + 8) == 0x80000000;
-    if (r.bad || minus_zero || qsgd_stats_init(stats, &params, NULL) != QSGD_OK) {
+    if (!get_quantizer(&r, p, stats)) {
         return error_offset(error, QSGD_ERR_HEADER, 5,
                             "norm, scale, clip or bucket is out of range");
     }
-    stats->elements = get(&r);
-    stats->buckets = get(&r);
-    stats->idle = get(&r);
-    const uint64_t top = get(&r);
-    if (top >= STATS_HALVES || p[7] != 0) r.bad = true;
-    stats->top = r.bad ? 0 : (int32_t)top;
-    if (stats->elements > QSGD_STATS_MAX_ELEMENTS || stats->idle > stats->elements ||
-        stats->buckets > stats->elements || (stats->top == 0) != (stats->idle == stats->elements)) {
-        r.bad = true;
-    }
+    get_totals(&r, stats);
+    if (p[7] != 0) r.bad = true;
     if (!r.bad) get_halves(&r, stats);
     if (!r.bad) get_rows(&r, stats);
     if (!r.bad && r.p == r.end) return QSGD_OK;

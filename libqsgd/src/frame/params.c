@@ -187,12 +187,10 @@ static qsgd_status check_rescale(const struct qsgd_params *p, struct qsgd_error 
 
 qsgd_status params_check(const struct qsgd_params *p, struct qsgd_error *error) {
     if (p == NULL) return error_parameter(error, QSGD_ERR_NULL, "params", "params is NULL");
-    if (p->struct_size != sizeof *p) {
-        return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "params",
-                               "struct_size is not that of this version: use qsgd_params_init");
-    }
-    qsgd_status status =
-        ranges_check(p, enumerations, sizeof enumerations / sizeof *enumerations, error);
+    qsgd_status status = error_check_size(error, "params", p->struct_size, sizeof *p,
+                                          OTHER_VERSION ": use qsgd_params_init");
+    if (status != QSGD_OK) return status;
+    status = ranges_check(p, enumerations, sizeof enumerations / sizeof *enumerations, error);
     if (status != QSGD_OK) return status;
     if (p->bucket > QSGD_MAX_ELEMENTS) return PARAM("bucket", "bucket must lie in 0..2^47");
     if (p->chunk_log2 < 10 || p->chunk_log2 > 25) {

@@ -18,30 +18,19 @@ qsgd_status qsgd_encode_options_init(struct qsgd_encode_options *options) {
     return QSGD_OK;
 }
 
-qsgd_status arguments_encode_call(const struct qsgd_encode_options *options, uint64_t n,
-                                  struct encode_call *call, struct qsgd_error *error) {
-    if (options == NULL) {
-        qsgd_encode_options_init(&call->options);
-    } else if (options->struct_size != sizeof *options) {
-        return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "options",
-                               "struct_size is not that of this version: use "
-                               "qsgd_encode_options_init");
-    } else {
-        call->options = *options;
-    }
+qsgd_status arguments_check_elements(uint64_t n, struct qsgd_error *error) {
+    if (n <= QSGD_MAX_ELEMENTS) return QSGD_OK;
+    return error_parameter(error, QSGD_ERR_SHAPE, "n", "a tensor has at most 2^47 elements");
+}
+
+qsgd_status arguments_check_workers(uint32_t workers, struct qsgd_error *error) {
+    if (workers >= 1 && workers <= 256) return QSGD_OK;
+    return error_parameter(error, QSGD_ERR_PARAM, "workers", "workers must lie in 1..256");
+}
+
+/* Makes the shape explicit, and checks that it holds n elements. */
+static qsgd_status take_shape(struct encode_call *call, uint64_t n, struct qsgd_error *error) {
     struct qsgd_encode_options *o = &call->options;
-    if (n > QSGD_MAX_ELEMENTS) {
-        return error_parameter(error, QSGD_ERR_SHAPE, "n", "a tensor has at most 2^47 elements");
-    }
-    if (o->workers < 1 || o->workers > 256)
-        return error_parameter(error, QSGD_ERR_PARAM, "workers", "workers must lie in 1..256");
-    if (dtype_bytes(o->dtype) == 0) {
-        return error_parameter(error, QSGD_ERR_DTYPE, "dtype",
-                               "dtype must be one of QSGD_FLOAT32..");
-    }
-    if (o->tag_bytes > QSGD_MAX_TAG) {
-        return error_parameter(error, QSGD_ERR_PARAM, "tag_bytes", "a tag has at most 16384 bytes");
-    }
     if (o->ndim == UINT32_MAX) {
         o->ndim = 1;
         call->shape[0] = n;
@@ -64,6 +53,31 @@ qsgd_status arguments_encode_call(const struct qsgd_encode_options *options, uin
         return error_parameter(error, QSGD_ERR_SHAPE, "shape", "the shape's product is not n");
     }
     return QSGD_OK;
+}
+
+qsgd_status arguments_encode_call(const struct qsgd_encode_options *options, uint64_t n,
+                                  struct encode_call *call, struct qsgd_error *error) {
+    qsgd_status status = QSGD_OK;
+    if (options == NULL) {
+        qsgd_encode_options_init(&call->options);
+    } else {
+        status = error_check_size(error, "options", options->struct_size, sizeof *options,
+                                  OTHER_VERSION ": use qsgd_encode_options_init");
+        if (status != QSGD_OK) return status;
+        call->options = *options;
+    }
+    const struct qsgd_encode_options *o = &call->options;
+    status = arguments_check_elements(n, error);
+    if (status == QSGD_OK) status = arguments_check_workers(o->workers, error);
+    if (status != QSGD_OK) return status;
+    if (dtype_bytes(o->dtype) == 0) {
+        return error_parameter(error, QSGD_ERR_DTYPE, "dtype",
+                               "dtype must be one of QSGD_FLOAT32..");
+    }
+    if (o->tag_bytes > QSGD_MAX_TAG) {
+        return error_parameter(error, QSGD_ERR_PARAM, "tag_bytes", "a tag has at most 16384 bytes");
+    }
+    return take_shape(call, n, error);
 }
 
 qsgd_status arguments_check_dtype(const struct qsgd_params *params,

@@ -23,6 +23,9 @@ struct buffers {
 qsgd_status arguments_encode_call(const struct qsgd_encode_options *options, uint64_t n,
                                   struct encode_call *call, struct qsgd_error *error);
 
+qsgd_status arguments_check_elements(uint64_t n, struct qsgd_error *error);
+qsgd_status arguments_check_workers(uint32_t workers, struct qsgd_error *error);
+
 /* Element type and residual go with the parameters. */
 qsgd_status arguments_check_dtype(const struct qsgd_params *params,
                                   const struct qsgd_encode_options *options,

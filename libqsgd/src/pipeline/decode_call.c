@@ -8,6 +8,7 @@
 #include "codes/shared_tables.h"
 #include "codes/tokens.h"
 #include "frame/header.h"
+#include "pipeline/arguments.h"
 
 qsgd_status qsgd_decode_options_init(struct qsgd_decode_options *options) {
     if (options == NULL) return QSGD_ERR_NULL;
@@ -29,16 +30,13 @@ static qsgd_status read_options(struct decode_call *call,
         qsgd_decode_options_init(&call->options);
         return QSGD_OK;
     }
-    if (options->struct_size != sizeof *options) {
-        return error_parameter(call->error, QSGD_ERR_STRUCT_SIZE, "options",
-                               "struct_size is not that of this version: use "
-                               "qsgd_decode_options_init");
-    }
+    qsgd_status status =
+        error_check_size(call->error, "options", options->struct_size, sizeof *options,
+                         OTHER_VERSION ": use qsgd_decode_options_init");
+    if (status != QSGD_OK) return status;
     call->options = *options;
-    if (options->workers < 1 || options->workers > 256) {
-        return error_parameter(call->error, QSGD_ERR_PARAM, "workers",
-                               "workers must lie in 1..256");
-    }
+    status = arguments_check_workers(options->workers, call->error);
+    if (status != QSGD_OK) return status;
     if (options->flags & ~(uint32_t)QSGD_DECODE_ATOMIC) {
         return error_parameter(call->error, QSGD_ERR_PARAM, "flags", "unknown flags are set");
     }

@@ -75,10 +75,9 @@ static qsgd_status like_options(const struct qsgd_params *params,
                                 struct qsgd_decode_options *options, struct qsgd_error *error) {
     qsgd_decode_options_init(options);
     if (params == NULL) return QSGD_OK;
-    if (params->struct_size != sizeof *params) {
-        return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "params",
-                               "struct_size is not that of this version: use qsgd_params_init");
-    }
+    qsgd_status status = error_check_size(error, "params", params->struct_size, sizeof *params,
+                                          OTHER_VERSION ": use qsgd_params_init");
+    if (status != QSGD_OK) return status;
     options->tables = &params->tables;
     options->tables_bytes = &params->tables_bytes;
     options->tables_count = params->tables != NULL;

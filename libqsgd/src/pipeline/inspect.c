@@ -16,11 +16,9 @@ qsgd_status qsgd_frame_info(const void *frame, uint64_t size, struct qsgd_frame_
     if ((frame == NULL && size > 0) || info == NULL) {
         return error_parameter(error, QSGD_ERR_NULL, "frame", "a pointer that is needed is NULL");
     }
-    if (info->struct_size != sizeof *info) {
-        return error_parameter(error, QSGD_ERR_STRUCT_SIZE, "info",
-                               "struct_size is not that of this version");
-    }
-    qsgd_status status = header_parse(&f, frame, size, error);
+    qsgd_status status =
+        error_check_size(error, "info", info->struct_size, sizeof *info, OTHER_VERSION);
+    if (status == QSGD_OK) status = header_parse(&f, frame, size, error);
     if (status != QSGD_OK) return status;
     *info = f.info;
     info->params.table = NULL;

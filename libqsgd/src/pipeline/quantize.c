@@ -113,9 +113,8 @@ qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
     if (!dtype_is_float(dst_dtype)) {
         return error_parameter(error, QSGD_ERR_DTYPE, "dst_dtype", "dst must be of a float type");
     }
-    if (n > QSGD_MAX_ELEMENTS) {
-        return error_parameter(error, QSGD_ERR_SHAPE, "n", "a tensor has at most 2^47 elements");
-    }
+    status = arguments_check_elements(n, error);
+    if (status != QSGD_OK) return status;
     if (n > 0 && (indices == NULL || scales == NULL || dst == NULL)) {
         return memory_missing(dst == NULL ? "dst" : "indices", error);
     }
@@ -145,10 +144,8 @@ qsgd_status qsgd_turn_indices(const struct qsgd_params *params, uint64_t nonce, 
     struct quantizer q;
     qsgd_status status = params_check(params, error);
     if (status == QSGD_OK) status = arguments_check_coded(params, error);
+    if (status == QSGD_OK) status = arguments_check_elements(n, error);
     if (status != QSGD_OK) return status;
-    if (n > QSGD_MAX_ELEMENTS) {
-        return error_parameter(error, QSGD_ERR_SHAPE, "n", "a tensor has at most 2^47 elements");
-    }
     if (n > 0 && (indices == NULL || scales == NULL)) {
         return memory_missing(indices == NULL ? "indices" : "scales", error);
     }
