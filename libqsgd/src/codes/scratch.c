@@ -1,4 +1,4 @@
-/* Carves a worker's scratch. */
+/* Carves a worker's scratch. Codes that need none of a piece leave it alone. */
 #include "codes/scratch.h"
 
 #include "codes/prefix.h"

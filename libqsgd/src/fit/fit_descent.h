@@ -1,4 +1,4 @@
-/* Descents to levels of least error (fit/fit_descent.c). */
+/* Descents to levels of least error (Faghri et al., NeurIPS 2020). */
 #ifndef QSGD_FIT_FIT_DESCENT_H
 #define QSGD_FIT_FIT_DESCENT_H
 

@@ -1,4 +1,4 @@
-/* Levels of least error among those of one entropy (fit/fit_entropy.c). */
+/* Levels of least error among those of one entropy. */
 #ifndef QSGD_FIT_FIT_ENTROPY_H
 #define QSGD_FIT_FIT_ENTROPY_H
 

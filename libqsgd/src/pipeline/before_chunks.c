@@ -1,4 +1,4 @@
-/* Memory, long buckets and checks of the calls that quantize. */
+/* Memory, and the scales that chunks need of others, of the calls that quantize. */
 #include "pipeline/before_chunks.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* What every call that quantizes shares: its memory, the scales of long buckets, and its checks.
+/* What every call that quantizes shares: its memory, the scales of long buckets, and its errors.
  * Used by pipeline/encode.c (tensor to frame), pipeline/quantize.c (tensor to indices) and
  * pipeline/indices.c (indices to frame). */
 #ifndef QSGD_PIPELINE_BEFORE_CHUNKS_H

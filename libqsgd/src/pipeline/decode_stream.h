@@ -1,4 +1,4 @@
-/* Chunks of rANS tokens straight to floats (pipeline/decode_stream.c). */
+/* Chunks of rANS tokens straight to floats. */
 #ifndef QSGD_PIPELINE_DECODE_STREAM_H
 #define QSGD_PIPELINE_DECODE_STREAM_H
 

@@ -1,4 +1,4 @@
-/* Classes of the groups of a rANS chunk: which, and how they are written (codes/rans/classes.c). */
+/* Classes of the groups of a rANS chunk: which, and how they are written. */
 #ifndef QSGD_CODES_RANS_CLASSES_H
 #define QSGD_CODES_RANS_CLASSES_H
 

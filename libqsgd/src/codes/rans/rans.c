@@ -1,5 +1,5 @@
 /* Interleaved rANS: tokens of a chunk to words and back (FORMAT.md section 8.5). The model is
- * codes/rans/model.c, the inner loops are kernels (rans.h). */
+ * codes/rans/model.c, the inner loops are kernels (kernels/rans.h). */
 #include <string.h>
 
 #include "base/bits.h"

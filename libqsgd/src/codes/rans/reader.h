@@ -1,5 +1,5 @@
-/* Reads the tokens of rANS chunks block by block, one chunk or two at a time, for
- * decoders that turn them into values while they are in cache. */
+/* Reads the tokens of rANS chunks block by block, one chunk or two at a time, for decoders that
+ * turn them into values while they are in cache. */
 #ifndef QSGD_CODES_RANS_READER_H
 #define QSGD_CODES_RANS_READER_H
 

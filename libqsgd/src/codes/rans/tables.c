@@ -1,6 +1,5 @@
 /* Writes and reads the tables of a rANS chunk (FORMAT.md section 8.5). codes/rans/model.c chooses
- * them.
- */
+ * them. */
 #include "codes/rans/tables.h"
 
 #include <string.h>
