@@ -12,7 +12,7 @@
 #define WRITE_BITS 56U                              /* of one msb_write */
 
 static void sparse_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
-    nonzeros_find(chunk, k, plan);
+    nonzeros_find(chunk, k, &plan->nonzeros);
 }
 
 /* Gap, sign and magnitude of one non-zero index. */
@@ -31,8 +31,9 @@ ELIAS_BODY void put_nonzero(int32_t elias, struct msb_writer *w, uint64_t gap, i
 ELIAS_BODY size_t write_stream(int32_t elias, const struct code_chunk *chunk, const int16_t *k,
                                const struct code_plan *plan, uint8_t *dst, size_t cap) {
     struct msb_writer w;
-    const uint32_t *at;
-    const size_t count = nonzeros_found(chunk, k, plan, &at);
+    const struct nonzeros_plan found = nonzeros_found(chunk, k, plan);
+    const uint32_t *at = found.at;
+    const size_t count = found.count;
     size_t first = 0; /* element at which the segment starts */
     msb_write_init(&w, dst, dst + cap);
     for (size_t s = 0, i = 0; s < code_segments(chunk) && !w.full; s++) {

@@ -15,19 +15,18 @@ static inline uint32_t *nonzeros_positions(const struct code_chunk *chunk) {
 
 /* Finds the non-zeros, into the plan. */
 static inline void nonzeros_find(const struct code_chunk *chunk, const int16_t *k,
-                                 struct code_plan *plan) {
+                                 struct nonzeros_plan *plan) {
     uint32_t *at = nonzeros_positions(chunk);
-    plan->nonzeros.count = chunk->kernels->nonzeros(k, chunk->len, at);
-    plan->nonzeros.at = at;
+    plan->count = chunk->kernels->nonzeros(k, chunk->len, at);
+    plan->at = at;
 }
 
 /* The non-zeros as nonzeros_find left them; searched for if the plan comes from another frame. */
-static inline size_t nonzeros_found(const struct code_chunk *chunk, const int16_t *k,
-                                    const struct code_plan *plan, const uint32_t **at) {
-    struct code_plan found = *plan;
-    if (found.nonzeros.at == NULL) nonzeros_find(chunk, k, &found);
-    *at = found.nonzeros.at;
-    return found.nonzeros.count;
+static inline struct nonzeros_plan nonzeros_found(const struct code_chunk *chunk, const int16_t *k,
+                                                  const struct code_plan *plan) {
+    struct nonzeros_plan found = plan->nonzeros;
+    if (found.at == NULL) nonzeros_find(chunk, k, &found);
+    return found;
 }
 
 /* Reads all indices by the code's read_nonzeros. */

@@ -12,7 +12,7 @@
 #define LN2_2_16 45426U
 
 static void rice_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {
-    nonzeros_find(chunk, k, plan);
+    nonzeros_find(chunk, k, &plan->nonzeros);
     const uint32_t *at = plan->nonzeros.at;
     const uint64_t count = plan->nonzeros.count;
     plan->nonzeros.rice = 0;
@@ -44,8 +44,9 @@ static void put_gap(struct msb_writer *w, uint64_t zeros, unsigned rho, bool neg
 static size_t rice_write(const struct code_chunk *chunk, const int16_t *k,
                          const struct code_plan *plan, uint8_t *dst, size_t cap) {
     struct msb_writer w;
-    const uint32_t *at;
-    const size_t nonzeros = nonzeros_found(chunk, k, plan, &at);
+    const struct nonzeros_plan found = nonzeros_found(chunk, k, plan);
+    const uint32_t *at = found.at;
+    const size_t nonzeros = found.count;
     msb_write_init(&w, dst, dst + cap);
     msb_write(&w, plan->nonzeros.rice, RICE_BITS);
     struct codeword count = elias_codeword(QSGD_ELIAS_DELTA, nonzeros + 1);
