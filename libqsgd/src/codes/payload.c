@@ -6,6 +6,7 @@
 
 #include "base/bits.h"
 #include "codes/nonzeros.h"
+#include "grid/layout.h"
 #include "kernels/kernels.h"
 
 static uint64_t fixed_bytes(const struct levels *levels, uint64_t len, unsigned width) {

@@ -2,9 +2,7 @@
 #ifndef QSGD_CODES_PAYLOAD_H
 #define QSGD_CODES_PAYLOAD_H
 
-#include "base/error.h"
 #include "codes/codes.h"
-#include "grid/layout.h"
 
 enum { MODE_CODED = 0, MODE_FIXED = 1, MODE_CONSTANT = 2, MODE_SHARED = 3 };
 

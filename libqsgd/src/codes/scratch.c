@@ -2,7 +2,7 @@
 #include "codes/scratch.h"
 
 #include "codes/prefix.h"
-#include "kernels/kernels.h"
+#include "kernels/types.h"
 
 void code_scratch_carve(struct code_scratch *scratch, struct memory *memory, size_t len) {
     const size_t groups = len / CODE_GROUP + 1;

@@ -6,7 +6,6 @@
 #ifndef QSGD_CODES_SEGMENTS_H
 #define QSGD_CODES_SEGMENTS_H
 
-#include "base/bits.h"
 #include "codes/codes.h"
 
 /* Room for code_segments(chunk) lengths, in the memory of scratch->words (2 * len + 64 u16). */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "base/error.h"
 #include "kernels/philox.h"
 
 static const uint8_t magic[4] = {0x8F, 0x51, 0x54, 0x42};

@@ -3,7 +3,6 @@
 #ifndef QSGD_CODES_SHARED_TABLES_H
 #define QSGD_CODES_SHARED_TABLES_H
 
-#include "base/error.h"
 #include "codes/codes.h"
 
 #define SHARED_TABLES_HEAD_BYTES 9

@@ -2,7 +2,6 @@
 #ifndef QSGD_CODES_TOKENS_H
 #define QSGD_CODES_TOKENS_H
 
-#include "base/bits.h"
 #include "codes/codes.h"
 #include "kernels/kernels.h"
 

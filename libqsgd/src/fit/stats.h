@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "kernels/kernels.h"
+#include "kernels/types.h"
 #include "qsgd_fit.h"
 
 /* Rows: buckets by half octave of their scale, from the largest down; the last row takes all

@@ -8,7 +8,6 @@
 #include "base/fpenv.h"
 #include "base/memory.h"
 #include "fit/stats.h"
-#include "frame/params.h"
 #include "quantize/bucket_scales.h"
 
 struct stats_add {

@@ -7,8 +7,6 @@
 #include "base/memory.h"
 #include "fit/stats.h"
 #include "frame/checksum.h"
-#include "frame/params.h"
-#include "grid/scales.h"
 
 static const uint8_t magic[4] = {0x8F, 0x51, 0x53, 0x73};
 

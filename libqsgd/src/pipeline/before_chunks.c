@@ -1,7 +1,8 @@
 /* Memory, and the scales that chunks need of others, of the calls that quantize. */
 #include "pipeline/before_chunks.h"
 
-#include <string.h>
+#include "base/error.h"
+#include "base/fpenv.h"
 
 void before_chunks_carve(struct before_chunks *f, struct memory *memory, uint32_t workers,
                          bool copies) {

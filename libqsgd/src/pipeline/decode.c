@@ -1,12 +1,13 @@
 /* The pipeline back: frame -> symbols -> indices -> values. What a checksum or a table can say is
  * verified before the first write (pipeline/decode_call.c); then each chunk, or each two, is a
  * task that decodes into its own span of the output. */
-#include "pipeline/decode_call.h"
-#include "pipeline/decode_stream.h"
-
 #include <string.h>
 
 #include "base/dtype.h"
+#include "base/error.h"
+#include "base/fpenv.h"
+#include "pipeline/decode_call.h"
+#include "pipeline/decode_stream.h"
 #include "quantize/values_nonzeros.h"
 
 /* Raw elements [from, to) to the sink, converted through float32 where types differ. */

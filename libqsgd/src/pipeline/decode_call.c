@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/dtype.h"
+#include "base/error.h"
 #include "codes/shared_tables.h"
 #include "codes/tokens.h"
 #include "frame/header.h"

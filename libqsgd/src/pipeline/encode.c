@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/dtype.h"
+#include "base/error.h"
+#include "base/fpenv.h"
 #include "codes/payload.h"
 #include "frame/frame.h"
 #include "frame/header.h"

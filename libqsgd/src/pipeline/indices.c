@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/dtype.h"
+#include "base/error.h"
 #include "codes/payload.h"
 #include "frame/frame.h"
 #include "frame/header.h"

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/dtype.h"
+#include "base/error.h"
+#include "base/fpenv.h"
 #include "frame/params.h"
 #include "pipeline/arguments.h"
 #include "pipeline/before_chunks.h"

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "backends/dispatch.h"
-#include "base/bits.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
 #include "codes/huffman.h"

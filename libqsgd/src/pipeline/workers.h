@@ -3,8 +3,6 @@
 #ifndef QSGD_PIPELINE_WORKERS_H
 #define QSGD_PIPELINE_WORKERS_H
 
-#include "base/error.h"
-#include "base/fpenv.h"
 #include "base/memory.h"
 #include "codes/codes.h"
 #include "codes/shared_tables.h"

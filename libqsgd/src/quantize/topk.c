@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "grid/scales.h"
+#include "base/bits.h"
 
 static uint64_t ceil_sqrt(uint64_t n) {
     uint64_t low = 0, high = (uint64_t)1 << 24; /* n <= 2^47 */

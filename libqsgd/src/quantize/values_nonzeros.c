@@ -30,18 +30,19 @@ static void put_idle(const struct dequantizer *d, float scale, uint64_t from, ui
 static void put_nonzeros(const struct dequantizer *d, float scale, const uint32_t *at,
                          const int16_t *k, size_t n, uint64_t first) {
     const struct sink *sink = d->sink;
-    const bool floats = !sink->add && sink->dtype == QSGD_FLOAT32;
+    const size_t item = dtype_bytes(sink->dtype);
     float *block = d->scratch->block;
     for (size_t i = 0; i < n;) {
         const size_t some = (size_t)min_u64(QUANTIZE_BLOCK, n - i);
         values_of_bucket(d->q, scale, k + i, some, block);
         for (size_t j = 0; j < some; j++) {
-            const uint64_t element = first + at[i + j];
-            if (floats) { /* nearly always */
-                memcpy(sink->data + (element - sink->origin) * sizeof *block, block + j,
-                       sizeof *block);
+            uint8_t *to = sink->data + (first + at[i + j] - sink->origin) * item;
+            if (sink->add) {
+                values_add_to(block + j, 1, sink->alpha, to);
+            } else if (sink->dtype == QSGD_FLOAT32) {
+                memcpy(to, block + j, sizeof(float));
             } else {
-                values_put(sink, element, block + j, 1);
+                dtype_from_float(sink->dtype, block + j, 1, to);
             }
         }
         i += some;
