@@ -1,6 +1,15 @@
 /* The kernels: what a backend provides. Their bodies exist once, in the headers of this folder,
  * written against the vocabulary of simd/<isa>.h; backends/<isa>.c instantiates them. All backends
- * return the same bits. Tails are part of every kernel: any n, any alignment, no over-read. */
+ * return the same bits. Tails are part of every kernel: any n, any alignment, no over-read.
+ *
+ * On a device the 32 lanes of a warp run a body together, with the same arguments (body.h); callers
+ * place a lanes_sync() between kernels that hand memory to each other. Exceptions:
+ * - prefix_write, prefix_read and prefix_read_one are for each lane alone, with arguments of its
+ *   own: a chunk has many streams of prefix codes, and within one each codeword waits for the last.
+ *   tie_noise is, too; of lanes in a row it is tie_noise_vector (noise.h).
+ * - No device will run rans_decode_two, which hides the latency of one chunk behind another's, as
+ *   other warps do there; stream_end, as stores past the cache are a CPU's; and what rans_scalar.h
+ *   has of single lanes and rows of few, which are parts of a vector there (rans_rows.h). */
 #ifndef QSGD_KERNELS_H
 #define QSGD_KERNELS_H
 
