@@ -68,10 +68,11 @@ LOCAL = {"static", "BODY", "KERNEL", "ELIAS_BODY"}
 
 
 class Include(NamedTuple):
-    """One #include line of a file; `target` as it is written between the quotes."""
+    """One #include line of a file; `target` as it is written within its marks."""
 
     line: int
     target: str
+    quoted: bool
 
 
 class Function(NamedTuple):
@@ -197,9 +198,9 @@ def read_source(root: Path, path: Path) -> Source:
     name = relative.removeprefix(SRC + "/")
     lines = text.splitlines()
     includes = [
-        Include(number, found[1])
+        Include(number, found[2], found[1] == '"')
         for number, line in enumerate(lines, 1)
-        if (found := re.match(r'\s*#\s*include\s+"([^"]+)"', line))
+        if (found := re.match(r"""\s*#\s*include\s*(["<])([^">]+)[">]""", line))
     ]
     known = list(functions(text))
     return Source(
@@ -239,10 +240,12 @@ def check_includes(sources: Mapping[str, Source]) -> Iterator[str]:
         if s.room not in ROOMS:
             yield f"{s.path}:1: room: there is no room {s.room!r} in the table"
             continue
-        for line, target in s.includes:
-            if target not in PUBLIC and target not in sources:
-                yield f"{s.path}:{line}: spelling: {target!r} is no file as seen from {SRC}"
-            elif not may_include(s.room, target):
+        for line, target, quoted in s.includes:
+            ours = target in PUBLIC or target in sources
+            if ours != quoted:
+                seen = "is no file as seen from" if quoted else "wants quotes: it is of"
+                yield f"{s.path}:{line}: spelling: {target!r} {seen} {SRC}"
+            elif ours and not may_include(s.room, target):
                 yield f"{s.path}:{line}: room: {s.room} may not include {target!r}"
 
 
@@ -273,7 +276,7 @@ def check_circles(sources: Mapping[str, Source]) -> Iterator[str]:
     modules: dict[str, dict[str, str]] = {}
     rooms: dict[str, dict[str, str]] = {}
     for s in sources.values():
-        for line, target in s.includes:
+        for line, target, _ in s.includes:
             if target not in sources:
                 continue
             to, where = sources[target], f"{s.path}:{line}"

@@ -123,6 +123,11 @@ class Rules(unittest.TestCase):
             changes = {"libqsgd/src/grid/layout.c": f'# include "{spelled}"\n'}
             self.assert_one(changes, "libqsgd/src/grid/layout.c:1: spelling: ", repr(spelled))
 
+    def test_an_include_of_ours_without_quotes(self) -> None:
+        for name in ("codes/codes.h", "qsgd.h"):
+            changes = {"libqsgd/src/quantize/topk.c": f"#include <stdint.h>\n#include <{name}>\n"}
+            self.assert_one(changes, "libqsgd/src/quantize/topk.c:2: spelling: ", repr(name))
+
     def test_a_circle_of_headers(self) -> None:
         changes = {
             "libqsgd/src/grid/a.h": '#include "grid/b.h"\n',

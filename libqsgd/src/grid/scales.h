@@ -40,6 +40,17 @@ static inline void scale_set(const struct scale_array *a, uint64_t i, float scal
     }
 }
 
+/* A caller's array of n native floats, at any alignment. */
+static inline struct scale_array scales_native(const float *scales) {
+    return (struct scale_array){(uint8_t *)(uintptr_t)scales, SCALES_NATIVE};
+}
+
+/* Scales that are exact in both kinds. */
+static inline void scales_copy(const struct scale_array *from, const struct scale_array *to,
+                               uint64_t n) {
+    for (uint64_t i = 0; i < n; i++) scale_set(to, i, scale_get(from, i));
+}
+
 #define SCALE_NAN_BITS 0x7FC00000U
 #define SCALE_INF_BITS 0x7F800000U
 

@@ -131,10 +131,9 @@ static bool scale_fits(const struct qsgd_params *params, float scale) {
 qsgd_status arguments_check_indices(const struct quantizer *q, const int16_t *indices,
                                     const float *scales, struct qsgd_error *error) {
     const struct layout *l = &q->layout;
+    const struct scale_array given = scales_native(scales);
     for (uint64_t b = 0; b < l->buckets; b++) {
-        float scale;
-        memcpy(&scale, scales + b, sizeof scale);
-        if (!scale_fits(&q->params, scale)) {
+        if (!scale_fits(&q->params, scale_get(&given, b))) {
             return error_element(error, QSGD_ERR_INDEX, UINT64_MAX, b,
                                  "a scale is not one that a frame can store (negative, infinite, "
                                  "or not exact in its scale kind)");

@@ -50,12 +50,9 @@ static qsgd_status recode_all(const struct recode *r, const struct frame *f, uin
                               struct qsgd_error *error) {
     const struct layout *l = &r->q->layout;
     uint8_t *dst = r->b.dst;
+    const struct scale_array given = scales_native(r->scales);
     const struct scale_array stored = {dst + f->scales_offset, r->q->params.scale};
-    for (uint64_t b = 0; b < l->buckets; b++) {
-        float scale;
-        memcpy(&scale, r->scales + b, sizeof scale);
-        scale_set(&stored, b, scale);
-    }
+    scales_copy(&given, &stored, l->buckets);
     uint64_t at = f->payload_offset;
     for (uint64_t j = 0; j < l->chunks; j++) {
         size_t bytes = recode_chunk(r, j, &stored, dst + at, (size_t)(r->b.dst_bytes - at));
@@ -218,6 +215,28 @@ static void task_indices(void *context, uint64_t index, uint32_t worker) {
     if (sink->alphas != NULL) sink->alphas[index] = form.alpha;
 }
 
+static qsgd_status check_outputs(const struct index_sink *sink, const float *scales, uint64_t n) {
+    if (frame_is_raw(&sink->call.frame)) {
+        return error_parameter(sink->call.error, QSGD_ERR_SCHEME, "frame",
+                               "raw frames have no indices");
+    }
+    if (n != sink->call.frame.info.elements) {
+        return error_parameter(sink->call.error, QSGD_ERR_LENGTH, "n",
+                               "the output's number of elements is not the frame's");
+    }
+    if (n > 0 && (sink->indices == NULL || scales == NULL)) {
+        return error_parameter(sink->call.error, QSGD_ERR_NULL, "indices", "an output is NULL");
+    }
+    if (decode_overlaps(&sink->call, sink->indices, 2 * n) ||
+        decode_overlaps(&sink->call, scales, 4 * sink->call.q.layout.buckets) ||
+        decode_overlaps(&sink->call, sink->alphas,
+                        sink->alphas == NULL ? 0 : sink->call.q.layout.chunks)) {
+        return error_parameter(sink->call.error, QSGD_ERR_OVERLAP, "indices",
+                               "outputs, frame and workspace must not overlap");
+    }
+    return QSGD_OK;
+}
+
 qsgd_status qsgd_decode_indices(const void *frame, uint64_t size,
                                 const struct qsgd_decode_options *options, int16_t *indices,
                                 float *scales, uint8_t *alphas, uint64_t n, void *workspace,
@@ -226,32 +245,14 @@ qsgd_status qsgd_decode_indices(const void *frame, uint64_t size,
     qsgd_status status =
         decode_open(&sink.call, frame, size, options, workspace, workspace_bytes, error);
     if (status != QSGD_OK) return status;
-    if (frame_is_raw(&sink.call.frame)) {
-        return error_parameter(error, QSGD_ERR_SCHEME, "frame", "raw frames have no indices");
-    }
-    if (n != sink.call.frame.info.elements) {
-        return error_parameter(error, QSGD_ERR_LENGTH, "n",
-                               "the output's number of elements is not the frame's");
-    }
-    if (n > 0 && (indices == NULL || scales == NULL)) {
-        return error_parameter(error, QSGD_ERR_NULL, "indices", "an output is NULL");
-    }
-    if (decode_overlaps(&sink.call, indices, 2 * n) ||
-        decode_overlaps(&sink.call, scales, 4 * sink.call.q.layout.buckets) ||
-        decode_overlaps(&sink.call, alphas, alphas == NULL ? 0 : sink.call.q.layout.chunks)) {
-        return error_parameter(error, QSGD_ERR_OVERLAP, "indices",
-                               "outputs, frame and workspace must not overlap");
-    }
-    status = decode_begin(&sink.call);
+    status = check_outputs(&sink, scales, n);
+    if (status == QSGD_OK) status = decode_begin(&sink.call);
     if (status != QSGD_OK) return status;
     sink.call.deep = true;
     status = decode_verify(&sink.call);
     if (status == QSGD_OK) status = decode_run(&sink.call, task_indices, 1);
     if (status != QSGD_OK) return status;
-    const struct scale_array stored = frame_scales(&sink.call.frame);
-    for (uint64_t b = 0; b < sink.call.q.layout.buckets; b++) {
-        float scale = scale_get(&stored, b);
-        memcpy(scales + b, &scale, sizeof scale);
-    }
+    const struct scale_array stored = frame_scales(&sink.call.frame), to = scales_native(scales);
+    scales_copy(&stored, &to, sink.call.q.layout.buckets);
     return QSGD_OK;
 }

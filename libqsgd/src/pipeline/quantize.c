@@ -78,7 +78,7 @@ qsgd_status qsgd_quantize(const struct qsgd_params *params,
         return error_parameter(error, QSGD_ERR_OVERLAP, "indices", "src and outputs overlap");
     }
     job.f.t.source = (struct source){src, o->dtype, o->residual, o->scales};
-    job.f.t.scales = (struct scale_array){(uint8_t *)scales, SCALES_NATIVE};
+    job.f.t.scales = scales_native(scales);
     job.indices = indices;
     job.alphas = alphas;
     status =
@@ -131,7 +131,7 @@ qsgd_status qsgd_dequantize(const struct qsgd_params *params, uint64_t nonce,
         status = before_chunks_open(&job.f, 1, false, workspace, workspace_bytes, error);
     }
     if (status != QSGD_OK) return status;
-    job.f.t.scales = (struct scale_array){(uint8_t *)(uintptr_t)scales, SCALES_NATIVE};
+    job.f.t.scales = scales_native(scales);
     job.indices = (int16_t *)(uintptr_t)indices;
     job.alphas = (uint8_t *)(uintptr_t)alphas;
     job.sink = (struct sink){.data = dst, .dtype = dst_dtype, .to = n};
@@ -157,7 +157,7 @@ qsgd_status qsgd_turn_indices(const struct qsgd_params *params, uint64_t nonce, 
     uint16_t noise[QUANTIZE_BLOCK + 2 * NOISE_TILE];
     struct quantize_scratch scratch = {.noise = noise};
     const struct chunk_span whole = {.first = 0, .len = n};
-    const struct scale_array given = {(uint8_t *)(uintptr_t)scales, SCALES_NATIVE};
+    const struct scale_array given = scales_native(scales);
     values_turn(&q, &whole, &given, &scratch, indices);
     return QSGD_OK;
 }
