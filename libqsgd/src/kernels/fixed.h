@@ -127,8 +127,6 @@ BODY uint32_t unpack_any(const enum rank_kind kind, const struct rank_map *map, 
 
 /* ---- blocks of vectors ----------------------------------------------------------------------- */
 
-#define PACK_REACH 64 /* bytes that a whole block may read or write, whatever it uses of them */
-
 #ifdef W_PACK
 /* In bytes: k > 0 as all ones is -1. */
 BODY vb rank_bytes(const enum rank_kind kind, int32_t lowest, vb k) {
@@ -196,19 +194,23 @@ BODY void pack_block(const enum rank_kind kind, const struct rank_map *map, cons
     vb_store_close(dst, pack_close_bytes(ranks, w), w);
 }
 
-/* The same for the first n elements; their ranks take `bytes`, padded. */
+/* The same for the first n elements, at most a block; their ranks take `bytes`, padded. */
 BODY void pack_some(const enum rank_kind kind, const struct rank_map *map, const bool wide,
                     const int16_t *k, size_t n, uint8_t *dst, size_t bytes) {
     const unsigned w = map->width;
 #ifdef W_PACK_HALVES
     if (wide) {
-        const vh ranks = vh_and(rank_halves(kind, map->lowest, vh_load_some(k, n)), vh_first(n));
+        const bool whole = n >= W_HALVES;
+        vh ranks = rank_halves(kind, map->lowest, whole ? vh_load(k) : vh_load_some(k, n));
+        if (!whole) ranks = vh_and(ranks, vh_first(n));
         vh_store_close_some(dst, pack_close_halves(ranks, w), w, bytes);
         return;
     }
 #endif
     (void)wide;
-    const vb ranks = vb_and(rank_bytes(kind, map->lowest, vb_narrow_some(k, n)), vb_first(n));
+    const bool whole = n >= W_BYTES;
+    vb ranks = rank_bytes(kind, map->lowest, whole ? vb_narrow(k) : vb_narrow_some(k, n));
+    if (!whole) ranks = vb_and(ranks, vb_first(n));
     vb_store_close_some(dst, pack_close_bytes(ranks, w), w, bytes);
 }
 
@@ -216,7 +218,7 @@ BODY void pack_blocks(const enum rank_kind kind, const struct rank_map *map, con
                       const int16_t *k, size_t n, uint8_t *dst) {
     const size_t block = wide ? W_BYTES / 2 : W_BYTES, step = block / 8 * map->width;
     const uint8_t *const end = dst + (n * map->width + 7) / 8;
-    for (; n >= block && end - dst >= PACK_REACH; n -= block, k += block, dst += step) {
+    for (; n >= block && end - dst >= W_REACH; n -= block, k += block, dst += step) {
         pack_block(kind, map, wide, k, dst);
     }
     while (n > 0) { /* no byte behind `end` is touched */
@@ -253,15 +255,25 @@ BODY void unpack_some(const enum rank_kind kind, const struct rank_map *map, con
     const unsigned w = map->width;
 #ifdef W_PACK_HALVES
     if (wide) {
-        const vh ranks = vh_and(vh_fields(vh_load_spread_some(p, w, bytes), w), vh_first(n));
-        vh_store_some(k, unrank_halves(kind, map->lowest, ranks), n);
+        vh ranks = vh_fields(vh_load_spread_some(p, w, bytes), w);
+        if (n >= W_HALVES) {
+            vh_store(k, unrank_halves(kind, map->lowest, ranks));
+        } else {
+            ranks = vh_and(ranks, vh_first(n));
+            vh_store_some(k, unrank_halves(kind, map->lowest, ranks), n);
+        }
         *largest = vh_bytes(vh_max(vh_of_bytes(*largest), ranks));
         return;
     }
 #endif
     (void)wide;
-    const vb ranks = vb_and(vb_fields(vb_load_spread_some(p, w, bytes), w), vb_first(n));
-    vb_store_wide_some(k, unrank_bytes(kind, map->lowest, ranks), n);
+    vb ranks = vb_fields(vb_load_spread_some(p, w, bytes), w);
+    if (n >= W_BYTES) {
+        vb_store_wide(k, unrank_bytes(kind, map->lowest, ranks));
+    } else {
+        ranks = vb_and(ranks, vb_first(n));
+        vb_store_wide_some(k, unrank_bytes(kind, map->lowest, ranks), n);
+    }
     *largest = vb_max(*largest, ranks);
 }
 
@@ -270,7 +282,7 @@ BODY uint32_t unpack_blocks(const enum rank_kind kind, const struct rank_map *ma
     const size_t block = wide ? W_BYTES / 2 : W_BYTES, step = block / 8 * map->width;
     const uint8_t *const end = p + (n * map->width + 7) / 8;
     vb largest = vb_set1(0);
-    for (; n >= block && end - p >= PACK_REACH; n -= block, k += block, p += step) {
+    for (; n >= block && end - p >= W_REACH; n -= block, k += block, p += step) {
         unpack_block(kind, map, wide, p, k, &largest);
     }
     while (n > 0) {

@@ -1,5 +1,5 @@
 /* Philox4x32 with 7 rounds (FORMAT.md section 6.1), one counter at a time: the specification of the
- * noise (noise.h), and the digest of tables (tables.c). */
+ * noise (noise.h), and the digest of tables (codes/shared_tables.c). */
 #ifndef QSGD_PHILOX_H
 #define QSGD_PHILOX_H
 

@@ -121,13 +121,12 @@ KERNEL uint8_t *kernel_prefix_write(const struct prefix_code *code, const uint8_
     struct append out = {p, 0, 0};
     size_t i = 0;
 #ifdef W_MERGE
-    for (; i < n && end - out.p >= MERGE_ROOM; i += W_BYTES) {
-        if (n - i >= W_BYTES) {
-            merge_vector(code, vb_load(symbols + i), vb_set1(0), true, &out);
-        } else {
-            const vb tail = vb_load_some(symbols + i, n - i);
-            merge_vector(code, tail, vb_first(n - i), false, &out);
-        }
+    for (; n - i >= W_BYTES && end - out.p >= MERGE_ROOM; i += W_BYTES) {
+        merge_vector(code, vb_load(symbols + i), vb_set1(0), true, &out);
+    }
+    if (i < n && n - i < W_BYTES && end - out.p >= MERGE_ROOM) {
+        merge_vector(code, vb_load_some(symbols + i, n - i), vb_first(n - i), false, &out);
+        i = n;
     }
 #endif
     struct msb_writer w;

@@ -54,7 +54,10 @@ static inline uint64_t vb_sum(vb a) {
 /* Byte shuffles: the first w of every eight bytes; row w - 1. */
 extern const uint8_t avx2_close[7][16];
 
-#define W_PACK 1 /* what packing narrow ranks takes (fixed.h); w is 1 to 7 */
+/* What packing narrow ranks takes (fixed.h); w is 1 to 7. Packed vectors are loaded from and stored
+ * to at most W_REACH bytes, whatever they use of them. */
+#define W_PACK 1
+#define W_REACH 32
 
 static inline void vb_store(uint8_t *p, vb a) { _mm256_storeu_si256((__m256i *)(void *)p, a); }
 static inline vb vb_set32(uint32_t a) { return _mm256_set1_epi32((int)a); }

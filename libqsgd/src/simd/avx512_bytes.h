@@ -41,6 +41,7 @@ static inline uint64_t vb_sum(vb a) {
 }
 
 #define W_PACK 1
+#define W_REACH 64
 
 static inline void vb_store(uint8_t *p, vb a) { _mm512_storeu_si512(p, a); }
 static inline vb vb_set32(uint32_t a) { return _mm512_set1_epi32((int)a); }

@@ -164,6 +164,7 @@ static inline uint8_t vb_or_lanes(vb a) {
 static inline uint64_t vb_sum(vb a) { return vaddlvq_u8(a); }
 
 #define W_PACK 1
+#define W_REACH 16
 
 static inline uint64x2_t neon_u64(uint8x16_t a) { return vreinterpretq_u64_u8(a); }
 static inline uint8x16_t neon_u8(uint64x2_t a) { return vreinterpretq_u8_u64(a); }

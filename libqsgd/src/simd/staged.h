@@ -9,7 +9,12 @@
 static inline void staged_copy(void *to, const void *from, size_t bytes) {
     uint8_t *t = (uint8_t *)to;
     const uint8_t *f = (const uint8_t *)from;
-    for (; bytes >= 8; bytes -= 8, t += 8, f += 8) memcpy(t, f, 8);
+    for (; bytes >= 16; bytes -= 16, t += 16, f += 16) memcpy(t, f, 16);
+    if ((bytes & 8) != 0) {
+        memcpy(t, f, 8);
+        t += 8;
+        f += 8;
+    }
     if ((bytes & 4) != 0) {
         memcpy(t, f, 4);
         t += 4;
@@ -113,8 +118,6 @@ static inline vb vb_load_some(const uint8_t *p, size_t n) {
 #endif /* W_MASKED */
 
 #ifdef W_PACK
-#define STAGED_REACH 64 /* bytes that packed vectors are stored to and loaded from, at most */
-
 static inline vb vb_narrow_some(const int16_t *k, size_t n) {
     int16_t halves[W_BYTES] = {0};
     staged_copy(halves, k, staged_most(n, W_BYTES) * sizeof *k);
@@ -126,13 +129,13 @@ static inline void vb_store_wide_some(int16_t *k, vb a, size_t n) {
     staged_copy(k, halves, staged_most(n, W_BYTES) * sizeof *k);
 }
 static inline void vb_store_close_some(uint8_t *p, vb a, unsigned w, size_t bytes) {
-    uint8_t reach[STAGED_REACH];
+    uint8_t reach[W_REACH];
     vb_store_close(reach, a, w);
-    staged_copy(p, reach, staged_most(bytes, STAGED_REACH));
+    staged_copy(p, reach, staged_most(bytes, W_REACH));
 }
 static inline vb vb_load_spread_some(const uint8_t *p, unsigned w, size_t bytes) {
-    uint8_t reach[STAGED_REACH] = {0};
-    staged_copy(reach, p, staged_most(bytes, STAGED_REACH));
+    uint8_t reach[W_REACH] = {0};
+    staged_copy(reach, p, staged_most(bytes, W_REACH));
     return vb_load_spread(reach, w);
 }
 static inline uint32_t vb_top(vb a) {
@@ -145,13 +148,13 @@ static inline uint32_t vb_top(vb a) {
 
 #ifdef W_PACK_HALVES
 static inline void vh_store_close_some(uint8_t *p, vb a, unsigned w, size_t bytes) {
-    uint8_t reach[STAGED_REACH];
+    uint8_t reach[W_REACH];
     vh_store_close(reach, a, w);
-    staged_copy(p, reach, staged_most(bytes, STAGED_REACH));
+    staged_copy(p, reach, staged_most(bytes, W_REACH));
 }
 static inline vb vh_load_spread_some(const uint8_t *p, unsigned w, size_t bytes) {
-    uint8_t reach[STAGED_REACH] = {0};
-    staged_copy(reach, p, staged_most(bytes, STAGED_REACH));
+    uint8_t reach[W_REACH] = {0};
+    staged_copy(reach, p, staged_most(bytes, W_REACH));
     return vh_load_spread(reach, w);
 }
 static inline uint32_t vh_top(vh a) {
