@@ -1,7 +1,7 @@
 /* Compiles every kernel body as CUDA against the vocabulary of a warp (simd/warp.cuh), an entry
  * each: nvcc makes code for a device of what a __global__ function reaches. That the same text does
  * what the other backends do is tested on a host, whose lanes take turns
- * (backends/warp_threads.cpp); the test cuda_fma reads the PTX. Nothing here runs on a GPU, and
+ * (backends/warp_device.cpp); the test cuda_fma reads the PTX. Nothing here runs on a GPU, and
  * nothing is measured.
  *
  * Arguments come as one struct of pointers to memory that all lanes share, as a device's callers

@@ -47,7 +47,7 @@ static const struct {
     bool by_name_alone; /* never chosen as the best */
 } backends[] = {
 #if defined(QSGD_HAVE_X86)
-    {&kernels_avx512, has_avx512, false},  {&kernels_avx2, has_avx2, false},
+    {&kernels_avx512, has_avx512, false}, {&kernels_avx2, has_avx2, false},
 #endif
 #if defined(QSGD_HAVE_NEON) /* part of every 64-bit Arm */
     {&kernels_neon, always, false},
@@ -55,8 +55,8 @@ static const struct {
 #if defined(QSGD_HAVE_WARP)
     {&kernels_warp, always, true},
 #endif
-#if defined(QSGD_HAVE_WARP_THREADS)
-    {&kernels_warp_threads, always, true},
+#if defined(QSGD_HAVE_WARP_DEVICE)
+    {&kernels_warp_device, always, true},
 #endif
     {&kernels_scalar, always, false},
 };

@@ -169,8 +169,8 @@ extern const struct kernels kernels_neon;
 #if defined(QSGD_HAVE_WARP)
 extern const struct kernels kernels_warp;
 #endif
-#if defined(QSGD_HAVE_WARP_THREADS)
-extern const struct kernels kernels_warp_threads;
+#if defined(QSGD_HAVE_WARP_DEVICE)
+extern const struct kernels kernels_warp_device;
 #endif
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "simd/few_bytes.h"
+#include "simd/partial_bytes.h"
 
 #define W 8
 
@@ -135,18 +135,18 @@ static inline void vu_store_i16(int16_t *p, vu a) {
     _mm_storeu_si128((__m128i *)(void *)p, avx2_pack16(a));
 }
 /* Few lanes, from bytes and halves and back. */
-#define W_STAGED_WORDS 1
+#define W_PARTIAL_BYTES 1
 static inline __m128i avx2_few(const void *p, size_t bytes) {
-    const uint64_t low = few_bytes_load(p, bytes);
-    const uint64_t high = bytes > 8 ? few_bytes_load((const uint8_t *)p + 8, bytes - 8) : 0;
+    const uint64_t low = partial_bytes_load(p, bytes);
+    const uint64_t high = bytes > 8 ? partial_bytes_load((const uint8_t *)p + 8, bytes - 8) : 0;
     return _mm_set_epi64x((long long)high, (long long)low);
 }
 static inline vu vu_load_u8_some(const uint8_t *p, size_t n) {
-    return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)few_bytes_load(p, n)));
+    return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)partial_bytes_load(p, n)));
 }
 static inline void vu_store_u8_some(uint8_t *p, vu a, size_t n) {
     const __m128i words = avx2_pack16(a);
-    few_bytes_store(p, (uint64_t)_mm_cvtsi128_si64(_mm_packus_epi16(words, words)), n);
+    partial_bytes_store(p, (uint64_t)_mm_cvtsi128_si64(_mm_packus_epi16(words, words)), n);
 }
 static inline vu vu_load_u16_some(const uint16_t *p, size_t n) {
     return _mm256_cvtepu16_epi32(avx2_few(p, 2 * n));
@@ -156,8 +156,8 @@ static inline vu vu_load_i16_some(const int16_t *p, size_t n) {
 }
 static inline void vu_store_i16_some(int16_t *p, vu a, size_t n) {
     const __m128i words = avx2_pack16(a);
-    few_bytes_store(p, (uint64_t)_mm_cvtsi128_si64(words), 2 * n);
-    if (n > 4) few_bytes_store(p + 4, (uint64_t)_mm_extract_epi64(words, 1), 2 * (n - 4));
+    partial_bytes_store(p, (uint64_t)_mm_cvtsi128_si64(words), 2 * n);
+    if (n > 4) partial_bytes_store(p + 4, (uint64_t)_mm_extract_epi64(words, 1), 2 * (n - 4));
 }
 static inline void vu_store_halves(uint16_t *p, vu a) {
     _mm256_storeu_si256((__m256i *)(void *)p, a);

@@ -150,6 +150,6 @@ static inline vh vh_fields(vb a, unsigned w) {
     return avx2_part(avx2_part(a, 2 * w, 32), w, 16);
 }
 
-#include "simd/staged.h"
+#include "simd/partial.h"
 
 #endif

@@ -124,6 +124,6 @@ static inline vh vh_fields(vb a, unsigned w) {
                             _mm512_set1_epi16((short)((1U << w) - 1)));
 }
 
-#include "simd/staged.h"
+#include "simd/partial.h"
 
 #endif

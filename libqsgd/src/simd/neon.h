@@ -381,6 +381,6 @@ static inline void vb_lookup3(const uint8_t table[3][256], unsigned rows, vb i, 
     for (int t = 0; t < 3; t++) found[t] = vb_lookup(table[t], rows, i);
 }
 
-#include "simd/staged.h"
+#include "simd/partial.h"
 
 #endif

@@ -214,6 +214,6 @@ static inline vd vd_mul(vd a, vd b) { return (vd){a.d * b.d}; }
 static inline vd vd_from_vf(vf a) { return (vd){(double)a.f}; }
 static inline double vd_fold(vd a) { return a.d; } /* its lanes, halves upon each other */
 
-#include "simd/staged.h"
+#include "simd/partial.h"
 
 #endif

@@ -8,7 +8,7 @@
  * the stack.
  *
  * Without nvcc the same text is C++ for a host where the lanes of a warp take turns
- * (simd/warp_host.h): everything but the primitives is then tested as it is. */
+ * (simd/warp_emulator.h): everything but the primitives is then tested as it is. */
 #ifndef QSGD_SIMD_WARP_CUH
 #define QSGD_SIMD_WARP_CUH
 
@@ -50,7 +50,7 @@ LANE double f64_mul(double a, double b) { return __dmul_rn(a, b); }
 LANE float f32_from_int(int32_t a) { return __int2float_rn(a); }
 LANE int32_t f32_trunc(float a) { return __float2int_rz(a); }
 #else
-#include "simd/warp_host.h"
+#include "simd/warp_emulator.h"
 #endif
 
 #define BODY LANE

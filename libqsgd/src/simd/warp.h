@@ -311,6 +311,6 @@ static inline uint32_t vu_xor_lanes(vu a) {
 #undef LANES
 #undef HALVES
 
-#include "simd/staged.h"
+#include "simd/partial.h"
 
 #endif

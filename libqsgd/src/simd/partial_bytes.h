@@ -1,14 +1,14 @@
 /* At most eight bytes in a register: what partial vectors of narrow lanes come from and go to, as a
  * load from the stack would wait for several stores to it. Little-endian. */
-#ifndef QSGD_SIMD_FEW_BYTES_H
-#define QSGD_SIMD_FEW_BYTES_H
+#ifndef QSGD_SIMD_PARTIAL_BYTES_H
+#define QSGD_SIMD_PARTIAL_BYTES_H
 
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 /* The first n of eight bytes; a larger n takes all. Loads overlap. */
-static inline uint64_t few_bytes_load(const void *from, size_t n) {
+static inline uint64_t partial_bytes_load(const void *from, size_t n) {
     const uint8_t *p = (const uint8_t *)from;
     uint64_t eight;
     uint32_t a, b;
@@ -30,7 +30,7 @@ static inline uint64_t few_bytes_load(const void *from, size_t n) {
     return n != 0 ? *p : 0;
 }
 
-static inline void few_bytes_store(void *to, uint64_t bytes, size_t n) {
+static inline void partial_bytes_store(void *to, uint64_t bytes, size_t n) {
     uint8_t *p = (uint8_t *)to;
     if (n >= 8) {
         memcpy(p, &bytes, 8);

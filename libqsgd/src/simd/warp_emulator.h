@@ -4,8 +4,8 @@
  * the first by turns, so that a body whose lanes read what others are still to change, or change
  * what others are still to read, gives other results than the other backends. Lanes that do not all
  * come to the same meetings end the program. For tests, on x86-64. C++. */
-#ifndef QSGD_SIMD_WARP_HOST_H
-#define QSGD_SIMD_WARP_HOST_H
+#ifndef QSGD_SIMD_WARP_EMULATOR_H
+#define QSGD_SIMD_WARP_EMULATOR_H
 
 #include <stddef.h>
 #include <stdint.h>

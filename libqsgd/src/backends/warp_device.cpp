@@ -1,5 +1,5 @@
 /* The device's vocabulary and bodies on the host, for tests: every kernel runs in the 32 lanes of a
- * warp that take turns (simd/warp_host.h), and all lanes must return the same. */
+ * warp that take turns (simd/warp_emulator.h), and all lanes must return the same. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,5 +117,5 @@ template <typename R, typename... A, R (*F)(A...)> struct together<F> {
 };
 
 #define BACKEND_ENTRY(kernel) together<kernel>::run
-#define BACKEND_NAME warp_threads
+#define BACKEND_NAME warp_device
 #include "backends/instantiate.h"
