@@ -80,8 +80,9 @@ static void rounding_is_alike_on_all_backends(void) {
     }
 }
 
-/* unit' = 1, so T is known: every other element gets the noise that ties with it, and V decides. */
-static void ties_are_settled_alike_on_all_backends(void) {
+/* unit' = 1, so T is known: every other element gets the noise that ties with it, and V of its
+ * position in the tensor decides. */
+static void ties_are_settled_by_v_on_all_backends(void) {
     static float x[256];
     static uint16_t noise[256];
     static int16_t expected[256], k[256];
@@ -89,7 +90,8 @@ static void ties_are_settled_alike_on_all_backends(void) {
     const struct round_bucket bucket = {.key = &key, .inv16 = 65536.0F, .cap16 = 7 * 65536.0F};
     int by_v = 0;
     for (size_t n = 1; n <= 256; n++) {
-        const uint64_t element = random_u64(&state) >> 17;
+        const uint64_t crossing = ((uint64_t)1 << 32) - n / 2; /* the low word overflows within */
+        const uint64_t element = n % 4 == 0 ? crossing : n % 4 == 1 ? 0 : random_u64(&state) >> 17;
         for (size_t i = 0; i < n; i++) {
             x[i] = (float)(random_below(&state, 1 << 24) + 1) * 0x1p-22F; /* 2^-22 .. 4 */
             uint32_t t = (uint32_t)(x[i] * 65536.0F);
@@ -98,9 +100,13 @@ static void ties_are_settled_alike_on_all_backends(void) {
             if (negative) x[i] = -x[i];
         }
         SCALAR->round_uniform(&bucket, element, x, noise, n, expected, NULL);
-        for (size_t i = 0; i < n; i += 2) { /* |k| is T >> 16, or one more if V says so */
-            const uint32_t t = (uint32_t)((x[i] < 0 ? -x[i] : x[i]) * 65536.0F);
-            by_v += (uint32_t)(expected[i] < 0 ? -expected[i] : expected[i]) != t >> 16;
+        for (size_t i = 0; i < n; i += 2) { /* |k| is T >> 16, and one more if V says so */
+            const float u = (x[i] < 0 ? -x[i] : x[i]) * 65536.0F;
+            const uint32_t t = (uint32_t)u, rest = (uint32_t)((u - (float)t) * 65536.0F);
+            const uint32_t v = SCALAR->tie_noise(&key, element + i) ^ (x[i] < 0 ? 0xFFFF : 0);
+            const uint32_t magnitude = (t >> 16) + (v < rest);
+            CHECK((uint32_t)(expected[i] < 0 ? -expected[i] : expected[i]) == magnitude);
+            by_v += v < rest;
         }
         for (int b = 0; b < backend_count; b++) {
             memset(k, 0x5A, sizeof k);
@@ -265,7 +271,7 @@ int main(void) {
     find_backends();
     for (int i = 0; i < 5; i++) guards[i] = guard_new(4 * LONGEST + 64);
     rounding_is_alike_on_all_backends();
-    ties_are_settled_alike_on_all_backends();
+    ties_are_settled_by_v_on_all_backends();
     turned_indices_change_sign_with_the_noise_and_keep_their_values();
     values_are_alike_on_all_backends();
     token_values_are_those_of_indices();

@@ -54,7 +54,8 @@ size_t payload_write(const struct code_chunk *chunk, bool dithered, const int16_
                      uint8_t *dst) {
     const struct qsgd_code *code = code_find(chunk->code);
     const size_t most = (size_t)payload_bound(chunk->levels, chunk->len) - 2;
-    struct code_plan plan = {.body = NULL}, fixed;
+    struct code_plan plan, fixed;
+    memset(&plan, 0, sizeof plan); /* all of the union, whatever member a code fills */
     if (k == NULL && all_tokens_equal(chunk)) {
         const int32_t same = levels_unzigzag(chunk->scratch->tokens[0]);
         return write_constant(dithered, (int16_t)same, alpha, dst);

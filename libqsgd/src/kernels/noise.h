@@ -94,7 +94,8 @@ KERNEL void kernel_noise(const struct noise_key *key, unsigned domain, uint64_t 
 /* V of W elements in a row: the second sixteen bits, from domain 1. Rare. */
 BODY vu tie_noise_vector(const struct noise_key *key, uint64_t element) {
     const uint32_t low = (uint32_t)element, high = NOISE_TIES << 28 | (uint32_t)(element >> 32);
-    const vm same = vm_first((size_t)(((uint64_t)1 << 32) - low)); /* before `low` overflows */
+    const uint32_t before = 0U - low; /* lanes until `low` overflows; 0: 2^32 of them */
+    const vm same = vm_first(before == 0 || before > W ? W : before);
     struct philox_keys keys;
     vp c[4] = {vp_count(low), vp_split(vu_select(same, vu_set1(high), vu_set1(high + 1))),
                vp_set1(key->nonce[0]), vp_set1(key->nonce[1])};
