@@ -25,6 +25,7 @@ from benchmarks.pictures import draw_accuracy
 from benchmarks.sizes import error_of
 from benchmarks.tensors import Tensor, Vector, real_tensors
 from qsgd.cli.demo import bucket_errors
+from qsgd.levels import FittedLevels
 
 BITS = (0.5, 1, 2, 3, 4, 5)
 TOLERANCE, NEAR = 1e-3, 0.02  # bits: of the bisection, and what it may jump over
@@ -76,7 +77,7 @@ FIXED: dict[str, Callable[..., qsgd.Codec]] = {  # levels that have no step
 }
 
 
-FITTED: dict[str, Callable[[qsgd.LevelStats], qsgd.FittedLevels]] = {  # to the tensor itself
+FITTED: dict[str, Callable[[qsgd.LevelStats], FittedLevels]] = {  # to the tensor itself
     "alq s=3": partial(qsgd.fit_levels, method="alq", s=3),
     "alq s=7": partial(qsgd.fit_levels, method="alq", s=7),
     "alq s=7, parametric": partial(qsgd.fit_levels, method="alq", s=7, model="parametric"),
@@ -85,7 +86,10 @@ FITTED: dict[str, Callable[[qsgd.LevelStats], qsgd.FittedLevels]] = {  # to the 
     "fitted to 3 bits": partial(qsgd.fit_levels, bits=3.0),
     "fitted to 4 bits": partial(qsgd.fit_levels, bits=4.0),
 }
-FITTED_TO = {"max 512": ("max", 512), "l2 8192": ("l2", 8192)}
+FITTED_TO: dict[str, Callable[[], qsgd.LevelStats]] = {
+    "max 512": partial(qsgd.LevelStats, norm="max", bucket=512),
+    "l2 8192": partial(qsgd.LevelStats, norm="l2", bucket=8192),
+}
 
 
 def median_error(x: Vector, y: Vector) -> float:
@@ -145,8 +149,8 @@ def measure(tensors: Sequence[Tensor]) -> Iterator[dict[str, Any]]:
         for name, codec in FIXED.items():
             row = of_codec(codec(seed=SEED), x)
             yield {"tensor": tensor.name, "scheme": name, "asked": None, **row}
-        for kind, (norm, bucket) in FITTED_TO.items():
-            stats = qsgd.LevelStats(norm, bucket).add(x)
+        for kind, empty in FITTED_TO.items():
+            stats = empty().add(x)
             for name, fit in FITTED.items():
                 row = of_codec(fit(stats).codec(seed=SEED), x)
                 yield {"tensor": tensor.name, "scheme": f"{name}, {kind}", "asked": None, **row}

@@ -23,7 +23,7 @@ static const double shortest = 5e-4; /* seconds: quicker calls are repeated to l
 
 struct scheme {
     char name[96];
-    struct qsgd_params params;
+    qsgd_params params;
 };
 
 struct run {
@@ -37,8 +37,8 @@ struct run {
 /* What all runs share: the tensor, and buffers for the largest case. */
 struct memory {
     float *x, *y, *copy;
-    uint64_t x_elements, frame_bytes, workspace_bytes;
-    void *frame, *workspace;
+    uint64_t x_elements;
+    qsgd_memory frame, workspace;
 };
 
 struct options {
@@ -62,7 +62,7 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* At least `bytes` bytes, 64-byte aligned, every page touched. */
+/* At least `bytes` bytes, aligned alike in every run, every page touched. */
 static void *allocate(uint64_t bytes) {
     size_t size = (size_t)(bytes + 63) / 64 * 64 + 64;
     void *memory = aligned_alloc(64, size);
@@ -71,9 +71,15 @@ static void *allocate(uint64_t bytes) {
     return memory;
 }
 
+static void at_least(qsgd_memory *memory, uint64_t bytes) {
+    if (bytes <= memory->bytes) return;
+    free(memory->data);
+    *memory = (qsgd_memory){allocate(bytes), bytes};
+}
+
 /* ---- Arguments ------------------------------------------------------------------------------ */
 
-static void set_field(struct qsgd_params *p, const char *field, const char *value) {
+static void set_field(qsgd_params *p, const char *field, const char *value) {
     int32_t *const integers[] = {&p->norm, &p->levels,  &p->rounding,
                                  &p->code, &p->classes, &p->rotation};
     static const char *const names[] = {"norm", "levels",  "rounding",
@@ -97,7 +103,8 @@ static void set_field(struct qsgd_params *p, const char *field, const char *valu
 static void parse_scheme(struct options *o, char *text) {
     if (o->scheme_count == MAX_LIST) fail("too many schemes", NULL);
     struct scheme *scheme = &o->schemes[o->scheme_count++];
-    struct qsgd_error error = {.struct_size = sizeof error};
+    qsgd_error error;
+    qsgd_error_init(&error);
     qsgd_params_init(&scheme->params);
     scheme->params.seed = 1;
     char *fields = strchr(text, ':');
@@ -187,17 +194,17 @@ static void prepare(struct memory *m, const struct options *o) {
     for (unsigned e = 0; e < o->element_count; e++) {
         if (o->elements[e] > m->x_elements) m->x_elements = o->elements[e];
         for (unsigned s = 0; s < o->scheme_count; s++) {
-            uint64_t frame = qsgd_encode_bound(&o->schemes[s].params, NULL, o->elements[e]);
-            uint64_t work = qsgd_encode_workspace(&o->schemes[s].params, NULL, o->elements[e]);
-            if (frame > m->frame_bytes) m->frame_bytes = frame;
-            if (work > m->workspace_bytes) m->workspace_bytes = work;
+            qsgd_sizes sizes;
+            qsgd_sizes_init(&sizes);
+            if (qsgd_encode_sizes(&o->schemes[s].params, NULL, o->elements[e], &sizes, NULL))
+                fail("qsgd_encode_sizes", o->schemes[s].name);
+            at_least(&m->frame, sizes.dst_bytes);
+            at_least(&m->workspace, sizes.workspace_bytes);
         }
     }
     m->x = allocate(4 * m->x_elements);
     m->y = allocate(4 * m->x_elements);
     m->copy = allocate(4 * m->x_elements);
-    m->frame = allocate(m->frame_bytes);
-    m->workspace = allocate(m->workspace_bytes);
     uint64_t n = o->file ? load(o->file, m->x, m->x_elements) : make(m->x, m->x_elements);
     for (uint64_t i = n; i < m->x_elements; i++) m->x[i] = m->x[i - n];
 }
@@ -205,18 +212,18 @@ static void prepare(struct memory *m, const struct options *o) {
 /* ---- Runs ----------------------------------------------------------------------------------- */
 
 static void call(struct run *run, struct memory *m, int operation) {
-    struct qsgd_error error = {.struct_size = sizeof error};
+    qsgd_error error;
+    qsgd_error_init(&error);
     qsgd_status status;
     if (operation == ENCODE)
-        status =
-            qsgd_encode(&run->scheme->params, NULL, m->x, run->elements, m->frame, m->frame_bytes,
-                        m->workspace, m->workspace_bytes, &run->frame_bytes, &error);
+        status = qsgd_encode(&run->scheme->params, NULL, m->x, run->elements, m->frame,
+                             m->workspace, &run->frame_bytes, &error);
     else if (operation == DECODE)
-        status = qsgd_decode(m->frame, run->frame_bytes, NULL, m->y, run->elements, m->workspace,
-                             m->workspace_bytes, &error);
+        status = qsgd_decode(m->frame.data, run->frame_bytes, NULL, m->y, run->elements,
+                             m->workspace, &error);
     else
-        status = qsgd_decode_add(m->frame, run->frame_bytes, NULL, 0.5f, m->y, run->elements,
-                                 m->workspace, m->workspace_bytes, &error);
+        status = qsgd_decode_add(m->frame.data, run->frame_bytes, NULL, 0.5f, m->y, run->elements,
+                                 m->workspace, &error);
     if (status) fail(run->scheme->name, error.reason);
 }
 
@@ -234,15 +241,13 @@ static double timed_copy(const struct run *run, struct memory *m, unsigned loops
 
 /* The round that is dropped: touches the memory, sizes decode's workspace, sets the loops. */
 static void warm_up(struct run *run, struct memory *m) {
-    uint64_t bytes;
-    if (qsgd_set_backend(run->backend)) fail("no such backend here", run->backend);
+    qsgd_sizes sizes;
+    if (qsgd_set_backend(run->backend, NULL)) fail("no such backend here", run->backend);
     call(run, m, ENCODE);
-    if (qsgd_decode_workspace(m->frame, run->frame_bytes, NULL, &bytes, NULL))
-        fail("qsgd_decode_workspace", run->scheme->name);
-    if (bytes > m->workspace_bytes) {
-        free(m->workspace);
-        m->workspace = allocate(m->workspace_bytes = bytes);
-    }
+    qsgd_sizes_init(&sizes);
+    if (qsgd_decode_sizes(m->frame.data, run->frame_bytes, NULL, &sizes, NULL))
+        fail("qsgd_decode_sizes", run->scheme->name);
+    at_least(&m->workspace, sizes.workspace_bytes);
     for (int operation = 0; operation < OPERATIONS; operation++) {
         call(run, m, operation);
         double once = timed(run, m, operation, 1);
@@ -310,7 +315,7 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < count; i++) warm_up(&runs[i], &m);
     for (unsigned r = 0; r < o.rounds; r++)
         for (unsigned i = 0; i < count; i++) {
-            qsgd_set_backend(runs[i].backend);
+            qsgd_set_backend(runs[i].backend, NULL);
             for (int k = 0; k < OPERATIONS; k++) { /* decode reads the frame that encode left */
                 runs[i].copies[k][r] = timed_copy(&runs[i], &m, runs[i].loops[k]);
                 runs[i].seconds[k][r] = timed(&runs[i], &m, k, runs[i].loops[k]);

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-import qsgd
 from benchmarks.peer import Builder, Peer, Symbols, optional
 from benchmarks.schemes import DEFAULT
 from benchmarks.tensors import Vector
+from qsgd import stages
 
 
 def _bytes_peer(
@@ -48,7 +48,7 @@ def own_rans(x: Vector, symbols: Symbols) -> Iterator[Peer]:
         sent["x"] = codec.encode_indices(indices, scales)
 
     def decode() -> None:
-        sent["y"] = qsgd.decode_indices(sent["x"], threads=1)[0]
+        sent["y"] = stages.decode_indices(sent["x"], threads=1)[0]
 
     yield Peer(
         "qsgd encode_indices, rans, scales too", "coder", {"encode": encode, "decode": decode},

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from qsgd import Codec
+from qsgd import Codec, CodecOptions
 from qsgd import options as opt
+from qsgd.types import Code
 
 SEED = 1  # of the noise; sizes are the same in every run
 
@@ -14,19 +15,20 @@ class Scheme(NamedTuple):
     """A codec to measure. `name` is its key in the results."""
 
     name: str
-    options: dict[str, Any]
+    options: CodecOptions
     heavy: bool = False  # left out of quick runs
 
     def codec(self, threads: int | None = 1) -> Codec:
         """The codec, with a fixed seed."""
-        return Codec(seed=SEED, threads=threads, **self.options)
+        options: CodecOptions = {**self.options, "seed": SEED, "threads": threads}
+        return Codec(**options)
 
     def for_c(self) -> str:
         """The scheme as bench.c reads it: "name:field=number,..."."""
         codec = self.codec()
         fields: dict[str, object] = {
             "norm": opt.NORMS[codec.norm],
-            "levels": opt.LEVELS[str(codec.levels)],
+            "levels": opt.LEVELS[codec.levels if isinstance(codec.levels, str) else "table"],
             "s": codec.s,
             "step": codec.step or 0,
             "bucket": codec.bucket,
@@ -37,19 +39,26 @@ class Scheme(NamedTuple):
         return f"{self.name}:" + ",".join(f"{key}={value}" for key, value in fields.items())
 
 
-def _sparse(code: str) -> dict[str, Any]:
+def _sparse(code: Code) -> CodecOptions:
     """The paper's sparse regime: one level, long buckets."""
     return {"norm": "l2", "s": 1, "bucket": 8192, "code": code}
 
 
 DEFAULT = Scheme("max s=7 rans", {})
-WHOLE: dict[str, Any] = {"norm": "rms", "bucket": 0}
+
+
+def _whole(step: float) -> CodecOptions:
+    """One step for the whole tensor."""
+    return {"norm": "rms", "bucket": 0, "step": step}
+
+
+COMPARED: tuple[Code, ...] = ("rans", "elias-gamma")
 SCHEMES = (
     DEFAULT,
     Scheme("max s=7 rans dithered", {"rounding": "dithered"}),
     Scheme("max s=7 rans rotated", {"rotation": True}),
-    Scheme("rms step 0.5 whole rans", {"step": 0.5, **WHOLE}),
-    Scheme("rms step 0.5 whole rans dithered", {"step": 0.5, "rounding": "dithered", **WHOLE}),
+    Scheme("rms step 0.5 whole rans", _whole(0.5)),
+    Scheme("rms step 0.5 whole rans dithered", {**_whole(0.5), "rounding": "dithered"}),
     Scheme("max s=7 fixed", {"code": "fixed"}),
     Scheme("max s=7 elias-gamma", {"code": "elias-gamma"}),
     Scheme("max s=7 elias-delta", {"code": "elias-delta"}, heavy=True),
@@ -64,8 +73,8 @@ SCHEMES = (
     *(
         Scheme(f"l2 s={s} {code}", {"norm": "l2", "s": s, "code": code}, heavy=True)
         for s in (23, 45, 90)  # sqrt(512) and its double and fourfold
-        for code in ("rans", "elias-gamma")
+        for code in COMPARED
     ),
-    Scheme("rms step 0.1 whole rans", {"step": 0.1, **WHOLE}, heavy=True),
+    Scheme("rms step 0.1 whole rans", _whole(0.1), heavy=True),
     Scheme("raw", {"code": "raw"}),
 )

@@ -26,7 +26,7 @@ def scale_bytes(codec: qsgd.Codec, n: int) -> int:
     if codec.code == "raw":
         return 0
     buckets = 1 if codec.bucket == 0 else -(-n // codec.bucket)
-    return buckets * (2 if codec.scale == "bfloat16" else 4)
+    return buckets * (2 if codec.scale_dtype == "bfloat16" else 4)
 
 
 def error_of(x: Vector, y: Vector) -> float:

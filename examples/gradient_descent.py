@@ -57,7 +57,7 @@ class Step:
 def descend(problem: Quadratic, steps: int) -> list[Step]:
     """The run, step by step; the start is not in it."""
     n = len(problem.b)
-    codec = qsgd.Codec.gradient_descent(scale="float32", seed=0)
+    codec = qsgd.Codec.gradient_descent(scale_dtype="float32", seed=0)
     eta = problem.l / (problem.L**2 * math.sqrt(n))
     x = np.zeros(n)
     history = []

@@ -69,7 +69,7 @@ class Epoch:
 def qsvrg(problem: LeastSquares, workers: int, epochs: int, seed: int) -> list[Epoch]:
     """The run's epochs, the start before them."""
     n = problem.a.shape[1]
-    codec = qsgd.Codec.qsgd(math.isqrt(n), bucket=0, scale="float32", code="auto", seed=seed)
+    codec = qsgd.Codec.qsgd(math.isqrt(n), bucket=0, scale_dtype="float32", code="auto", seed=seed)
     best, smooth = problem.value(problem.optimum()), problem.smoothness()
     steps, eta = math.ceil(10 * smooth / problem.decay), 0.1 / smooth
     rng = np.random.default_rng(seed)

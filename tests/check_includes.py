@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 SRC = "libqsgd/src"
 TESTS = "tests/c"
-PUBLIC = {"qsgd.h", "qsgd_fit.h"}
+PUBLIC = {"qsgd.h", "qsgd_stages.h", "qsgd_fit.h"}
 
 # From the ground up. A room may always include itself.
 ROOMS: dict[str, set[str]] = {
@@ -38,12 +38,12 @@ ROOMS: dict[str, set[str]] = {
     "backends": {"kernels", "simd", "base", "qsgd.h"},
     "grid": {"base", "qsgd.h"},
     "quantize": {"kernels", "backends", "grid", "base", "qsgd.h"},
-    "codes": {"kernels", "grid", "base", "qsgd.h"},
+    "codes": {"kernels", "grid", "base", "qsgd.h", "qsgd_stages.h"},
     "codes/rans": {"codes", "kernels", "grid", "base", "qsgd.h"},
     "frame": {"codes", "backends", "grid", "base", "qsgd.h"},
     "pipeline": {
         *("frame", "codes", "codes/rans", "quantize"),
-        *("backends", "kernels", "grid", "base", "qsgd.h"),
+        *("backends", "kernels", "grid", "base", "qsgd.h", "qsgd_stages.h"),
     },
     "fit": {
         *("frame", "codes", "codes/rans", "quantize"),

@@ -8,14 +8,19 @@
 
 A `Codec` says how to quantize and code; frames decode without one. Everything works on NumPy arrays
 and torch CPU tensors without copying. torch, matplotlib and the rest load only when used.
+
+Beside what is here: `qsgd.errors`, `qsgd.levels` (fitted to tensors), `qsgd.planning` (schemes on a
+link), `qsgd.stages` (indices, Elias codes), `qsgd.testing` (hypothesis strategies), `qsgd.theory`
+(bounds), `qsgd.torch` and `qsgd.types`. Each loads when first used.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qsgd._core import __version__
 from qsgd.codec import Codec
+from qsgd.codec_options import CodecOptions
 from qsgd.errors import QsgdError
 from qsgd.frames import (
     FrameInfo,
@@ -23,75 +28,98 @@ from qsgd.frames import (
     backends,
     decode,
     decode_add,
-    decode_indices,
     decode_range,
     decode_sum,
-    elias_decode,
-    elias_encode,
     encode,
     inspect,
     set_backend,
     split,
 )
-from qsgd.shared_tables import Tables
-from qsgd.shared_tables_build import tables
+from qsgd.shared_tables import SharedTables
+from qsgd.shared_tables_build import build_tables
 
 if TYPE_CHECKING:
+    from qsgd import errors as errors
+    from qsgd import levels as levels
+    from qsgd import planning as planning
+    from qsgd import stages as stages
+    from qsgd import testing as testing
+    from qsgd import theory as theory
+    from qsgd import torch as torch
+    from qsgd import types as types
     from qsgd.adaptive import AdaptiveCodec
-    from qsgd.levels import FittedLevels, LevelStats, TruncatedNormal, fit_levels
-    from qsgd.planning import Plan, Prediction, plan
-    from qsgd.storage.errors import FileError
+    from qsgd.levels import LevelStats, fit_levels
     from qsgd.storage.frame_files import load, save
 
 __all__ = [
     "AdaptiveCodec",
     "Codec",
-    "FileError",
-    "FittedLevels",
+    "CodecOptions",
     "FrameInfo",
     "LevelStats",
-    "Plan",
-    "Prediction",
     "QsgdError",
-    "Tables",
-    "TruncatedNormal",
+    "SharedTables",
     "__version__",
     "backend",
     "backends",
+    "build_tables",
     "decode",
     "decode_add",
-    "decode_indices",
     "decode_range",
     "decode_sum",
-    "elias_decode",
-    "elias_encode",
     "encode",
     "fit_levels",
     "inspect",
     "load",
-    "plan",
     "save",
     "set_backend",
     "split",
-    "tables",
 ]
 
-# Modules and names that load when first used, so that `import qsgd` stays quick.
+# Names that load when first used, so that `import qsgd` stays quick, and public modules: those that
+# need another package, with its name.
 _LAZY_NAMES = {
     "AdaptiveCodec": "qsgd.adaptive",
-    "FileError": "qsgd.storage.errors",
-    **dict.fromkeys(("load", "save"), "qsgd.storage.frame_files"),
-    **dict.fromkeys(("FittedLevels", "LevelStats", "TruncatedNormal", "fit_levels"), "qsgd.levels"),
-    **dict.fromkeys(("Plan", "Prediction", "plan"), "qsgd.planning"),
+    "LevelStats": "qsgd.levels",
+    "fit_levels": "qsgd.levels",
+    "load": "qsgd.storage.frame_files",
+    "save": "qsgd.storage.frame_files",
 }
-_LAZY_MODULES = ("testing", "theory", "torch")
+_MODULES = {
+    "errors": None,
+    "levels": None,
+    "planning": None,
+    "stages": None,
+    "testing": "hypothesis",
+    "theory": None,
+    "torch": "torch",
+    "types": None,
+}
+
+if not TYPE_CHECKING:  # else every misspelt name would pass
+
+    def __getattr__(name):
+        import importlib
+
+        if name in _LAZY_NAMES:
+            return getattr(importlib.import_module(_LAZY_NAMES[name]), name)
+        if name in _MODULES:
+            return importlib.import_module(f"qsgd.{name}")
+        raise AttributeError(f"module 'qsgd' has no attribute {name!r}")
 
 
-def __getattr__(name: str) -> Any:
-    import importlib
+def __dir__() -> list[str]:
+    """What is public: `__all__`, and the modules whose packages are installed."""
+    modules = [name for name, needs in _MODULES.items() if needs is None or _installed(needs)]
+    return sorted({*(name for name in globals() if name.startswith("__")), *__all__, *modules})
 
-    if name in _LAZY_NAMES:
-        return getattr(importlib.import_module(_LAZY_NAMES[name]), name)
-    if name in _LAZY_MODULES:
-        return importlib.import_module(f"qsgd.{name}")
-    raise AttributeError(f"module 'qsgd' has no attribute {name!r}")
+
+def _installed(package: str) -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(package) is not None
+    except ImportError:
+        return False
+    except ValueError:  # loaded already, by hand
+        return True

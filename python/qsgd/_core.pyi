@@ -21,13 +21,13 @@ class _CodecFields(TypedDict):
     rotation: bool
     rescale: bool
     clip: float
-    scale: int
+    scale_dtype: int
     nonfinite: int
     checksum: bool
     chunk_log2: int
-    table: list[float]
+    level_table: list[float]
     seed: int
-    tables: bytes
+    shared_tables: bytes
 
 class _FitFields(TypedDict):
     method: int
@@ -46,7 +46,7 @@ class Params:
     nonce: int
     seed: int
     def __init__(self, **fields: Unpack[_CodecFields]) -> None: ...
-    def build_tables(self, weights: npt.NDArray[np.float64], /) -> bytes: ...
+    def build_shared_tables(self, weights: npt.NDArray[np.float64], /) -> bytes: ...
     def encode(
         self,
         x: Any,
@@ -75,9 +75,14 @@ class Params:
         self, x: Any, nonce: int | None, scales: Any, threads: int | None, /
     ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float32], npt.NDArray[np.uint8]]: ...
     def dequantize(
-        self, idx: Any, scales: Any, nonce: int | None, alphas: Any, dtype: Any, /
+        self,
+        parts: tuple[Any, Any, Any],
+        nonce: int | None,
+        dtype: Any,
+        threads: int | None,
+        /,
     ) -> npt.NDArray[Any]: ...
-    def turn_indices(self, idx: Any, scales: Any, nonce: int, /) -> npt.NDArray[np.int16]: ...
+    def turn_indices(self, indices: Any, scales: Any, nonce: int, /) -> npt.NDArray[np.int16]: ...
     def encode_indices(
         self,
         parts: tuple[Any, Any, Any],
@@ -96,7 +101,7 @@ def decode(
     max_elements: int | None,
     atomic: bool,
     threads: int | None,
-    tables: list[bytes],
+    shared_tables: list[bytes],
     /,
 ) -> Any: ...
 def decode_range(
@@ -107,7 +112,7 @@ def decode_range(
     dtype: Any,
     atomic: bool,
     threads: int | None,
-    tables: list[bytes],
+    shared_tables: list[bytes],
     /,
 ) -> Any: ...
 def decode_add(
@@ -116,7 +121,7 @@ def decode_add(
     alpha: float,
     atomic: bool,
     threads: int | None,
-    tables: list[bytes],
+    shared_tables: list[bytes],
     /,
 ) -> None: ...
 def decode_sum(
@@ -126,15 +131,15 @@ def decode_sum(
     max_elements: int | None,
     atomic: bool,
     threads: int | None,
-    tables: list[bytes],
+    shared_tables: list[bytes],
     /,
 ) -> Any: ...
 def decode_indices(
-    frame: Any, max_elements: int | None, threads: int | None, tables: list[bytes], /
+    frame: Any, max_elements: int | None, threads: int | None, shared_tables: list[bytes], /
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float32], npt.NDArray[np.uint8]]: ...
 def frame_info(frame: Any, /) -> dict[str, Any]: ...
 def frame_size(buffer: Any, start: int, /) -> int: ...
-def tables_digest(tables: bytes, /) -> bytes: ...
+def shared_tables_digest(blob: bytes, /) -> bytes: ...
 def elias_encode(values: Any, code: int, /) -> tuple[bytes, int]: ...
 def elias_decode(
     buffer: Any, count: int, code: int, nbits: int | None, /

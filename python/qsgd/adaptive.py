@@ -7,18 +7,20 @@ fit_levels -> new levels. Frames carry their levels, so that decoding needs noth
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from qsgd import options as opt
 from qsgd.codec import Codec
 from qsgd.errors import QsgdError
-from qsgd.frames import decode
-from qsgd.levels import FittedLevels, LevelStats, fit_levels
-from qsgd.options import Tensor, refuse
-from qsgd.shared_tables import Tables
-from qsgd.shared_tables_build import tables as make_tables
+from qsgd.frames import MAX_ELEMENTS, decode
+from qsgd.levels import FitOptions, FittedLevels, LevelStats, fit_levels
+from qsgd.options import refuse
+from qsgd.shared_tables import SharedTables
+from qsgd.shared_tables_build import build_tables
+from qsgd.types import FitMethod, FitWeight, Tensor
 
 __all__ = ["AdaptiveCodec"]
 
@@ -50,14 +52,14 @@ class AdaptiveCodec:
     drift : float
         Levels stay unless the error that is expected of them exceeds that of newly fitted ones by
         more than this part: 0.05 is 5 percent. 0 takes every new fit.
-    shared : bool
-        Make code tables from the fitted probabilities, too (`qsgd.tables`): frames then name them
-        and carry none of their own. Decoders need `tables`, or `decode`.
+    share_tables : bool
+        Make shared tables from the fitted probabilities, too (`qsgd.build_tables`): frames then
+        name them and carry none of their own. Decoders need `shared_tables`, or `decode`.
     exchange : callable, optional
         From one worker's bytes to those of all workers (its own included, in any order), such as
         `qsgd.torch.gather_bytes()`. None: there is one worker.
     **fit : optional
-        Further arguments of `fit_levels`: symmetric, zero, bits, weight, model.
+        Further arguments of `fit_levels`: symmetric, zero, bits, weight, model, start, sweeps.
 
     Attributes
     ----------
@@ -67,8 +69,8 @@ class AdaptiveCodec:
         What its levels came from; None before the first fit.
     steps : int
         Calls of `step` so far.
-    tables : tuple of Tables
-        With `shared`: those in use and those before, newest first. Equal on all workers.
+    shared_tables : tuple of SharedTables
+        With `share_tables`: those in use and those before, newest first. Equal on all workers.
 
     References
     ----------
@@ -79,16 +81,16 @@ class AdaptiveCodec:
     def __init__(
         self,
         codec: Codec,
-        method: str = "alq",
+        method: FitMethod = "alq",
         s: int | None = None,
         *,
         at: Iterable[int] = (100, 2000),
         every: int | None = 10000,
         window: int = 10,
         drift: float = 0.0,
-        shared: bool = False,
+        share_tables: bool = False,
         exchange: Exchange | None = None,
-        **fit: Any,
+        **fit: Unpack[FitOptions],
     ) -> None:
         if not isinstance(codec, Codec):
             raise refuse("codec", codec, "a Codec")
@@ -102,21 +104,21 @@ class AdaptiveCodec:
             raise refuse("drift", drift, "0 or a positive number")
         self._drift, self._exchange, self._method = float(drift), exchange, method
         self._s = None if "bits" in fit and s is None else codec.s if s is None else s
-        self._fit = {"zero": codec.zero, **fit}
-        self._shared = opt.flag("shared", shared)
-        if self._shared and codec.code not in ("rans", "huffman"):
-            raise refuse("shared", shared, f"False with code {codec.code!r}")
+        self._fit: FitOptions = {"zero": codec.zero, **fit}
+        self._share_tables = opt.flag("share_tables", share_tables)
+        if self._share_tables and codec.code not in opt.TABLES_CODES:
+            raise refuse("share_tables", share_tables, f"False with code {codec.code!r}")
         self._stats = LevelStats.of(codec)
         sample = np.linspace(0.01, 1, 100, dtype=np.float32)  # bad arguments show now, not later
-        found = fit_levels(LevelStats(codec.norm).add(sample), **self._arguments())
-        codec.replace(levels=found.levels, zero=found.zero, tables=None)
+        found = self._fitted(LevelStats.of(codec.replace(bucket=512)).add(sample))
+        self._with_levels(codec, found)
         self.codec = self._first = codec
         self.fitted: FittedLevels | None = None
         self.steps = 0
-        self.tables: tuple[Tables, ...] = ()
+        self.shared_tables: tuple[SharedTables, ...] = ()
 
-    def _arguments(self) -> dict[str, Any]:
-        return {"method": self._method, "s": self._s, **self._fit}
+    def _fitted(self, stats: LevelStats) -> FittedLevels:
+        return fit_levels(stats, self._method, self._s, **self._fit)
 
     def _due(self, step: int) -> bool:
         return step in self._at or (
@@ -137,9 +139,9 @@ class AdaptiveCodec:
         self,
         x: Tensor,
         nonce: int | None = None,
+        *,
         tag: bytes = b"",
         residual: Tensor | None = None,
-        *,
         scales: Tensor | None = None,
     ) -> bytes:
         """As `Codec.encode` with the levels in use; counts `x` plus `residual` while `sampling`.
@@ -147,7 +149,7 @@ class AdaptiveCodec:
         Tensors with NaN or Inf, which ``nonfinite="propagate"`` lets pass, are not counted.
         """
         sample = self._sample(x, residual)
-        frame = self.codec.encode(x, nonce, tag, residual, scales=scales)
+        frame = self.codec.encode(x, nonce, tag=tag, residual=residual, scales=scales)
         self._count(sample)
         return frame
 
@@ -156,14 +158,15 @@ class AdaptiveCodec:
         x: Tensor,
         out: Tensor,
         nonce: int | None = None,
+        *,
         tag: bytes = b"",
         residual: Tensor | None = None,
-        *,
         scales: Tensor | None = None,
     ) -> int:
         """As `Codec.encode_into`; counts as `encode` does."""
         sample = self._sample(x, residual)
-        size = self.codec.encode_into(x, out, nonce, tag, residual, scales=scales)
+        given: Any = {"tag": tag, "residual": residual, "scales": scales}
+        size = self.codec.encode_into(x, out, nonce, **given)
         self._count(sample)
         return size
 
@@ -182,10 +185,27 @@ class AdaptiveCodec:
             if error.name != "QSGD_ERR_NONFINITE" or self.codec.nonfinite != "propagate":
                 raise
 
-    def decode(self, frame: Tensor, **arguments: Any) -> Any:
+    def decode(
+        self,
+        frame: Tensor,
+        out: Tensor | None = None,
+        *,
+        dtype: npt.DTypeLike | None = None,
+        max_elements: int | None = MAX_ELEMENTS,
+        atomic: bool = False,
+        threads: int | None = None,
+    ) -> Any:
         """As `qsgd.decode`, with the tables that frames since the fit before last may name."""
-        first = () if self._first.tables is None else (self._first.tables,)
-        return decode(frame, tables=(*self.tables, *first), **arguments)
+        first = () if self._first.shared_tables is None else (self._first.shared_tables,)
+        return decode(
+            frame,
+            out,
+            dtype=dtype,
+            max_elements=max_elements,
+            atomic=atomic,
+            threads=threads,
+            shared_tables=(*self.shared_tables, *first),
+        )
 
     # ---- Levels -----------------------------------------------------------------------------
 
@@ -209,7 +229,7 @@ class AdaptiveCodec:
         self._stats = LevelStats.of(self.codec)  # only now: what fails can be tried again
         if merged.elements == merged.idle:
             return False
-        found = fit_levels(merged, **self._arguments())
+        found = self._fitted(merged)
         if self._drift and self._good_enough(merged, found):
             return False
         self._take(found)
@@ -219,18 +239,24 @@ class AdaptiveCodec:
         """Whether the levels in use cost little more than new ones would."""
         if self.codec.levels in ("uniform", "open") and self.codec.s > 127:
             return False
-        weight = "none" if self._method.endswith("-n") else self._fit.get("weight", "norm2")
+        alike = self._method.endswith("-n")
+        weight: FitWeight = "none" if alike else self._fit.get("weight", "norm2")
         model = self._fit.get("model", "empirical")
         now = stats.evaluate(self.codec, weight=weight, model=model)
         return now.error <= found.error * (1 + self._drift)
 
+    @staticmethod
+    def _with_levels(codec: Codec, found: FittedLevels) -> Codec:
+        assert found.levels is not None  # fits are tables
+        return codec.replace(levels=found.levels, zero=found.zero, shared_tables=None)
+
     def _take(self, found: FittedLevels) -> None:
         """Takes over levels; noise goes on where it was."""
         nonce = self.codec.nonce
-        codec = self.codec.replace(levels=found.levels, zero=found.zero, tables=None)
-        if self._shared:
-            self.tables = (make_tables(codec, found.probabilities), *self.tables[:1])
-            codec = codec.replace(tables=self.tables[0])
+        codec = self._with_levels(self.codec, found)
+        if self._share_tables:
+            self.shared_tables = (build_tables(codec, found.probabilities), *self.shared_tables[:1])
+            codec = codec.replace(shared_tables=self.shared_tables[0])
         codec._params.nonce = nonce
         self.codec, self.fitted = codec, found
 
@@ -244,22 +270,22 @@ class AdaptiveCodec:
             "zero": self.codec.zero,
             "nonce": self.codec.nonce,
             "stats": self._stats.to_bytes(),
-            "tables": [tables.to_bytes() for tables in self.tables],
+            "shared_tables": [shared.to_bytes() for shared in self.shared_tables],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes up where `state_dict` was called; `fitted` is None until the next fit."""
         stats = LevelStats.from_bytes(state["stats"])
-        LevelStats.of(self.codec).merge(stats)  # of the same norm, bucket, scale and clip
+        LevelStats.of(self.codec).merge(stats)  # of the same norm, bucket, scale_dtype and clip
         steps = opt.integer("steps", state["steps"], 0, 1 << 62, "an integer, not negative")
-        tables = tuple(map(Tables.from_bytes, state["tables"]))
+        shared = tuple(map(SharedTables.from_bytes, state["shared_tables"]))
         codec = self._first
         if state["levels"] != codec.levels or state["zero"] != codec.zero:
-            codec = codec.replace(levels=state["levels"], zero=state["zero"], tables=None)
-        if tables:
-            codec = codec.replace(tables=tables[0])
+            codec = codec.replace(levels=state["levels"], zero=state["zero"], shared_tables=None)
+        if shared:
+            codec = codec.replace(shared_tables=shared[0])
         codec._params.nonce = state["nonce"]
-        self.codec, self.tables, self._stats, self.steps = codec, tables, stats, steps
+        self.codec, self.shared_tables, self._stats, self.steps = codec, shared, stats, steps
         self.fitted = None
 
     def __repr__(self) -> str:

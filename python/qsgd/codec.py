@@ -9,16 +9,28 @@ from __future__ import annotations
 import dataclasses
 import os
 import secrets
-from typing import Any, Literal, overload
+from collections.abc import Iterable
+from typing import Any, Self, Unpack
 
 import numpy.typing as npt
 
 from qsgd import _core
 from qsgd import options as opt
-from qsgd.options import Alphas, Array, Indices, Scales, Tensor
+from qsgd.codec_options import CodecOptions
+from qsgd.codec_stages import CodecStages
 from qsgd.params import build_params, canonical
 from qsgd.schemes import NamedSchemes
-from qsgd.shared_tables import Tables
+from qsgd.shared_tables import SharedTables
+from qsgd.types import (
+    Classes,
+    Code,
+    Levels,
+    Nonfinite,
+    Norm,
+    Rounding,
+    ScaleDtype,
+    Tensor,
+)
 
 __all__ = ["Codec"]
 
@@ -34,8 +46,8 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_count_fork)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Codec(NamedSchemes):
+@dataclasses.dataclass(frozen=True, slots=True, init=False)
+class Codec(NamedSchemes, CodecStages):
     """A way to quantize and code tensors. Safe to share between threads.
 
     Options never change; only the counter moves, which gives each encode a nonce of its own.
@@ -49,13 +61,14 @@ class Codec(NamedSchemes):
         The scale of a bucket: largest magnitude; Euclidean norm (the paper's); root mean square
         (for open levels); mean magnitude (for sign); geometric mean of the root mean squares of
         bucket and tensor (for open levels), which gives weak buckets fewer bits, but some.
-    levels : {"uniform", "exponential", "open"} or sequence of float
+    levels : {"uniform", "exponential", "open"} or iterable of float
         Uniform 0, 1/s .. 1; exponential 0, 2^-(s-1) .. 1/2, 1; open: k * step, |k| <= 32767 (what
-        `step` selects by itself, with ``norm="rms"``). A sequence is a table in units of the scale:
+        `step` selects by itself, with ``norm="rms"``). Numbers are a table in units of the scale:
         increasing magnitudes in (0, 1] that end at 1 and are mirrored (1 to 127), or, if it starts
         at -1, all levels from -1 to 1 (2 to 255).
-    s : int
-        Positive levels, 1 to 32767 (exponential: 1 to 127). Tables and open levels set it.
+    s : int, optional
+        Positive levels, 1 to 32767 (exponential: 1 to 127). None: 7, but tables have as many as
+        they list and open levels 32767, beside which any other `s` is refused.
     step : float, optional
         Gap of open levels in units of the scale, 2^-20 to 2^20. Needs ``norm="rms"`` or
         ``"balanced"``.
@@ -84,7 +97,7 @@ class Codec(NamedSchemes):
         does on itself. With `rotation` that is unbiased over its random signs (EDEN).
     clip : float, optional
         Clip at this many root mean squares of the bucket (TernGrad); ``norm="max"`` only.
-    scale : {"bfloat16", "float32"}
+    scale_dtype : {"bfloat16", "float32"}
         How scales are stored; bfloat16 rounds up.
     seed : int, optional
         Key of the noise, unsigned 64-bit. None: drawn from the operating system, again after a fork
@@ -98,9 +111,9 @@ class Codec(NamedSchemes):
         Tensors of fewer than 4 chunks use the calling thread alone. Never changes a byte.
     chunk : int
         Elements coded together, a power of two from 1024 to 2^25.
-    tables : Tables, optional
-        Shared tables of `qsgd.tables` for this code and these levels: chunks leave theirs out where
-        that is no longer, and every decoder needs them. "rans" and "huffman" only.
+    shared_tables : SharedTables, optional
+        What `qsgd.build_tables` made for this code and these levels: chunks leave their tables out
+        where that is no longer, and every decoder needs them. "rans" and "huffman" only.
 
     Raises
     ------
@@ -111,37 +124,61 @@ class Codec(NamedSchemes):
     Notes
     -----
     Two codecs are equal if they were given equal options; the drawn seed and the counter are not
-    compared. Tables, `step` and `clip` are held as float32.
+    compared. Tables of levels, `step` and `clip` are held as float32.
 
     References
     ----------
     Alistarh et al., QSGD, NeurIPS 2017; FORMAT.md sections 3 to 9.
     """
 
-    norm: str = "max"
-    levels: str | tuple[float, ...] = "uniform"
-    s: int = 7
-    step: float | None = None
-    zero: bool = True
-    bucket: int = 512
-    rounding: str = "stochastic"
-    code: str = "rans"
-    classes: str | bool = "auto"
-    rotation: bool = False
-    rescale: bool = False
-    clip: float | None = None
-    scale: str = "bfloat16"
-    seed: int | None = None
-    nonfinite: str = "raise"
-    checksum: bool = True
-    threads: int | None = None
-    chunk: int = 65536
-    tables: Tables | None = None
+    norm: Norm
+    levels: Levels | tuple[float, ...]
+    s: int
+    step: float | None
+    zero: bool
+    bucket: int
+    rounding: Rounding
+    code: Code
+    classes: Classes
+    rotation: bool
+    rescale: bool
+    clip: float | None
+    scale_dtype: ScaleDtype
+    seed: int | None
+    nonfinite: Nonfinite
+    checksum: bool
+    threads: int | None
+    chunk: int
+    shared_tables: SharedTables | None
     _params: _core.Params = dataclasses.field(init=False, repr=False, compare=False)
     _born: int = dataclasses.field(init=False, repr=False, compare=False)  # value of _forks
 
-    def __post_init__(self) -> None:
-        options = canonical(self._held())
+    def __init__(
+        self,
+        *,
+        norm: Norm = "max",
+        levels: Levels | Iterable[float] = "uniform",
+        s: int | None = None,
+        step: float | None = None,
+        zero: bool = True,
+        bucket: int = 512,
+        rounding: Rounding = "stochastic",
+        code: Code = "rans",
+        classes: Classes | bool = "auto",
+        rotation: bool = False,
+        rescale: bool = False,
+        clip: float | None = None,
+        scale_dtype: ScaleDtype = "bfloat16",
+        seed: int | None = None,
+        nonfinite: Nonfinite = "raise",
+        checksum: bool = True,
+        threads: int | None = None,
+        chunk: int = 65536,
+        shared_tables: SharedTables | bytes | str | None = None,
+    ) -> None:
+        given = dict(locals())
+        del given["self"]
+        options = canonical(given)
         for name, value in options.items():
             self._set(name, value)
         self._set("_born", _forks)
@@ -174,41 +211,44 @@ class Codec(NamedSchemes):
         """The nonce that the next encode without one takes."""
         return self._params.nonce
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> CodecOptions:
         """The constructor's arguments, fully expanded: plain values, for logs and JSON.
 
-        Tables are hexadecimal digits.
+        Shared tables are hexadecimal digits.
         """
-        options = self._held()
-        if self.tables is not None:
-            options["tables"] = self.tables.blob.hex()
-        return options
+        options: Any = self._held()
+        if self.shared_tables is not None:
+            options["shared_tables"] = self.shared_tables.blob.hex()
+        return options  # type: ignore[no-any-return]
 
-    def replace(self, **changes: Any) -> Codec:
+    def replace(self, **changes: Unpack[CodecOptions]) -> Self:
         """A codec with some options changed. Its counter starts at 0: change a given seed, too.
 
         New `levels` or a new `step` replace the old level set as a whole.
         """
         options = self.options()
-        if "levels" in changes or "step" in changes:
-            was_set = options["levels"] == "open" or not isinstance(options["levels"], str)
-            becomes_set = not isinstance(changes.get("levels", ""), str) or "step" in changes
-            options |= {"levels": "uniform", "step": None}
-            if was_set or becomes_set:
-                del options["s"]
-        return type(self)(**{**options, **changes})
+        step = changes.get("step")
+        if "levels" in changes or changes.get("step", self.step) != self.step:
+            has_s = self.levels in ("uniform", "exponential")  # others bring their own
+            keeps_s = has_s and isinstance(changes.get("levels", ""), str) and step is None
+            options["s"] = self.s if keeps_s else None
+            options["levels"], options["step"] = "uniform", None
+        options.update(changes)
+        return type(self)(**options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.options(), self._params.nonce))
 
-    def bound(self, n: int, dtype: str = "float32", ndim: int = 8, tag: bytes = b"") -> int:
+    def bound(
+        self, n: int, dtype: npt.DTypeLike = "float32", *, ndim: int = 8, tag: bytes = b""
+    ) -> int:
         """Bytes that suffice for a frame of `n` elements, whatever their values.
 
         Parameters
         ----------
         n : int
             Elements.
-        dtype : str
+        dtype : dtype or str
             Of the tensor; it matters where the frame may be raw (``code`` "raw" or "auto").
         ndim : int
             Dimensions of the tensor, 0 to 8; the default covers any.
@@ -225,9 +265,9 @@ class Codec(NamedSchemes):
         self,
         x: Tensor,
         nonce: int | None = None,
+        *,
         tag: bytes = b"",
         residual: Tensor | None = None,
-        *,
         scales: Tensor | None = None,
     ) -> bytes:
         """Encodes a tensor into one frame.
@@ -268,109 +308,22 @@ class Codec(NamedSchemes):
         x: Tensor,
         out: Tensor,
         nonce: int | None = None,
+        *,
         tag: bytes = b"",
         residual: Tensor | None = None,
-        *,
         scales: Tensor | None = None,
     ) -> int:
         """Encodes into a buffer; returns the bytes of the frame at its start.
 
-        `out` is writable, contiguous, of at least ``bound(x.size)`` bytes (for raw and auto:
-        ``bound(x.size, dtype)``), and does not overlap `x`. All of it may be overwritten. Otherwise
-        as `encode`.
+        `out` is writable, contiguous, and does not overlap `x`. ``bound(x.size)`` bytes (for raw
+        and auto: ``bound(x.size, dtype)``) always suffice and take the least time; fewer do if the
+        frame fits, and if not the error's ``needed`` says what would. All of `out` may be
+        overwritten. Otherwise as `encode`.
         """
         return self._ready().encode_into(x, out, nonce, tag, residual, scales, self.threads)
 
-    @overload
-    def quantize(
-        self,
-        x: Tensor,
-        nonce: int | None = ...,
-        alphas: Literal[False] = ...,
-        *,
-        scales: Tensor | None = ...,
-    ) -> tuple[Indices, Scales]: ...
 
-    @overload
-    def quantize(
-        self,
-        x: Tensor,
-        nonce: int | None = ...,
-        *,
-        alphas: Literal[True],
-        scales: Tensor | None = ...,
-    ) -> tuple[Indices, Scales, Alphas]: ...
-
-    def quantize(
-        self,
-        x: Tensor,
-        nonce: int | None = None,
-        alphas: bool = False,
-        *,
-        scales: Tensor | None = None,
-    ) -> tuple[Array, ...]:
-        """Quantizes without coding.
-
-        Parameters are those of `encode`, and so are the indices.
-
-        Returns
-        -------
-        idx : int16, in x's shape
-            Signed level indices.
-        scales : (buckets,) float32
-            As a frame would store them.
-        alphas : (chunks,) uint8, only with ``alphas=True``
-            Damping of the dither in 1/128; zeros unless ``rounding="dithered"``.
-        """
-        idx, found, damping = self._ready().quantize(x, nonce, scales, self.threads)
-        return (idx, found, damping) if alphas else (idx, found)
-
-    def dequantize(
-        self,
-        idx: Tensor,
-        scales: Tensor,
-        nonce: int | None = None,
-        alphas: Tensor | None = None,
-        dtype: npt.DTypeLike = "float32",
-    ) -> Array:
-        """The values of indices, as a decoder computes them, in idx's shape.
-
-        `alphas` (with the `nonce` of the quantization, which is then needed) subtracts the dither.
-        With ``rotation=True`` the nonce is always needed, to turn the buckets back. Raises
-        QsgdError for indices and scales that this codec could not have made.
-        """
-        dithered = alphas is not None and self.rounding == "dithered"
-        if nonce is None and (dithered or self.rotation):
-            raise opt.refuse("nonce", nonce, "given where dither is subtracted or buckets rotated")
-        return self._ready().dequantize(idx, scales, nonce, alphas, dtype)
-
-    def encode_indices(
-        self,
-        idx: Tensor,
-        scales: Tensor,
-        nonce: int | None = None,
-        alphas: Tensor | None = None,
-        *,
-        dtype: npt.DTypeLike = "float32",
-        tag: bytes = b"",
-        like: Tensor | None = None,
-    ) -> bytes:
-        """Codes int16 indices and float32 scales into a frame: the second half of `encode`.
-
-        With ``rounding="dithered"``, `nonce` and `alphas` are needed; with ``rotation=True``, the
-        `nonce`. `dtype` and `tag` go into the header. `like` is a frame whose header, modes and
-        tables replace codec, nonce, dtype and tag: a frame's own indices, scales and alphas
-        (`qsgd.decode_indices`) then give that frame again, byte for byte. If it names shared
-        tables, they must be this codec's.
-        """
-        keyed = self.rounding == "dithered" or self.rotation
-        if nonce is None and like is None and keyed:
-            raise opt.refuse("nonce", nonce, "given where the frame is dithered or rotated")
-        parts = (idx, scales, alphas)
-        return self._ready().encode_indices(parts, nonce, dtype, tag, like, self.threads)
-
-
-def _rebuild(cls: type[Codec], options: dict[str, Any], nonce: int) -> Codec:
+def _rebuild(cls: type[Codec], options: CodecOptions, nonce: int) -> Codec:
     codec = cls(**options)
     codec._params.nonce = nonce
     return codec

@@ -1,5 +1,5 @@
 """Frames back to tensors, and what a frame says about itself. No codec is needed: frames describe
-themselves. Also the Elias codes of plain integers, and the choice of the backend.
+themselves. Also the choice of the backend.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,9 @@ import numpy.typing as npt
 from qsgd import _core
 from qsgd import options as opt
 from qsgd.codec import Codec
-from qsgd.options import Alphas, Array, Indices, Scales, Tensor
-from qsgd.shared_tables import Tables, blobs
+from qsgd.codec_options import CodecOptions
+from qsgd.shared_tables import SharedTables, blobs
+from qsgd.types import Dtype, Tensor
 
 __all__ = [
     "FrameInfo",
@@ -24,11 +25,8 @@ __all__ = [
     "backends",
     "decode",
     "decode_add",
-    "decode_indices",
     "decode_range",
     "decode_sum",
-    "elias_decode",
-    "elias_encode",
     "encode",
     "inspect",
     "set_backend",
@@ -61,15 +59,15 @@ class FrameInfo:
         Of the frame format.
     nonce : int or None
         Only dithered and rotated frames carry it.
-    tables : str or None
-        Digest of the shared tables that a decoder needs (`Tables.digest`).
+    shared_tables_digest : str or None
+        Of the shared tables that a decoder needs (`SharedTables.digest`).
     codec : Codec
-        As far as a decoder knows it: clip, nonfinite, classes and tables hold their defaults, and
-        the seed is None unless the frame is dithered or rotated.
+        As far as a decoder knows it: clip, nonfinite, classes and shared_tables hold their
+        defaults, and the seed is None unless the frame is dithered or rotated.
     """
 
     shape: tuple[int, ...]
-    dtype: str
+    dtype: Dtype
     elements: int
     nbytes: int
     header_bytes: int
@@ -79,8 +77,13 @@ class FrameInfo:
     tag: bytes
     version: int
     nonce: int | None
-    tables: str | None
+    shared_tables_digest: str | None
     codec: Codec
+
+    @property
+    def has_shared_tables(self) -> bool:
+        """Whether a decoder needs shared tables."""
+        return self.shared_tables_digest is not None
 
     @property
     def bits_per_element(self) -> float:
@@ -106,29 +109,30 @@ def inspect(frame: Tensor) -> FrameInfo:
 
 
 def _codec_of(raw: dict[str, Any]) -> Codec:
-    common = {"checksum": raw["checksum"], "chunk": 1 << raw["chunk_log2"]}
     code = opt.name_of(opt.CODES, raw["code"])
+    options: CodecOptions = {
+        "code": code,
+        "checksum": raw["checksum"],
+        "chunk": 1 << raw["chunk_log2"],
+    }
     if code == "raw":
-        return Codec(code=code, **common)
-    levels: dict[str, Any] = {"levels": opt.name_of(opt.LEVELS, raw["levels"])}
-    if levels["levels"] in ("table", "signed"):
-        levels = {"levels": np.frombuffer(raw["table"], "<f4")}
-    elif levels["levels"] == "open":
-        levels["step"] = raw["step"]
+        return Codec(**options)
+    levels = opt.name_of(opt.LEVELS, raw["levels"])
+    if levels == "table" or levels == "signed":
+        options["levels"] = raw["level_table"]
     else:
-        levels["s"] = raw["s"]
-    return Codec(
-        norm=opt.name_of(opt.NORMS, raw["norm"]),
-        zero=raw["zero"],
-        bucket=raw["bucket"],
-        rounding=opt.name_of(opt.ROUNDINGS, raw["rounding"]),
-        code=code,
-        rotation=raw["rotation"],
-        scale=opt.name_of(opt.SCALES, raw["scale"]),
-        seed=raw["seed"] if raw["has_noise_key"] else None,
-        **levels,
-        **common,
-    )
+        options["levels"] = levels
+        options |= {"step": raw["step"]} if levels == "open" else {"s": raw["s"]}
+    options |= {
+        "norm": opt.name_of(opt.NORMS, raw["norm"]),
+        "zero": raw["zero"],
+        "bucket": raw["bucket"],
+        "rounding": opt.name_of(opt.ROUNDINGS, raw["rounding"]),
+        "rotation": raw["rotation"],
+        "scale_dtype": opt.name_of(opt.SCALE_DTYPES, raw["scale_dtype"]),
+        "seed": raw["seed"] if raw["has_noise_key"] else None,
+    }
+    return Codec(**options)
 
 
 def encode(
@@ -137,24 +141,25 @@ def encode(
     nonce: int | None = None,
     tag: bytes = b"",
     residual: Tensor | None = None,
-    **options: Any,
+    scales: Tensor | None = None,
+    **options: Unpack[CodecOptions],
 ) -> bytes:
-    """``Codec(**options).encode(x, nonce, tag, residual)``: one frame from a tensor.
+    """``Codec(**options).encode(x, ...)``: one frame from a tensor.
 
     Every call draws a new seed unless `options` has one. Keep a `Codec` to encode many tensors.
     """
-    return Codec(**options).encode(x, nonce, tag, residual)
+    return Codec(**options).encode(x, nonce, tag=tag, residual=residual, scales=scales)
 
 
 def decode(
     frame: Tensor,
     out: Tensor | None = None,
+    *,
     dtype: npt.DTypeLike | None = None,
     max_elements: int | None = MAX_ELEMENTS,
     atomic: bool = False,
     threads: int | None = None,
-    *,
-    tables: Tables | Iterable[Tables] | None = None,
+    shared_tables: SharedTables | Iterable[SharedTables] | None = None,
 ) -> Any:
     """Decodes exactly one frame.
 
@@ -175,8 +180,8 @@ def decode(
         one in symbols that a right checksum covers. Without `out` nothing damaged is returned.
     threads : int, optional
         Most threads, 1 to 256; None: as many as there are cores, at most 8.
-    tables : Tables or iterable of Tables, optional
-        Shared tables, among which those that the frame names (`qsgd.inspect` says which) must be.
+    shared_tables : SharedTables or iterable of SharedTables, optional
+        Among them must be those that the frame names (`qsgd.inspect` says which).
 
     Returns
     -------
@@ -189,49 +194,52 @@ def decode(
     ------
     QsgdError
         For a bad frame (``offset`` says where in bytes), an unusable argument, or shared tables
-        that are missing ("QSGD_ERR_TABLES"; ``digest`` says which).
+        that are missing ("QSGD_ERR_SHARED_TABLES"; ``digest`` says which).
     """
-    return _written(_core.decode(frame, out, dtype, max_elements, atomic, threads, blobs(tables)))
+    known = blobs(shared_tables)
+    return _written(_core.decode(frame, out, dtype, max_elements, atomic, threads, known))
 
 
 def decode_add(
     frame: Tensor,
     acc: Tensor,
     alpha: float = 1.0,
+    *,
     atomic: bool = False,
     threads: int | None = None,
-    *,
-    tables: Tables | Iterable[Tables] | None = None,
+    shared_tables: SharedTables | Iterable[SharedTables] | None = None,
 ) -> None:
     """Adds alpha times the decoded tensor to `acc`, in float32, in one pass.
 
     `acc` is float32 whatever the frame's dtype, writable and C-contiguous, with the frame's number
-    of elements. `atomic`, `tables` and errors as in `decode`.
+    of elements. `atomic`, `shared_tables` and errors as in `decode`.
     """
-    _core.decode_add(frame, acc, _alpha(alpha), atomic, threads, blobs(tables))
+    _core.decode_add(frame, acc, _alpha(alpha), atomic, threads, blobs(shared_tables))
     _written(acc)
 
 
 def decode_sum(
     frames: Iterable[Tensor],
     out: Tensor | None = None,
+    *,
     alphas: Iterable[float] | None = None,
     max_elements: int | None = MAX_ELEMENTS,
     atomic: bool = False,
     threads: int | None = None,
-    *,
-    tables: Tables | Iterable[Tables] | None = None,
+    shared_tables: SharedTables | Iterable[SharedTables] | None = None,
 ) -> Any:
     """The sum of alphas[f] times frame f, in float32, in the order of the frames.
 
     All frames have the same number of elements; a new array takes the first one's shape. `alphas`
-    defaults to ones. Other parameters and errors as in `decode`; the message names the bad frame.
+    defaults to ones. Other parameters and errors as in `decode`; the error's ``frame`` is the bad
+    one.
     """
     if isinstance(frames, (bytes, bytearray, memoryview)):
         raise opt.refuse("frames", type(frames).__name__, "a sequence of frames")
     weights = None if alphas is None else np.array([_alpha(value) for value in alphas], np.float32)
+    known = blobs(shared_tables)
     return _written(
-        _core.decode_sum(list(frames), out, weights, max_elements, atomic, threads, blobs(tables))
+        _core.decode_sum(list(frames), out, weights, max_elements, atomic, threads, known)
     )
 
 
@@ -256,35 +264,19 @@ def decode_range(
     start: int,
     stop: int,
     out: Tensor | None = None,
+    *,
     dtype: npt.DTypeLike | None = None,
     atomic: bool = False,
     threads: int | None = None,
-    *,
-    tables: Tables | Iterable[Tables] | None = None,
+    shared_tables: SharedTables | Iterable[SharedTables] | None = None,
 ) -> Any:
     """Decodes elements [start, stop) of the flattened tensor, as ``decode(frame).ravel()[a:b]``.
 
     Only the chunks that hold them are read. 0 <= start <= stop <= elements. Returns a
     one-dimensional array, or `out` of stop - start elements; `dtype` and errors as in `decode`.
     """
-    return _written(
-        _core.decode_range(frame, start, stop, out, dtype, atomic, threads, blobs(tables))
-    )
-
-
-def decode_indices(
-    frame: Tensor,
-    max_elements: int | None = MAX_ELEMENTS,
-    threads: int | None = None,
-    *,
-    tables: Tables | Iterable[Tables] | None = None,
-) -> tuple[Indices, Scales, Alphas]:
-    """The parts of a frame: (idx int16 in its shape, scales float32, alphas uint8 per chunk).
-
-    ``codec.encode_indices(idx, scales, alphas=alphas, like=frame)`` gives the frame again. Raw
-    frames have no indices and are refused.
-    """
-    return _core.decode_indices(frame, max_elements, threads, blobs(tables))
+    known = blobs(shared_tables)
+    return _written(_core.decode_range(frame, start, stop, out, dtype, atomic, threads, known))
 
 
 def split(buffer: Tensor) -> Iterator[memoryview]:
@@ -299,48 +291,6 @@ def split(buffer: Tensor) -> Iterator[memoryview]:
         stop = start + _core.frame_size(view, start)
         yield view[start:stop]
         start = stop
-
-
-def elias_encode(values: Iterable[int] | Array, code: str = "omega") -> tuple[bytes, int]:
-    """Codes positive integers below 2^64 with an Elias code.
-
-    Parameters
-    ----------
-    values : sequence or one-dimensional array of int
-    code : {"gamma", "delta", "omega"}
-
-    Returns
-    -------
-    bits : bytes
-        Most significant bit first, zero bits to the end of the last byte.
-    nbits : int
-        Length before padding.
-
-    References
-    ----------
-    Elias, IEEE Transactions on Information Theory 21(2), 1975.
-    """
-    number = opt.choice("code", code, opt.ELIAS)
-    legal = "integers from 1 to 2**64 - 1"
-    if isinstance(values, np.ndarray):
-        array = values
-        if array.dtype.kind not in "iu" or (array.dtype.kind == "i" and (array < 1).any()):
-            raise opt.refuse("values", f"{array.dtype} array", legal)
-    else:
-        array = np.array([opt.integer("values", v, 1, 2**64 - 1, legal) for v in values], np.uint64)
-    return _core.elias_encode(np.ascontiguousarray(array, np.uint64), number)
-
-
-def elias_decode(
-    buffer: Tensor, count: int, code: str = "omega", nbits: int | None = None
-) -> npt.NDArray[np.uint64]:
-    """Decodes `count` integers from the first `nbits` bits of `buffer` (None: from all).
-
-    Returns a (count,) uint64 array. Raises QsgdError if the bits run out or a value passes
-    2^64 - 1 (``offset`` is the byte where that codeword starts), and at once if `count` is more
-    than the number of bits.
-    """
-    return _core.elias_decode(buffer, count, opt.choice("code", code, opt.ELIAS), nbits)
 
 
 def backends() -> tuple[str, ...]:

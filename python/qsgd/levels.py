@@ -1,31 +1,38 @@
 """Levels fitted to data: `LevelStats` gathers what tensors look like, `fit_levels` chooses levels.
 
-stats = LevelStats("l2", 8192); stats.add(gradient) -> stats.merge(those of other workers)
--> fit_levels(stats, "alq", s=4) -> .codec(). Workers that hold equal statistics, however merged,
-get equal levels bit for bit.
+stats = LevelStats(norm="l2", bucket=8192); stats.add(gradient) -> stats.merge(those of the other
+workers) -> fit_levels(stats, "alq", s=4) -> .codec(). Workers that hold equal statistics, however
+merged, get equal levels bit for bit.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
 from qsgd import _core
 from qsgd import options as opt
 from qsgd.codec import Codec
+from qsgd.codec_options import CodecOptions
 from qsgd.errors import QsgdError
-from qsgd.options import Tensor, refuse
+from qsgd.options import refuse
+from qsgd.types import (
+    FitMethod,
+    FitModel,
+    FitStart,
+    FitWeight,
+    Norm,
+    ScaleDtype,
+    StatsNorm,
+    Tensor,
+)
 
-__all__ = ["FittedLevels", "LevelStats", "TruncatedNormal", "fit_levels"]
+__all__ = ["FitOptions", "FittedLevels", "LevelStats", "TruncatedNormal", "fit_levels"]
 
-_METHODS = {"alq": 0, "alq-gradient": 1, "amq": 2, "none": 3}
-_WEIGHTS = {"norm2": 0, "norm": 1, "none": 2}
-_MODELS = {"empirical": 0, "parametric": 1}
-_STARTS = {"best": 0, "uniform": 1, "exponential": 2, "quantile": 3}
-_NORMAL = 2
+_NORMAL = 2  # qsgd.h's number of the model that TruncatedNormal is
 
 
 class LevelStats:
@@ -41,7 +48,7 @@ class LevelStats:
         The scale of a bucket, as in `Codec`.
     bucket : int
         Elements per scale, 0 (the whole tensor) to 2^47.
-    scale : {"bfloat16", "float32"}
+    scale_dtype : {"bfloat16", "float32"}
         How the codec stores scales.
     clip : float, optional
         Clip at this many root mean squares; ``norm="max"`` only.
@@ -60,13 +67,13 @@ class LevelStats:
 
     def __init__(
         self,
-        norm: str = "max",
-        bucket: int = 512,
         *,
-        scale: str = "bfloat16",
+        norm: StatsNorm = "max",
+        bucket: int = 512,
+        scale_dtype: ScaleDtype = "bfloat16",
         clip: float | None = None,
     ) -> None:
-        codec = Codec(norm=norm, bucket=bucket, scale=scale, clip=clip, seed=0)
+        codec = Codec(norm=norm, bucket=bucket, scale_dtype=scale_dtype, clip=clip, seed=0)
         self._stats = _core.Stats(codec._params)
 
     @classmethod
@@ -90,7 +97,7 @@ class LevelStats:
         return self
 
     def merge(self, *others: LevelStats) -> LevelStats:
-        """Adds what others hold; returns self. They must be of the same norm, bucket and scale."""
+        """Adds what others hold; returns self. All are of one norm, bucket, scale_dtype, clip."""
         for other in others:
             if not isinstance(other, LevelStats):
                 raise refuse("other", other, "LevelStats")
@@ -112,7 +119,7 @@ class LevelStats:
         return cls._wrap(_core.Stats.from_bytes(buffer))
 
     def evaluate(
-        self, codec: Codec, *, weight: str = "norm2", model: str = "empirical"
+        self, codec: Codec, *, weight: FitWeight = "norm2", model: FitModel = "empirical"
     ) -> FittedLevels:
         """What stochastic rounding to the levels of `codec` costs on these statistics.
 
@@ -121,13 +128,23 @@ class LevelStats:
         """
         if not isinstance(codec, Codec):
             raise refuse("codec", codec, "a Codec")
-        w, m = opt.choice("weight", weight, _WEIGHTS), opt.choice("model", model, _MODELS)
-        found = _core.evaluate_levels(self._stats, codec._params, w, m)
+        weight_number = opt.choice("weight", weight, opt.FIT_WEIGHTS)
+        model_number = opt.choice("model", model, opt.FIT_MODELS)
+        found = _core.evaluate_levels(self._stats, codec._params, weight_number, model_number)
         table = codec.levels if not isinstance(codec.levels, str) else ()
         return _result("none", found, table or None, codec, self)
 
+    def codec_options(self) -> CodecOptions:
+        """What a codec must have in common with these: norm, bucket, scale_dtype and clip."""
+        return {
+            "norm": self.norm,
+            "bucket": self.bucket,
+            "scale_dtype": self.scale_dtype,
+            "clip": self.clip,
+        }
+
     @property
-    def norm(self) -> str:
+    def norm(self) -> Norm:
         """The scale of a bucket."""
         return opt.name_of(opt.NORMS, self._stats.info()["norm"])
 
@@ -137,9 +154,9 @@ class LevelStats:
         return int(self._stats.info()["bucket"])
 
     @property
-    def scale(self) -> str:
+    def scale_dtype(self) -> ScaleDtype:
         """How scales are stored."""
-        return opt.name_of(opt.SCALES, self._stats.info()["scale"])
+        return opt.name_of(opt.SCALE_DTYPES, self._stats.info()["scale_dtype"])
 
     @property
     def clip(self) -> float | None:
@@ -170,8 +187,9 @@ class LevelStats:
     def __repr__(self) -> str:
         info = self._stats.info()
         return (
-            f"<LevelStats norm={self.norm!r} bucket={info['bucket']} scale={self.scale!r} "
-            f"clip={self.clip} elements={info['elements']} buckets={info['buckets']}>"
+            f"<LevelStats norm={self.norm!r} bucket={info['bucket']} "
+            f"scale_dtype={self.scale_dtype!r} clip={self.clip} elements={info['elements']} "
+            f"buckets={info['buckets']}>"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -224,7 +242,7 @@ class FittedLevels:
         Bits per element of the level indices, idle buckets left out.
     probabilities : tuple of float
         Of each index, ascending (without 0 where it is none), buckets counted alike: what
-        `qsgd.tables` takes.
+        `qsgd.build_tables` takes.
     p : float or None
         Base of AMQ's levels.
     sweeps : int
@@ -241,28 +259,41 @@ class FittedLevels:
     probabilities: tuple[float, ...]
     p: float | None
     sweeps: int
-    method: str
-    _options: dict[str, Any] = dataclasses.field(repr=False, compare=False)
+    method: FitMethod
+    _options: CodecOptions = dataclasses.field(repr=False, compare=False)
 
-    def codec(self, **options: Any) -> Codec:
-        """A codec with these levels, and norm, bucket, scale and clip of the statistics."""
+    def codec(self, **options: Unpack[CodecOptions]) -> Codec:
+        """A codec with these levels, and norm, bucket, scale_dtype and clip of the statistics."""
         if self.levels is None:
             raise QsgdError("levels evaluated from a codec that had no table", parameter="levels")
-        own = {**self._options, "levels": self.levels, "zero": self.zero}
-        return Codec(**{**own, **options})
+        own: CodecOptions = {**self._options, "levels": self.levels, "zero": self.zero}
+        own.update(options)
+        return Codec(**own)
+
+
+class FitOptions(TypedDict, total=False):
+    """The keyword arguments of `fit_levels`, each of which may be left out."""
+
+    symmetric: bool
+    zero: bool
+    bits: float | None
+    weight: FitWeight
+    model: FitModel
+    start: FitStart
+    sweeps: int | None
 
 
 def fit_levels(
     stats: LevelStats | TruncatedNormal,
-    method: str = "alq",
+    method: FitMethod = "alq",
     s: int | None = None,
     *,
     symmetric: bool = True,
     zero: bool = True,
     bits: float | None = None,
-    weight: str = "norm2",
-    model: str = "empirical",
-    start: str = "best",
+    weight: FitWeight = "norm2",
+    model: FitModel = "empirical",
+    start: FitStart = "best",
     sweeps: int | None = None,
 ) -> FittedLevels:
     """Levels of least expected squared error of stochastic rounding.
@@ -309,7 +340,7 @@ def fit_levels(
     Faghri et al., Adaptive Gradient Quantization for Data-Parallel SGD, NeurIPS 2020.
     """
     base, weight = _by_norm(method, weight)
-    number = opt.choice("method", base, _METHODS)
+    number = opt.choice("method", base, opt.FIT_METHODS)
     count, target = _positive_levels(s, bits)
     most = 0 if sweeps is None else opt.integer("sweeps", sweeps, 1, 1 << 31, "None or at least 1")
     if not isinstance(stats, (LevelStats, TruncatedNormal)):
@@ -318,9 +349,9 @@ def fit_levels(
     found = _core.fit_levels(
         stats._stats if isinstance(stats, LevelStats) else None,
         method=number,
-        weight=opt.choice("weight", weight, _WEIGHTS),
-        model=opt.choice("model", model, _MODELS) if normal is None else _NORMAL,
-        start=opt.choice("start", start, _STARTS),
+        weight=opt.choice("weight", weight, opt.FIT_WEIGHTS),
+        model=opt.choice("model", model, opt.FIT_MODELS) if normal is None else _NORMAL,
+        start=opt.choice("start", start, opt.FIT_STARTS),
         s=count,
         symmetric=opt.flag("symmetric", symmetric),
         zero=opt.flag("zero", zero),
@@ -329,13 +360,13 @@ def fit_levels(
         mean=0.0 if normal is None else normal.mean,
         sigma=0.0 if normal is None else normal.std,
     )
-    table = tuple(float(str(np.float32(level))) for level in found["table"])
+    table = tuple(float(str(np.float32(level))) for level in found["level_table"])
     return _result(method, found, table, None, stats)
 
 
-def _by_norm(method: str, weight: str) -> tuple[str, str]:
+def _by_norm(method: str, weight: FitWeight) -> tuple[str, FitWeight]:
     """Method and weight of the descent: "-n" behind a method means that buckets count alike."""
-    if isinstance(method, str) and method.endswith("-n") and method[:-2] in _METHODS:
+    if isinstance(method, str) and method.endswith("-n") and method[:-2] in opt.FIT_METHODS:
         return method[:-2], "none"
     return method, weight
 
@@ -351,16 +382,13 @@ def _positive_levels(s: int | None, bits: float | None) -> tuple[int, float]:
 
 
 def _result(
-    method: str,
+    method: FitMethod,
     found: dict[str, Any],
     table: tuple[float, ...] | None,
     codec: Codec | None,
     stats: LevelStats | TruncatedNormal,
 ) -> FittedLevels:
-    options: dict[str, Any] = {}
-    if isinstance(stats, LevelStats):
-        names = ("norm", "bucket", "scale", "clip")
-        options = {name: getattr(stats, name) for name in names}
+    options = stats.codec_options() if isinstance(stats, LevelStats) else CodecOptions()
     return FittedLevels(
         levels=table,
         zero=found["zero"] if codec is None else codec.zero,

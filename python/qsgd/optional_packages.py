@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-
-class MissingPackageError(ImportError):
-    """An optional package is needed for what was asked."""
+from qsgd.errors import MissingPackageError
 
 
 def optional(package: str, purpose: str) -> Any:

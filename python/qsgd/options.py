@@ -1,31 +1,48 @@
-"""Names of the codec's choices and their numbers in qsgd.h, and checks of single arguments.
+"""Numbers in qsgd.h of the codec's choices, and checks of single arguments.
 
-`codec.py` turns arguments into numbers with these tables, `frames.py` a frame's numbers into names.
+`codec.py` turns names into numbers with these mappings, `frames.py` a frame's numbers into names.
+`types.py` has the names as types.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar, cast, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from qsgd.errors import QsgdError
+from qsgd.types import (
+    Classes,
+    Code,
+    Dtype,
+    EliasCode,
+    FitMethod,
+    FitModel,
+    FitStart,
+    FitWeight,
+    Levels,
+    Nonfinite,
+    Norm,
+    Rounding,
+    ScaleDtype,
+    TablesCode,
+)
 
-# A tensor argument: a NumPy array, a torch CPU tensor, or any object with DLPack or the buffer
-# protocol. No static type covers them without importing torch; the compiled module checks.
-Tensor: TypeAlias = Any
-Array: TypeAlias = npt.NDArray[Any]
-Indices: TypeAlias = npt.NDArray[np.int16]
-Scales: TypeAlias = npt.NDArray[np.float32]
-Alphas: TypeAlias = npt.NDArray[np.uint8]
+Name = TypeVar("Name", bound=str)
+LevelSet: TypeAlias = Levels | Literal["table", "signed"]  # the last two are given as numbers
 
-NORMS = {"max": 0, "l2": 1, "rms": 2, "mean": 3, "balanced": 4}
-LEVELS = {"uniform": 0, "exponential": 1, "table": 2, "signed": 3, "open": 4}
-ROUNDINGS = {"stochastic": 0, "dithered": 1, "nearest": 2, "topk": 3}
-CODES = {
+NORMS: dict[Norm, int] = {"max": 0, "l2": 1, "rms": 2, "mean": 3, "balanced": 4}
+LEVELS: dict[LevelSet, int] = {
+    "uniform": 0,
+    "exponential": 1,
+    "table": 2,
+    "signed": 3,
+    "open": 4,
+}
+ROUNDINGS: dict[Rounding, int] = {"stochastic": 0, "dithered": 1, "nearest": 2, "topk": 3}
+CODES: dict[Code, int] = {
     "raw": 0,
     "fixed": 1,
     "elias-gamma": 2,
@@ -39,10 +56,18 @@ CODES = {
     "rans": 10,
     "auto": 255,
 }
-CLASSES = {"auto": 0, "off": 1, "on": 2}
-SCALES = {"float32": 0, "bfloat16": 1}
-NONFINITE = {"raise": 0, "propagate": 1}
-ELIAS = {"gamma": 0, "delta": 1, "omega": 2}
+CLASSES: dict[Classes, int] = {"auto": 0, "off": 1, "on": 2}
+DTYPES: dict[Dtype, int] = {name: number for number, name in enumerate(get_args(Dtype))}
+SCALE_DTYPES: dict[ScaleDtype, int] = {"float32": 0, "bfloat16": 3}
+NONFINITE: dict[Nonfinite, int] = {"raise": 0, "propagate": 1}
+TABLES_CODES: dict[TablesCode, int] = {"huffman": 9, "rans": 10}
+ELIAS: dict[EliasCode, int] = {"gamma": 0, "delta": 1, "omega": 2}
+FIT_METHODS: dict[FitMethod, int] = {"alq": 0, "alq-gradient": 1, "amq": 2, "none": 3}
+FIT_WEIGHTS: dict[FitWeight, int] = {"norm2": 0, "norm": 1, "none": 2}
+FIT_MODELS: dict[FitModel, int] = {"empirical": 0, "parametric": 1}
+FIT_STARTS: dict[FitStart, int] = {"best": 0, "uniform": 1, "exponential": 2, "quantile": 3}
+
+DEFAULT_S = 7  # positive levels of uniform and exponential sets
 
 
 def refuse(parameter: str, value: object, legal: str) -> QsgdError:
@@ -51,16 +76,16 @@ def refuse(parameter: str, value: object, legal: str) -> QsgdError:
     return QsgdError(f"{parameter} {reason}", parameter=parameter, reason=reason)
 
 
-def name_of(table: Mapping[str, int], number: int) -> str:
+def name_of(numbers: Mapping[Name, int], number: int) -> Name:
     """The name of a number that a frame gives."""
-    return next(name for name, value in table.items() if value == number)
+    return next(name for name, value in numbers.items() if value == number)
 
 
-def choice(parameter: str, value: object, table: Mapping[str, int]) -> int:
+def choice(parameter: str, value: object, numbers: Mapping[Any, int]) -> int:
     """The number of a name."""
-    if not isinstance(value, str) or value not in table:
-        raise refuse(parameter, value, "one of " + ", ".join(map(repr, table)))
-    return table[value]
+    if not isinstance(value, str) or value not in numbers:
+        raise refuse(parameter, value, "one of " + ", ".join(map(repr, numbers)))
+    return numbers[value]
 
 
 def integer(parameter: str, value: object, low: int, high: int, legal: str) -> int:
@@ -102,31 +127,30 @@ def float32(parameter: str, value: object, legal: str) -> float:
         raise refuse(parameter, value, legal) from None
 
 
-def level_set(levels: object, s: object, step: object) -> tuple[str | tuple[float, ...], int]:
+def level_set(levels: object, s: object, step: object) -> tuple[Levels | tuple[float, ...], int]:
     """The one canonical form of `levels` and `s`: a step means open levels; tables set s."""
-    number = integer("s", s, 1, 32767, "an integer from 1 to 32767")
+    given = None if s is None else integer("s", s, 1, 32767, "None or an integer from 1 to 32767")
     legal = "'uniform', 'exponential', 'open' or a sequence of numbers"
     if isinstance(levels, str):
-        if levels not in ("uniform", "exponential", "open"):
+        if levels not in get_args(Levels):
             raise refuse("levels", levels, legal)
-        if levels == "uniform" and step is not None:
-            levels = "open"
-        if levels != "open":
-            return levels, number
+        kind = cast(Levels, "open" if levels == "uniform" and step is not None else levels)
+        if kind != "open":
+            return kind, DEFAULT_S if given is None else given
         if not step:
             raise refuse("step", step, "from 2**-20 to 2**20 with open levels")
-        return levels, _own_s(number, 32767)
+        return kind, _own_s(given, 32767)
     if isinstance(levels, bytes) or not isinstance(levels, Iterable):
         raise refuse("levels", levels, legal)
     table = tuple(float32("levels", value, "numbers") for value in levels)
     if not table:
         raise refuse("levels", levels, "a sequence of 1 number or more")
-    return table, _own_s(number, max(1, len(table) // 2 if table[0] < 0 else len(table)))
+    return table, _own_s(given, max(1, len(table) // 2 if table[0] < 0 else len(table)))
 
 
-def _own_s(given: int, own: int) -> int:
-    """The s of a level set that has its own; only that or the default may have been given."""
-    if given not in (7, own):
+def _own_s(given: int | None, own: int) -> int:
+    """The s of a level set that has its own: another one given beside it is refused."""
+    if given not in (None, own):
         reason = f"is {own} with these levels: leave it out, got {given}"
         raise QsgdError(
             f"s {reason}", status=-11, name="QSGD_ERR_COMBINATION", parameter="s", reason=reason

@@ -11,7 +11,8 @@ import numpy as np
 from qsgd import _core
 from qsgd import options as opt
 from qsgd.errors import QsgdError
-from qsgd.shared_tables import Tables
+from qsgd.shared_tables import SharedTables
+from qsgd.types import Levels
 
 
 def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,8 +51,9 @@ def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
     if chunk & (chunk - 1):
         raise opt.refuse("chunk", chunk, chunk_range)
     options["chunk"] = chunk
-    if given["tables"] is not None and not isinstance(given["tables"], Tables):
-        options["tables"] = Tables(given["tables"])  # digits, as `Codec.options` gives them
+    shared = given["shared_tables"]
+    if shared is not None and not isinstance(shared, SharedTables):
+        options["shared_tables"] = SharedTables(shared)  # digits, as `Codec.options` gives them
     return options
 
 
@@ -63,9 +65,8 @@ def build_params(options: Mapping[str, Any]) -> _core.Params:
     QsgdError
         For an unknown name, and for options that make no sense together.
     """
-    levels = options["levels"]
-    table = [] if isinstance(levels, str) else list(levels)
-    kind = levels if isinstance(levels, str) else "signed" if levels[0] < 0 else "table"
+    kind, table = _level_set(options["levels"])
+    shared = options["shared_tables"]
     try:
         return _core.Params(
             norm=opt.choice("norm", options["norm"], opt.NORMS),
@@ -80,13 +81,13 @@ def build_params(options: Mapping[str, Any]) -> _core.Params:
             rotation=options["rotation"],
             rescale=options["rescale"],
             clip=options["clip"] or 0.0,
-            scale=opt.choice("scale", options["scale"], opt.SCALES),
+            scale_dtype=opt.choice("scale_dtype", options["scale_dtype"], opt.SCALE_DTYPES),
             nonfinite=opt.choice("nonfinite", options["nonfinite"], opt.NONFINITE),
             checksum=options["checksum"],
             chunk_log2=options["chunk"].bit_length() - 1,
-            table=table,
+            level_table=table,
             seed=secrets.randbits(64) if options["seed"] is None else options["seed"],
-            tables=b"" if options["tables"] is None else options["tables"].blob,
+            shared_tables=b"" if shared is None else shared.blob,
         )
     except QsgdError as error:
         if error.parameter is None or "got" in error.reason:
@@ -95,3 +96,10 @@ def build_params(options: Mapping[str, Any]) -> _core.Params:
         value = options.get(error.parameter)
         error.args = (f"{error.args[0]}, got {error.parameter}={value!r}",)
         raise
+
+
+def _level_set(levels: Levels | tuple[float, ...]) -> tuple[opt.LevelSet, list[float]]:
+    """The level set as the C library names it, and the table if it is one."""
+    if isinstance(levels, str):
+        return levels, []
+    return "signed" if levels[0] < 0 else "table", list(levels)

@@ -1,14 +1,15 @@
 """The schemes of the papers by name: constructors that `Codec` inherits.
 
-Each fills in what its paper says; any option may be given beside it.
+Each fills in what its paper says; any option but the level set may be given beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from qsgd import options as opt
+from qsgd.codec_options import CodecOptions, OptionsBesideLevels
 
 
 class NamedSchemes:
@@ -21,17 +22,17 @@ class NamedSchemes:
         def __init__(self, **options: Any) -> None: ...
 
     @classmethod
-    def qsgd(cls, s: int, **options: Any) -> Self:
+    def qsgd(cls, s: int, **options: Unpack[OptionsBesideLevels]) -> Self:
         """QSGD as analysed: l2 norm, `s` uniform levels (Alistarh et al. 2017, section 3)."""
         return cls(**{"norm": "l2", "s": s, **options})
 
     @classmethod
-    def qsgd_max(cls, s: int, **options: Any) -> Self:
+    def qsgd_max(cls, s: int, **options: Unpack[OptionsBesideLevels]) -> Self:
         """QSGD as used in practice: scaled by the largest magnitude (2017, section 4)."""
         return cls(**{"norm": "max", "s": s, **options})
 
     @classmethod
-    def nuqsgd(cls, s: int, **options: Any) -> Self:
+    def nuqsgd(cls, s: int, **options: Unpack[OptionsBesideLevels]) -> Self:
         """NUQSGD: levels 0, 2^-s, .., 1/2, 1 and the l2 norm; our ``s`` is the paper's plus 1.
 
         Ramezani-Kebrya et al., JMLR 2021, section 3.
@@ -40,12 +41,12 @@ class NamedSchemes:
         return cls(**{"norm": "l2", "levels": "exponential", "s": paper_s + 1, **options})
 
     @classmethod
-    def alq(cls, levels: Iterable[float], **options: Any) -> Self:
+    def alq(cls, levels: Iterable[float], **options: Unpack[OptionsBesideLevels]) -> Self:
         """ALQ: a fitted level table and the l2 norm (Faghri et al., NeurIPS 2020)."""
         return cls(**{"norm": "l2", "levels": levels, **options})
 
     @classmethod
-    def amq(cls, p: float, s: int, **options: Any) -> Self:
+    def amq(cls, p: float, s: int, **options: Unpack[OptionsBesideLevels]) -> Self:
         """AMQ: levels p^(s-1), .., p, 1, with 0 (the paper's set: ``zero=False``), and the l2 norm.
 
         Faghri et al., NeurIPS 2020. `p` lies between 0 and 1, both excluded.
@@ -58,22 +59,22 @@ class NamedSchemes:
         return cls(**{"norm": "l2", "levels": table, **options})
 
     @classmethod
-    def terngrad(cls, clip: float | None = None, **options: Any) -> Self:
+    def terngrad(cls, **options: Unpack[CodecOptions]) -> Self:
         """TernGrad: -1, 0, 1 times the largest magnitude of the tensor (Wen et al., NIPS 2017).
 
-        The paper clips at 2.5 standard deviations; here `clip` counts root mean squares about zero.
+        The paper clips at 2.5 standard deviations; `clip` counts root mean squares about zero.
         """
-        return cls(**{"norm": "max", "s": 1, "bucket": 0, "clip": clip, **options})
+        return cls(**{"norm": "max", "s": 1, "bucket": 0, **options})
 
     @classmethod
-    def sign(cls, **options: Any) -> Self:
+    def sign(cls, **options: Unpack[CodecOptions]) -> Self:
         """Sign times mean magnitude, biased: for error feedback (Karimireddy et al., ICML 2019)."""
         return cls(
             **{"norm": "mean", "s": 1, "zero": False, "rounding": "nearest", "bucket": 0, **options}
         )
 
     @classmethod
-    def rotated(cls, step: float, **options: Any) -> Self:
+    def rotated(cls, step: float, **options: Unpack[OptionsBesideLevels]) -> Self:
         """Balanced steps on rotated buckets, nearest, rescaled: for 1 bit per element and below.
 
         Unbiased over the random signs of the rotation, not element by element, and at half a bit
@@ -84,7 +85,7 @@ class NamedSchemes:
         return cls(**{**scheme, "step": step, **options})
 
     @classmethod
-    def gradient_descent(cls, **options: Any) -> Self:
+    def gradient_descent(cls, **options: Unpack[CodecOptions]) -> Self:
         """The deterministic quantizer for full gradients (Alistarh et al. 2017, appendix F).
 
         At most about sqrt(n) elements of the whole tensor are sent, as sign times the l2 norm.

@@ -12,19 +12,18 @@ from typing import Any
 
 from qsgd import _core
 from qsgd import options as opt
+from qsgd.types import TablesCode
 
-__all__ = ["Tables"]
-
-CODE_NAMES = {9: "huffman", 10: "rans"}
+__all__ = ["SharedTables"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, repr=False)
-class Tables:
-    """Shared tables, as `qsgd.tables` makes them. Immutable, small (at most 135 bytes), checked.
+@dataclasses.dataclass(frozen=True, slots=True, init=False, repr=False)
+class SharedTables:
+    """As `qsgd.build_tables` makes them. Immutable, small (at most 135 bytes), checked.
 
     Parameters
     ----------
-    blob : bytes or str
+    blob : bytes-like or str
         As `to_bytes` gives them, or their hexadecimal digits.
 
     Attributes
@@ -42,50 +41,49 @@ class Tables:
     """
 
     blob: bytes
-    digest: str = dataclasses.field(init=False, compare=False)
+    digest: str = dataclasses.field(compare=False)
 
-    def __post_init__(self) -> None:
+    def __init__(self, blob: bytes | bytearray | memoryview | str) -> None:
         legal = "tables as bytes, or their hexadecimal digits"
-        given: object = self.blob
         try:
-            blob = bytes.fromhex(given) if isinstance(given, str) else bytes(memoryview(self.blob))
+            data = bytes.fromhex(blob) if isinstance(blob, str) else bytes(memoryview(blob))
         except (TypeError, ValueError):
-            raise opt.refuse("tables", given, legal) from None
-        object.__setattr__(self, "blob", blob)
-        object.__setattr__(self, "digest", _core.tables_digest(blob).hex())
+            raise opt.refuse("shared_tables", blob, legal) from None
+        object.__setattr__(self, "blob", data)
+        object.__setattr__(self, "digest", _core.shared_tables_digest(data).hex())
 
     @property
-    def code(self) -> str:
+    def code(self) -> TablesCode:
         """What they are for: "huffman" or "rans"."""
-        return CODE_NAMES[self.blob[5]]
+        return opt.name_of(opt.TABLES_CODES, self.blob[5])
 
     def to_bytes(self) -> bytes:
         """The tables for any transport or file; the same on every machine."""
         return self.blob
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Tables:
+    def from_bytes(cls, data: bytes | bytearray | memoryview) -> SharedTables:
         """The inverse of `to_bytes`."""
         return cls(data)
 
     def __repr__(self) -> str:
-        return f"Tables({self.blob.hex()!r})"
+        return f"SharedTables({self.blob.hex()!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Tables, (self.blob,))
+        return (SharedTables, (self.blob,))
 
 
-def blobs(given: Tables | Iterable[Tables] | None) -> list[bytes]:
-    """The bytes of one or several tables, for the compiled module."""
+def blobs(given: SharedTables | Iterable[SharedTables] | None) -> list[bytes]:
+    """The bytes of one or several, for the compiled module."""
     if given is None:
         return []
-    several = [given] if isinstance(given, Tables) else given
-    legal = "None, Tables, or several of them"
+    several = [given] if isinstance(given, SharedTables) else given
+    legal = "None, SharedTables, or several of them"
     if not isinstance(several, Iterable):
-        raise opt.refuse("tables", given, legal)
+        raise opt.refuse("shared_tables", given, legal)
     result = []
     for one in several:
-        if not isinstance(one, Tables):
-            raise opt.refuse("tables", one, legal)
+        if not isinstance(one, SharedTables):
+            raise opt.refuse("shared_tables", one, legal)
         result.append(one.blob)
     return result

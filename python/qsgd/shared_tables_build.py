@@ -13,23 +13,23 @@ import numpy.typing as npt
 
 from qsgd import options as opt
 from qsgd.codec import Codec
-from qsgd.options import Array, Tensor
-from qsgd.shared_tables import Tables
+from qsgd.shared_tables import SharedTables
+from qsgd.types import Array, Tensor
 
-__all__ = ["tables"]
+__all__ = ["build_tables"]
 
 
-def tables(
+def build_tables(
     codec: Codec,
     probabilities: Mapping[int, float] | npt.ArrayLike | None = None,
     *,
     data: Tensor | None = None,
-) -> Tables:
+) -> SharedTables:
     """Makes shared tables for a codec from the probabilities of its levels, or from data.
 
-    ``codec.replace(tables=...)`` then writes frames that lean on them, and every decoder needs
-    them: ``qsgd.decode(frame, tables=...)``. It pays where tables are a good part of a frame or
-    chunk: small chunks, many levels. The digest in the header costs 10 bytes.
+    ``codec.replace(shared_tables=...)`` then writes frames that lean on them, and every decoder
+    needs them: ``qsgd.decode(frame, shared_tables=...)``. It pays where tables are a good part of a
+    frame or chunk: small chunks, many levels. The digest in the header costs 10 bytes.
 
     Parameters
     ----------
@@ -59,26 +59,26 @@ def tables(
     --------
     >>> import numpy as np, qsgd
     >>> codec = qsgd.Codec(s=7, chunk=1024, seed=1)
-    >>> shared = qsgd.tables(codec, {k: 2.0 ** -abs(k) for k in range(-7, 8)})
-    >>> frame = codec.replace(tables=shared).encode(np.ones(1000, np.float32))
-    >>> qsgd.inspect(frame).tables == shared.digest
+    >>> shared = qsgd.build_tables(codec, {k: 2.0 ** -abs(k) for k in range(-7, 8)})
+    >>> frame = codec.replace(shared_tables=shared).encode(np.ones(1000, np.float32))
+    >>> qsgd.inspect(frame).shared_tables_digest == shared.digest
     True
-    >>> qsgd.decode(frame, tables=shared).shape
+    >>> qsgd.decode(frame, shared_tables=shared).shape
     (1000,)
     """
     if (probabilities is None) == (data is None):
         raise opt.refuse("probabilities", probabilities, "given, or data in its place")
     low, high, zero = level_range(codec)
     if data is not None:
-        idx, scales = codec.quantize(data, nonce=0)[:2]
-        k = codec._params.turn_indices(idx, scales, 0).ravel().astype(np.int64)
+        indices, scales = codec.quantize(data, nonce=0)
+        k = codec._params.turn_indices(indices, scales, 0).ravel().astype(np.int64)
         counts = np.bincount(k - low, minlength=high - low + 1).astype(np.float64)
         weights = counts if zero else np.delete(counts, -low)
     elif isinstance(probabilities, Mapping):
         weights = _by_index(probabilities, low, high, zero)
     else:
         weights = _in_order(probabilities, high - low + zero)
-    return Tables(codec._params.build_tables(np.ascontiguousarray(weights)))
+    return SharedTables(codec._params.build_shared_tables(np.ascontiguousarray(weights)))
 
 
 def level_range(codec: Codec) -> tuple[int, int, bool]:

@@ -21,6 +21,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from qsgd.types import EliasCode
+
 __all__ = [
     "code_length",
     "code_length_bound",
@@ -311,7 +313,7 @@ def code_length(probabilities: FloatArray, lengths: FloatArray) -> float:
     return float(np.sum(p * bits) / np.sum(p))
 
 
-def elias_length(k: int, code: str = "omega") -> int:
+def elias_length(k: int, code: EliasCode = "omega") -> int:
     """Bits of the Elias code of k >= 1: "gamma", "delta" or "omega" (Elias, 1975)."""
     if k < 1:
         raise ValueError(f"Elias codes start at 1, not {k!r}")

@@ -7,12 +7,12 @@ DistributedDataParallel and FSDP are not part of this version.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Unpack
 
 from qsgd import _core, frames
-from qsgd.codec import Codec
+from qsgd.codec_options import CodecOptions
 from qsgd.errors import QsgdError
-from qsgd.shared_tables import Tables
+from qsgd.shared_tables import SharedTables
 
 try:
     import torch
@@ -35,20 +35,21 @@ def encode(
     nonce: int | None = None,
     tag: bytes = b"",
     residual: torch.Tensor | None = None,
-    **options: Any,
+    scales: torch.Tensor | None = None,
+    **options: Unpack[CodecOptions],
 ) -> bytes:
     """Encodes a CPU tensor, as `qsgd.encode`; one that requires gradients is taken detached."""
-    return Codec(**options).encode(tensor, nonce, tag, residual)
+    return frames.encode(tensor, nonce=nonce, tag=tag, residual=residual, scales=scales, **options)
 
 
 def decode(
     frame: Any,
+    *,
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
     max_elements: int | None = frames.MAX_ELEMENTS,
     threads: int | None = None,
-    *,
-    tables: Tables | Iterable[Tables] | None = None,
+    shared_tables: SharedTables | Iterable[SharedTables] | None = None,
 ) -> torch.Tensor:
     """Decodes a frame to a new torch tensor.
 
@@ -59,7 +60,7 @@ def decode(
         "cpu"; others raise QsgdError in this version.
     dtype : torch.dtype, optional
         A float dtype; by default the frame's, so that bfloat16 frames give torch.bfloat16.
-    max_elements, threads, tables
+    max_elements, threads, shared_tables
         As in `qsgd.decode`.
 
     Raises
@@ -73,7 +74,9 @@ def decode(
         frames.decode(frame, max_elements=max_elements)  # raises the error that says so
     wanted = getattr(torch, info["dtype"]) if dtype is None else dtype
     out = torch.empty(info["shape"], dtype=wanted)
-    frames.decode(frame, out, max_elements=max_elements, threads=threads, tables=tables)
+    frames.decode(
+        frame, out, max_elements=max_elements, threads=threads, shared_tables=shared_tables
+    )
     return out
 
 
@@ -81,14 +84,16 @@ def decode_add(
     frame: Any,
     acc: torch.Tensor,
     alpha: float = 1.0,
+    *,
     atomic: bool = False,
     threads: int | None = None,
-    *,
-    tables: Tables | Iterable[Tables] | None = None,
+    shared_tables: SharedTables | Iterable[SharedTables] | None = None,
 ) -> None:
     """Adds alpha times the decoded tensor to the float32 CPU tensor `acc`, as `qsgd.decode_add`."""
     _require_cpu(acc.device)
-    frames.decode_add(frame, acc, alpha, atomic, threads, tables=tables)
+    frames.decode_add(
+        frame, acc, alpha, atomic=atomic, threads=threads, shared_tables=shared_tables
+    )
 
 
 def gather_bytes(

@@ -1,10 +1,11 @@
 // The module qsgd._core: a thin layer over libqsgd. Contents:
-//   encode.cpp    Params, encode             decode.cpp   decode, frame headers
-//   quantize.cpp  the quantizer alone        indices.cpp  indices to a frame
-//   levels.cpp    statistics, fitted levels  tables.cpp   shared tables
-//   elias.cpp     Elias codes of integers    pool.cpp     threads and scratch
-//   tensors.cpp   Python objects as memory   dlpack.hpp   those of DLPack
-//   dtypes.cpp    element types              errors.hpp   status to qsgd.QsgdError
+//   encode.cpp    Params, encode             decode.cpp         decode, sums, parts of frames
+//   quantize.cpp  the quantizer alone        frames.cpp         what a frame says of itself
+//   indices.cpp   indices to a frame         shared_tables.cpp  shared tables
+//   levels.cpp    statistics, fitted levels  elias.cpp          Elias codes of integers
+//   tensors.cpp   Python objects as memory   dlpack.hpp         those of DLPack
+//   dtypes.cpp    element types              errors.hpp         status to qsgd.QsgdError
+//   pool.cpp      threads and scratch        core.hpp           what these files share
 // Arguments have no defaults; the package's Python modules give them names, defaults and docs.
 #include "core.hpp"
 
@@ -23,7 +24,7 @@ py::list backends() {
 }
 
 void set_backend(const std::string &name) {
-    if (qsgd_set_backend(name.c_str()) != QSGD_OK)
+    if (qsgd_set_backend(name.c_str(), nullptr) != QSGD_OK)
         binding::raise(QSGD_ERR_BACKEND, "no backend '" + name + "' on this CPU", "name");
 }
 
@@ -41,6 +42,7 @@ PYBIND11_MODULE(_core, module) {
     module.attr("__version__") = version();
     binding::define_encode(module);
     binding::define_decode(module);
+    binding::define_frames(module);
     binding::define_levels(module);
     binding::define_elias(module);
     module.def("backends", &backends);

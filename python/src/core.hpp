@@ -14,6 +14,7 @@
 
 #include "errors.hpp"
 #include "pool.hpp"
+#include "qsgd_stages.h"
 #include "tensors.hpp"
 
 namespace binding {
@@ -56,7 +57,9 @@ class NewBytes {
     NewBytes(const NewBytes &) = delete;
     NewBytes &operator=(const NewBytes &) = delete;
 
-    char *data() { return PyBytes_AS_STRING(object_); }
+    qsgd_memory memory() {
+        return {PyBytes_AS_STRING(object_), static_cast<uint64_t>(PyBytes_GET_SIZE(object_))};
+    }
 
     py::bytes cut(uint64_t size) {
         if (_PyBytes_Resize(&object_, static_cast<Py_ssize_t>(size)) != 0)
@@ -80,7 +83,7 @@ inline uint32_t thread_count(py::handle threads, uint64_t chunks) {
         wanted = default_threads();
     } else {
         wanted = to_u64(threads, "threads");
-        if (wanted < 1 || wanted > 256)
+        if (wanted < 1 || wanted > QSGD_MAX_WORKERS)
             raise(QSGD_ERR_PARAM, "must be from 1 to 256, got " + std::to_string(wanted),
                   "threads");
     }
@@ -104,8 +107,8 @@ void set_runner(Options &options, RunnerContext &context, uint32_t workers) {
 class Params {
   public:
     qsgd_params c{};
-    std::vector<float> table;
-    std::string tables; // shared tables; empty: none
+    std::vector<float> level_table;
+    std::string shared_tables; // empty: none
     std::atomic<uint64_t> next_nonce{0};
 
     Params() = default;
@@ -118,23 +121,81 @@ class Params {
     }
 };
 
-void define_encode(py::module_ &module);                             // encode.cpp
-void define_quantize(py::class_<Params> &params);                    // quantize.cpp
-void define_indices(py::class_<Params> &params);                     // indices.cpp
-void define_elias(py::module_ &module);                              // elias.cpp
-void define_decode(py::module_ &module);                             // decode.cpp
-void define_levels(py::module_ &module);                             // levels.cpp
-void define_tables(py::module_ &module, py::class_<Params> &params); // tables.cpp
+// The options of one call that encodes or quantises n elements, and what it needs.
+struct EncodeCall {
+    qsgd_encode_options options{};
+    RunnerContext runner;
+    qsgd_sizes sizes{};
+    const char *dtype_is; // the argument that a dtype is of
+
+    explicit EncodeCall(const char *dtype_is_) : dtype_is(dtype_is_) {
+        qsgd_encode_options_init(&options);
+        qsgd_sizes_init(&sizes);
+    }
+    EncodeCall(const EncodeCall &) = delete;
+    EncodeCall &operator=(const EncodeCall &) = delete;
+
+    void set_shape(const Tensor &tensor) {
+        options.ndim = tensor.ndim;
+        options.shape = tensor.shape.data();
+    }
+
+    void ask(const qsgd_params &params, uint64_t n) {
+        Detail detail;
+        check_as(qsgd_encode_sizes(&params, &options, n, &sizes, &detail), detail, dtype_is);
+    }
+
+    // The same with as many threads as the chunks are worth.
+    void ask(const qsgd_params &params, uint64_t n, py::handle threads) {
+        ask(params, n);
+        const uint32_t workers = thread_count(threads, sizes.chunks);
+        if (workers == 1) return;
+        set_runner(options, runner, workers);
+        ask(params, n);
+    }
+};
+
+// Indices, scales and damping of a tensor as C takes them, from Python's or for Python.
+struct Quantized {
+    Tensor indices;
+    Tensor scales;
+    Tensor damping; // without data: not given
+
+    qsgd_quantized c() const {
+        return {static_cast<int16_t *>(indices.data), static_cast<float *>(scales.data),
+                static_cast<uint8_t *>(damping.data), indices.n};
+    }
+
+    // Checks the numbers of buckets and chunks, which C takes on trust.
+    void check_lengths(const qsgd_sizes &sizes) const {
+        check_length(scales, sizes.buckets, "scales");
+        if (damping.data != nullptr) check_length(damping, sizes.chunks, "damping");
+    }
+};
+
+// `parts` are arrays of Python: int16 indices, float32 scales, uint8 damping or None.
+inline Quantized load_quantized(const py::tuple &parts) {
+    return {load_as(parts[0], "indices", Access::read, QSGD_INT16, kNone),
+            load_as(parts[1], "scales", Access::read, QSGD_FLOAT32, kNone),
+            load_optional(parts[2], "damping", Access::read, QSGD_UINT8, kNone)};
+}
+
+void define_encode(py::module_ &module);                                    // encode.cpp
+void define_quantize(py::class_<Params> &params);                           // quantize.cpp
+void define_indices(py::class_<Params> &params);                            // indices.cpp
+void define_elias(py::module_ &module);                                     // elias.cpp
+void define_decode(py::module_ &module);                                    // decode.cpp
+void define_frames(py::module_ &module);                                    // frames.cpp
+void define_levels(py::module_ &module);                                    // levels.cpp
+void define_shared_tables(py::module_ &module, py::class_<Params> &params); // shared_tables.cpp
 
 // Digest of the shared tables that a frame names, in hexadecimal; empty if it names none.
-std::string named_tables(const struct qsgd_frame_info &info);
+std::string named_tables(const qsgd_frame_info &info);
 
-// As check, for a frame: an error of its tables names them.
-inline void check_frame(qsgd_status status, const Detail &detail,
-                        const struct qsgd_frame_info &info) {
-    if (status == QSGD_ERR_TABLES)
-        raise(status, detail.reason, {}, detail.offset, kNone, kNone, named_tables(info));
-    check(status, detail);
+// As check, for a frame: an error of shared tables that are missing names them.
+inline void check_frame(qsgd_status status, const Detail &detail, const qsgd_frame_info &info) {
+    if (status == QSGD_OK) return;
+    raise(detail, status == QSGD_ERR_SHARED_TABLES ? named_tables(info) : std::string());
 }
 
 } // namespace binding

@@ -10,13 +10,13 @@ py::tuple elias_encode(py::object object, int code) {
     const auto *data = static_cast<const uint64_t *>(values.data);
     Detail detail;
     uint64_t bits = 0;
-    check(qsgd_elias_encode(code, data, values.n, nullptr, 0, &bits, &detail), detail);
+    check(qsgd_elias_encode(code, data, values.n, {nullptr, 0}, &bits, &detail), detail);
     const uint64_t bytes = (bits + 7) / 8;
     NewBytes result(bytes);
     qsgd_status status = QSGD_OK;
     {
         const Unlocked unlocked(values.nbytes());
-        status = qsgd_elias_encode(code, data, values.n, result.data(), bytes, &bits, &detail);
+        status = qsgd_elias_encode(code, data, values.n, result.memory(), &bits, &detail);
     }
     check(status, detail);
     return py::make_tuple(result.cut(bytes), bits);

@@ -24,13 +24,12 @@ class Stats {
         Detail detail;
         qsgd_status status = QSGD_OK;
         {
-            const Workspace workspace(workspace_bytes(x));
+            const Workspace workspace(sizes(x.dtype, x.n).workspace_bytes);
             const Unlocked unlocked(UINT64_MAX); // to wait for the lock would stop all threads
             const std::lock_guard<std::mutex> lock(mutex_);
-            status = qsgd_stats_add(get(), x.dtype, x.data, x.n, workspace.data(), workspace.size(),
-                                    &detail);
+            status = qsgd_stats_add(get(), x.dtype, x.data, x.n, workspace.memory(), &detail);
         }
-        check_encode(status, detail);
+        check_as(status, detail, "x");
     }
 
     void merge(const Stats &other) {
@@ -46,12 +45,12 @@ class Stats {
     }
 
     py::bytes to_bytes() const {
-        std::vector<uint64_t> copied = copy();
-        std::vector<char> bytes(qsgd_stats_save_bound());
+        const std::vector<uint64_t> copied = copy();
+        std::vector<char> bytes(sizes(QSGD_FLOAT32, 0).dst_bytes);
         uint64_t size = 0;
         Detail detail;
-        check(qsgd_stats_save(reinterpret_cast<const qsgd_stats *>(copied.data()), bytes.data(),
-                              bytes.size(), &size),
+        check(qsgd_stats_save(reinterpret_cast<const qsgd_stats *>(copied.data()),
+                              {bytes.data(), bytes.size()}, &size, &detail),
               detail);
         return py::bytes(bytes.data(), size);
     }
@@ -64,12 +63,12 @@ class Stats {
         return stats;
     }
 
-    struct qsgd_stats_info info() const {
-        struct qsgd_stats_info info{};
-        info.struct_size = sizeof info;
+    qsgd_stats_info info() const {
+        qsgd_stats_info info{};
+        qsgd_stats_info_init(&info);
         const Unlocked unlocked(UINT64_MAX);
         const std::lock_guard<std::mutex> lock(mutex_);
-        qsgd_stats_info(get(), &info); // of statistics that were made: it cannot fail
+        qsgd_stats_inspect(get(), &info, nullptr); // of statistics that were made: it cannot fail
         return info;
     }
 
@@ -85,10 +84,20 @@ class Stats {
     static size_t words() { return (qsgd_stats_bytes() + 7) / 8; }
     qsgd_stats *get() { return reinterpret_cast<qsgd_stats *>(memory_.data()); }
     const qsgd_stats *get() const { return reinterpret_cast<const qsgd_stats *>(memory_.data()); }
-    uint64_t workspace_bytes(const Tensor &x) {
-        const Unlocked unlocked(UINT64_MAX);
-        const std::lock_guard<std::mutex> lock(mutex_);
-        return qsgd_stats_workspace(get(), x.dtype, x.n);
+
+    // What adding n elements needs, and saving.
+    qsgd_sizes sizes(uint32_t dtype, uint64_t n) const {
+        qsgd_sizes sizes{};
+        qsgd_sizes_init(&sizes);
+        Detail detail;
+        qsgd_status status = QSGD_OK;
+        {
+            const Unlocked unlocked(UINT64_MAX);
+            const std::lock_guard<std::mutex> lock(mutex_);
+            status = qsgd_stats_sizes(get(), dtype, n, &sizes, &detail);
+        }
+        check_as(status, detail, "x");
+        return sizes;
     }
 
     std::vector<uint64_t> memory_;
@@ -96,11 +105,11 @@ class Stats {
 };
 
 py::dict describe(const qsgd_fit &fit) {
-    py::list table, probabilities;
-    for (uint32_t i = 0; i < fit.table_len; i++) table.append(fit.table[i]);
+    py::list level_table, probabilities;
+    for (uint32_t i = 0; i < fit.level_table_len; i++) level_table.append(fit.level_table[i]);
     for (uint32_t i = 0; i < fit.indices; i++) probabilities.append(fit.probability[i]);
     py::dict result;
-    result["table"] = table;
+    result["level_table"] = level_table;
     result["zero"] = fit.zero != 0;
     result["variance"] = fit.variance;
     result["error"] = fit.error;
@@ -115,16 +124,15 @@ py::dict describe(const qsgd_fit &fit) {
 template <typename Call> py::dict run_fit(const Stats *stats, Call call) {
     std::vector<uint64_t> copied;
     if (stats != nullptr) copied = stats->copy();
+    const auto *c = copied.empty() ? nullptr : reinterpret_cast<const qsgd_stats *>(copied.data());
     qsgd_fit fit{};
-    fit.struct_size = sizeof fit;
+    qsgd_fit_init(&fit);
     Detail detail;
     qsgd_status status = QSGD_OK;
     {
-        const Workspace workspace(qsgd_fit_workspace());
+        const Workspace workspace(qsgd_fit_workspace_bytes());
         const Unlocked unlocked(UINT64_MAX);
-        status = call(copied.empty() ? nullptr
-                                     : reinterpret_cast<const struct qsgd_stats *>(copied.data()),
-                      &fit, workspace.data(), workspace.size(), &detail);
+        status = call(c, &fit, workspace.memory(), &detail);
     }
     check(status, detail);
     return describe(fit);
@@ -149,10 +157,10 @@ qsgd_fit_options fit_options(const py::kwargs &given) {
 
 py::dict fit_levels(const Stats *stats, const py::kwargs &given) {
     const qsgd_fit_options o = fit_options(given);
-    return run_fit(stats, [&](const struct qsgd_stats *c, qsgd_fit *fit, void *workspace,
-                              uint64_t bytes, Detail *detail) {
-        return qsgd_fit_levels(c, &o, fit, workspace, bytes, detail);
-    });
+    return run_fit(stats,
+                   [&](const qsgd_stats *c, qsgd_fit *fit, qsgd_memory workspace, Detail *detail) {
+                       return qsgd_fit_levels(c, &o, fit, workspace, detail);
+                   });
 }
 
 py::dict evaluate_levels(const Stats &stats, const Params &params, int weight, int model) {
@@ -160,10 +168,10 @@ py::dict evaluate_levels(const Stats &stats, const Params &params, int weight, i
     qsgd_fit_options_init(&o);
     o.weight = weight;
     o.model = model;
-    return run_fit(&stats, [&](const struct qsgd_stats *c, qsgd_fit *fit, void *workspace,
-                               uint64_t bytes, Detail *detail) {
-        return qsgd_fit_evaluate(c, &o, &params.c, fit, workspace, bytes, detail);
-    });
+    return run_fit(&stats,
+                   [&](const qsgd_stats *c, qsgd_fit *fit, qsgd_memory workspace, Detail *detail) {
+                       return qsgd_fit_evaluate(c, &o, &params.c, fit, workspace, detail);
+                   });
 }
 
 } // namespace
@@ -177,10 +185,10 @@ void define_levels(py::module_ &module) {
         .def_static("from_bytes", &Stats::from_bytes)
         .def("copy", [](const Stats &stats) { return std::make_unique<Stats>(stats); })
         .def("info", [](const Stats &stats) {
-            const struct qsgd_stats_info info = stats.info();
+            const qsgd_stats_info info = stats.info();
             py::dict result;
             result["norm"] = info.norm;
-            result["scale"] = info.scale;
+            result["scale_dtype"] = info.scale_dtype;
             result["clip"] = info.clip;
             result["bucket"] = info.bucket;
             result["elements"] = info.elements;

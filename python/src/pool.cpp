@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <exception>
 #include <new>
-#include <system_error>
 #include <thread>
 
 namespace binding {
@@ -26,17 +26,23 @@ void Pool::Job::work(uint32_t worker) {
     for (;;) {
         const uint64_t index = next.fetch_add(1, std::memory_order_relaxed);
         if (index >= count) return;
-        task(argument, index, worker);
+        try {
+            task(argument, index, worker);
+        } catch (...) {
+            failed = true;
+            next = count; // nobody begins another
+            return;
+        }
     }
 }
 
-void Pool::run(qsgd_task task, void *argument, uint64_t count, uint32_t workers) {
+bool Pool::run(qsgd_task task, void *argument, uint64_t count, uint32_t workers) {
     Job job{task, argument, count, workers};
     {
         const std::lock_guard<std::mutex> lock(mutex_);
         grow(workers - 1);
-        callers_++;
         jobs_.push_back(&job);
+        callers_++;
     }
     for (uint32_t i = 1; i < workers; i++) wake_.notify_one();
     job.work(0);
@@ -46,6 +52,7 @@ void Pool::run(qsgd_task task, void *argument, uint64_t count, uint32_t workers)
     callers_--;
     if (!jobs_.empty()) wake_.notify_one(); // a helper may be allowed to join now
     done_.wait(lock, [&] { return job.active == 0; });
+    return !job.failed;
 }
 
 // Called with the lock held. Fewer threads than asked for is no error: the caller works too.
@@ -53,7 +60,7 @@ void Pool::grow(uint32_t helpers) {
     while (helpers_ < helpers) {
         try {
             std::thread(&Pool::help, this).detach();
-        } catch (const std::system_error &) {
+        } catch (const std::exception &) { // no more threads, or no memory
             return;
         }
         helpers_++;
@@ -82,13 +89,16 @@ void Pool::forget(Job *job) {
     jobs_.erase(std::remove(jobs_.begin(), jobs_.end(), job), jobs_.end());
 }
 
-void run_on_pool(void *context, qsgd_task task, void *job, uint64_t count) {
+qsgd_status run_on_pool(void *context, qsgd_task task, void *job, uint64_t count) noexcept {
     const auto *runner = static_cast<const RunnerContext *>(context);
-    if (count > 1 && runner->workers > 1) {
-        runner->pool->run(task, job, count, runner->workers);
-        return;
+    try {
+        if (count > 1 && runner->workers > 1)
+            return runner->pool->run(task, job, count, runner->workers) ? QSGD_OK : QSGD_ERR_RUNNER;
+        for (uint64_t i = 0; i < count; i++) task(job, i, 0);
+        return QSGD_OK;
+    } catch (...) { // no memory to queue the job, or a task threw
+        return QSGD_ERR_RUNNER;
     }
-    for (uint64_t i = 0; i < count; i++) task(job, i, 0);
 }
 
 uint32_t default_threads() {

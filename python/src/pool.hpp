@@ -25,8 +25,9 @@ class Pool {
     // perhaps a locked mutex), so it leaves the parent's pool alone and makes its own.
     static Pool &instance();
 
-    // Calls task(job, i, worker) for every i < count, on at most `workers` threads.
-    void run(qsgd_task task, void *job, uint64_t count, uint32_t workers);
+    // Calls task(job, i, worker) for every i < count, on at most `workers` threads. False if a task
+    // threw, which then ends the job early; throws itself only before the first task.
+    bool run(qsgd_task task, void *job, uint64_t count, uint32_t workers);
 
   private:
     struct Job {
@@ -35,6 +36,7 @@ class Pool {
         uint64_t count;
         uint32_t workers;
         std::atomic<uint64_t> next{0};
+        std::atomic<bool> failed{false};
         uint32_t joined = 1; // worker numbers given out; 0 is the caller's
         uint32_t active = 0; // helpers at work
         void work(uint32_t worker);
@@ -59,7 +61,9 @@ struct RunnerContext {
     Pool *pool = nullptr;
     uint32_t workers = 1;
 };
-void run_on_pool(void *context, qsgd_task task, void *job, uint64_t count);
+
+// The runner of the C interface. No exception leaves it: QSGD_ERR_RUNNER.
+qsgd_status run_on_pool(void *context, qsgd_task task, void *job, uint64_t count) noexcept;
 
 // Cores that this process may use, at most 8: more helps little, as memory is the limit.
 uint32_t default_threads();
@@ -72,8 +76,7 @@ class Workspace {
     ~Workspace();
     Workspace(const Workspace &) = delete;
     Workspace &operator=(const Workspace &) = delete;
-    void *data() const { return data_; }
-    uint64_t size() const { return size_; }
+    qsgd_memory memory() const { return {data_, size_}; }
 
   private:
     void *data_;

@@ -285,16 +285,20 @@ Tensor load_bytes(py::handle object, const char *name) {
     return tensor;
 }
 
+void check_length(const Tensor &tensor, uint64_t n, const char *name) {
+    if (tensor.n != n)
+        raise(QSGD_ERR_LENGTH,
+              "must have " + std::to_string(n) + " elements, has " + std::to_string(tensor.n),
+              name);
+}
+
 Tensor load_as(py::handle object, const char *name, Access access, uint32_t dtype, uint64_t n) {
     Tensor tensor = load(object, name, access);
     if (tensor.dtype != dtype)
         raise(QSGD_ERR_DTYPE,
               std::string("must be ") + dtype_name(dtype) + ", got " + dtype_name(tensor.dtype),
               name);
-    if (n != kNone && tensor.n != n)
-        raise(QSGD_ERR_LENGTH,
-              "must have " + std::to_string(n) + " elements, has " + std::to_string(tensor.n),
-              name);
+    if (n != kNone) check_length(tensor, n, name);
     return tensor;
 }
 

@@ -50,6 +50,9 @@ Tensor load(py::handle object, const char *name, Access access);
 // A frame or other plain bytes, read only: `bytes` fast, otherwise anything that `load` takes.
 Tensor load_bytes(py::handle object, const char *name);
 
+// Raises unless the tensor has `n` elements.
+void check_length(const Tensor &tensor, uint64_t n, const char *name);
+
 // As load, and of that dtype and element count (kNone: any).
 Tensor load_as(py::handle object, const char *name, Access access, uint32_t dtype, uint64_t n);
 

@@ -17,10 +17,10 @@ static void find_backends(void) {
     int32_t available;
     for (uint32_t i = 0; qsgd_backends(i, &available) != NULL; i++) {
         if (!available || backend_count == 8) continue;
-        CHECK(qsgd_set_backend(qsgd_backends(i, NULL)) == QSGD_OK);
+        CHECK(qsgd_set_backend(qsgd_backends(i, NULL), NULL) == QSGD_OK);
         backends[backend_count++] = kernels_current();
     }
-    CHECK(qsgd_set_backend("auto") == QSGD_OK);
+    CHECK(qsgd_set_backend("auto", NULL) == QSGD_OK);
     CHECK(strcmp(SCALAR->name, "scalar") == 0);
 }
 

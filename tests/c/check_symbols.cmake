@@ -1,5 +1,5 @@
 # Checks what the shared library shows and needs: it exports qsgd_* alone, and asks nothing of the
-# system but what compilers call by themselves: memory and string functions, and on aarch64
+# system but malloc and free, and what compilers call by themselves: memory and string functions, and on aarch64
 # __getauxval, by which libgcc chooses its atomics.
 # cmake -DNM=<nm> -DLIBRARY=<libqsgd.so> -DHEADERS=<qsgd.h;..> -P check_symbols.cmake
 execute_process(COMMAND ${NM} -D --defined-only ${LIBRARY}
@@ -34,7 +34,7 @@ string(REGEX MATCHALL "[^\n]+" undefined "${undefined}")
 foreach(line IN LISTS undefined)
   string(REGEX REPLACE "^ *[A-Za-z] " "" name "${line}")
   string(REGEX REPLACE "@.*$" "" name "${name}")
-  if(NOT name MATCHES "^(mem(cpy|move|set|cmp)|bcmp|strcmp|__getauxval|__(mem(cpy|move|set)_chk|stack_chk_(fail|guard))|__cxa_finalize|__gmon_start__|_ITM_(de)?registerTMCloneTable)$")
+  if(NOT name MATCHES "^(malloc|free|mem(cpy|move|set|cmp)|bcmp|strcmp|__getauxval|__(mem(cpy|move|set)_chk|stack_chk_(fail|guard))|__cxa_finalize|__gmon_start__|_ITM_(de)?registerTMCloneTable)$")
     message(SEND_ERROR "needs ${name}")
   endif()
 endforeach()

@@ -32,7 +32,7 @@ static inline bool all_levels(const struct levels *levels, const int16_t *k, siz
  * level; and whatever is accepted must be written again byte for byte (FORMAT.md section 10). */
 static inline qsgd_status decode(const struct code_chunk *chunk, const uint8_t *payload,
                                  size_t bytes, int16_t *k) {
-    const struct qsgd_code *code = code_find(chunk->code);
+    const struct code *code = code_find(chunk->code);
     uint8_t *copy = malloc(bytes + (bytes == 0));
     struct code_plan plan;
     size_t where = SIZE_MAX;

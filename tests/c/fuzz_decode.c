@@ -2,8 +2,6 @@
  * replays the files named by its arguments, or, without any, runs a fixed sequence of mutations of
  * valid frames. The oracle: indices of an accepted frame give back its bytes (FORMAT.md section
  * 10), and it decodes alike by qsgd_decode and by qsgd_decode_add onto zeros. */
-#include <stdio.h>
-
 #include "support.h"
 
 #define MOST_ELEMENTS                                                                              \
@@ -28,46 +26,26 @@ static bool same_floats(const float *a, const float *b, uint64_t n) {
 static struct table_sets tables; /* that decoders know */
 
 /* The defaults, with the tables. */
-static struct qsgd_decode_options decode_options(void) {
-    struct qsgd_decode_options options;
+static qsgd_decode_options decode_options(void) {
+    qsgd_decode_options options;
     qsgd_decode_options_init(&options);
     if (tables.count == 0) fill_tables(&tables);
     offer_tables(&tables, &options);
     return options;
 }
 
-/* Params with the tables that a frame names, for its recoding. */
-static struct qsgd_params like_params(const uint8_t *data, size_t size) {
-    struct qsgd_frame_info info = {.struct_size = sizeof info};
-    struct qsgd_params params;
-    uint8_t digest[8];
-    qsgd_params_init(&params);
-    if (qsgd_frame_info(data, size, &info, NULL) != QSGD_OK) fail("no info", data, size);
-    for (uint32_t i = 0; info.has_tables && i < tables.count; i++) {
-        qsgd_tables_digest(tables.at[i], tables.bytes_at[i], digest, NULL);
-        if (memcmp(digest, info.tables_digest, 8) != 0) continue;
-        params.tables = tables.at[i];
-        params.tables_bytes = tables.bytes_at[i];
-    }
-    return params;
-}
-
 struct buffers {
-    void *work;
-    uint64_t work_bytes, n;
+    qsgd_memory work, again;
+    uint64_t n;
     float *values, *sum;
-    int16_t *indices;
-    float *scales;
-    uint8_t *alphas, *again;
+    qsgd_quantized quantized;
 };
 
 static void check_values(const struct buffers *b, const uint8_t *data, size_t size) {
-    struct qsgd_decode_options options = decode_options();
+    qsgd_decode_options options = decode_options();
     options.dtype = QSGD_FLOAT32;
-    qsgd_status status =
-        qsgd_decode(data, size, &options, b->values, b->n, b->work, b->work_bytes, NULL);
-    qsgd_status added =
-        qsgd_decode_add(data, size, &options, 1.0F, b->sum, b->n, b->work, b->work_bytes, NULL);
+    qsgd_status status = qsgd_decode(data, size, &options, b->values, b->n, b->work, NULL);
+    qsgd_status added = qsgd_decode_add(data, size, &options, 1.0F, b->sum, b->n, b->work, NULL);
     if (status != QSGD_OK) fail("indices decode, values do not", data, size);
     if (added != QSGD_OK) fail("values decode, decode_add does not", data, size);
     if (!same_floats(b->values, b->sum, b->n)) fail("decode and decode_add differ", data, size);
@@ -76,25 +54,22 @@ static void check_values(const struct buffers *b, const uint8_t *data, size_t si
 /* 1 if the frame was accepted. */
 static int check_coded(const struct buffers *b, const uint8_t *data, size_t size) {
     uint64_t bytes = 0;
-    struct qsgd_decode_options options = decode_options();
-    const struct qsgd_params params = like_params(data, size);
-    if (qsgd_decode_indices(data, size, &options, b->indices, b->scales, b->alphas, b->n, b->work,
-                            b->work_bytes, NULL) != QSGD_OK) {
+    qsgd_decode_options options = decode_options();
+    if (qsgd_decode_indices(data, size, &options, &b->quantized, b->work, NULL) != QSGD_OK) {
         options.flags = QSGD_DECODE_ATOMIC;
         options.dtype = QSGD_FLOAT32;
-        if (qsgd_decode(data, size, &options, b->values, b->n, b->work, b->work_bytes, NULL) ==
-            QSGD_OK) {
+        if (qsgd_decode(data, size, &options, b->values, b->n, b->work, NULL) == QSGD_OK) {
             fail("values decode, indices do not", data, size);
         }
         options.flags = 0; /* whatever it returns, no byte outside the buffers is touched */
-        qsgd_decode(data, size, &options, b->values, b->n, b->work, b->work_bytes, NULL);
+        qsgd_decode(data, size, &options, b->values, b->n, b->work, NULL);
         return 0;
     }
-    if (qsgd_encode_indices(&params, NULL, data, size, b->indices, b->scales, b->alphas, b->n,
-                            b->again, size, b->work, b->work_bytes, &bytes, NULL) != QSGD_OK) {
+    if (qsgd_encode_indices_like(data, size, &options, &b->quantized, b->again, b->work, &bytes,
+                                 NULL) != QSGD_OK) {
         fail("indices of a frame do not encode like it", data, size);
     }
-    if (bytes != size || memcmp(b->again, data, size) != 0) {
+    if (bytes != size || memcmp(b->again.data, data, size) != 0) {
         fail("indices of a frame do not give back its bytes", data, size);
     }
     check_values(b, data, size);
@@ -104,36 +79,33 @@ static int check_coded(const struct buffers *b, const uint8_t *data, size_t size
 static int accepted; /* by the last call */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    struct qsgd_frame_info info = {.struct_size = sizeof info};
-    struct qsgd_decode_options options;
-    struct buffers b = {.work = NULL};
+    qsgd_frame_info info = info_new();
+    qsgd_sizes sizes = sizes_new();
+    qsgd_decode_options options = decode_options();
     accepted = 0;
-    qsgd_decode_options_init(&options);
     options.max_elements = MOST_ELEMENTS;
-    if (qsgd_decode_workspace(data, size, &options, &b.work_bytes, NULL) != QSGD_OK) return 0;
-    if (qsgd_frame_info(data, size, &info, NULL) != QSGD_OK) fail("no info", data, size);
+    if (qsgd_decode_sizes(data, size, &options, &sizes, NULL) != QSGD_OK) return 0;
+    if (qsgd_inspect(data, size, &info, NULL) != QSGD_OK) fail("no info", data, size);
     const size_t n = (size_t)info.elements;
-    b.n = n;
-    b.work = aligned_bytes(b.work_bytes);
+    struct buffers b = {odd_memory(sizes.workspace_bytes), odd_memory(size), n, NULL, NULL, {0}};
     b.values = calloc(n + 1, 16); /* room for complex128 */
     b.sum = calloc(n + 1, sizeof(float));
-    b.indices = malloc(n * sizeof(int16_t) + 1);
-    b.scales = malloc((size_t)info.buckets * sizeof(float) + 1);
-    b.alphas = malloc((size_t)info.chunks + 1);
-    b.again = malloc(size);
-    if (info.params.code == QSGD_CODE_RAW) {
-        accepted = qsgd_decode(data, size, NULL, b.values, b.n, b.work, b.work_bytes, NULL) == 0;
+    b.quantized = (qsgd_quantized){malloc(n * sizeof(int16_t) + 1),
+                                   malloc((size_t)info.buckets * sizeof(float) + 1),
+                                   malloc((size_t)info.chunks + 1), n};
+    if (data[17] == QSGD_CODE_RAW) {
+        accepted = qsgd_decode(data, size, NULL, b.values, b.n, b.work, NULL) == QSGD_OK;
         if (accepted && info.dtype <= QSGD_BFLOAT16) check_values(&b, data, size);
     } else {
         accepted = check_coded(&b, data, size);
     }
-    free(b.work);
+    odd_free(b.work);
+    odd_free(b.again);
     free(b.values);
     free(b.sum);
-    free(b.indices);
-    free(b.scales);
-    free(b.alphas);
-    free(b.again);
+    free(b.quantized.indices);
+    free(b.quantized.scales);
+    free(b.quantized.damping);
     return 0;
 }
 
@@ -206,7 +178,7 @@ static int replay(const char *path) {
 static void split_seeds(struct bytes seeds[SPLIT_SEEDS]) {
     static float x[LONGER];
     for (unsigned i = 0; i < SPLIT_SEEDS; i++) {
-        struct qsgd_params p;
+        qsgd_params p;
         qsgd_params_init(&p);
         p.rounding = QSGD_ROUND_DITHERED;
         p.chunk_log2 = i % 2 == 0 ? 11 : 12;
@@ -235,7 +207,7 @@ int main(int argc, char **argv) {
     split_seeds(seeds);
     for (size_t i = 0; i < SCHEMES; i++) {
         for (size_t l = 0; l < 10; l++) {
-            struct qsgd_params params = scheme_params(&schemes[i]);
+            qsgd_params params = scheme_params(&schemes[i]);
             params.checksum = l < 5;
             set_bucket(&params, l % 2 == 0 ? 100 : 0);
             fill_tensor(x, lengths[l % 5], i + l + 1);
@@ -244,8 +216,8 @@ int main(int argc, char **argv) {
             CHECK(accepted);
             count++;
             if (tables.bytes[i] == 0) continue;
-            params.tables = tables.blob[i];
-            params.tables_bytes = tables.bytes[i];
+            params.shared_tables = tables.blob[i];
+            params.shared_tables_bytes = tables.bytes[i];
             seeds[count] = encode_frame(&params, NULL, x, lengths[l % 5]);
             LLVMFuzzerTestOneInput(seeds[count].p, seeds[count].n);
             CHECK(accepted);

@@ -23,17 +23,17 @@ static const struct {
 #define LEVEL_SETS (sizeof level_sets / sizeof *level_sets)
 
 static inline void build_levels(struct levels *levels, int32_t kind, uint32_t count, int32_t zero) {
-    float table[QSGD_MAX_TABLE];
-    for (uint32_t i = 0; i < count && i < QSGD_MAX_TABLE; i++) {
+    float table[QSGD_MAX_LEVEL_TABLE];
+    for (uint32_t i = 0; i < count && i < QSGD_MAX_LEVEL_TABLE; i++) {
         table[i] = kind == QSGD_LEVELS_SIGNED ? 2.0F * (float)i / (float)(count - 1) - 1.0F
                                               : (float)(i + 1) / (float)count;
     }
-    struct qsgd_params params = {.levels = kind,
-                                 .s = count,
-                                 .table_len = count,
-                                 .table = table,
-                                 .zero = zero,
-                                 .step = 0.25F};
+    qsgd_params params = {.levels = kind,
+                          .s = count,
+                          .level_table_len = count,
+                          .level_table = table,
+                          .zero = zero,
+                          .step = 0.25F};
     levels_build(levels, &params);
 }
 

@@ -4,14 +4,9 @@
 #ifndef QSGD_TESTS_SUPPORT_H
 #define QSGD_TESTS_SUPPORT_H
 
-#include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/bits.h"
-#include "check.h"
+#include "calls.h"
 #include "frame/checksum.h"
-#include "qsgd.h"
 
 /* ---- noise and tensors ---------------------------------------------------------------------- */
 
@@ -40,10 +35,6 @@ static inline void fill_tensor(float *x, size_t n, uint64_t seed) {
         float size = i / 256 % 3 == 0 ? 1.0F : (i / 256 % 3 == 1 ? 0.05F : 0.3F);
         x[i] = random_below(&state, 8) == 0 ? 0.0F : size * random_float(&state);
     }
-}
-
-static inline void *aligned_bytes(uint64_t bytes) {
-    return aligned_alloc(64, (size_t)(bytes + 64) / 64 * 64);
 }
 
 /* Philox4x32 with 7 rounds, c in place (FORMAT.md section 6.1). */
@@ -102,8 +93,8 @@ static const struct scheme schemes[] = {
 #define SCHEMES (sizeof schemes / sizeof *schemes)
 
 /* Small buckets and chunks, several classes: every part of a frame occurs in a short tensor. */
-static inline struct qsgd_params scheme_params(const struct scheme *scheme) {
-    struct qsgd_params p;
+static inline qsgd_params scheme_params(const struct scheme *scheme) {
+    qsgd_params p;
     qsgd_params_init(&p);
     p.code = scheme->code;
     p.levels = scheme->levels;
@@ -118,17 +109,17 @@ static inline struct qsgd_params scheme_params(const struct scheme *scheme) {
     p.seed = 0x0123456789ABCDEF;
     if (p.levels == QSGD_LEVELS_OPEN) p.step = 0.01F;
     if (p.levels == QSGD_LEVELS_TABLE) {
-        p.table = mirrored_table;
-        p.table_len = 3;
+        p.level_table = mirrored_table;
+        p.level_table_len = 3;
     } else if (p.levels == QSGD_LEVELS_SIGNED) {
-        p.table = signed_table;
-        p.table_len = 6;
+        p.level_table = signed_table;
+        p.level_table_len = 6;
     }
     return p;
 }
 
 /* Rotation needs buckets within chunks, here of 1024 elements. */
-static inline void set_bucket(struct qsgd_params *p, uint64_t bucket) {
+static inline void set_bucket(qsgd_params *p, uint64_t bucket) {
     const bool fits = bucket > 0 && bucket <= 1024;
     p->bucket = p->rotation && !fits ? 1024 : bucket;
 }
@@ -147,40 +138,38 @@ static inline struct bytes bytes_copy(const uint8_t *p, uint64_t n) {
 }
 
 /* A frame of n elements of x, in memory of exactly its size; the caller frees it. */
-static inline struct bytes encode_frame(const struct qsgd_params *params,
-                                        const struct qsgd_encode_options *options, const void *x,
+static inline struct bytes encode_frame(const qsgd_params *params,
+                                        const qsgd_encode_options *options, const void *x,
                                         uint64_t n) {
-    uint64_t bound = qsgd_encode_bound(params, options, n), bytes = 0;
-    uint64_t work_bytes = qsgd_encode_workspace(params, options, n);
-    void *work = aligned_bytes(work_bytes);
-    uint8_t *dst = malloc((size_t)bound);
-    struct qsgd_error error = {.struct_size = sizeof error};
-    qsgd_status status =
-        qsgd_encode(params, options, x, n, dst, bound, work, work_bytes, &bytes, &error);
+    const qsgd_sizes sizes = encode_sizes(params, options, n);
+    qsgd_memory dst = odd_memory(sizes.dst_bytes), work = odd_memory(sizes.workspace_bytes);
+    qsgd_error error = error_new();
+    uint64_t bytes = 0;
+    qsgd_status status = qsgd_encode(params, options, x, n, dst, work, &bytes, &error);
     CHECK(status == QSGD_OK);
-    struct bytes frame = bytes_copy(dst, status == QSGD_OK ? bytes : 0);
-    free(dst);
-    free(work);
+    struct bytes frame = bytes_copy(dst.data, status == QSGD_OK ? bytes : 0);
+    odd_free(dst);
+    odd_free(work);
     return frame;
 }
 
 /* Decodes with a workspace of its own. */
-static inline qsgd_status decode_frame_with(const struct qsgd_decode_options *options,
-                                            const uint8_t *p, uint64_t size, void *dst, uint64_t n,
-                                            struct qsgd_error *error) {
-    uint64_t work_bytes = 0;
-    qsgd_status status = qsgd_decode_workspace(p, size, options, &work_bytes, error);
+static inline qsgd_status decode_frame_with(const qsgd_decode_options *options, const uint8_t *p,
+                                            uint64_t size, void *dst, uint64_t n,
+                                            qsgd_error *error) {
+    qsgd_sizes sizes = sizes_new();
+    qsgd_status status = qsgd_decode_sizes(p, size, options, &sizes, error);
     if (status != QSGD_OK) return status;
-    void *work = aligned_bytes(work_bytes);
-    status = qsgd_decode(p, size, options, dst, n, work, work_bytes, error);
-    free(work);
+    qsgd_memory work = odd_memory(sizes.workspace_bytes);
+    status = qsgd_decode(p, size, options, dst, n, work, error);
+    odd_free(work);
     return status;
 }
 
 /* The same as the frame's dtype. */
 static inline qsgd_status decode_frame(const uint8_t *p, uint64_t size, uint32_t flags, void *dst,
-                                       uint64_t n, struct qsgd_error *error) {
-    struct qsgd_decode_options options;
+                                       uint64_t n, qsgd_error *error) {
+    qsgd_decode_options options;
     qsgd_decode_options_init(&options);
     options.flags = flags;
     return decode_frame_with(&options, p, size, dst, n, error);
@@ -191,16 +180,16 @@ static inline qsgd_status decode_frame(const uint8_t *p, uint64_t size, uint32_t
 /* Shared tables for every scheme of huffman and rans; none (0 bytes) for the others. */
 struct table_sets {
     uint8_t blob[SCHEMES][160];
-    const void *at[SCHEMES]; /* as decode options want them: those that there are, in order */
-    uint64_t bytes[SCHEMES], bytes_at[SCHEMES];
+    uint64_t bytes[SCHEMES];
+    qsgd_bytes at[SCHEMES]; /* as decode options want them: those that there are, in order */
     uint32_t count;
 };
 
-static inline uint64_t scheme_levels(const struct qsgd_params *p) {
+static inline uint64_t scheme_levels(const qsgd_params *p) {
     switch (p->levels) {
     case QSGD_LEVELS_OPEN: return 65535;
-    case QSGD_LEVELS_SIGNED: return p->table_len;
-    case QSGD_LEVELS_TABLE: return 2 * p->table_len + (p->zero ? 1U : 0U);
+    case QSGD_LEVELS_SIGNED: return p->level_table_len;
+    case QSGD_LEVELS_TABLE: return 2 * p->level_table_len + (p->zero ? 1U : 0U);
     default: return 2 * p->s + (p->zero ? 1U : 0U);
     }
 }
@@ -208,21 +197,22 @@ static inline uint64_t scheme_levels(const struct qsgd_params *p) {
 #define TABLES_FROM 3000
 
 /* From the level counts of a tensor. */
-static inline uint64_t build_tables(const struct qsgd_params *p, uint8_t *dst) {
-    const uint64_t count = scheme_levels(p),
-                   work_bytes = qsgd_encode_workspace(p, NULL, TABLES_FROM);
+static inline uint64_t build_tables(const qsgd_params *p, uint8_t *dst) {
+    const uint64_t count = scheme_levels(p), bound = qsgd_shared_tables_bound();
     double *weights = calloc((size_t)count, sizeof *weights);
     static float x[TABLES_FROM], scales[TABLES_FROM];
     static int16_t k[TABLES_FROM];
+    const qsgd_quantized quantized = {k, scales, NULL, TABLES_FROM};
     uint64_t bytes = 0;
-    void *work = aligned_bytes(work_bytes);
+    qsgd_memory work = encode_workspace(p, NULL, TABLES_FROM);
     fill_tensor(x, TABLES_FROM, 1);
-    CHECK(qsgd_quantize(p, NULL, x, TABLES_FROM, k, scales, NULL, work, work_bytes, NULL) == 0);
+    CHECK(qsgd_quantize(p, NULL, x, &quantized, work, NULL) == QSGD_OK);
     for (size_t i = 0; i < TABLES_FROM; i++) { /* mirrored levels without 0 lack the middle */
         weights[(uint64_t)(k[i] + (int64_t)(count / 2)) - (!p->zero && k[i] > 0 ? 1U : 0U)] += 1;
     }
-    free(work);
-    CHECK(qsgd_tables_build(p, weights, count, dst, qsgd_tables_bound(), &bytes, NULL) == QSGD_OK);
+    odd_free(work);
+    CHECK(qsgd_shared_tables_build(p, weights, count, (qsgd_memory){dst, bound}, &bytes, NULL) ==
+          QSGD_OK);
     free(weights);
     return bytes;
 }
@@ -230,20 +220,17 @@ static inline uint64_t build_tables(const struct qsgd_params *p, uint8_t *dst) {
 static inline void fill_tables(struct table_sets *sets) {
     sets->count = 0;
     for (size_t i = 0; i < SCHEMES; i++) {
-        const struct qsgd_params p = scheme_params(&schemes[i]);
+        const qsgd_params p = scheme_params(&schemes[i]);
         sets->bytes[i] = 0;
         if (p.code != QSGD_CODE_HUFFMAN && p.code != QSGD_CODE_RANS) continue;
         sets->bytes[i] = build_tables(&p, sets->blob[i]);
-        sets->at[sets->count] = sets->blob[i];
-        sets->bytes_at[sets->count++] = sets->bytes[i];
+        sets->at[sets->count++] = (qsgd_bytes){sets->blob[i], sets->bytes[i]};
     }
 }
 
-static inline void offer_tables(const struct table_sets *sets,
-                                struct qsgd_decode_options *options) {
-    options->tables = sets->at;
-    options->tables_bytes = sets->bytes_at;
-    options->tables_count = sets->count;
+static inline void offer_tables(const struct table_sets *sets, qsgd_decode_options *options) {
+    options->shared_tables = sets->at;
+    options->shared_tables_count = sets->count;
 }
 
 static inline void repair_header(uint8_t *p, uint64_t size) {
@@ -256,17 +243,21 @@ static inline void repair_header(uint8_t *p, uint64_t size) {
 
 /* Where the parts of a frame lie. */
 struct parts {
-    struct qsgd_frame_info info;
+    qsgd_frame_info info;
+    qsgd_params params;
+    float level_table[QSGD_MAX_LEVEL_TABLE];
     uint64_t index, entry, scales, item, payload;
 };
 
 static inline bool frame_parts(const uint8_t *p, uint64_t size, struct parts *parts) {
     memset(parts, 0, sizeof *parts);
-    parts->info.struct_size = sizeof parts->info;
-    if (qsgd_frame_info(p, size, &parts->info, NULL) != QSGD_OK) return false;
-    bool checksum = parts->info.params.checksum != 0;
+    parts->info = info_new();
+    if (qsgd_inspect(p, size, &parts->info, NULL) != QSGD_OK) return false;
+    qsgd_params_init(&parts->params);
+    CHECK(qsgd_inspect_params(p, size, &parts->params, parts->level_table, NULL) == QSGD_OK);
+    bool checksum = parts->params.checksum != 0;
     parts->entry = checksum ? 8 : 4;
-    parts->item = parts->info.params.scale == QSGD_SCALE_BFLOAT16 ? 2 : 4;
+    parts->item = parts->params.scale_dtype == QSGD_BFLOAT16 ? 2 : 4;
     parts->index = parts->info.header_bytes;
     parts->scales = parts->index + parts->info.chunks * parts->entry;
     parts->payload = parts->scales + parts->info.buckets * parts->item + (checksum ? 4 : 0);

@@ -11,16 +11,18 @@ static float x[N];
 
 /* ---- runners --------------------------------------------------------------------------------- */
 
-static void run_backward(void *context, qsgd_task task, void *job, uint64_t count) {
+static qsgd_status run_backward(void *context, qsgd_task task, void *job, uint64_t count) {
     (void)context;
     for (uint64_t i = count; i-- > 0;) task(job, i, (uint32_t)(i % WORKERS));
+    return QSGD_OK;
 }
 
 /* Odd indices first, then even ones: no order at all. */
-static void run_shuffled(void *context, qsgd_task task, void *job, uint64_t count) {
+static qsgd_status run_shuffled(void *context, qsgd_task task, void *job, uint64_t count) {
     (void)context;
     for (uint64_t i = 1; i < count; i += 2) task(job, i, 3);
     for (uint64_t i = 0; i < count; i += 2) task(job, i, 1);
+    return QSGD_OK;
 }
 
 struct thread_work {
@@ -36,7 +38,7 @@ static void *thread_main(void *argument) {
     return NULL;
 }
 
-static void run_threads(void *context, qsgd_task task, void *job, uint64_t count) {
+static qsgd_status run_threads(void *context, qsgd_task task, void *job, uint64_t count) {
     pthread_t threads[WORKERS];
     struct thread_work work[WORKERS];
     uint64_t *calls = context;
@@ -46,18 +48,19 @@ static void run_threads(void *context, qsgd_task task, void *job, uint64_t count
         if (pthread_create(&threads[w], NULL, thread_main, &work[w]) != 0) abort();
     }
     for (int w = 0; w < WORKERS; w++) pthread_join(threads[w], NULL);
+    return QSGD_OK;
 }
 
 static const qsgd_runner runners[] = {run_backward, run_shuffled, run_threads};
 
-static void runners_change_no_byte(const struct qsgd_params *p) {
-    uint64_t calls = 0, work_bytes;
+static void runners_change_no_byte(const qsgd_params *p) {
+    uint64_t calls = 0;
     static float expected[N], got[N];
     struct bytes plain = encode_frame(p, NULL, x, N);
     CHECK(decode_frame(plain.p, plain.n, 0, expected, N, NULL) == QSGD_OK);
     for (size_t r = 0; r < 3; r++) {
-        struct qsgd_encode_options o;
-        struct qsgd_decode_options d;
+        qsgd_encode_options o;
+        qsgd_decode_options d;
         qsgd_encode_options_init(&o);
         qsgd_decode_options_init(&d);
         o.workers = d.workers = WORKERS;
@@ -65,13 +68,13 @@ static void runners_change_no_byte(const struct qsgd_params *p) {
         o.runner_context = d.runner_context = &calls;
         struct bytes b = encode_frame(p, &o, x, N);
         CHECK(b.n == plain.n && memcmp(b.p, plain.p, (size_t)b.n) == 0);
-        CHECK(qsgd_decode_workspace(b.p, b.n, &d, &work_bytes, NULL) == QSGD_OK);
-        void *work = aligned_bytes(work_bytes);
+        const qsgd_memory work = decode_workspace(b.p, b.n, &d);
+        const qsgd_memory less = {work.data, work.bytes - 1};
         memset(got, 0, sizeof got);
-        CHECK(qsgd_decode(b.p, b.n, &d, got, N, work, work_bytes, NULL) == QSGD_OK);
+        CHECK(qsgd_decode(b.p, b.n, &d, got, N, work, NULL) == QSGD_OK);
         CHECK(memcmp(got, expected, sizeof got) == 0);
-        CHECK(qsgd_decode(b.p, b.n, &d, got, N, work, work_bytes - 1, NULL) == QSGD_ERR_WORKSPACE);
-        free(work);
+        CHECK(qsgd_decode(b.p, b.n, &d, got, N, less, NULL) == QSGD_ERR_WORKSPACE);
+        odd_free(work);
         free(b.p);
     }
     CHECK(calls > 0);
@@ -79,10 +82,10 @@ static void runners_change_no_byte(const struct qsgd_params *p) {
 }
 
 static void the_lowest_chunk_names_the_error(void) {
-    struct qsgd_params p = scheme_params(&schemes[16]);
+    qsgd_params p = scheme_params(&schemes[16]);
     struct parts parts;
     float dst[N];
-    uint64_t work_bytes, bytes, calls = 0;
+    uint64_t calls = 0;
     struct bytes b = encode_frame(&p, NULL, x, N);
     CHECK(frame_parts(b.p, b.n, &parts) && parts.info.chunks == 5);
     uint64_t at = parts.payload;
@@ -93,18 +96,15 @@ static void the_lowest_chunk_names_the_error(void) {
         at += load_le32(b.p + parts.index + 8 * j);
     }
     for (size_t r = 0; r < 3; r++) {
-        struct qsgd_error error = {.struct_size = sizeof error};
-        struct qsgd_decode_options d;
+        qsgd_error error = error_new();
+        qsgd_decode_options d;
         qsgd_decode_options_init(&d);
         d.workers = WORKERS;
         d.runner = runners[r];
         d.runner_context = &calls;
-        CHECK(qsgd_decode_workspace(b.p, b.n, &d, &work_bytes, NULL) == QSGD_OK);
-        void *work = aligned_bytes(work_bytes);
-        CHECK(qsgd_decode(b.p, b.n, &d, dst, N, work, work_bytes, &error) == QSGD_ERR_CHUNK_CRC);
+        CHECK(decode_frame_with(&d, b.p, b.n, dst, N, &error) == QSGD_ERR_CHUNK_CRC);
         CHECK(error.offset == second);
-        free(work);
-        struct qsgd_encode_options o;
+        qsgd_encode_options o;
         qsgd_encode_options_init(&o);
         o.workers = WORKERS;
         o.runner = runners[r];
@@ -113,26 +113,22 @@ static void the_lowest_chunk_names_the_error(void) {
         memcpy(bad, x, sizeof bad);
         const uint32_t nan = 0x7FC00000;
         for (size_t i = 2345; i < N; i += 1000) memcpy(&bad[i], &nan, 4);
-        uint64_t bound = qsgd_encode_bound(&p, &o, N);
-        work_bytes = qsgd_encode_workspace(&p, &o, N);
-        work = aligned_bytes(work_bytes);
-        uint8_t *out = malloc((size_t)bound);
-        bytes = 99;
-        CHECK(qsgd_encode(&p, &o, bad, N, out, bound, work, work_bytes, &bytes, &error) ==
-              QSGD_ERR_NONFINITE);
+        const qsgd_sizes sizes = encode_sizes(&p, &o, N);
+        qsgd_memory out = odd_memory(sizes.dst_bytes), work = odd_memory(sizes.workspace_bytes);
+        uint64_t bytes = 99;
+        CHECK(qsgd_encode(&p, &o, bad, N, out, work, &bytes, &error) == QSGD_ERR_NONFINITE);
         CHECK(error.element == 2345 && error.bucket == 23 && bytes == 99);
-        free(out);
-        free(work);
+        odd_free(out);
+        odd_free(work);
     }
     free(b.p);
 }
 
-/* ---- parts of a frame
- * ----------------------------------------------------------------------------- */
+/* ---- parts of a frame ------------------------------------------------------------------------ */
 
-static void frame_info_says_what_was_encoded(void) {
-    struct qsgd_params p = scheme_params(&schemes[5]);
-    struct qsgd_encode_options o;
+static void inspection_says_what_was_encoded(void) {
+    qsgd_params p = scheme_params(&schemes[5]);
+    qsgd_encode_options o;
     const uint64_t shape[3] = {10, 20, 25};
     qsgd_encode_options_init(&o);
     o.ndim = 3;
@@ -146,86 +142,85 @@ static void frame_info_says_what_was_encoded(void) {
     struct parts parts;
     uint64_t bytes = 0;
     CHECK(frame_parts(b.p, b.n, &parts));
-    const struct qsgd_frame_info *info = &parts.info;
+    const qsgd_frame_info *info = &parts.info;
     CHECK(info->version == 0 && info->dtype == QSGD_BFLOAT16 && info->ndim == 3);
     CHECK(memcmp(info->shape, shape, sizeof shape) == 0 && info->elements == N);
     CHECK(info->frame_bytes == b.n && info->buckets == 50 && info->chunks == 5);
-    CHECK(info->chunk_elements == 1000 && info->has_noise_key == 0 && info->summands == 1);
-    CHECK(info->tag_bytes == 4 && memcmp(info->tag, "name", 4) == 0 && info->table == NULL);
-    CHECK(info->params.code == p.code && info->params.norm == p.norm && info->params.s == 7);
-    CHECK(info->params.bucket == 100 && info->params.seed == 0 && info->params.chunk_log2 == 10);
-    CHECK(info->params.classes == QSGD_CLASSES_AUTO && info->params.struct_size == sizeof p);
-    CHECK(qsgd_bucket_count(&p, N) == 50 && qsgd_chunk_count(&p, N) == 5);
-    CHECK(qsgd_frame_size(b.p, b.n, &bytes, NULL) == QSGD_OK && bytes == b.n);
-    struct qsgd_frame_info early = {.struct_size = sizeof early};
-    CHECK(qsgd_frame_info(b.p, info->header_bytes, &early, NULL) == QSGD_OK);
+    CHECK(info->chunk_elements == 1000 && info->has_noise_key == 0);
+    CHECK(info->tag_bytes == 4 && memcmp(info->tag, "name", 4) == 0 && info->level_table == NULL);
+    CHECK(info->level_table_len == 0);
+    const qsgd_params *known = &parts.params;
+    CHECK(known->code == p.code && known->norm == p.norm && known->s == 7);
+    CHECK(known->bucket == 100 && known->seed == 0 && known->chunk_log2 == 10);
+    CHECK(known->classes == QSGD_CLASSES_AUTO && known->struct_size == sizeof p);
+    const qsgd_sizes sizes = encode_sizes(&p, &o, N);
+    CHECK(sizes.buckets == 50 && sizes.chunks == 5 && sizes.elements == N);
+    CHECK(qsgd_frame_size(b.p, b.n, UINT64_MAX, &bytes, NULL) == QSGD_OK && bytes == b.n);
+    qsgd_frame_info early = info_new();
+    CHECK(qsgd_inspect(b.p, info->header_bytes, &early, NULL) == QSGD_OK);
     free(b.p);
     p = scheme_params(&schemes[4]);
     qsgd_encode_options_init(&o);
     o.nonce = 42;
     b = encode_frame(&p, &o, x, N);
     CHECK(frame_parts(b.p, b.n, &parts));
-    CHECK(parts.info.has_noise_key == 1 && parts.info.nonce == 42 &&
-          parts.info.params.seed == p.seed);
+    CHECK(parts.info.has_noise_key == 1 && parts.info.nonce == 42 && parts.params.seed == p.seed);
     for (size_t i = 0; i < sizeof signed_table / sizeof *signed_table; i++) {
         uint32_t bits;
         memcpy(&bits, signed_table + i, sizeof bits);
-        CHECK(load_le32((const uint8_t *)parts.info.table + 4 * i) == bits);
+        CHECK(load_le32((const uint8_t *)parts.info.level_table + 4 * i) == bits);
     }
-    CHECK(parts.info.params.table == NULL && parts.info.params.table_len == 6);
+    CHECK(parts.info.level_table_len == 6 && parts.params.level_table_len == 6);
+    CHECK(parts.params.level_table == parts.level_table);
+    CHECK(memcmp(parts.level_table, signed_table, sizeof signed_table) == 0);
     free(b.p);
 }
 
-static void ranges_equal_the_whole(const struct qsgd_params *p) {
+static void ranges_equal_the_whole(const qsgd_params *p) {
     static const uint64_t edges[] = {0,    1,    99,   100,  101,  255,  256,  257,
                                      999,  1000, 1001, 1023, 1024, 1025, 2048, 2500,
                                      4096, 4097, 4352, 4900, 4999, 5000};
     struct bytes b = encode_frame(p, NULL, x, N);
-    uint64_t work_bytes;
     float whole[N], part[N];
-    CHECK(qsgd_decode_workspace(b.p, b.n, NULL, &work_bytes, NULL) == QSGD_OK);
-    void *work = aligned_bytes(work_bytes);
-    CHECK(qsgd_decode(b.p, b.n, NULL, whole, N, work, work_bytes, NULL) == QSGD_OK);
+    const qsgd_memory work = decode_workspace(b.p, b.n, NULL);
+    CHECK(qsgd_decode(b.p, b.n, NULL, whole, N, work, NULL) == QSGD_OK);
     const size_t count = sizeof edges / sizeof *edges;
     for (size_t i = 0; i < count; i++) {
         for (size_t j = i; j < count; j++) {
             size_t n = (size_t)(edges[j] - edges[i]);
             part[n < N ? n : 0] = n < N ? 77.0F : part[0];
-            CHECK(qsgd_decode_range(b.p, b.n, NULL, edges[i], edges[j], part, work, work_bytes,
-                                    NULL) == QSGD_OK);
+            CHECK(qsgd_decode_range(b.p, b.n, NULL, edges[i], edges[j], part, work, NULL) ==
+                  QSGD_OK);
             CHECK(memcmp(part, whole + edges[i], n * sizeof(float)) == 0);
             CHECK(n == N || part[n] == 77.0F);
         }
     }
-    free(work);
+    odd_free(work);
     free(b.p);
 }
 
-/* ---- sums
- * ------------------------------------------------------------------------------------------ */
+/* ---- sums ------------------------------------------------------------------------------------ */
 
 static void sums_are_products_added_in_order(void) {
     struct bytes b[4];
-    const void *frames[4];
-    uint64_t sizes[4], work_bytes, most = 0;
+    qsgd_weighted_frame frames[4];
+    uint64_t most = 0;
     static const size_t used[4] = {1, 8, 15, 0}; /* the last is raw */
     const float alphas[4] = {0.3F, -1.7F, 1e-3F, 0.7F};
     static float value[4][N], sum[N], acc[N];
-    uint32_t bad = 99;
+    qsgd_error error = error_new();
     for (size_t f = 0; f < 4; f++) {
-        struct qsgd_params p = scheme_params(&schemes[used[f]]);
+        qsgd_params p = scheme_params(&schemes[used[f]]);
         b[f] = encode_frame(&p, NULL, x, N);
-        frames[f] = b[f].p;
-        sizes[f] = b[f].n;
-        CHECK(qsgd_decode_workspace(b[f].p, b[f].n, NULL, &work_bytes, NULL) == QSGD_OK);
-        if (work_bytes > most) most = work_bytes;
+        frames[f] = (qsgd_weighted_frame){b[f].p, b[f].n, alphas[f], 0};
+        const uint64_t bytes = decode_sizes(b[f].p, b[f].n, NULL).workspace_bytes;
+        if (bytes > most) most = bytes;
         CHECK(decode_frame(b[f].p, b[f].n, 0, value[f], N, NULL) == QSGD_OK);
     }
-    void *work = aligned_bytes(most);
+    const qsgd_memory work = odd_memory(most);
     memcpy(acc, x, sizeof acc);
-    CHECK(qsgd_decode_add(frames[0], sizes[0], NULL, 0.3F, acc, N, work, most, NULL) == QSGD_OK);
-    CHECK(qsgd_decode_sum(frames, sizes, 4, alphas, NULL, sum, N, work, most, &bad, NULL) ==
-          QSGD_OK);
+    CHECK(qsgd_decode_add(b[0].p, b[0].n, NULL, 0.3F, acc, N, work, NULL) == QSGD_OK);
+    CHECK(qsgd_decode_sum(frames, 4, NULL, sum, N, work, NULL) == QSGD_OK);
     for (int i = 0; i < N; i++) {
         volatile float product = value[0][i] * alphas[0], total = x[i] + product;
         CHECK(acc[i] == total);
@@ -236,7 +231,8 @@ static void sums_are_products_added_in_order(void) {
         }
         CHECK(sum[i] == total);
     }
-    CHECK(qsgd_decode_sum(frames, sizes, 4, NULL, NULL, sum, N, work, most, NULL, NULL) == QSGD_OK);
+    for (int f = 0; f < 4; f++) frames[f].alpha = 1;
+    CHECK(qsgd_decode_sum(frames, 4, NULL, sum, N, work, NULL) == QSGD_OK);
     for (int i = 0; i < N; i++) {
         volatile float total = 0.0F + value[0][i];
         total = total + value[1][i];
@@ -244,22 +240,21 @@ static void sums_are_products_added_in_order(void) {
         total = total + value[3][i];
         CHECK(sum[i] == total);
     }
-    CHECK(qsgd_decode_sum(frames, sizes, 0, NULL, NULL, sum, N, work, most, NULL, NULL) == QSGD_OK);
+    CHECK(qsgd_decode_sum(frames, 0, NULL, sum, N, work, NULL) == QSGD_OK);
     for (int i = 0; i < N; i++) CHECK(sum[i] == 0);
     b[1].p[b[1].n - 1] ^= 1; /* a bad frame in the middle: named, and nothing is written */
     memset(sum, 0x5A, sizeof sum);
-    CHECK(qsgd_decode_sum(frames, sizes, 4, NULL, NULL, sum, N, work, most, &bad, NULL) ==
-          QSGD_ERR_CHUNK_CRC);
-    CHECK(bad == 1);
+    CHECK(qsgd_decode_sum(frames, 4, NULL, sum, N, work, &error) == QSGD_ERR_CHUNK_CRC);
+    CHECK(error.frame == 1 && error.element == UINT64_MAX);
     for (size_t i = 0; i < sizeof sum; i++) CHECK(((uint8_t *)sum)[i] == 0x5A);
     for (int f = 0; f < 4; f++) free(b[f].p);
-    free(work);
+    odd_free(work);
 }
 
 /* A frame that cannot be added is found before the first write, wherever it stands. */
 static void sums_of_integers_leave_out_alone(void) {
-    struct qsgd_params p;
-    struct qsgd_encode_options o;
+    qsgd_params p;
+    qsgd_encode_options o;
     static const int32_t integers[4] = {1, 2, 3, 4};
     qsgd_params_init(&p);
     qsgd_encode_options_init(&o);
@@ -267,19 +262,15 @@ static void sums_of_integers_leave_out_alone(void) {
     struct bytes good = encode_frame(&p, &o, x, 4);
     o.dtype = QSGD_INT32;
     struct bytes bad = encode_frame(&p, &o, integers, 4);
-    const void *frames[2] = {good.p, bad.p};
-    const uint64_t sizes[2] = {good.n, bad.n};
+    const qsgd_weighted_frame frames[2] = {{good.p, good.n, 1, 0}, {bad.p, bad.n, 1, 0}};
     float out[4] = {7, 7, 7, 7};
-    uint32_t at = 99;
-    void *work = aligned_bytes(100000);
-    CHECK(qsgd_decode_sum(frames, sizes, 2, NULL, NULL, out, 4, work, 100000, &at, NULL) ==
-          QSGD_ERR_DTYPE);
-    CHECK(at == 1 && out[0] == 7 && out[1] == 7 && out[2] == 7 && out[3] == 7);
-    float *inside = work;
-    CHECK(qsgd_decode_sum(frames, sizes, 1, NULL, NULL, inside, 4, work, 100000, &at, NULL) ==
-          QSGD_ERR_OVERLAP);
-    CHECK(at == 0);
-    free(work);
+    qsgd_error error = error_new();
+    const qsgd_memory work = odd_memory(100000);
+    CHECK(qsgd_decode_sum(frames, 2, NULL, out, 4, work, &error) == QSGD_ERR_DTYPE);
+    CHECK(error.frame == 1 && out[0] == 7 && out[1] == 7 && out[2] == 7 && out[3] == 7);
+    CHECK(qsgd_decode_sum(frames, 1, NULL, work.data, 4, work, &error) == QSGD_ERR_OVERLAP);
+    CHECK(error.frame == UINT64_MAX);
+    odd_free(work);
     free(good.p);
     free(bad.p);
 }
@@ -288,7 +279,7 @@ static void sums_of_integers_leave_out_alone(void) {
  * is as before. */
 static void atomic_decoding_leaves_dst_alone(void) {
     for (int checksum = 0; checksum < 2; checksum++) {
-        struct qsgd_params p = scheme_params(&schemes[1]);
+        qsgd_params p = scheme_params(&schemes[1]);
         struct parts parts;
         static float dst[N];
         p.checksum = checksum;
@@ -312,7 +303,7 @@ static void atomic_decoding_leaves_dst_alone(void) {
 int main(void) {
     fill_tensor(x, N, 11);
     for (size_t i = 0; i < SCHEMES; i++) {
-        struct qsgd_params p = scheme_params(&schemes[i]);
+        qsgd_params p = scheme_params(&schemes[i]);
         runners_change_no_byte(&p);
         ranges_equal_the_whole(&p);
         set_bucket(&p, 1 + 1700 * (i % 2)); /* one element, or longer than a chunk */
@@ -323,7 +314,7 @@ int main(void) {
         if (i % 4 == 0 && !p.rotation) runners_change_no_byte(&p);
     }
     the_lowest_chunk_names_the_error();
-    frame_info_says_what_was_encoded();
+    inspection_says_what_was_encoded();
     sums_are_products_added_in_order();
     sums_of_integers_leave_out_alone();
     atomic_decoding_leaves_dst_alone();

@@ -103,7 +103,7 @@ static void test_small_payloads_are_those_worked_out_by_hand(void) {
 static void check_round_trip(const struct code_chunk *chunk, const int16_t *k) {
     static uint8_t dst[8 * LONGEST + 256];
     int16_t back[LONGEST];
-    const struct qsgd_code *code = code_find(chunk->code);
+    const struct code *code = code_find(chunk->code);
     struct code_plan plan;
     memset(&plan, 0xA5, sizeof plan);
     code->plan(chunk, k, &plan);

@@ -10,10 +10,10 @@ static float tensor[N];
 static void every_truncation_needs_more(void) {
     float dst[N];
     for (size_t i = 0; i < SCHEMES; i++) {
-        struct qsgd_params p = scheme_params(&schemes[i]);
+        qsgd_params p = scheme_params(&schemes[i]);
         struct bytes b = encode_frame(&p, NULL, tensor, 1020);
         for (uint64_t n = 0; n < b.n; n++) {
-            struct qsgd_error error = {.struct_size = sizeof error};
+            qsgd_error error = error_new();
             struct bytes cut = bytes_copy(b.p, n);
             CHECK(decode_frame(cut.p, n, 0, dst, 1020, &error) == QSGD_ERR_NEED_MORE);
             CHECK(error.offset == n);
@@ -27,7 +27,7 @@ static void every_truncation_needs_more(void) {
 static void every_shorter_payload_is_refused(void) {
     float dst[N];
     for (size_t i = 0; i < 2 * SCHEMES; i++) {
-        struct qsgd_params p = scheme_params(&schemes[i / 2]);
+        qsgd_params p = scheme_params(&schemes[i / 2]);
         p.checksum = i % 2 == 0;
         struct bytes whole = encode_frame(&p, NULL, tensor, 700);
         struct parts parts;
@@ -47,7 +47,7 @@ static void every_shorter_payload_is_refused(void) {
 static void every_flipped_bit_is_detected(void) {
     float dst[N];
     for (size_t i = 0; i < SCHEMES; i++) {
-        struct qsgd_params p = scheme_params(&schemes[i]);
+        qsgd_params p = scheme_params(&schemes[i]);
         struct bytes b = encode_frame(&p, NULL, tensor, schemes[i].code == 0 ? 60 : 400);
         uint64_t n = schemes[i].code == 0 ? 60 : 400;
         for (uint64_t bit = 0; bit < 8 * b.n; bit++) {
@@ -62,14 +62,15 @@ static void every_flipped_bit_is_detected(void) {
 
 static void short_and_random_strings_are_refused(void) {
     static const uint8_t magic[4] = {0x8F, 0x51, 0x53, 0x47};
-    uint64_t state = 7, work_bytes, frame_bytes;
+    uint64_t state = 7, frame_bytes;
+    qsgd_sizes sizes = sizes_new();
     for (uint32_t v = 0; v < 65536 + 256 + 1; v++) {
         uint64_t n = v < 65536 ? 2 : (v < 65792 ? 1 : 0);
         uint8_t text[2] = {(uint8_t)v, (uint8_t)(v >> 8)};
         struct bytes b = bytes_copy(text, n);
         qsgd_status expected = memcmp(text, magic, n) == 0 ? QSGD_ERR_NEED_MORE : QSGD_ERR_MAGIC;
-        CHECK(qsgd_decode_workspace(b.p, n, NULL, &work_bytes, NULL) == expected);
-        CHECK(qsgd_frame_size(b.p, n, &frame_bytes, NULL) == expected);
+        CHECK(qsgd_decode_sizes(b.p, n, NULL, &sizes, NULL) == expected);
+        CHECK(qsgd_frame_size(b.p, n, UINT64_MAX, &frame_bytes, NULL) == expected);
         free(b.p);
     }
     for (uint64_t i = 0; i < 40000; i++) {

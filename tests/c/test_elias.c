@@ -1,10 +1,8 @@
 /* Tests of qsgd_elias_encode and qsgd_elias_decode: textbook codewords, round trips, contracts. */
-#include <stdlib.h>
-#include <string.h>
-
-#include "check.h"
-#include "qsgd.h"
+#include "calls.h"
 #include "splitmix.h"
+
+#define NOWHERE ((qsgd_memory){NULL, 0})
 
 /* Bits as a string of '0' and '1'. */
 static void show_bits(const uint8_t *p, size_t bits, char *text) {
@@ -43,12 +41,13 @@ static void test_elias_codewords_are_the_textbook_ones(void) {
     for (int32_t elias = 0; elias < 3; elias++) {
         for (size_t i = 0; i < TEXTBOOK; i++) {
             uint8_t dst[16];
+            const qsgd_memory room = {dst, sizeof dst};
             char text[129];
             uint64_t bits = 0, used = 0, value = 0;
             const char *word = textbook[i].words[elias];
-            CHECK(qsgd_elias_encode(elias, &textbook[i].value, 1, NULL, 0, &bits, NULL) == 0);
+            CHECK(qsgd_elias_encode(elias, &textbook[i].value, 1, NOWHERE, &bits, NULL) == 0);
             CHECK(bits == strlen(word));
-            CHECK(qsgd_elias_encode(elias, &textbook[i].value, 1, dst, 16, &bits, NULL) == 0);
+            CHECK(qsgd_elias_encode(elias, &textbook[i].value, 1, room, &bits, NULL) == 0);
             show_bits(dst, (size_t)bits, text);
             CHECK(strcmp(text, word) == 0);
             CHECK(qsgd_elias_decode(elias, dst, bits, 1, &value, &used, NULL) == 0);
@@ -67,18 +66,18 @@ static void test_elias_sequences_round_trip_in_exactly_their_bits(void) {
         for (size_t i = 0; i < COUNT; i++) values[i] = (random_next() | 1) >> random_below(64);
         for (size_t i = 0; i < COUNT; i++) values[i] += values[i] == 0;
         uint64_t bits = 0, used = 0;
-        CHECK(qsgd_elias_encode(elias, values, COUNT, NULL, 0, &bits, NULL) == 0);
+        CHECK(qsgd_elias_encode(elias, values, COUNT, NOWHERE, &bits, NULL) == 0);
         size_t bytes = (size_t)(bits + 7) / 8;
         uint8_t *dst = malloc(bytes);
-        CHECK(qsgd_elias_encode(elias, values, COUNT, dst, bytes - 1, &bits, NULL) ==
+        CHECK(qsgd_elias_encode(elias, values, COUNT, (qsgd_memory){dst, bytes - 1}, &bits, NULL) ==
               QSGD_ERR_DST_TOO_SMALL);
-        CHECK(qsgd_elias_encode(elias, values, COUNT, dst, bytes, &bits, NULL) == 0);
+        CHECK(qsgd_elias_encode(elias, values, COUNT, (qsgd_memory){dst, bytes}, &bits, NULL) == 0);
         CHECK(qsgd_elias_decode(elias, dst, bits, COUNT, back, &used, NULL) == 0);
         CHECK(used == bits && memcmp(values, back, sizeof values) == 0);
-        struct qsgd_error error = {.struct_size = sizeof error};
+        qsgd_error error = error_new();
         CHECK(qsgd_elias_decode(elias, dst, bits - 1, COUNT, back, &used, &error) ==
               QSGD_ERR_STREAM);
-        CHECK(qsgd_elias_encode(elias, values, COUNT - 1, NULL, 0, &bits, NULL) == 0);
+        CHECK(qsgd_elias_encode(elias, values, COUNT - 1, NOWHERE, &bits, NULL) == 0);
         CHECK(error.offset == bits / 8 && error.status == QSGD_ERR_STREAM);
         free(dst);
     }
@@ -90,15 +89,16 @@ static void test_elias_sequences_round_trip_in_exactly_their_bits(void) {
 static void test_elias_functions_refuse_what_their_contract_refuses(void) {
     const uint64_t values[3] = {5, 0, 7};
     uint8_t dst[16] = {0};
+    const qsgd_memory room = {dst, sizeof dst};
     uint64_t bits = 77, used = 77, back = 0;
-    struct qsgd_error error = {.struct_size = sizeof error};
-    CHECK(qsgd_elias_encode(1, values, 3, dst, 16, &bits, &error) == QSGD_ERR_INDEX);
+    qsgd_error error = error_new();
+    CHECK(qsgd_elias_encode(1, values, 3, room, &bits, &error) == QSGD_ERR_INDEX);
     CHECK(error.element == 1 && error.reason != NULL && bits == 77);
-    CHECK(qsgd_elias_encode(3, values, 1, dst, 16, &bits, &error) == QSGD_ERR_PARAM);
+    CHECK(qsgd_elias_encode(3, values, 1, room, &bits, &error) == QSGD_ERR_PARAM);
     CHECK(strcmp(error.parameter, "elias") == 0);
-    CHECK(qsgd_elias_encode(1, NULL, 1, dst, 16, &bits, &error) == QSGD_ERR_NULL);
-    CHECK(qsgd_elias_encode(1, values, 1, dst, 16, NULL, &error) == QSGD_ERR_NULL);
-    CHECK(qsgd_elias_encode(1, NULL, 0, NULL, 0, &bits, &error) == QSGD_OK && bits == 0);
+    CHECK(qsgd_elias_encode(1, NULL, 1, room, &bits, &error) == QSGD_ERR_NULL);
+    CHECK(qsgd_elias_encode(1, values, 1, room, NULL, &error) == QSGD_ERR_NULL);
+    CHECK(qsgd_elias_encode(1, NULL, 0, NOWHERE, &bits, &error) == QSGD_OK && bits == 0);
     CHECK(qsgd_elias_decode(-1, dst, 8, 1, &back, &used, &error) == QSGD_ERR_PARAM);
     CHECK(qsgd_elias_decode(0, NULL, 8, 1, &back, &used, &error) == QSGD_ERR_NULL);
     CHECK(qsgd_elias_decode(0, dst, 8, 1, NULL, &used, &error) == QSGD_ERR_NULL);
@@ -108,9 +108,9 @@ static void test_elias_functions_refuse_what_their_contract_refuses(void) {
     /* omega groups 11, 1000, then 256, whose codeword would need a group of 257 bits */
     const uint8_t endless[40] = {0xE2, 0x01, 0xFF, 0xFF, 0xFF};
     CHECK(qsgd_elias_decode(2, endless, 320, 1, &back, &used, &error) == QSGD_ERR_STREAM);
-    error = (struct qsgd_error){.struct_size = 8}; /* not this version's: left alone */
+    error = (qsgd_error){.struct_size = 8}; /* not this version's: left alone */
     const uint64_t zero = 0;
-    CHECK(qsgd_elias_encode(1, &zero, 1, dst, 16, &bits, &error) == QSGD_ERR_INDEX);
+    CHECK(qsgd_elias_encode(1, &zero, 1, room, &bits, &error) == QSGD_ERR_INDEX);
     CHECK(error.status == QSGD_OK && error.reason == NULL);
 }
 

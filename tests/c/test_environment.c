@@ -27,16 +27,20 @@ struct results {
     float values[N], sum[N], range[N], dequantized[N], residual[N];
     int16_t indices[N], read_indices[N];
     float scales[N], read_scales[N];
-    uint8_t alphas[N], read_alphas[N];
+    uint8_t damping[N], read_damping[N];
     qsgd_status status[9];
 };
 
-struct memory {
+struct places {
     struct guard src, dst, work, frame, values;
     size_t gap; /* 0: buffers end at a guard page; SIZE_MAX: they start at one */
 };
 
-static const void *source_of(int source, const struct memory *m, struct qsgd_encode_options *o,
+static qsgd_memory place(struct guard guard, uint64_t bytes, size_t gap) {
+    return (qsgd_memory){guard_place(guard, (size_t)bytes, gap), bytes};
+}
+
+static const void *source_of(int source, const struct places *m, qsgd_encode_options *o,
                              struct results *r) {
     qsgd_encode_options_init(o);
     o->nonce = 77;
@@ -51,54 +55,52 @@ static const void *source_of(int source, const struct memory *m, struct qsgd_enc
     return src;
 }
 
-static void decode_all(const struct qsgd_params *p, const struct memory *m, struct results *r) {
-    struct qsgd_decode_options d;
-    uint64_t work_bytes = 0;
+static void decode_all(const qsgd_params *p, const struct places *m, struct results *r) {
+    qsgd_decode_options d;
+    qsgd_sizes sizes = sizes_new();
     const size_t frame_bytes = (size_t)r->frame_bytes;
     uint8_t *frame = guard_place(m->frame, frame_bytes, m->gap);
     float *values = guard_place(m->values, sizeof r->values, m->gap);
     memcpy(frame, r->frame, frame_bytes);
     qsgd_decode_options_init(&d);
     d.dtype = QSGD_FLOAT32;
-    r->status[1] = qsgd_decode_workspace(frame, frame_bytes, &d, &work_bytes, NULL);
-    void *work = guard_place(m->work, (size_t)work_bytes, m->gap);
-    r->status[2] = qsgd_decode(frame, frame_bytes, &d, values, N, work, work_bytes, NULL);
+    r->status[1] = qsgd_decode_sizes(frame, frame_bytes, &d, &sizes, NULL);
+    const qsgd_memory work = place(m->work, sizes.workspace_bytes, m->gap);
+    r->status[2] = qsgd_decode(frame, frame_bytes, &d, values, N, work, NULL);
     memcpy(r->values, values, sizeof r->values);
     memcpy(values, plain, sizeof plain);
-    r->status[3] = qsgd_decode_add(frame, frame_bytes, &d, 0.3F, values, N, work, work_bytes, NULL);
+    r->status[3] = qsgd_decode_add(frame, frame_bytes, &d, 0.3F, values, N, work, NULL);
     memcpy(r->sum, values, sizeof r->sum);
     float *part = guard_place(m->values, 700 * sizeof(float), m->gap);
-    r->status[4] =
-        qsgd_decode_range(frame, frame_bytes, &d, 333, 1033, part, work, work_bytes, NULL);
+    r->status[4] = qsgd_decode_range(frame, frame_bytes, &d, 333, 1033, part, work, NULL);
     memcpy(r->range, part, 700 * sizeof(float));
     if (p->code == QSGD_CODE_RAW) return;
-    r->status[5] = qsgd_decode_indices(frame, frame_bytes, &d, r->read_indices, r->read_scales,
-                                       r->read_alphas, N, work, work_bytes, NULL);
+    const qsgd_quantized read = {r->read_indices, r->read_scales, r->read_damping, N};
+    r->status[5] = qsgd_decode_indices(frame, frame_bytes, &d, &read, work, NULL);
+    const qsgd_memory again = {r->again, frame_bytes};
     uint64_t again_bytes = 0;
-    r->status[6] = qsgd_encode_indices(NULL, NULL, frame, frame_bytes, r->read_indices,
-                                       r->read_scales, r->read_alphas, N, r->again, frame_bytes,
-                                       work, work_bytes, &again_bytes, NULL);
+    r->status[6] =
+        qsgd_encode_indices_like(frame, frame_bytes, &d, &read, again, work, &again_bytes, NULL);
     CHECK(again_bytes == frame_bytes && memcmp(r->again, frame, frame_bytes) == 0);
 }
 
-static void run_all(const struct qsgd_params *p, int source, const struct memory *m,
-                    struct results *r) {
-    struct qsgd_encode_options o;
+static void run_all(const qsgd_params *p, int source, const struct places *m, struct results *r) {
+    qsgd_encode_options o;
     memset(r, 0, sizeof *r);
     const void *src = source_of(source, m, &o, r);
-    uint64_t bound = qsgd_encode_bound(p, &o, N), work_bytes = qsgd_encode_workspace(p, &o, N);
-    void *dst = guard_place(m->dst, (size_t)bound, m->gap);
-    void *work = guard_place(m->work, (size_t)work_bytes, m->gap);
-    r->status[0] = qsgd_encode(p, &o, src, N, dst, bound, work, work_bytes, &r->frame_bytes, NULL);
-    CHECK(r->frame_bytes <= bound && bound <= sizeof r->frame);
-    memcpy(r->frame, dst, (size_t)r->frame_bytes);
+    const qsgd_sizes sizes = encode_sizes(p, &o, N);
+    const qsgd_memory dst = place(m->dst, sizes.dst_bytes, m->gap);
+    const qsgd_memory work = place(m->work, sizes.workspace_bytes, m->gap);
+    r->status[0] = qsgd_encode(p, &o, src, N, dst, work, &r->frame_bytes, NULL);
+    CHECK(r->frame_bytes <= dst.bytes && dst.bytes <= sizeof r->frame);
+    memcpy(r->frame, dst.data, (size_t)r->frame_bytes);
     decode_all(p, m, r);
     if (p->code == QSGD_CODE_RAW) return;
     o.residual = NULL;
-    r->status[7] =
-        qsgd_quantize(p, &o, src, N, r->indices, r->scales, r->alphas, work, work_bytes, NULL);
-    r->status[8] = qsgd_dequantize(p, o.nonce, r->indices, r->scales, r->alphas, N, QSGD_FLOAT32,
-                                   r->dequantized, work, work_bytes, NULL);
+    const qsgd_quantized quantized = {r->indices, r->scales, r->damping, N};
+    r->status[7] = qsgd_quantize(p, &o, src, &quantized, work, NULL);
+    o.dtype = QSGD_FLOAT32;
+    r->status[8] = qsgd_dequantize(p, &o, &quantized, r->dequantized, work, NULL);
 }
 
 static void fill_sources(void) {
@@ -156,13 +158,13 @@ static void same_results(const struct results *a, const struct results *b) {
     CHECK(memcmp(a->residual, b->residual, sizeof a->residual) == 0);
     CHECK(memcmp(a->indices, b->indices, sizeof a->indices) == 0);
     CHECK(memcmp(a->scales, b->scales, sizeof a->scales) == 0);
-    CHECK(memcmp(a->alphas, b->alphas, sizeof a->alphas) == 0);
+    CHECK(memcmp(a->damping, b->damping, sizeof a->damping) == 0);
     CHECK(memcmp(a->dequantized, b->dequantized, sizeof a->dequantized) == 0);
     CHECK(memcmp(a->status, b->status, sizeof a->status) == 0);
 }
 
 /* What one result must agree on with itself. */
-static void consistent(const struct qsgd_params *p, int source, const struct results *r) {
+static void consistent(const qsgd_params *p, int source, const struct results *r) {
     for (int i = 0; i < 9; i++) CHECK(r->status[i] == QSGD_OK);
     CHECK(memcmp(r->range, r->values + 333, 700 * sizeof(float)) == 0);
     if (p->code == QSGD_CODE_RAW || source == 2) return;
@@ -173,7 +175,7 @@ static void consistent(const struct qsgd_params *p, int source, const struct res
 
 static struct results expected, got;
 
-static void check_scheme(const struct qsgd_params *p, struct memory *m) {
+static void check_scheme(const qsgd_params *p, struct places *m) {
     for (int source = 0; source < SOURCES; source++) {
         m->gap = 0;
         run_all(p, source, m, &expected);
@@ -182,11 +184,11 @@ static void check_scheme(const struct qsgd_params *p, struct memory *m) {
         run_all(p, source, m, &got);
         same_results(&expected, &got);
         for (uint32_t i = 0; qsgd_backends(i, NULL) != NULL; i++) {
-            if (qsgd_set_backend(qsgd_backends(i, NULL)) != QSGD_OK) continue;
+            if (qsgd_set_backend(qsgd_backends(i, NULL), NULL) != QSGD_OK) continue;
             run_all(p, source, m, &got);
             same_results(&expected, &got);
         }
-        qsgd_set_backend("auto");
+        qsgd_set_backend("auto", NULL);
         for (int e = 0; e < ENVIRONMENTS; e++) {
             environment_set(e);
             run_all(p, source, m, &got);
@@ -198,16 +200,16 @@ static void check_scheme(const struct qsgd_params *p, struct memory *m) {
 }
 
 int main(void) {
-    struct memory m = {guard_new(sizeof wide),       guard_new(sizeof got.frame),
+    struct places m = {guard_new(sizeof wide),       guard_new(sizeof got.frame),
                        guard_new((size_t)1 << 22),   guard_new(sizeof got.frame),
                        guard_new(sizeof got.values), 0};
     fill_sources();
     for (size_t i = 0; i < SCHEMES; i++) {
-        struct qsgd_params p = scheme_params(&schemes[i]);
+        qsgd_params p = scheme_params(&schemes[i]);
         check_scheme(&p, &m);
         if (p.code == QSGD_CODE_RAW) continue;
         set_bucket(&p, 0); /* a bucket longer than a chunk */
-        p.scale = QSGD_SCALE_FLOAT32;
+        p.scale_dtype = QSGD_FLOAT32;
         check_scheme(&p, &m);
     }
     guard_free(m.src);

@@ -164,7 +164,7 @@ static void streams_that_end_early_read_alike(void) {
 /* ---- the reader of a chunk's indices --------------------------------------------------------- */
 
 static struct code_chunk chunk_of(struct levels *levels, uint32_t s, int32_t zero, int backend) {
-    struct qsgd_params p;
+    qsgd_params p;
     qsgd_params_init(&p);
     p.s = s;
     p.zero = zero;
@@ -221,7 +221,7 @@ static void what_names_no_level_or_does_not_end_is_refused(void) {
 static void damage_has_one_status_however_chunks_are_read(uint32_t s) {
     enum { CHUNK = 32768 };
     static float x[2 * CHUNK], plain[2 * CHUNK], atomic[2 * CHUNK];
-    struct qsgd_params p;
+    qsgd_params p;
     struct parts parts;
     qsgd_params_init(&p);
     p.s = s;
@@ -264,7 +264,7 @@ int main(void) {
     streams_that_end_early_read_alike();
     what_names_no_level_or_does_not_end_is_refused();
     for (int b = 0; b < backend_count; b++) {
-        CHECK(qsgd_set_backend(backends[b]->name) == QSGD_OK);
+        CHECK(qsgd_set_backend(backends[b]->name, NULL) == QSGD_OK);
         damage_has_one_status_however_chunks_are_read(7);
         damage_has_one_status_however_chunks_are_read(100);
     }

@@ -14,8 +14,8 @@ static double near(double a, double b) { return a < b ? b - a : a - b; }
  * of errors that the papers' update gives, worked out independently by numerical integration. */
 static void alq_gives_the_derived_sequence(void) {
     static const double asymmetric[] = {0.008105, 0.005763, 0.005405, 0.005318};
-    struct qsgd_fit_options o;
-    struct qsgd_fit result;
+    qsgd_fit_options o;
+    qsgd_fit result;
     qsgd_fit_options_init(&o);
     o.model = QSGD_MODEL_NORMAL;
     o.mean = 0.01;
@@ -45,13 +45,13 @@ static void alq_gives_the_derived_sequence(void) {
 }
 
 static void descents_never_increase_the_error(void) {
-    struct qsgd_stats *stats = new_stats(QSGD_NORM_L2, 1000);
+    qsgd_stats *stats = new_stats(QSGD_NORM_L2, 1000);
     fill_tensor(x, N, 9);
     for (int i = 0; i < N; i++) x[i] = x[i] * x[i] * x[i];
     CHECK(add(stats, x, N, NULL) == QSGD_OK);
     for (int which = 0; which < 48; which++) {
-        struct qsgd_fit_options o;
-        struct qsgd_fit result;
+        qsgd_fit_options o;
+        qsgd_fit result;
         double before = 1e300;
         qsgd_fit_options_init(&o);
         o.method = which % 3;
@@ -71,8 +71,8 @@ static void descents_never_increase_the_error(void) {
 
 /* `sweeps` is the most: descent ends where it stands. */
 static void descents_end_where_nothing_is_gained(void) {
-    struct qsgd_fit_options o;
-    struct qsgd_fit result;
+    qsgd_fit_options o;
+    qsgd_fit result;
     qsgd_fit_options_init(&o);
     o.model = QSGD_MODEL_NORMAL;
     o.sigma = 0.1;
@@ -92,7 +92,7 @@ static void descents_end_where_nothing_is_gained(void) {
 static void gradients_equal_finite_differences(void) {
     struct fit_models *models = malloc(sizeof *models);
     struct fit_table *t = malloc(sizeof *t);
-    struct qsgd_fit_options o;
+    qsgd_fit_options o;
     qsgd_fit_options_init(&o);
     o.model = QSGD_MODEL_NORMAL;
     o.mean = 0.02;
@@ -150,10 +150,10 @@ static void normal_and_logarithm_are_exact_enough(void) {
 /* ---- bad input ------------------------------------------------------------------------------- */
 
 static void fitting_refuses_bad_input_by_name(void) {
-    struct qsgd_stats *stats = new_stats(QSGD_NORM_MAX, 512);
-    struct qsgd_error error = {.struct_size = sizeof error};
-    struct qsgd_fit_options o;
-    struct qsgd_fit result;
+    qsgd_stats *stats = new_stats(QSGD_NORM_MAX, 512);
+    qsgd_error error = error_new();
+    qsgd_fit_options o;
+    qsgd_fit result;
     memset(x, 0, sizeof x);
     CHECK(fit(stats, NULL, &result, &error) == QSGD_ERR_PARAM); /* empty */
     CHECK(strcmp(error.parameter, "stats") == 0);
@@ -164,7 +164,7 @@ static void fitting_refuses_bad_input_by_name(void) {
     CHECK(fit(stats, NULL, &result, &error) == QSGD_ERR_PARAM); /* still */
     CHECK(add(stats, x + 3, 1, NULL) == QSGD_OK); /* one bucket of one element: r = 1 */
     CHECK(fit(stats, NULL, &result, &error) == QSGD_OK);
-    CHECK(result.variance < 1e-6 && result.table[6] == 1.0F);
+    CHECK(result.variance < 1e-6 && result.level_table[6] == 1.0F);
     qsgd_fit_options_init(&o);
     o.s = 128;
     CHECK(fit(stats, &o, &result, &error) == QSGD_ERR_PARAM && strcmp(error.parameter, "s") == 0);
@@ -182,7 +182,7 @@ static void fitting_refuses_bad_input_by_name(void) {
     o.method = QSGD_FIT_AMQ;
     o.symmetric = 0;
     CHECK(fit(stats, &o, &result, &error) == QSGD_ERR_COMBINATION);
-    struct qsgd_params params;
+    qsgd_params params;
     qsgd_params_init(&params);
     params.norm = QSGD_NORM_RMS;
     params.levels = QSGD_LEVELS_OPEN;
@@ -196,7 +196,7 @@ static void fitting_refuses_bad_input_by_name(void) {
 static void fitted_tables_are_legal(void) {
     fill_tensor(x, N, 10);
     for (int shape = 0; shape < 5; shape++) {
-        struct qsgd_stats *stats = new_stats(shape % 2 ? QSGD_NORM_L2 : QSGD_NORM_MAX, 5000);
+        qsgd_stats *stats = new_stats(shape % 2 ? QSGD_NORM_L2 : QSGD_NORM_MAX, 5000);
         for (int i = 0; i < N; i++) {
             float v = shape == 0 ? 1.0F : (shape == 1 ? (i % 5000 == 0) : x[i]);
             if (shape == 3) v = i % 5000 == 0 ? 1 : v * 0x1p-60F;
@@ -206,10 +206,10 @@ static void fitted_tables_are_legal(void) {
         CHECK(add(stats, x, N, NULL) == QSGD_OK);
         for (uint32_t s = 1; s <= 127; s = 2 * s + 1) {
             for (int which = 0; which < 6; which++) {
-                struct qsgd_fit_options o;
-                struct qsgd_fit result;
-                struct qsgd_params params;
-                struct qsgd_error error = {.struct_size = sizeof error};
+                qsgd_fit_options o;
+                qsgd_fit result;
+                qsgd_params params;
+                qsgd_error error = error_new();
                 qsgd_fit_options_init(&o);
                 o.s = s;
                 o.method = which % 3;
@@ -219,8 +219,8 @@ static void fitted_tables_are_legal(void) {
                 qsgd_params_init(&params);
                 params.levels = result.levels;
                 params.zero = result.zero;
-                params.table = result.table;
-                params.table_len = result.table_len;
+                params.level_table = result.level_table;
+                params.level_table_len = result.level_table_len;
                 CHECK(qsgd_params_check(&params, &error) == QSGD_OK);
                 double sum = 0;
                 for (uint32_t j = 0; j < result.indices; j++) sum += result.probability[j];
@@ -233,9 +233,9 @@ static void fitted_tables_are_legal(void) {
 
 /* 0 is a level of a signed table that was asked for it, however small its neighbours. */
 static void a_pinned_zero_stays_a_level(void) {
-    struct qsgd_fit_options o;
-    struct qsgd_fit result;
-    struct qsgd_params params;
+    qsgd_fit_options o;
+    qsgd_fit result;
+    qsgd_params params;
     qsgd_fit_options_init(&o);
     o.method = QSGD_FIT_NONE;
     o.model = QSGD_MODEL_NORMAL;
@@ -244,11 +244,11 @@ static void a_pinned_zero_stays_a_level(void) {
     o.symmetric = 0;
     for (o.s = 1; o.s <= 127; o.s++) {
         CHECK(fit(NULL, &o, &result, NULL) == QSGD_OK);
-        CHECK(result.table_len == 2 * o.s + 1 && result.table[o.s] == 0);
+        CHECK(result.level_table_len == 2 * o.s + 1 && result.level_table[o.s] == 0);
         qsgd_params_init(&params);
         params.levels = result.levels;
-        params.table = result.table;
-        params.table_len = result.table_len;
+        params.level_table = result.level_table;
+        params.level_table_len = result.level_table_len;
         CHECK(qsgd_params_check(&params, NULL) == QSGD_OK);
     }
 }
@@ -257,7 +257,7 @@ static void a_pinned_zero_stays_a_level(void) {
  * rounded to 0: levels and figures are numbers. */
 static void statistics_at_their_limits_give_levels(void) {
     for (int square = 0; square < 2; square++) {
-        struct qsgd_stats *stats = new_stats(QSGD_NORM_MAX, 512), *loaded = new_stats(0, 1);
+        qsgd_stats *stats = new_stats(QSGD_NORM_MAX, 512), *loaded = new_stats(0, 1);
         const uint64_t weight = (uint64_t)512 << 12;
         uint64_t size;
         stats->elements = 512;
@@ -270,16 +270,16 @@ static void statistics_at_their_limits_give_levels(void) {
         uint8_t *bytes = saved(stats, &size);
         CHECK(qsgd_stats_load(loaded, bytes, size, NULL) == QSGD_OK);
         for (int which = 0; which < 8; which++) {
-            struct qsgd_fit_options o;
-            struct qsgd_fit result;
+            qsgd_fit_options o;
+            qsgd_fit result;
             qsgd_fit_options_init(&o);
             o.model = which % 2;
             o.weight = which / 2 % 2 ? QSGD_WEIGHT_NONE : QSGD_WEIGHT_NORM2;
             o.method = which / 4 ? QSGD_FIT_AMQ : QSGD_FIT_ALQ;
             CHECK(fit(loaded, &o, &result, NULL) == QSGD_OK);
             CHECK(isfinite(result.error) && result.variance >= 0 && result.entropy >= 0);
-            for (uint32_t j = 1; j < result.table_len; j++) {
-                CHECK(result.table[j] > result.table[j - 1]);
+            for (uint32_t j = 1; j < result.level_table_len; j++) {
+                CHECK(result.level_table[j] > result.level_table[j - 1]);
             }
         }
         free(bytes);
@@ -290,8 +290,8 @@ static void statistics_at_their_limits_give_levels(void) {
 
 /* Levels so close that moments cannot tell them apart, beside all the mass. */
 static void probabilities_are_probabilities(void) {
-    struct qsgd_fit_options o;
-    struct qsgd_fit result;
+    qsgd_fit_options o;
+    qsgd_fit result;
     qsgd_fit_options_init(&o);
     o.model = QSGD_MODEL_NORMAL;
     o.start = QSGD_START_EXPONENTIAL;

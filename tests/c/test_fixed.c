@@ -102,7 +102,7 @@ int main(void) {
     packed = guard_new(2 * LONGEST + 64);
     for (uint32_t b = 0; (name = qsgd_backends(b, &available)) != NULL; b++) {
         if (!available) continue;
-        CHECK(qsgd_set_backend(name) == QSGD_OK);
+        CHECK(qsgd_set_backend(name, NULL) == QSGD_OK);
         for (unsigned width = 1; width <= 16; width++) {
             for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
                 for (int g = 0; g < 8; g++) {

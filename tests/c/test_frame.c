@@ -11,19 +11,20 @@ static float tensor[N];
 enum { AT_BUCKET = 22, AT_S = 23, AT_SHAPE = 24, AT_FIELDS = 26 };
 
 static struct bytes base_frame(void) {
-    struct qsgd_params p = scheme_params(&schemes[16]);
+    qsgd_params p = scheme_params(&schemes[16]);
     return encode_frame(&p, NULL, tensor, N);
 }
 
 static struct bytes frame_of(int32_t code, int32_t levels, int32_t rounding, int32_t norm) {
     struct scheme scheme = {code, levels, 7, 1, rounding, norm};
-    struct qsgd_params p = scheme_params(&scheme);
+    qsgd_params p = scheme_params(&scheme);
     return encode_frame(&p, NULL, tensor, N);
 }
 
 /* Consumes b: decoding it must give `status` at `offset`, and leave dst alone. */
 static void expect_at(int line, struct bytes b, qsgd_status status, uint64_t offset) {
-    struct qsgd_error error = {.struct_size = sizeof error, .offset = 12345};
+    qsgd_error error = error_new();
+    error.offset = 12345;
     float dst[N];
     memset(dst, 0x5A, sizeof dst);
     qsgd_status got = decode_frame(b.p, b.n, 0, dst, N, &error);
@@ -102,25 +103,25 @@ static void prefix_faults_have_their_own_status(void) {
 static void frame_size_reads_the_prefix_alone(void) {
     struct bytes b = base_frame();
     uint64_t bytes = 0;
-    CHECK(qsgd_frame_size(b.p, 16, &bytes, NULL) == QSGD_OK && bytes == b.n);
+    CHECK(qsgd_frame_size(b.p, 16, UINT64_MAX, &bytes, NULL) == QSGD_OK && bytes == b.n);
     for (uint64_t n = 0; n < 16; n++) {
         struct bytes cut = bytes_copy(b.p, n);
-        CHECK(qsgd_frame_size(cut.p, n, &bytes, NULL) == QSGD_ERR_NEED_MORE);
+        CHECK(qsgd_frame_size(cut.p, n, UINT64_MAX, &bytes, NULL) == QSGD_ERR_NEED_MORE);
         free(cut.p);
     }
     b.p[5] = 128;
-    CHECK(qsgd_frame_size(b.p, 16, &bytes, NULL) == QSGD_ERR_FLAGS);
+    CHECK(qsgd_frame_size(b.p, 16, UINT64_MAX, &bytes, NULL) == QSGD_ERR_FLAGS);
     b.p[4] = 9;
-    CHECK(qsgd_frame_size(b.p, 5, &bytes, NULL) == QSGD_ERR_VERSION);
+    CHECK(qsgd_frame_size(b.p, 5, UINT64_MAX, &bytes, NULL) == QSGD_ERR_VERSION);
     b.p[0] = 9;
-    CHECK(qsgd_frame_size(b.p, 1, &bytes, NULL) == QSGD_ERR_MAGIC);
+    CHECK(qsgd_frame_size(b.p, 1, UINT64_MAX, &bytes, NULL) == QSGD_ERR_MAGIC);
     free(b.p);
     b = base_frame();
     store_le16(b.p + 6, 25);
-    CHECK(qsgd_frame_size(b.p, b.n, &bytes, NULL) == QSGD_ERR_HEADER);
+    CHECK(qsgd_frame_size(b.p, b.n, UINT64_MAX, &bytes, NULL) == QSGD_ERR_HEADER);
     store_le16(b.p + 6, 30);
     store_le64(b.p + 8, 29);
-    CHECK(qsgd_frame_size(b.p, b.n, &bytes, NULL) == QSGD_ERR_HEADER);
+    CHECK(qsgd_frame_size(b.p, b.n, UINT64_MAX, &bytes, NULL) == QSGD_ERR_HEADER);
     free(b.p);
 }
 
@@ -303,8 +304,8 @@ static void index_and_scales_are_checked(void) {
         repair_frame(b.p, b.n);
         EXPECT(b, QSGD_ERR_SCALE, parts.scales + 2 * i);
     }
-    struct qsgd_params wide = scheme_params(&schemes[16]);
-    wide.scale = QSGD_SCALE_FLOAT32;
+    qsgd_params wide = scheme_params(&schemes[16]);
+    wide.scale_dtype = QSGD_FLOAT32;
     static const uint32_t bad32[] = {0x80000000, 0x7F800000, 0x7FC00001, 0xFFC00000, 0x80000001};
     for (size_t i = 0; i < sizeof bad32 / sizeof *bad32; i++) {
         b = encode_frame(&wide, NULL, tensor, N);
@@ -335,9 +336,9 @@ static void canonical_nan_scale_decodes_to_nan(void) {
 
 static void limits_and_schemes_are_refused(void) {
     struct bytes b = base_frame();
-    struct qsgd_decode_options o;
-    struct qsgd_error error = {.struct_size = sizeof error};
-    uint64_t bytes;
+    qsgd_decode_options o;
+    qsgd_error error = error_new();
+    qsgd_sizes sizes = sizes_new();
     for (int i = 0; i < 6; i++) {
         qsgd_decode_options_init(&o);
         if (i == 0) o.max_elements = N - 1;
@@ -350,9 +351,11 @@ static void limits_and_schemes_are_refused(void) {
             o.allowed_codes = (uint64_t)1 << QSGD_CODE_RANS;
             o.allowed_norms = o.allowed_levels = o.allowed_roundings = 1;
         }
-        qsgd_status status = qsgd_decode_workspace(b.p, b.n, &o, &bytes, &error);
+        qsgd_status status = qsgd_decode_sizes(b.p, b.n, &o, &sizes, &error);
         CHECK(status == (i == 0 ? QSGD_ERR_LIMIT : (i < 5 ? QSGD_ERR_SCHEME : QSGD_OK)));
-        if (i == 0) CHECK(strcmp(error.parameter, "max_elements") == 0);
+        static const char *const names[] = {"max_elements", "allowed_codes", "allowed_norms",
+                                            "allowed_levels", "allowed_roundings"};
+        CHECK(i == 5 || error_names(&error, status, names[i]));
     }
     free(b.p);
 }

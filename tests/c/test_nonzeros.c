@@ -33,7 +33,7 @@ static void nonzeros_are_found_wherever_they_are(void) {
     int32_t available;
     for (uint32_t b = 0; (name = qsgd_backends(b, &available)) != NULL; b++) {
         if (!available) continue;
-        CHECK(qsgd_set_backend(name) == QSGD_OK);
+        CHECK(qsgd_set_backend(name, NULL) == QSGD_OK);
         for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
             for (size_t r = 0; r < sizeof rarities / sizeof *rarities; r++) {
                 const size_t n = lengths[l];
@@ -49,7 +49,7 @@ static void nonzeros_are_found_wherever_they_are(void) {
             }
         }
     }
-    CHECK(qsgd_set_backend("auto") == QSGD_OK);
+    CHECK(qsgd_set_backend("auto", NULL) == QSGD_OK);
     guard_free(indices);
     guard_free(positions);
 }
@@ -73,8 +73,8 @@ static void fill_buckets(float *x) {
     }
 }
 
-static struct qsgd_params params_of(int32_t code, int kind) {
-    struct qsgd_params p;
+static qsgd_params params_of(int32_t code, int kind) {
+    qsgd_params p;
     qsgd_params_init(&p);
     p.code = code;
     p.norm = QSGD_NORM_L2;
@@ -88,14 +88,12 @@ static struct qsgd_params params_of(int32_t code, int kind) {
 
 static void decode_range_as(const struct bytes *b, uint32_t dtype, uint64_t from, uint64_t to,
                             void *dst) {
-    struct qsgd_decode_options o;
-    uint64_t bytes;
+    qsgd_decode_options o;
     qsgd_decode_options_init(&o);
     o.dtype = dtype;
-    CHECK(qsgd_decode_workspace(b->p, b->n, &o, &bytes, NULL) == QSGD_OK);
-    void *work = aligned_bytes(bytes);
-    CHECK(qsgd_decode_range(b->p, b->n, &o, from, to, dst, work, bytes, NULL) == QSGD_OK);
-    free(work);
+    qsgd_memory work = decode_workspace(b->p, b->n, &o);
+    CHECK(qsgd_decode_range(b->p, b->n, &o, from, to, dst, work, NULL) == QSGD_OK);
+    odd_free(work);
 }
 
 /* `fixed` with the same seed has the same indices, and decodes every one of them. */
@@ -108,7 +106,7 @@ static void sparse_frames_decode_as_fixed_ones(void) {
     fill_buckets(x);
     for (size_t c = 0; c < 3 * CODES; c++) {
         for (size_t d = 0; d < sizeof buckets / sizeof *buckets; d++) {
-            struct qsgd_params p = params_of(sparse_codes[c % CODES], (int)(c / CODES));
+            qsgd_params p = params_of(sparse_codes[c % CODES], (int)(c / CODES));
             p.bucket = buckets[d];
             struct bytes sparse = encode_frame(&p, NULL, x, N);
             p.code = QSGD_CODE_FIXED;
@@ -136,11 +134,9 @@ static void sparse_frames_decode_as_fixed_ones(void) {
 }
 
 static void add_to(const struct bytes *b, float alpha, float *sums) {
-    uint64_t bytes;
-    CHECK(qsgd_decode_workspace(b->p, b->n, NULL, &bytes, NULL) == QSGD_OK);
-    void *work = aligned_bytes(bytes);
-    CHECK(qsgd_decode_add(b->p, b->n, NULL, alpha, sums, N, work, bytes, NULL) == QSGD_OK);
-    free(work);
+    qsgd_memory work = decode_workspace(b->p, b->n, NULL);
+    CHECK(qsgd_decode_add(b->p, b->n, NULL, alpha, sums, N, work, NULL) == QSGD_OK);
+    odd_free(work);
 }
 
 /* Also where a zero changes what it is added to: -0, signalling NaN, alpha not finite. */
@@ -153,7 +149,7 @@ static void sparse_frames_are_added_as_fixed_ones(void) {
     fill_buckets(x);
     for (size_t c = 0; c < CODES; c++) {
         for (uint32_t bucket = 100; bucket <= 3000; bucket += 2900) {
-            struct qsgd_params p = params_of(sparse_codes[c], (int)c % 3);
+            qsgd_params p = params_of(sparse_codes[c], (int)c % 3);
             p.bucket = bucket;
             struct bytes sparse = encode_frame(&p, NULL, x, N);
             p.code = QSGD_CODE_FIXED;
@@ -184,7 +180,7 @@ static void damaged_streams_are_refused_alike(void) {
     static float x[N], dst[N];
     fill_tensor(x, N, 5);
     for (size_t c = 0; c < CODES; c++) {
-        struct qsgd_params p = params_of(sparse_codes[c], 1);
+        qsgd_params p = params_of(sparse_codes[c], 1);
         p.bucket = 100;
         struct bytes b = encode_frame(&p, NULL, x, N);
         struct parts parts;
@@ -218,7 +214,7 @@ static void a_long_chunk_without_zeros_has_room_for_its_positions(void) {
     float *x = malloc(LONG * sizeof *x), *dst = malloc(LONG * sizeof *dst);
     for (size_t i = 0; i < LONG; i++) x[i] = i % 512 == 0 ? 1.0F : i % 2 == 0 ? 1e-4F : -1e-4F;
     for (size_t c = 0; c < CODES; c++) {
-        struct qsgd_params p = params_of(sparse_codes[c], 1);
+        qsgd_params p = params_of(sparse_codes[c], 1);
         p.norm = QSGD_NORM_MAX;
         p.s = 32767;
         p.bucket = 512;

@@ -4,8 +4,8 @@
 
 enum { FIELD_INT, FIELD_FLOAT };
 
-#define INT(field, value) offsetof(struct qsgd_params, field), FIELD_INT, value, 0, #field
-#define FLOAT(field, value) offsetof(struct qsgd_params, field), FIELD_FLOAT, 0, value, #field
+#define INT(field, value) offsetof(qsgd_params, field), FIELD_INT, value, 0, #field
+#define FLOAT(field, value) offsetof(qsgd_params, field), FIELD_FLOAT, 0, value, #field
 
 static const struct {
     size_t offset;
@@ -15,25 +15,41 @@ static const struct {
     const char *name;
     qsgd_status status;
 } bad_params[] = {
-    {INT(norm, -1), QSGD_ERR_PARAM},      {INT(norm, 5), QSGD_ERR_PARAM},
-    {INT(levels, -1), QSGD_ERR_PARAM},    {INT(levels, 5), QSGD_ERR_PARAM},
-    {INT(s, 0), QSGD_ERR_PARAM},          {INT(s, 32768), QSGD_ERR_PARAM},
-    {INT(zero, 2), QSGD_ERR_PARAM},       {INT(zero, -1), QSGD_ERR_PARAM},
-    {INT(rounding, -1), QSGD_ERR_PARAM},  {INT(rounding, 4), QSGD_ERR_PARAM},
-    {INT(code, -1), QSGD_ERR_PARAM},      {INT(code, 11), QSGD_ERR_PARAM},
-    {INT(code, 254), QSGD_ERR_PARAM},     {INT(code, 256), QSGD_ERR_PARAM},
-    {INT(classes, -1), QSGD_ERR_PARAM},   {INT(classes, 3), QSGD_ERR_PARAM},
-    {INT(rotation, 2), QSGD_ERR_PARAM},   {INT(rotation, -1), QSGD_ERR_PARAM},
-    {INT(rescale, 2), QSGD_ERR_PARAM},    {INT(rescale, 1), QSGD_ERR_COMBINATION},
-    {INT(scale, 2), QSGD_ERR_PARAM},      {INT(scale, -1), QSGD_ERR_PARAM},
-    {INT(nonfinite, 2), QSGD_ERR_PARAM},  {INT(checksum, 2), QSGD_ERR_PARAM},
-    {INT(chunk_log2, 9), QSGD_ERR_PARAM}, {INT(chunk_log2, 26), QSGD_ERR_PARAM},
-    {FLOAT(clip, -1.0F), QSGD_ERR_PARAM}, {FLOAT(step, 0.5F), QSGD_ERR_COMBINATION},
+    {INT(norm, -1), QSGD_ERR_PARAM},
+    {INT(norm, 5), QSGD_ERR_PARAM},
+    {INT(levels, -1), QSGD_ERR_PARAM},
+    {INT(levels, 5), QSGD_ERR_PARAM},
+    {INT(s, 0), QSGD_ERR_PARAM},
+    {INT(s, 32768), QSGD_ERR_PARAM},
+    {INT(zero, 2), QSGD_ERR_PARAM},
+    {INT(zero, -1), QSGD_ERR_PARAM},
+    {INT(rounding, -1), QSGD_ERR_PARAM},
+    {INT(rounding, 4), QSGD_ERR_PARAM},
+    {INT(code, -1), QSGD_ERR_PARAM},
+    {INT(code, 11), QSGD_ERR_PARAM},
+    {INT(code, 254), QSGD_ERR_PARAM},
+    {INT(code, 256), QSGD_ERR_PARAM},
+    {INT(classes, -1), QSGD_ERR_PARAM},
+    {INT(classes, 3), QSGD_ERR_PARAM},
+    {INT(rotation, 2), QSGD_ERR_PARAM},
+    {INT(rotation, -1), QSGD_ERR_PARAM},
+    {INT(rescale, 2), QSGD_ERR_PARAM},
+    {INT(rescale, 1), QSGD_ERR_COMBINATION},
+    {INT(scale_dtype, QSGD_FLOAT64), QSGD_ERR_PARAM},
+    {INT(scale_dtype, QSGD_FLOAT16), QSGD_ERR_PARAM},
+    {INT(scale_dtype, -1), QSGD_ERR_PARAM},
+    {INT(scale_dtype, QSGD_INT8), QSGD_ERR_PARAM},
+    {INT(nonfinite, 2), QSGD_ERR_PARAM},
+    {INT(checksum, 2), QSGD_ERR_PARAM},
+    {INT(chunk_log2, 9), QSGD_ERR_PARAM},
+    {INT(chunk_log2, 26), QSGD_ERR_PARAM},
+    {FLOAT(clip, -1.0F), QSGD_ERR_PARAM},
+    {FLOAT(step, 0.5F), QSGD_ERR_COMBINATION},
 };
 
 static void out_of_range_parameters_are_named(void) {
     struct setup s = setup_new();
-    const struct qsgd_params good = s.params;
+    const qsgd_params good = s.params;
     for (size_t i = 0; i < sizeof bad_params / sizeof *bad_params; i++) {
         uint8_t *field = (uint8_t *)&s.params + bad_params[i].offset;
         int32_t value = (int32_t)bad_params[i].integer;
@@ -43,9 +59,10 @@ static void out_of_range_parameters_are_named(void) {
         CHECK(call_encode(&s, x) == bad_params[i].status);
         CHECK(names(&s, bad_params[i].status, bad_params[i].name));
         CHECK(qsgd_params_check(&s.params, &s.error) == bad_params[i].status);
-        CHECK(qsgd_encode_bound(&s.params, NULL, N) == 0);
-        CHECK(qsgd_encode_workspace(&s.params, NULL, N) == 0);
-        CHECK(qsgd_bucket_count(&s.params, N) == 0 && qsgd_chunk_count(&s.params, N) == 0);
+        qsgd_sizes sizes = sizes_new();
+        s.error = error_new();
+        CHECK(qsgd_encode_sizes(&s.params, NULL, N, &sizes, &s.error) == bad_params[i].status);
+        CHECK(names(&s, bad_params[i].status, bad_params[i].name));
     }
     s.params = good;
     s.params.bucket = QSGD_MAX_ELEMENTS + 1;
@@ -81,13 +98,13 @@ static void senseless_combinations_are_refused(void) {
         {{QSGD_CODE_ELIAS_OMEGA_SPARSE, QSGD_LEVELS_UNIFORM, 7, 0, 0, 0}, "code"},
         {{QSGD_CODE_ELIAS_GAMMA_SPARSE, QSGD_LEVELS_SIGNED, 7, 1, 0, 0}, "code"},
     };
-    struct qsgd_error error = {.struct_size = sizeof error};
+    qsgd_error error = error_new();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct qsgd_params p = scheme_params(&cases[i].scheme);
+        qsgd_params p = scheme_params(&cases[i].scheme);
         CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_COMBINATION);
         CHECK(strcmp(error.parameter, cases[i].name) == 0);
     }
-    struct qsgd_params p = scheme_params(&schemes[5]);
+    qsgd_params p = scheme_params(&schemes[5]);
     p.clip = 2.0F; /* with l2 */
     CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_COMBINATION);
     CHECK(strcmp(error.parameter, "clip") == 0);
@@ -98,14 +115,16 @@ static void senseless_combinations_are_refused(void) {
     CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_PARAM && strcmp(error.parameter, "step") == 0);
     p = scheme_params(&(struct scheme){QSGD_CODE_RANS, QSGD_LEVELS_TABLE, 0, 1, 0, 0});
     for (uint32_t len = 0; len <= 128; len += 128) {
-        p.table_len = len;
-        CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_TABLE);
-        CHECK(strcmp(error.parameter, "table_len") == 0);
+        p.level_table_len = len;
+        CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_LEVEL_TABLE);
+        CHECK(strcmp(error.parameter, "level_table_len") == 0);
     }
-    p.table_len = 2; /* ends at 0.4 */
-    CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_TABLE && strcmp(error.parameter, "table") == 0);
-    p.table = NULL;
-    CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_NULL && strcmp(error.parameter, "table") == 0);
+    p.level_table_len = 2; /* ends at 0.4 */
+    CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_LEVEL_TABLE &&
+          strcmp(error.parameter, "level_table") == 0);
+    p.level_table = NULL;
+    CHECK(qsgd_params_check(&p, &error) == QSGD_ERR_NULL &&
+          strcmp(error.parameter, "level_table") == 0);
 }
 
 int main(void) {

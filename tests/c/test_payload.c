@@ -162,7 +162,7 @@ static struct bytes frame_with(const struct payload *payload) {
         scheme.levels = QSGD_LEVELS_OPEN;
         scheme.norm = QSGD_NORM_RMS;
     }
-    struct qsgd_params p = scheme_params(&scheme);
+    qsgd_params p = scheme_params(&scheme);
     uint8_t bytes[64];
     uint64_t count = parse_hex(payload->hex, bytes);
     struct bytes b = encode_frame(&p, NULL, x, N);
@@ -176,7 +176,7 @@ static void each_payload_has_its_status(void) {
         struct bytes b = frame_with(c);
         struct parts parts;
         float dst[N] = {9, 9, 9, 9};
-        struct qsgd_error error = {.struct_size = sizeof error};
+        qsgd_error error = error_new();
         CHECK(frame_parts(b.p, b.n, &parts));
         qsgd_status status = decode_frame(b.p, b.n, QSGD_DECODE_ATOMIC, dst, N, &error);
         uint64_t offset = parts.payload + (c->offset == DEEP ? 0 : c->offset);
@@ -221,10 +221,10 @@ static void rans_classes_are_checked(void) {
 
 static void raw_payloads_are_checked(void) {
     static const uint8_t flags[N] = {0, 1, 1, 0}, bad[N] = {0, 1, 2, 0};
-    struct qsgd_params p;
-    struct qsgd_encode_options o;
+    qsgd_params p;
+    qsgd_encode_options o;
     struct parts parts;
-    struct qsgd_error error = {.struct_size = sizeof error};
+    qsgd_error error = error_new();
     uint8_t dst[N + 1];
     qsgd_params_init(&p);
     qsgd_encode_options_init(&o);

@@ -184,7 +184,7 @@ static const int32_t dense_codes[] = {QSGD_CODE_ELIAS_GAMMA, QSGD_CODE_ELIAS_DEL
                                       QSGD_CODE_ELIAS_OMEGA, QSGD_CODE_HUFFMAN};
 
 static void uniform_levels(struct levels *levels, uint32_t s, bool zero) {
-    struct qsgd_params params = {.levels = QSGD_LEVELS_UNIFORM, .s = s, .zero = zero};
+    qsgd_params params = {.levels = QSGD_LEVELS_UNIFORM, .s = s, .zero = zero};
     levels_build(levels, &params);
 }
 
@@ -238,7 +238,7 @@ static size_t elias_payload(const struct code_chunk *chunk, const int16_t *k, ui
 /* Reads a payload from memory that ends where it ends. */
 static qsgd_status read_payload(const struct code_chunk *chunk, const uint8_t *payload,
                                 size_t bytes, int16_t *k) {
-    const struct qsgd_code *code = code_find(chunk->code);
+    const struct code *code = code_find(chunk->code);
     uint8_t *copy = guard_place(guards[0], bytes, 0);
     struct code_plan plan;
     size_t where;
@@ -261,7 +261,7 @@ static void chunks_round_trip_on_all_backends_whatever_their_segments(void) {
         const size_t len = lengths[round % 10], segment = segments[random_below(&state, 6)];
         fill_indices(&levels, k, len, segment);
         const int32_t number = dense_codes[random_below(&state, 4)];
-        const struct qsgd_code *code = code_find(number);
+        const struct code *code = code_find(number);
         size_t bytes = 0;
         for (int b = 0; b < backend_count; b++) {
             struct code_chunk chunk = chunk_of(&levels, number, len, segment, b);
@@ -288,7 +288,7 @@ static void sound_chunks_are_read_by_runs(void) {
             fill_indices(&levels, k, LONGEST, segment);
             for (int b = 0; b < backend_count; b++) {
                 struct code_chunk chunk = chunk_of(&levels, dense_codes[c], LONGEST, segment, b);
-                const struct qsgd_code *code = code_find(dense_codes[c]);
+                const struct code *code = code_find(dense_codes[c]);
                 struct code_plan plan = {.body = NULL};
                 size_t where;
                 code->plan(&chunk, k, &plan);
@@ -374,7 +374,7 @@ static void damaged_chunks_are_refused_as_a_plain_reader_would(void) {
 int main(void) {
     find_backends();
     for (int i = 0; i < 3; i++) guards[i] = guard_new(8 * LONGEST);
-    memory = aligned_bytes(sizeof *memory);
+    memory = aligned_alloc(64, sizeof *memory);
     void *work = new_scratch(&scratch, LONGEST);
     kernels_write_what_single_bits_make();
     runs_hold_all_codewords_within_the_window_up_to_six();

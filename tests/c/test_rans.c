@@ -315,7 +315,7 @@ static void chunks_that_run_out_apart_are_decoded(void) {
     enum { CHUNK = 32768 }; /* 64 lanes, or 32 */
     int split = 0;
     static float x[2 * CHUNK], whole[2 * CHUNK], part[CHUNK];
-    struct qsgd_params p;
+    qsgd_params p;
     qsgd_params_init(&p);
     p.bucket = 0;
     p.chunk_log2 = 15;
@@ -323,7 +323,6 @@ static void chunks_that_run_out_apart_are_decoded(void) {
     for (size_t zeros = 200; zeros < 12000; zeros += 449) {
         p.rounding = zeros % 2 == 0 ? QSGD_ROUND_STOCHASTIC : QSGD_ROUND_DITHERED;
         p.s = zeros % 2 == 0 ? 7 : 2;
-        uint64_t bytes;
         for (size_t i = 0; i < 2 * CHUNK; i++) {
             x[i] = random_float(&state) * (random_below(&state, 2) != 0 ? 1.0F : 0.9F);
             if (i / 128 % 3 == 0) x[i] *= 0.1F;
@@ -332,14 +331,13 @@ static void chunks_that_run_out_apart_are_decoded(void) {
         struct bytes b = encode_frame(&p, NULL, x, 2 * CHUNK);
         split += p.rounding == QSGD_ROUND_DITHERED && splits(&b);
         CHECK(decode_frame(b.p, b.n, 0, whole, 2 * CHUNK, NULL) == QSGD_OK);
-        CHECK(qsgd_decode_workspace(b.p, b.n, NULL, &bytes, NULL) == QSGD_OK);
-        void *work = aligned_bytes(bytes);
+        qsgd_memory work = decode_workspace(b.p, b.n, NULL);
         for (uint64_t first = 0; first < 2 * CHUNK; first += CHUNK) { /* one chunk by itself */
-            CHECK(qsgd_decode_range(b.p, b.n, NULL, first, first + CHUNK, part, work, bytes,
-                                    NULL) == QSGD_OK);
+            CHECK(qsgd_decode_range(b.p, b.n, NULL, first, first + CHUNK, part, work, NULL) ==
+                  QSGD_OK);
             CHECK(memcmp(part, whole + first, sizeof part) == 0);
         }
-        free(work);
+        odd_free(work);
         free(b.p);
     }
     CHECK(split > 10);
@@ -350,7 +348,7 @@ int main(void) {
     for (int i = 0; i < 4; i++) guards[i] = guard_new(2 * LONGEST + 64);
     for (uint32_t i = 0; qsgd_backends(i, &available) != NULL; i++) {
         if (!available) continue;
-        CHECK(qsgd_set_backend(qsgd_backends(i, NULL)) == QSGD_OK);
+        CHECK(qsgd_set_backend(qsgd_backends(i, NULL), NULL) == QSGD_OK);
         check_kernels(kernels_current());
         every_quotient_is_exact(kernels_current());
         chunks_that_run_out_apart_are_decoded();

@@ -37,7 +37,7 @@ static void quantizer_of(struct quantizer *q, const struct level_set *set, bool 
                             set->zero,
                             dithered ? QSGD_ROUND_DITHERED : QSGD_ROUND_STOCHASTIC,
                             QSGD_NORM_MAX};
-    struct qsgd_params p = scheme_params(&scheme);
+    qsgd_params p = scheme_params(&scheme);
     if (set->levels == QSGD_LEVELS_OPEN) p.step = 1.0F / (float)set->s;
     quantizer_init(q, &p, 65536, 0, false);
     q->turned = false; /* indices themselves: test_kernels.c turns them */

@@ -1,5 +1,5 @@
-/* Shared tables (FORMAT.md section 8.6): what qsgd_tables_build makes, what every use refuses, and
- * frames that name them. Damage of such frames is fuzz_decode.c's. */
+/* Shared tables (FORMAT.md section 8.6): what qsgd_shared_tables_build makes, what every use
+ * refuses, and frames that name them. Damage of such frames is fuzz_decode.c's. */
 #include "backends.h"
 #include "support.h"
 
@@ -25,6 +25,12 @@ static struct hex_blob from_hex(const char *hex) {
 
 /* ---- blobs ----------------------------------------------------------------------------------- */
 
+/* Tables into the first `room` bytes of blob. */
+static qsgd_status build(const qsgd_params *p, const double *weights, uint64_t count, uint8_t *blob,
+                         uint64_t room, uint64_t *bytes) {
+    return qsgd_shared_tables_build(p, weights, count, (qsgd_memory){blob, room}, bytes, NULL);
+}
+
 static void known_weights_give_known_bytes_and_digest(void) {
     static const double halves[15] = {1, 2, 4, 8, 16, 32, 64, 128, 64, 32, 16, 8, 4, 2, 1};
     static const struct {
@@ -38,15 +44,14 @@ static void known_weights_give_known_bytes_and_digest(void) {
     };
     for (size_t i = 0; i < 2; i++) {
         const struct hex_blob want = from_hex(cases[i].blob), name = from_hex(cases[i].digest);
-        struct qsgd_params p;
+        qsgd_params p;
         uint8_t blob[160], digest[8];
         uint64_t bytes = 0;
         qsgd_params_init(&p);
         p.code = cases[i].code;
-        CHECK(qsgd_tables_build(&p, halves, 15, blob, qsgd_tables_bound(), &bytes, NULL) ==
-              QSGD_OK);
+        CHECK(build(&p, halves, 15, blob, qsgd_shared_tables_bound(), &bytes) == QSGD_OK);
         CHECK(bytes == want.n && memcmp(blob, want.p, (size_t)bytes) == 0);
-        CHECK(qsgd_tables_digest(blob, bytes, digest, NULL) == QSGD_OK);
+        CHECK(qsgd_shared_tables_digest(blob, bytes, digest, NULL) == QSGD_OK);
         CHECK(memcmp(digest, name.p, 8) == 0);
     }
 }
@@ -86,59 +91,59 @@ static void malformed_tables_are_refused_with_their_byte(void) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct hex_blob b = from_hex(cases[i].blob);
-        struct qsgd_error e = {.struct_size = sizeof e};
+        qsgd_error e = error_new();
         struct bytes exact = bytes_copy(b.p, b.n);
-        qsgd_status status = qsgd_tables_check(exact.p, exact.n, &e);
+        qsgd_status status = qsgd_shared_tables_check(exact.p, exact.n, &e);
         const bool right = cases[i].offset == UINT64_MAX;
         CHECK(status == (right ? QSGD_OK : QSGD_ERR_CODE_TABLE));
-        if (!right && (e.offset != cases[i].offset || strcmp(e.parameter, "tables") != 0)) {
+        if (!right && (e.offset != cases[i].offset || strcmp(e.parameter, "shared_tables") != 0)) {
             fprintf(stderr, "%s: at %llu (%s)\n", cases[i].blob, (unsigned long long)e.offset,
                     e.reason);
             check_failures++;
         }
         free(exact.p);
     }
-    CHECK(qsgd_tables_check(NULL, 0, NULL) == QSGD_ERR_NULL);
+    CHECK(qsgd_shared_tables_check(NULL, 0, NULL) == QSGD_ERR_NULL);
 }
 
 static void impossible_weights_are_refused(void) {
     double weights[15] = {0};
     uint8_t blob[160];
     uint64_t bytes = 77;
-    struct qsgd_params p;
-    const uint64_t room = qsgd_tables_bound();
+    qsgd_params p;
+    const uint64_t room = qsgd_shared_tables_bound();
     qsgd_params_init(&p);
     static const double bad[] = {0.0, -1.0, 1e308 * 10, -(1e308 * 10)};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         weights[3] = bad[i];
-        CHECK(qsgd_tables_build(&p, weights, 15, blob, room, &bytes, NULL) == QSGD_ERR_PARAM);
+        CHECK(build(&p, weights, 15, blob, room, &bytes) == QSGD_ERR_PARAM);
     }
     weights[3] = bad[2] - bad[2]; /* NaN */
-    CHECK(qsgd_tables_build(&p, weights, 15, blob, room, &bytes, NULL) == QSGD_ERR_PARAM);
+    CHECK(build(&p, weights, 15, blob, room, &bytes) == QSGD_ERR_PARAM);
     weights[3] = weights[4] = 1.7e308; /* the sum overflows */
-    CHECK(qsgd_tables_build(&p, weights, 15, blob, room, &bytes, NULL) == QSGD_ERR_PARAM);
+    CHECK(build(&p, weights, 15, blob, room, &bytes) == QSGD_ERR_PARAM);
     weights[4] = 0;
-    CHECK(qsgd_tables_build(&p, weights, 14, blob, room, &bytes, NULL) == QSGD_ERR_PARAM);
-    CHECK(qsgd_tables_build(&p, weights, 15, blob, 38, &bytes, NULL) == QSGD_ERR_DST_TOO_SMALL);
-    CHECK(qsgd_tables_build(&p, NULL, 15, blob, room, &bytes, NULL) == QSGD_ERR_NULL);
+    CHECK(build(&p, weights, 14, blob, room, &bytes) == QSGD_ERR_PARAM);
+    CHECK(build(&p, weights, 15, blob, 38, &bytes) == QSGD_ERR_DST_TOO_SMALL);
+    CHECK(build(&p, NULL, 15, blob, room, &bytes) == QSGD_ERR_NULL);
     p.code = QSGD_CODE_ELIAS_GAMMA;
-    CHECK(qsgd_tables_build(&p, weights, 15, blob, room, &bytes, NULL) == QSGD_ERR_COMBINATION);
+    CHECK(build(&p, weights, 15, blob, room, &bytes) == QSGD_ERR_COMBINATION);
     CHECK(bytes == 77);
     p.code = QSGD_CODE_RANS;
-    CHECK(qsgd_tables_build(&p, weights, 15, blob, 39, &bytes, NULL) == QSGD_OK && bytes == 39);
+    CHECK(build(&p, weights, 15, blob, 39, &bytes) == QSGD_OK && bytes == 39);
 }
 
 /* All weight on one level: the others keep a slot, or a codeword. */
 static void every_level_can_be_coded(void) {
     for (size_t i = 0; i < SCHEMES; i++) {
         if (sets.bytes[i] == 0) continue;
-        struct qsgd_params p = scheme_params(&schemes[i]);
+        qsgd_params p = scheme_params(&schemes[i]);
         const uint64_t count = scheme_levels(&p);
         double *weights = calloc((size_t)count, sizeof *weights);
         uint8_t blob[160];
         uint64_t bytes = 0;
         weights[count - 1] = 1;
-        CHECK(qsgd_tables_build(&p, weights, count, blob, sizeof blob, &bytes, NULL) == QSGD_OK);
+        CHECK(build(&p, weights, count, blob, sizeof blob, &bytes) == QSGD_OK);
         const bool rans = p.code == QSGD_CODE_RANS;
         unsigned zeros = 0;
         for (uint64_t t = 0; 9 + (rans ? 2 : 1) * t < bytes; t++) {
@@ -165,7 +170,7 @@ static void digests_of_near_tables_differ_in_half_of_their_bits(void) {
         const int moved[3] = {i & 15, i >> 4 & 15, i >> 8};
         for (int t = 0; t < 3; t++) store_le16(blob + 9 + 20 * t, (uint16_t)(99 + moved[t]));
         store_le16(blob + 69, (uint16_t)(1126 - moved[0] - moved[1] - moved[2]));
-        CHECK(qsgd_tables_digest(blob, sizeof blob, digests[i], NULL) == QSGD_OK);
+        CHECK(qsgd_shared_tables_digest(blob, sizeof blob, digests[i], NULL) == QSGD_OK);
         for (int b = 0; i > 0 && b < 64; b++) {
             flips += (unsigned)(digests[i][b / 8] ^ digests[i - 1][b / 8]) >> b % 8 & 1;
         }
@@ -178,10 +183,10 @@ static void digests_of_near_tables_differ_in_half_of_their_bits(void) {
 
 /* ---- frames ---------------------------------------------------------------------------------- */
 
-static struct qsgd_params shared_params(size_t scheme) {
-    struct qsgd_params p = scheme_params(&schemes[scheme]);
-    p.tables = sets.blob[scheme];
-    p.tables_bytes = sets.bytes[scheme];
+static qsgd_params shared_params(size_t scheme) {
+    qsgd_params p = scheme_params(&schemes[scheme]);
+    p.shared_tables = sets.blob[scheme];
+    p.shared_tables_bytes = sets.bytes[scheme];
     return p;
 }
 
@@ -201,13 +206,13 @@ static void frames_decode_as_those_with_their_own_tables(void) {
     bool seen = false;
     for (size_t i = 0; i < SCHEMES; i++) {
         if (sets.bytes[i] == 0) continue;
-        struct qsgd_params own = scheme_params(&schemes[i]), p = shared_params(i);
+        qsgd_params own = scheme_params(&schemes[i]), p = shared_params(i);
         struct bytes a = encode_frame(&own, NULL, tensor, N), first = {NULL, 0};
         CHECK(decode_frame(a.p, a.n, 0, plain, N, NULL) == QSGD_OK);
         for (int b = 0; b < backend_count; b++) {
-            CHECK(qsgd_set_backend(backends[b]->name) == QSGD_OK);
+            CHECK(qsgd_set_backend(backends[b]->name, NULL) == QSGD_OK);
             struct bytes frame = encode_frame(&p, NULL, tensor, N);
-            struct qsgd_decode_options options;
+            qsgd_decode_options options;
             qsgd_decode_options_init(&options);
             offer_tables(&sets, &options);
             CHECK(decode_frame_with(&options, frame.p, frame.n, shared, N, NULL) == QSGD_OK);
@@ -221,12 +226,12 @@ static void frames_decode_as_those_with_their_own_tables(void) {
         free(a.p);
     }
     CHECK(seen);
-    CHECK(qsgd_set_backend("auto") == QSGD_OK);
+    CHECK(qsgd_set_backend("auto", NULL) == QSGD_OK);
 }
 
 /* Decodes with these options: `status`, and dst as it was. */
-static void expect_untouched(const struct qsgd_decode_options *options, const struct bytes *frame,
-                             qsgd_status status, struct qsgd_error *error) {
+static void expect_untouched(const qsgd_decode_options *options, const struct bytes *frame,
+                             qsgd_status status, qsgd_error *error) {
     static float dst[N];
     memset(dst, 0x5A, sizeof dst);
     CHECK(decode_frame_with(options, frame->p, frame->n, dst, N, error) == status);
@@ -234,45 +239,50 @@ static void expect_untouched(const struct qsgd_decode_options *options, const st
 }
 
 static void missing_tables_are_an_error_before_the_first_write(void) {
-    const struct qsgd_params p = shared_params(16);
+    const qsgd_params p = shared_params(16);
     struct bytes frame = encode_frame(&p, NULL, tensor, N);
-    struct qsgd_frame_info info = {.struct_size = sizeof info};
-    struct qsgd_error e = {.struct_size = sizeof e};
-    struct qsgd_decode_options options;
+    qsgd_frame_info info = info_new();
+    qsgd_error e = error_new();
+    qsgd_decode_options options;
     uint8_t digest[8];
-    CHECK(qsgd_frame_info(frame.p, frame.n, &info, NULL) == QSGD_OK);
-    CHECK(qsgd_tables_digest(p.tables, p.tables_bytes, digest, NULL) == QSGD_OK);
-    CHECK(info.has_tables == 1 && memcmp(info.tables_digest, digest, 8) == 0);
-    CHECK(info.params.tables == NULL);
+    CHECK(qsgd_inspect(frame.p, frame.n, &info, NULL) == QSGD_OK);
+    CHECK(qsgd_shared_tables_digest(p.shared_tables, p.shared_tables_bytes, digest, NULL) ==
+          QSGD_OK);
+    CHECK(info.has_shared_tables == 1 && memcmp(info.shared_tables_digest, digest, 8) == 0);
+    qsgd_params known = p;
+    float level_table[QSGD_MAX_LEVEL_TABLE];
+    CHECK(qsgd_inspect_params(frame.p, frame.n, &known, level_table, NULL) == QSGD_OK);
+    CHECK(known.shared_tables == NULL && known.shared_tables_bytes == 0);
     qsgd_decode_options_init(&options);
-    expect_untouched(&options, &frame, QSGD_ERR_TABLES, &e);
+    expect_untouched(&options, &frame, QSGD_ERR_SHARED_TABLES, &e);
     CHECK(e.offset == info.header_bytes - 12 && memcmp(frame.p + e.offset, digest, 8) == 0);
     offer_tables(&sets, &options);
     for (uint32_t i = 0; i < sets.count; i++) { /* all but the right ones */
-        if (sets.at[i] != p.tables) continue;
-        sets.at[i] = sets.at[0];
-        sets.bytes_at[i] = sets.bytes_at[0];
+        if (sets.at[i].data == p.shared_tables) sets.at[i] = sets.at[0];
     }
-    expect_untouched(&options, &frame, QSGD_ERR_TABLES, &e);
+    expect_untouched(&options, &frame, QSGD_ERR_SHARED_TABLES, &e);
     fill_tables(&sets);
     uint8_t broken[160];
-    memcpy(broken, sets.at[0], sizeof broken);
+    memcpy(broken, sets.at[0].data, (size_t)sets.at[0].bytes);
     broken[4] = 1;
-    sets.at[0] = broken; /* beside the right ones */
+    sets.at[0].data = broken; /* beside the right ones */
     expect_untouched(&options, &frame, QSGD_ERR_CODE_TABLE, &e);
-    CHECK(e.offset == 4 && strcmp(e.parameter, "tables") == 0);
+    CHECK(e.offset == 4 && strcmp(e.parameter, "shared_tables") == 0);
     fill_tables(&sets);
-    options.tables_bytes = NULL;
+    sets.at[0].data = NULL;
+    expect_untouched(&options, &frame, QSGD_ERR_NULL, &e);
+    fill_tables(&sets);
+    options.shared_tables = NULL;
     expect_untouched(&options, &frame, QSGD_ERR_NULL, &e);
     free(frame.p);
 }
 
 static void tables_that_do_not_fit_are_refused(void) {
-    struct qsgd_error e = {.struct_size = sizeof e};
-    struct qsgd_params p = shared_params(16);
+    qsgd_error e = error_new();
+    qsgd_params p = shared_params(16);
     p.code = QSGD_CODE_HUFFMAN;
     CHECK(qsgd_params_check(&p, &e) == QSGD_ERR_COMBINATION);
-    CHECK(strcmp(e.parameter, "tables") == 0);
+    CHECK(strcmp(e.parameter, "shared_tables") == 0);
     p.code = QSGD_CODE_ELIAS_GAMMA;
     CHECK(qsgd_params_check(&p, NULL) == QSGD_ERR_COMBINATION);
     p.code = QSGD_CODE_AUTO;
@@ -284,24 +294,25 @@ static void tables_that_do_not_fit_are_refused(void) {
     CHECK(qsgd_params_check(&p, NULL) == QSGD_ERR_COMBINATION);
     p.s = 3; /* fewer levels than the tables know: legal */
     CHECK(qsgd_params_check(&p, NULL) == QSGD_OK);
-    p.tables_bytes--;
-    CHECK(qsgd_params_check(&p, &e) == QSGD_ERR_CODE_TABLE && e.offset == p.tables_bytes);
-    CHECK(qsgd_encode_bound(&p, NULL, N) == 0);
-    p.tables = NULL;
+    p.shared_tables_bytes--;
+    CHECK(qsgd_params_check(&p, &e) == QSGD_ERR_CODE_TABLE && e.offset == p.shared_tables_bytes);
+    qsgd_sizes sizes = sizes_new();
+    CHECK(qsgd_encode_sizes(&p, NULL, N, &sizes, &e) == QSGD_ERR_CODE_TABLE);
+    p.shared_tables = NULL;
     CHECK(qsgd_params_check(&p, NULL) == QSGD_ERR_NULL);
 }
 
 /* A frame may name tables of its code, and of its kind of tokens, alone. */
 static void frames_with_tables_of_another_kind_are_refused(void) {
-    const struct qsgd_params p = shared_params(16);
+    const qsgd_params p = shared_params(16);
     static const size_t others[] = {14, 18}; /* huffman; rans with extra bits */
     for (size_t i = 0; i < 2; i++) {
         struct bytes frame = encode_frame(&p, NULL, tensor, N);
-        struct qsgd_error e = {.struct_size = sizeof e};
-        struct qsgd_decode_options options;
+        qsgd_error e = error_new();
+        qsgd_decode_options options;
         const uint64_t at = load_le16(frame.p + 6) - 12U;
-        CHECK(qsgd_tables_digest(sets.blob[others[i]], sets.bytes[others[i]], frame.p + at, NULL) ==
-              QSGD_OK);
+        CHECK(qsgd_shared_tables_digest(sets.blob[others[i]], sets.bytes[others[i]], frame.p + at,
+                                        NULL) == QSGD_OK);
         repair_frame(frame.p, frame.n);
         qsgd_decode_options_init(&options);
         offer_tables(&sets, &options);
@@ -313,19 +324,19 @@ static void frames_with_tables_of_another_kind_are_refused(void) {
 
 /* Tables that lack some of a chunk's tokens are not used for it. */
 static void chunks_that_tables_do_not_cover_bring_their_own(void) {
-    struct qsgd_params p = shared_params(16), few = p;
+    qsgd_params p = shared_params(16), few = p;
     uint8_t blob[160];
     uint64_t bytes = 0;
     static const double weights[3] = {1, 2, 1};
-    few.tables = NULL;
-    few.tables_bytes = 0;
+    few.shared_tables = NULL;
+    few.shared_tables_bytes = 0;
     few.s = 1;
-    CHECK(qsgd_tables_build(&few, weights, 3, blob, sizeof blob, &bytes, NULL) == QSGD_OK);
-    p.tables = blob;
-    p.tables_bytes = bytes;
+    CHECK(build(&few, weights, 3, blob, sizeof blob, &bytes) == QSGD_OK);
+    p.shared_tables = blob;
+    p.shared_tables_bytes = bytes;
     struct bytes frame = encode_frame(&p, NULL, tensor, N);
     CHECK(!has_shared_chunk(&frame));
-    struct qsgd_params own = scheme_params(&schemes[16]);
+    qsgd_params own = scheme_params(&schemes[16]);
     struct bytes plain = encode_frame(&own, NULL, tensor, N);
     CHECK(frame.n == plain.n + 10); /* the field */
     free(plain.p);

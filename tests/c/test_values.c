@@ -39,7 +39,7 @@ static bool nearest(uint16_t h, float v, float (*value)(uint16_t)) {
     return true;
 }
 
-static struct bytes frame_of_scale(float factor, struct qsgd_params *p) {
+static struct bytes frame_of_scale(float factor, qsgd_params *p) {
     static float scaled[N];
     for (int i = 0; i < N; i++) scaled[i] = x[i] * factor;
     return encode_frame(p, NULL, scaled, N);
@@ -48,48 +48,40 @@ static struct bytes frame_of_scale(float factor, struct qsgd_params *p) {
 static void outputs_round_to_nearest_even(void) {
     static const float factors[] = {1.0F, 0x1p-14F, 0x1p-22F, 1000.0F};
     for (size_t f = 0; f < 4; f++) {
-        struct qsgd_params p = scheme_params(&schemes[f % 2 == 0 ? 16 : 17]);
-        p.scale = QSGD_SCALE_FLOAT32;
+        qsgd_params p = scheme_params(&schemes[f % 2 == 0 ? 16 : 17]);
+        p.scale_dtype = QSGD_FLOAT32;
         struct bytes b = frame_of_scale(factors[f], &p);
-        struct qsgd_decode_options o;
+        qsgd_decode_options o;
         static float v[N];
         static double d[N];
         static uint16_t h[N], g[N];
-        uint64_t work_bytes;
         qsgd_decode_options_init(&o);
-        CHECK(qsgd_decode_workspace(b.p, b.n, &o, &work_bytes, NULL) == QSGD_OK);
-        void *work = aligned_bytes(work_bytes);
         void *outputs[] = {v, d, h, g};
         for (uint32_t t = 0; t < 4; t++) {
             o.dtype = t;
-            CHECK(qsgd_decode(b.p, b.n, &o, outputs[t], N, work, work_bytes, NULL) == QSGD_OK);
+            CHECK(decode_frame_with(&o, b.p, b.n, outputs[t], N, NULL) == QSGD_OK);
         }
         for (int i = 0; i < N; i++) {
             CHECK(d[i] == (double)v[i]);
             CHECK(nearest(h[i], v[i], from_half));
             CHECK(nearest(g[i], v[i], from_bfloat));
         }
-        free(work);
         free(b.p);
     }
 }
 
 static void half_overflow_is_infinite(void) {
     static const float values[4] = {65519.0F, 65520.0F, -1e30F, 65504.0F};
-    struct qsgd_params p;
-    struct qsgd_decode_options o;
-    uint64_t work_bytes;
+    qsgd_params p;
+    qsgd_decode_options o;
     uint16_t out[4];
     qsgd_params_init(&p);
     qsgd_decode_options_init(&o);
     p.code = QSGD_CODE_RAW;
     o.dtype = QSGD_FLOAT16;
     struct bytes b = encode_frame(&p, NULL, values, 4);
-    CHECK(qsgd_decode_workspace(b.p, b.n, &o, &work_bytes, NULL) == QSGD_OK);
-    void *work = aligned_bytes(work_bytes);
-    CHECK(qsgd_decode(b.p, b.n, &o, out, 4, work, work_bytes, NULL) == QSGD_OK);
+    CHECK(decode_frame_with(&o, b.p, b.n, out, 4, NULL) == QSGD_OK);
     CHECK(out[0] == 0x7BFF && out[1] == 0x7C00 && out[2] == 0xFC00 && out[3] == 0x7BFF);
-    free(work);
     free(b.p);
 }
 
@@ -100,8 +92,8 @@ static void empty_tensors_and_dimensions_work(void) {
     } cases[] = {{1, {0}, 0}, {3, {5, 0, 7}, 0}, {2, {0, QSGD_MAX_ELEMENTS}, 0}, {0, {0}, 1}};
     for (size_t i = 0; i < SCHEMES; i++) {
         for (size_t c = 0; c < 4; c++) {
-            struct qsgd_params p = scheme_params(&schemes[i]);
-            struct qsgd_encode_options o;
+            qsgd_params p = scheme_params(&schemes[i]);
+            qsgd_encode_options o;
             struct parts parts;
             float value[1] = {99.0F};
             qsgd_encode_options_init(&o);
@@ -121,8 +113,8 @@ static void empty_tensors_and_dimensions_work(void) {
 
 static void residual_is_what_the_decoder_lacks(void) {
     for (size_t i = 0; i < SCHEMES; i++) {
-        struct qsgd_params p = scheme_params(&schemes[i]);
-        struct qsgd_encode_options o;
+        qsgd_params p = scheme_params(&schemes[i]);
+        qsgd_encode_options o;
         static float residual[N], sum[N], values[N];
         qsgd_encode_options_init(&o);
         for (int j = 0; j < N; j++) {
@@ -141,9 +133,9 @@ static void residual_is_what_the_decoder_lacks(void) {
 }
 
 static void given_scales_replace_the_norm(void) {
-    struct qsgd_params p = scheme_params(&schemes[1]);
-    struct qsgd_encode_options o;
-    struct qsgd_error error = {.struct_size = sizeof error};
+    qsgd_params p = scheme_params(&schemes[1]);
+    qsgd_encode_options o;
+    qsgd_error error = error_new();
     static float scales[N / 100], values[N];
     struct parts parts;
     qsgd_encode_options_init(&o);
@@ -165,15 +157,16 @@ static void given_scales_replace_the_norm(void) {
     free(b.p);
     static const uint32_t bad[] = {0xBF800000, 0x7F800000, 0x7FC00000};
     uint8_t dst[1], work[1];
+    const qsgd_memory to = {dst, 1}, scratch = {work, 1};
     uint64_t bytes;
     for (int i = 0; i < 3; i++) {
         memcpy(&scales[5], &bad[i], 4);
-        CHECK(qsgd_encode(&p, &o, x, N, dst, 1, work, 1, &bytes, &error) == QSGD_ERR_PARAM);
+        CHECK(qsgd_encode(&p, &o, x, N, to, scratch, &bytes, &error) == QSGD_ERR_PARAM);
         CHECK(strcmp(error.parameter, "scales") == 0 && error.bucket == 5);
     }
     scales[5] = 1;
     p = scheme_params(&schemes[12]); /* top-k */
-    CHECK(qsgd_encode(&p, &o, x, N, dst, 1, work, 1, &bytes, &error) == QSGD_ERR_COMBINATION);
+    CHECK(qsgd_encode(&p, &o, x, N, to, scratch, &bytes, &error) == QSGD_ERR_COMBINATION);
 }
 
 /* Noise of the widest range is what codes compress least. encode_frame gives dst exactly the
@@ -183,14 +176,14 @@ static void bounds_suffice_for_any_tensor(void) {
     static float noise[1500];
     for (size_t i = 0; i < SCHEMES; i++) {
         for (uint64_t n = 0; n < 1500; n += n < 40 ? 1 : 97) {
-            struct qsgd_params p = scheme_params(&schemes[i]);
+            qsgd_params p = scheme_params(&schemes[i]);
             set_bucket(&p, n % 3 == 0 ? 0 : 1 + n);
             if (n % 5 == 0) p.code = QSGD_CODE_AUTO;
             for (uint64_t j = 0; j < n; j++) {
                 noise[j] = (float)(int64_t)(random_u64(&state) >> 2) * 0x1p-62F - 0.5F;
             }
             struct bytes b = encode_frame(&p, NULL, noise, n);
-            CHECK(b.n <= qsgd_encode_bound(&p, NULL, n));
+            CHECK(b.n <= encode_sizes(&p, NULL, n).dst_bytes);
             free(b.p);
         }
     }
@@ -198,11 +191,11 @@ static void bounds_suffice_for_any_tensor(void) {
 
 /* |x - value| is at most half a gap under nearest, and the values are the levels. */
 static void nearest_is_nearest(void) {
-    struct qsgd_params p = scheme_params(&schemes[1]);
+    qsgd_params p = scheme_params(&schemes[1]);
     static float values[N];
     p.rounding = QSGD_ROUND_NEAREST;
     p.bucket = 0;
-    p.scale = QSGD_SCALE_FLOAT32;
+    p.scale_dtype = QSGD_FLOAT32;
     float most = 0;
     for (int i = 0; i < N; i++) most = x[i] > most ? x[i] : (-x[i] > most ? -x[i] : most);
     struct bytes b = encode_frame(&p, NULL, x, N);

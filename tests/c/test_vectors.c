@@ -2,14 +2,8 @@
  * scheme and code, and compares checksums of frames and floats with tests/golden/vectors.txt. Run
  * with
  * --print to write that file anew (a change of format must say so in its commit). */
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "check.h"
+#include "calls.h"
 #include "frame/checksum.h"
-#include "qsgd.h"
 
 enum { N = 70001 };
 
@@ -50,7 +44,7 @@ static uint32_t crc_floats(const float *x, size_t n, uint8_t *bytes) {
 
 /* Tables of weights 1 / (1 + distance^2) from the middle level, into p, with memory of the caller.
  */
-static void share_tables(struct qsgd_params *p, uint64_t levels, uint8_t blob[160]) {
+static void share_tables(qsgd_params *p, uint64_t levels, uint8_t blob[160]) {
     double *weights = malloc(levels * sizeof *weights);
     uint64_t bytes = 0;
     CHECK(weights != NULL);
@@ -58,18 +52,20 @@ static void share_tables(struct qsgd_params *p, uint64_t levels, uint8_t blob[16
         const double distance = (double)i - (double)(levels / 2);
         weights[i] = 1.0 / (1.0 + distance * distance);
     }
-    CHECK(qsgd_tables_build(p, weights, levels, blob, 160, &bytes, NULL) == QSGD_OK);
+    CHECK(qsgd_shared_tables_build(p, weights, levels, (qsgd_memory){blob, 160}, &bytes, NULL) ==
+          QSGD_OK);
     free(weights);
-    p->tables = blob;
-    p->tables_bytes = bytes;
+    p->shared_tables = blob;
+    p->shared_tables_bytes = bytes;
 }
 
 /* Checksums of the frame and of its floats. levels: of shared tables; 0: none. */
 static void run(const struct scheme *s, uint64_t levels, const float *x, size_t n,
                 uint32_t sums[2]) {
-    struct qsgd_params p;
-    struct qsgd_encode_options o;
-    struct qsgd_decode_options d;
+    qsgd_params p;
+    qsgd_encode_options o;
+    qsgd_decode_options d;
+    qsgd_bytes shared;
     uint8_t blob[160];
     qsgd_params_init(&p);
     qsgd_decode_options_init(&d);
@@ -88,37 +84,33 @@ static void run(const struct scheme *s, uint64_t levels, const float *x, size_t 
     p.seed = 0x0123456789ABCDEFULL;
     o.nonce = 0xFEDCBA9876543210ULL;
     if (s->levels == QSGD_LEVELS_TABLE) {
-        p.table = mirrored;
-        p.table_len = 4;
+        p.level_table = mirrored;
+        p.level_table_len = 4;
     } else if (s->levels == QSGD_LEVELS_SIGNED) {
-        p.table = both;
-        p.table_len = 6;
+        p.level_table = both;
+        p.level_table_len = 6;
     }
     if (levels > 0) {
         share_tables(&p, levels, blob);
-        d.tables = &p.tables;
-        d.tables_bytes = &p.tables_bytes;
-        d.tables_count = 1;
+        shared = (qsgd_bytes){p.shared_tables, p.shared_tables_bytes};
+        d.shared_tables = &shared;
+        d.shared_tables_count = 1;
     }
-    uint64_t bound = qsgd_encode_bound(&p, &o, n), scratch = qsgd_encode_workspace(&p, &o, n);
-    uint64_t bytes = 0, decode_scratch = 0;
-    uint8_t *frame = malloc(bound);
-    void *workspace = aligned_alloc(64, scratch);
-    struct qsgd_error e = {.struct_size = sizeof e};
-    CHECK(frame != NULL && workspace != NULL);
-    CHECK(qsgd_encode(&p, &o, x, n, frame, bound, workspace, scratch, &bytes, &e) == QSGD_OK);
-    free(workspace);
+    const qsgd_sizes sizes = encode_sizes(&p, &o, n);
+    const qsgd_memory dst = odd_memory(sizes.dst_bytes), work = odd_memory(sizes.workspace_bytes);
+    uint64_t bytes = 0;
+    CHECK(qsgd_encode(&p, &o, x, n, dst, work, &bytes, NULL) == QSGD_OK);
+    odd_free(work);
     float *y = calloc(n, sizeof *y);
-    CHECK(qsgd_decode_workspace(frame, bytes, NULL, &decode_scratch, &e) == QSGD_OK);
-    workspace = aligned_alloc(64, decode_scratch);
-    CHECK(qsgd_decode(frame, bytes, &d, y, n, workspace, decode_scratch, &e) == QSGD_OK);
+    const qsgd_memory scratch = decode_workspace(dst.data, bytes, &d);
+    CHECK(qsgd_decode(dst.data, bytes, &d, y, n, scratch, NULL) == QSGD_OK);
     uint8_t *le = malloc(4 * n);
-    sums[0] = crc32c(frame, bytes);
+    sums[0] = crc32c(dst.data, bytes);
     sums[1] = crc_floats(y, n, le);
     free(le);
     free(y);
-    free(workspace);
-    free(frame);
+    odd_free(scratch);
+    odd_free(dst);
 }
 
 static const struct scheme schemes[] = {
@@ -201,7 +193,7 @@ int main(int argc, char **argv) {
         int32_t available = 0;
         const char *name = qsgd_backends(b, &available);
         if (!available) continue;
-        CHECK(qsgd_set_backend(name) == QSGD_OK);
+        CHECK(qsgd_set_backend(name, NULL) == QSGD_OK);
         if (!print) rewind(f);
         for (size_t i = 0; i < PLAIN + sizeof shared / sizeof shared[0]; i++) {
             const bool plain = i < PLAIN;

@@ -1,6 +1,7 @@
-"""The C library through cffi, for test_c_interface.py: qsgd.h read without a compiler.
+"""The C library through cffi, for test_c_interface.py: the headers read without a compiler.
 
-Stands where a program in another language would stand: the header and the shared library.
+Stands where a program in another language would stand: the headers and the shared library. cffi
+knows no macros, so the `_init` ones are called as what they stand for, with a struct's size.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from reference_bits import Array
 
 ROOT = Path(__file__).parent.parent.parent
 INCLUDE = ROOT / "libqsgd" / "include"
-HEADER = "".join((INCLUDE / name).read_text() for name in ("qsgd.h", "qsgd_fit.h"))
+HEADERS = ("qsgd.h", "qsgd_stages.h", "qsgd_fit.h")
+HEADER = "".join((INCLUDE / name).read_text() for name in HEADERS)
 
 
 def declarations(text: str) -> str:
@@ -63,50 +65,43 @@ class Library:
     def name(self, status: int) -> str:
         return str(self.ffi.string(self.lib.qsgd_status_name(status)).decode())
 
-    def error(self) -> Any:
-        error = self.ffi.new("struct qsgd_error *")
-        error.struct_size = self.ffi.sizeof("struct qsgd_error")
-        return error
-
-    def params(self, **fields: Any) -> Any:
-        params = self.ffi.new("struct qsgd_params *")
-        assert self.lib.qsgd_params_init(params) == 0
+    def new(self, struct: str, **fields: Any) -> Any:
+        """A struct of the interface, initialised as the macro `qsgd_<struct>_init` does it."""
+        pointer = self.ffi.new(f"qsgd_{struct} *")
+        init = getattr(self.lib, f"qsgd_{struct}_init_sized")
+        assert init(pointer, self.ffi.sizeof(f"qsgd_{struct}")) == 0
         for name, value in fields.items():
-            setattr(params, name, value)
-        return params
+            setattr(pointer, name, value)
+        return pointer
 
-    def workspace(self, size: int) -> Any:
-        """(pointer, array that owns it): 64-byte aligned."""
-        owner = np.zeros(size + 64, np.uint8)
-        return self.ffi.cast("void *", owner.ctypes.data + -owner.ctypes.data % 64), owner
+    def memory(self, x: Array) -> Any:
+        """An array as the interface's qsgd_memory."""
+        return self.ffi.new("qsgd_memory *", [self.pointer(x), x.nbytes])[0]
 
     def pointer(self, x: Array, kind: str = "void *") -> Any:
         return self.ffi.cast(kind, x.ctypes.data)
 
     def encode(self, x: Array, params: Any, options: Any = None) -> bytes:
-        null = self.ffi.NULL
-        options = null if options is None else options
-        size = self.lib.qsgd_encode_bound(params, options, x.size)
-        need = self.lib.qsgd_encode_workspace(params, options, x.size)
-        out, (work, owner) = np.zeros(size, np.uint8), self.workspace(need)
-        used, error = self.ffi.new("uint64_t *"), self.error()
-        src, dst = self.pointer(x), self.pointer(out)
+        options = self.ffi.NULL if options is None else options
+        sizes, error = self.new("sizes"), self.new("error")
+        status = self.lib.qsgd_encode_sizes(params, options, x.size, sizes, error)
+        assert status == 0, self.ffi.string(error.reason)
+        out, work = np.zeros(sizes.dst_bytes, np.uint8), np.zeros(sizes.workspace_bytes, np.uint8)
+        used = self.ffi.new("uint64_t *")
         status = self.lib.qsgd_encode(
-            params, options, src, x.size, dst, size, work, need, used, error
-        )
-        assert owner.size >= need
+            params, options, self.pointer(x), x.size, self.memory(out), self.memory(work), used,
+            error,
+        )  # fmt: skip
         assert status == 0, self.ffi.string(error.reason)
         return out[: used[0]].tobytes()
 
     def decode(self, frame: bytes, n: int) -> tuple[int, Array, Any]:
-        need, error = self.ffi.new("uint64_t *"), self.error()
-        null = self.ffi.NULL
-        status = self.lib.qsgd_decode_workspace(frame, len(frame), null, need, error)
+        sizes, error, null = self.new("sizes"), self.new("error"), self.ffi.NULL
+        status = self.lib.qsgd_decode_sizes(frame, len(frame), null, sizes, error)
         out = np.full(n, 7, np.float32)
         if status == 0:
-            work, owner = self.workspace(need[0])
+            work = np.zeros(sizes.workspace_bytes, np.uint8)
             status = self.lib.qsgd_decode(
-                frame, len(frame), null, self.pointer(out), n, work, need[0], error
+                frame, len(frame), null, self.pointer(out), n, self.memory(work), error
             )
-            assert owner.size >= need[0]
         return status, out, error

@@ -30,12 +30,12 @@ QUANTIZERS: dict[str, dict[str, Any]] = {
     "exp-s7": {"norm": "l2", "levels": "exponential", "s": 7},
     "exp-s127": {"norm": "max", "levels": "exponential", "s": 127},
     "exp-s4-no0": {"norm": "l2", "levels": "exponential", "s": 4, "zero": False},
-    "table3": {"norm": "max", "levels": "table", "table": (0.05, 0.3, 1.0)},
-    "table3-no0": {"norm": "l2", "levels": "table", "table": (0.05, 0.3, 1.0), "zero": False},
-    "table19": {"norm": "l2", "levels": "table", "table": GEOMETRIC},
-    "signed2": {"norm": "max", "levels": "signed", "table": (-1.0, 1.0)},
-    "signed6": {"norm": "max", "levels": "signed", "table": SIGNED},
-    "signed101": {"norm": "l2", "levels": "signed", "table": SIGNED_LONG},
+    "table3": {"norm": "max", "levels": "table", "level_table": (0.05, 0.3, 1.0)},
+    "table3-no0": {"norm": "l2", "levels": "table", "level_table": (0.05, 0.3, 1.0), "zero": False},
+    "table19": {"norm": "l2", "levels": "table", "level_table": GEOMETRIC},
+    "signed2": {"norm": "max", "levels": "signed", "level_table": (-1.0, 1.0)},
+    "signed6": {"norm": "max", "levels": "signed", "level_table": SIGNED},
+    "signed101": {"norm": "l2", "levels": "signed", "level_table": SIGNED_LONG},
     "open-fine": {"norm": "rms", "levels": "open", "step": 2.0**-10},
     "open-half": {"norm": "rms", "levels": "open", "step": 0.5},
     "open-coarse": {"norm": "rms", "levels": "open", "step": 3.0},
@@ -89,7 +89,7 @@ def codec_of(p: Params, **changes: Any) -> qsgd.Codec:
     """The codec that makes the choices of `p`."""
     levels: dict[str, Any] = {"levels": p.levels}
     if p.levels in ("table", "signed"):
-        levels = {"levels": p.table}
+        levels = {"levels": p.level_table}
     elif p.levels == "open":
         levels["step"] = p.step
     else:
@@ -104,11 +104,11 @@ def codec_of(p: Params, **changes: Any) -> qsgd.Codec:
         "rotation": p.rotation,
         "rescale": p.rescale,
         "clip": p.clip or None,
-        "scale": p.scale,
+        "scale_dtype": p.scale_dtype,
         "nonfinite": p.nonfinite,
         "checksum": p.checksum,
         "chunk": 1 << p.chunk_log2,
-        "tables": None if p.tables is None else qsgd.Tables(p.tables),
+        "shared_tables": None if p.shared_tables is None else qsgd.SharedTables(p.shared_tables),
         "seed": p.seed,
         "threads": 1,
     }

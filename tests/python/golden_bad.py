@@ -95,10 +95,10 @@ def parts(x: np.ndarray[Any, Any] = X, tag: bytes = b"", **options: Any) -> Part
 PLAIN = parts(code="fixed")
 DITHERED = parts(code="fixed", rounding="dithered")
 ROTATED = parts(code="fixed", rotation=True)
-TABLED = parts(code="fixed", levels="table", table=(0.25, 0.5, 1.0))
-SIGNED = parts(code="fixed", levels="signed", table=(-1.0, 0.125, 1.0))
+TABLED = parts(code="fixed", levels="table", level_table=(0.25, 0.5, 1.0))
+SIGNED = parts(code="fixed", levels="signed", level_table=(-1.0, 0.125, 1.0))
 RAW = parts(code="raw")
-NAMED = parts(s=1, tables=SHARED_RANS)
+NAMED = parts(s=1, shared_tables=SHARED_RANS)
 
 
 def head(extensions: bytes = b"", shape: tuple[int, ...] = (40,), **options: Any) -> Parts:
@@ -109,7 +109,7 @@ def head(extensions: bytes = b"", shape: tuple[int, ...] = (40,), **options: Any
 
 
 def table(*entries: float) -> Parts:
-    return head(levels="table", table=entries)
+    return head(levels="table", level_table=entries)
 
 
 def field(kind: int, body: bytes) -> bytes:
@@ -209,14 +209,18 @@ BAD_HEADERS = [
     ("table-not-ending-at-1", "HEADER", table(0.25, 0.5, 0.75)),
     ("table-with-nan", "HEADER", table(0.25, float("nan"), 1.0)),
     ("table-of-128-entries", "HEADER", table(*(j / 128 for j in range(1, 129)))),
-    ("tables-unknown", "TABLES", replaced(NAMED, NAME, field(131, bytes(8)))),
+    ("tables-unknown", "SHARED_TABLES", replaced(NAMED, NAME, field(131, bytes(8)))),
     ("tables-digest-of-7-bytes", "HEADER", replaced(NAMED, NAME, NAME[:1] + b"\x07" + NAME[3:])),
     ("tables-with-fixed", "HEADER", head(NAME)),
     ("tables-with-raw", "HEADER", replace(RAW, head=RAW.head + NAME)),
     ("tables-of-huffman", "HEADER", replaced(NAMED, NAME, field(131, digest(SHARED_HUFFMAN)))),
     ("tables-of-extra-bits", "HEADER", replaced(NAMED, NAME, field(131, digest(SHARED_RANS_15)))),
-    ("signed-table-not-from-minus-1", "HEADER", head(levels="signed", table=(-0.5, 0.0, 1.0))),
-    ("signed-table-of-1-entry", "HEADER", head(levels="signed", table=(1.0,))),
+    (
+        "signed-table-not-from-minus-1",
+        "HEADER",
+        head(levels="signed", level_table=(-0.5, 0.0, 1.0)),
+    ),
+    ("signed-table-of-1-entry", "HEADER", head(levels="signed", level_table=(1.0,))),
     ("signed-table-without-zero-bit", "HEADER", SIGNED.at(19, SIGNED.head[3] | 8)),
 ]
 BAD_INDEXES = [

@@ -70,13 +70,13 @@ def shared(
     words: Sequence[int] = (),
     head: int = 0,
     tail: bytes = b"",
-    tables: bytes = SHARED_RANS,
     **options: Any,
 ) -> BadPayload:
     """A rANS payload of mode 3 with one lane, unless `head` says otherwise."""
     count = varint(len(words)) if options.get("s", 1) > 15 else b""
     body = count + struct.pack(f"<{len(states)}I{len(words)}H", *states, *words)
-    return bad(name, status, SHARED + bytes([head]) + body + tail, tables=tables, **options)
+    options = {"shared_tables": SHARED_RANS, **options}
+    return bad(name, status, SHARED + bytes([head]) + body + tail, **options)
 
 
 def rans(
@@ -176,11 +176,11 @@ RIGHT_PAYLOADS: list[BadPayload] = [
     split("rans-not-split", "OK", [(0, 1), *TABLE], *pushed([0, 1, 2, 0] * 10, FREQUENCIES)),
     shared("rans-shared", "OK", [STATE], WORDS, x=X),
     shared("rans-shared-extra-bits", "OK", *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3",
-           s=100, tables=SHARED_RANS_15),
+           s=100, shared_tables=SHARED_RANS_15),
     bad("huffman-shared", "OK", SHARED + b"\1\1" + bits("0101"), code="huffman",
-        tables=SHARED_HUFFMAN),
+        shared_tables=SHARED_HUFFMAN),
     rans("rans-with-its-own-tables-beside-shared-ones", "OK", TABLE, [STATE], WORDS, x=X,
-         tables=SHARED_RANS),
+         shared_tables=SHARED_RANS),
 ]  # fmt: skip
 
 BAD_PAYLOADS: list[BadPayload] = [
@@ -293,7 +293,7 @@ BAD_PAYLOADS: list[BadPayload] = [
     rans("rans-token-0-without-zero-level", "STREAM", TABLE_15,
          *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3", s=16, zero=False),
     # Shared tables.
-    bad("shared-payload-cut", "CODE_TABLE", SHARED, code="rans", tables=SHARED_RANS),
+    bad("shared-payload-cut", "CODE_TABLE", SHARED, code="rans", shared_tables=SHARED_RANS),
     shared("shared-lanes-128", "CODE_TABLE", (1 << 16,) * 128, head=7),
     shared("shared-bits-beside-lanes", "CODE_TABLE", [STATE], WORDS, head=3 << 3, x=X),
     shared("shared-state-below-2^16", "STREAM", [(1 << 16) - 1]),
@@ -302,15 +302,15 @@ BAD_PAYLOADS: list[BadPayload] = [
     shared("shared-words-left-over", "PADDING", [STATE], [*WORDS, 0], x=X),
     shared("shared-words-run-out", "STREAM", [STATE], WORDS[:-1], x=X),
     shared("shared-no-level", "STREAM", *pushed([0, 3, 0, 3], [2048, 0, 0, 2048]),
-           tables=SHARED_RANS_3),
+           shared_tables=SHARED_RANS_3),
     shared("shared-extra-bits-missing", "STREAM", *pushed([15, 0, 3, 0], FREQUENCIES_15), s=100,
-           tables=SHARED_RANS_15),
+           shared_tables=SHARED_RANS_15),
     bad("shared-huffman-segment-too-long", "STREAM", SHARED + b"\1\2" + bits("0101"),
-        code="huffman", tables=SHARED_HUFFMAN),
+        code="huffman", shared_tables=SHARED_HUFFMAN),
     bad("shared-huffman-padding", "PADDING", SHARED + b"\1\1" + bits("0101 0001"), code="huffman",
-        tables=SHARED_HUFFMAN),
+        shared_tables=SHARED_HUFFMAN),
     bad("shared-huffman-no-level", "STREAM", SHARED + b"\1\1" + bits("11 00 01 10"),
-        code="huffman", tables=SHARED_HUFFMAN_4),
+        code="huffman", shared_tables=SHARED_HUFFMAN_4),
     bad("shared-huffman-with-lengths", "CODE_TABLE", SHARED + b"\x41\4\1\1" + bits("0101"),
-        code="huffman", tables=SHARED_HUFFMAN),
+        code="huffman", shared_tables=SHARED_HUFFMAN),
 ]  # fmt: skip

@@ -106,7 +106,7 @@ def made(name: str, shape: tuple[int, ...], kind: str = "spread", **options: Any
         coded = turned(found.astype(np.int64), scales, params, cuts, golden.nonce)
         weights = np.bincount(coded - grd.low, minlength=65535)[k - grd.low]
     tables = make_tables(params, weights)
-    return dataclasses.replace(golden, params=dataclasses.replace(params, tables=tables))
+    return dataclasses.replace(golden, params=dataclasses.replace(params, shared_tables=tables))
 
 
 SPARSE: dict[str, Any] = {"norm": "l2", "s": 1, "bucket": 0}
@@ -134,24 +134,25 @@ GOLDEN = (
     made("qsgd-l2-s16", (700,), norm="l2", s=16),
     made("max-s1", (900,), s=1),
     made("max-s127-extra-bits", (700,), s=127, bucket=64),
-    made("max-s32767-omega", (900,), "sparse", s=32767, scale="float32", code="elias-omega"),
+    made("max-s32767-omega", (900,), "sparse", s=32767, scale_dtype="float32", code="elias-omega"),
     made("max-s8-no-zero", (700,), s=8, zero=False),
     made("max-s100-no-zero-fixed", (500,), s=100, zero=False, code="fixed"),
     made("exponential", (1000,), norm="l2", levels="exponential", s=4),
     made("exponential-no-zero-huffman", (800,), levels="exponential", s=5, zero=False,
          code="huffman"),
-    made("table", (800,), norm="l2", levels="table", table=TABLE),
-    made("table-no-zero-gamma", (800,), levels="table", table=TABLE, zero=False,
+    made("table", (800,), norm="l2", levels="table", level_table=TABLE),
+    made("table-no-zero-gamma", (800,), levels="table", level_table=TABLE, zero=False,
          code="elias-gamma"),
-    made("signed", (900,), levels="signed", table=SIGNED),
-    made("signed-dithered", (700,), levels="signed", table=SIGNED, rounding="dithered", **KEY),
+    made("signed", (900,), levels="signed", level_table=SIGNED),
+    made("signed-dithered", (700,), levels="signed", level_table=SIGNED, rounding="dithered",
+         **KEY),
     made("open", (900,), step=0.5, **OPEN),
     made("open-fixed-escape", (260,), "blocks", step=2.0**-8, code="fixed", **OPEN),
     made("open-classes", (2048,), "local", step=0.25, classes="on", chunk_log2=11, **OPEN),
     made("open-classes-dithered", (2048,), "local", step=0.25, classes="on", chunk_log2=11,
          rounding="dithered", **KEY, **OPEN),
     made("dithered", (1000,), rounding="dithered", **KEY),
-    made("dithered-table-no-zero", (600,), levels="table", table=TABLE, zero=False,
+    made("dithered-table-no-zero", (600,), levels="table", level_table=TABLE, zero=False,
          rounding="dithered"),
     made("split", (3000,), step=3.0, chunk_log2=12, rounding="dithered", **KEY, **OPEN),
     made("split-classes", (16384,), "local", step=2.5, classes="on", chunk_log2=14,
@@ -176,7 +177,7 @@ GOLDEN = (
     made("balanced", (1500,), "local", norm="balanced", levels="open", step=0.5, bucket=100),
     made("balanced-rescaled-rotated", (3000,), "local", norm="balanced", levels="open", step=2.0,
          bucket=256, rotation=True, rounding="nearest", rescale=True, **KEY),
-    made("rescaled", (1100,), "sparse", rounding="nearest", rescale=True, scale="float32"),
+    made("rescaled", (1100,), "sparse", rounding="nearest", rescale=True, scale_dtype="float32"),
     made("rescaled-sign", (700,), norm="mean", s=1, zero=False, rounding="nearest", rescale=True,
          bucket=256, rotation=True, code="fixed"),
     # Shared tables: that fit, that have extra bits, that chunks do better without, all kinds.
@@ -188,11 +189,11 @@ GOLDEN = (
     made("huffman-shared-extra-bits", (300,), code="huffman", s=20, shared="counted"),
     made("rans-shared-open-dithered", (2100,), step=1.0, rounding="dithered", shared="counted",
          **KEY, **OPEN),
-    made("rans-shared-signed", (200,), levels="signed", table=SIGNED, shared="counted"),
+    made("rans-shared-signed", (200,), levels="signed", level_table=SIGNED, shared="counted"),
     made("rans-shared-lanes", (4096,), s=1, bucket=0, chunk_log2=12, shared="counted"),
     made("rans-shared-constant", (1200,), "constant", shared="falling"),
     # Shapes, dtypes, buckets, scales, tags.
-    made("bucket-1", (120,), bucket=1, scale="float32"),
+    made("bucket-1", (120,), bucket=1, scale_dtype="float32"),
     made("bucket-7-no-checksum", (700,), bucket=7, checksum=False),
     made("bucket-larger-than-chunk", (2500,), bucket=2100, s=1),
     made("lanes", (4096,), s=1, norm="max", bucket=0, chunk_log2=12),
@@ -217,7 +218,7 @@ def sha256(x: Array) -> str:
 
 def tables_of(golden: Golden) -> tuple[bytes, ...]:
     """The shared tables that a decoder of the frame needs."""
-    return () if golden.params.tables is None else (golden.params.tables,)
+    return () if golden.params.shared_tables is None else (golden.params.shared_tables,)
 
 
 def decoded(frame: bytes, tables: tuple[bytes, ...]) -> Array:
@@ -237,8 +238,8 @@ def encoded(golden: Golden) -> bytes:
 def entry(golden: Golden, frame: bytes) -> dict[str, Any]:
     """A frame's part of the manifest."""
     params = dataclasses.asdict(golden.params)
-    if golden.params.tables is not None:
-        params["tables"] = golden.params.tables.hex()
+    if golden.params.shared_tables is not None:
+        params["shared_tables"] = golden.params.shared_tables.hex()
     return {
         "name": golden.name,
         "bytes": len(frame),

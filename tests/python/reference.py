@@ -166,9 +166,9 @@ def checked(x: Array, p: Params, dtype: str | None) -> str:
 
 def shared_of(p: Params) -> Shared | None:
     """The shared tables of an encoder's parameters, which must go with the rest."""
-    if p.tables is None:
+    if p.shared_tables is None:
         return None
-    shared = read_tables(p.tables)
+    shared = read_tables(p.shared_tables)
     if shared.code != p.code or shared.direct != (grid(p).kmax <= 15):
         raise ValueError("tables of another code or kind of tokens")
     return shared
@@ -186,7 +186,7 @@ def raw_frame(x: Array, p: Params, dtype: str, tag: bytes) -> bytes:
 def quantized_frames(
     k: Array,
     scales: Array,
-    alphas: Array,
+    damping: Array,
     p: Params,
     shape: tuple[int, ...],
     nonce: int,
@@ -196,7 +196,7 @@ def quantized_frames(
     """Frames of the code asked for, or of all legal ones but raw, in order of their numbers."""
     cuts = cut(k.size, p.bucket, p.chunk_log2, False)
     bits = scales.astype("<f4").view("<u4")
-    scale_bytes = (bits if p.scale == "float32" else (bits >> 16).astype("<u2")).tobytes()
+    scale_bytes = (bits if p.scale_dtype == "float32" else (bits >> 16).astype("<u2")).tobytes()
     frames = []
     for code in CODES[1:] if p.code == "auto" else (p.code,):
         if problem(p, code) is not None:
@@ -209,7 +209,7 @@ def quantized_frames(
         for j in range(cuts.chunks):
             at = slice(*cuts.span(j))
             chunk = replace(c, halves=None if halves is None else halves[at])
-            alpha = int(alphas[j]) if alphas.size else None
+            alpha = int(damping[j]) if damping.size else None
             payloads.append(payload_encode(coded[at], alpha, chunk))
         frames.append(assemble(header(named, dtype, shape, nonce, tag), p, scale_bytes, payloads))
     return frames
@@ -222,9 +222,9 @@ def quantize(
     scales: Array | None = None,
     dtype: str | None = None,
 ) -> tuple[Array, Array, Array]:
-    """Indices (int16, flat), stored scales (float32, one per bucket), alphas (uint8, per chunk).
+    """Indices (int16, flat), stored scales (float32, one per bucket), damping (uint8, per chunk).
 
-    Alphas are empty unless rounding is dithered. Raises ValueError for illegal parameters, and for
+    Damping is empty unless rounding is dithered. Raises ValueError for illegal parameters, and for
     non-finite elements if `nonfinite` is "raise".
     """
     x = np.asarray(x)
@@ -233,8 +233,8 @@ def quantize(
         raise ValueError("top-k takes no scales")
     with np.errstate(all="ignore"):
         cuts = cut(x.size, params.bucket, params.chunk_log2, False)
-        k, out, alphas = quantize_elements(elements(x, name), params, cuts, nonce, scales)
-    return k.astype(np.int16), out, alphas
+        k, out, damping = quantize_elements(elements(x, name), params, cuts, nonce, scales)
+    return k.astype(np.int16), out, damping
 
 
 def encode(
@@ -262,13 +262,13 @@ def encode(
         if params.code in ("raw", "auto"):
             frames.append(raw_frame(x, params, name, tag))
         if params.code != "raw" and name in DTYPES[:4]:
-            k, found, alphas = quantize(x, params, nonce, scales, dtype)
+            k, found, damping = quantize(x, params, nonce, scales, dtype)
             wide = k.astype(np.int64)
-            frames += quantized_frames(wide, found, alphas, params, x.shape, nonce, tag, name)
+            frames += quantized_frames(wide, found, damping, params, x.shape, nonce, tag, name)
         frame = min(frames, key=len)
         if residual is not None:
             f = parse(frame)
-            given = () if params.tables is None else (params.tables,)
+            given = () if params.shared_tables is None else (params.shared_tables,)
             residual[...] = 0 if f.raw else x - decode_values(frame, given)
     return frame
 
@@ -276,19 +276,19 @@ def encode(
 def encode_indices(
     indices: Array,
     scales: Array,
-    alphas: Array,
+    damping: Array,
     params: Params,
     shape: tuple[int, ...],
     nonce: int = 0,
     tag: bytes = b"",
     dtype: str = "float32",
 ) -> bytes:
-    """Frame of indices, scales and alphas, as `decode_indices` and `quantize` give them."""
+    """Frame of indices, scales and damping, as `decode_indices` and `quantize` give them."""
     if params.code == "raw":
         raise ValueError("raw frames have no indices")
     k = np.asarray(indices).ravel().astype(np.int64)
-    kept = stored(scales, params.scale)
-    return min(quantized_frames(k, kept, alphas, params, shape, nonce, tag, dtype), key=len)
+    kept = stored(scales, params.scale_dtype)
+    return min(quantized_frames(k, kept, damping, params, shape, nonce, tag, dtype), key=len)
 
 
 # -- Decoder -------------------------------------------------------------------------------------
@@ -316,9 +316,9 @@ def raw_elements(frame: Frame) -> Array:
 
 def named_tables(f: Frame, tables: Iterable[bytes]) -> Shared | None:
     """The shared tables that a frame names, out of those given."""
-    if f.tables is None:
+    if f.shared_tables is None:
         return None
-    found = [t for t in map(read_tables, tables) if t.digest == f.tables]
+    found = [t for t in map(read_tables, tables) if t.digest == f.shared_tables]
     refuse(not found, "shared tables were not given")
     fits = found[0].code == f.params.code and found[0].direct == (grid(f.params).kmax <= 15)
     refuse(not fits, "tables of another code or kind of tokens")
@@ -326,20 +326,20 @@ def named_tables(f: Frame, tables: Iterable[bytes]) -> Shared | None:
 
 
 def decode_indices(frame: bytes, tables: Iterable[bytes] = ()) -> tuple[Array, Array, Array]:
-    """Indices (int16, flat), scales (float32) and alphas (uint8; empty if not dithered)."""
+    """Indices (int16, flat), scales (float32) and damping (uint8; empty if not dithered)."""
     f = parse(frame)
     if f.raw:
         raise ValueError("raw frames have no indices")
     c, dithered = coding(f.params, f.cuts, named_tables(f, tables)), f.params.rounding == "dithered"
     parts = [np.zeros(0, np.int64)]
-    alphas = []
+    damping = []
     halves = halves_of(f.params, f.cuts, f.nonce)
     for chunk in f.chunks:
         own = replace(c, halves=None if halves is None else halves[chunk.start : chunk.stop])
         k, a = payload_decode(payload(f, chunk), chunk.stop - chunk.start, dithered, own)
         parts.append(k)
-        alphas.append(a)
-    kept = np.array(alphas if dithered else [], np.uint8)
+        damping.append(a)
+    kept = np.array(damping if dithered else [], np.uint8)
     k = turned(np.concatenate(parts), f.scales, f.params, f.cuts, f.nonce)
     return k.astype(np.int16), f.scales, kept
 
@@ -350,8 +350,8 @@ def decode_values(frame: bytes, tables: Iterable[bytes] = ()) -> Array:
     with np.errstate(all="ignore"):
         if f.raw:
             return elements(raw_elements(f), f.dtype).reshape(f.shape)
-        k, scales, alphas = decode_indices(frame, tables)
-        v = values_of(k.astype(np.int64), scales, alphas, f.params, f.cuts, f.nonce)
+        k, scales, damping = decode_indices(frame, tables)
+        v = values_of(k.astype(np.int64), scales, damping, f.params, f.cuts, f.nonce)
     return v.astype(np.float32).reshape(f.shape)
 
 

@@ -20,7 +20,7 @@ MAGIC = b"\x8fQSG"
 NORMS = ("max", "l2", "rms", "mean", "balanced")
 ROUNDINGS = ("stochastic", "dithered", "nearest", "topk")
 LEVELS = ("uniform", "exponential", "table", "signed", "open")
-SCALES = ("float32", "bfloat16")
+SCALE_DTYPES = ("float32", "bfloat16")
 DTYPES = (
     *("float32", "float64", "float16", "bfloat16", "int8", "uint8", "int16", "uint16"),
     *("int32", "uint32", "int64", "uint64", "bool", "complex64", "complex128"),
@@ -60,7 +60,7 @@ class Frame:
     scales: Array
     chunks: list[Chunk]
     data: bytes
-    tables: bytes | None  # digest of the shared tables that it names
+    shared_tables: bytes | None  # digest of the shared tables that it names
 
     @property
     def raw(self) -> bool:
@@ -78,7 +78,7 @@ def problem(p: Params, code: str) -> str | None:
     if code == "raw":
         return "rotation not allowed" if p.rotation or p.rescale else None
     zero_bit = not p.zero and p.levels not in ("signed", "open")
-    table = np.array(p.table or (), np.float32)
+    table = np.array(p.level_table or (), np.float32)
     with np.errstate(all="ignore"):
         rising = bool((table[1:] - table[:-1] >= np.float32(2.0**-126)).all())
     sign = p.levels == "uniform" and p.s == 1 and zero_bit and p.rounding == "nearest"
@@ -128,7 +128,7 @@ def header(p: Params, dtype: str, shape: tuple[int, ...], nonce: int, tag: bytes
     out = bytearray([DTYPES.index(dtype), CODES.index(p.code), 0, 0])
     if not raw:
         out[2] = NORMS.index(p.norm) | ROUNDINGS.index(p.rounding) << 4
-        out[3] = LEVELS.index(p.levels) | zero_bit << 3 | SCALES.index(p.scale) << 4
+        out[3] = LEVELS.index(p.levels) | zero_bit << 3 | SCALE_DTYPES.index(p.scale_dtype) << 4
     out += bytes([len(shape) | (p.chunk_log2 - 10) << 4, 1])
     if not raw:
         out += varint(p.bucket)
@@ -142,9 +142,9 @@ def header(p: Params, dtype: str, shape: tuple[int, ...], nonce: int, tag: bytes
     if keyed(p):
         out += extension(NOISE_KEY, struct.pack("<QQ", p.seed, nonce))
     if tabled:
-        out += extension(LEVEL_TABLE, np.array(p.table, "<f4").tobytes())
-    if p.tables is not None:
-        out += extension(SHARED, digest(p.tables))
+        out += extension(LEVEL_TABLE, np.array(p.level_table, "<f4").tobytes())
+    if p.shared_tables is not None:
+        out += extension(SHARED, digest(p.shared_tables))
     return bytes(out)
 
 
@@ -198,7 +198,10 @@ def read_scheme(data: bytes, end: int) -> tuple[Params, str, tuple[int, ...], di
     else:
         refuse(data[16] > 3, "dtype only for raw frames")
         p.norm, p.rounding = choose(NORMS, data[18] & 15), choose(ROUNDINGS, data[18] >> 4)
-        p.levels, p.scale = choose(LEVELS, data[19] & 7), choose(SCALES, data[19] >> 4 & 3)
+        p.levels, p.scale_dtype = (
+            choose(LEVELS, data[19] & 7),
+            choose(SCALE_DTYPES, data[19] >> 4 & 3),
+        )
         refuse(not p.zero and p.levels in ("signed", "open"), "bit for zero not allowed")
         p.bucket, at = read_varint(data[:end], at)
         if p.levels in ("uniform", "exponential"):
@@ -248,7 +251,7 @@ def parse(frame: bytes) -> Frame:
         p.seed, nonce = struct.unpack("<QQ", fields[NOISE_KEY])
     if LEVEL_TABLE in fields:
         refuse(len(fields[LEVEL_TABLE]) % 4 != 0, "level table has a wrong length")
-        p.table = tuple(np.frombuffer(fields[LEVEL_TABLE], "<f4").tolist())
+        p.level_table = tuple(np.frombuffer(fields[LEVEL_TABLE], "<f4").tolist())
     shared = fields.get(SHARED)
     if shared is not None:
         refuse(len(shared) != 8 or p.code not in ("huffman", "rans"), "digest of shared tables")
@@ -256,7 +259,7 @@ def parse(frame: bytes) -> Frame:
     refuse(wrong is not None, wrong or "")
     n = prod(shape)
     cuts = cut(n, p.bucket, p.chunk_log2, raw)
-    entry, scale_bytes = 8 if p.checksum else 4, 4 if p.scale == "float32" else 2
+    entry, scale_bytes = 8 if p.checksum else 4, 4 if p.scale_dtype == "float32" else 2
     at = header_bytes + entry * cuts.chunks + scale_bytes * cuts.buckets
     body = at + (4 if p.checksum else 0)
     refuse(body > len(data), "frame is too short for its index")
@@ -264,7 +267,7 @@ def parse(frame: bytes) -> Frame:
         crc = crc32c(data[header_bytes:at])
         refuse(crc != int.from_bytes(data[at:body], "little"), "index CRC")
     words = struct.unpack_from(f"<{entry // 4 * cuts.chunks}I", data, header_bytes)
-    scales = read_scales(data[at - scale_bytes * cuts.buckets : at], p.scale)
+    scales = read_scales(data[at - scale_bytes * cuts.buckets : at], p.scale_dtype)
     chunks = []
     for j, size in enumerate(words[:: entry // 4]):
         chunks.append(Chunk(*cuts.span(j), body, size, words[2 * j + 1] if p.checksum else None))

@@ -24,7 +24,7 @@ class Params:
     s: int = 7
     step: float | None = None
     zero: bool = True
-    table: tuple[float, ...] | None = None
+    level_table: tuple[float, ...] | None = None
     bucket: int = 512
     rounding: str = "stochastic"
     code: str = "rans"
@@ -32,12 +32,12 @@ class Params:
     clip: float = 0.0
     rotation: bool = False
     rescale: bool = False
-    scale: str = "bfloat16"
+    scale_dtype: str = "bfloat16"
     nonfinite: str = "raise"
     checksum: bool = True
     chunk_log2: int = 16
     seed: int = 0
-    tables: bytes | None = None  # shared tables (8.6)
+    shared_tables: bytes | None = None  # shared tables (8.6)
 
 
 # -- 1.1 Buckets, chunks, segments ---------------------------------------------------------------
@@ -121,7 +121,7 @@ class Grid:
 def grid(p: Params) -> Grid:
     """Levels of (legal) parameters."""
     zero, one = p.zero or p.levels in ("signed", "open"), F32(1)
-    table = np.array(p.table or (), dtype=F32)
+    table = np.array(p.level_table or (), dtype=F32)
     if p.levels == "exponential":
         table = np.ldexp(one, np.arange(1 - p.s, 1)).astype(F32)
     if p.levels == "open":

@@ -118,7 +118,7 @@ def all_scales(
         out = np.array(given, dtype=F32).ravel() + F32(0)
         if out.size != cuts.buckets or not bool((np.isfinite(out) & (out >= 0)).all()):
             raise ValueError("scales must be finite, not negative, one per bucket")
-    out = stored(out, p.scale)
+    out = stored(out, p.scale_dtype)
     bad: Array = ~np.concatenate(fine) | ~np.isfinite(out)
     if p.nonfinite == "raise" and bool(bad.any()):
         raise ValueError("non-finite element or scale")
@@ -219,11 +219,11 @@ def round_positions(e: Array, at: Position, p: Params, grd: Grid, nonce: int) ->
 # -- 6.3 Damping of the dither, 6.4 Top-k --------------------------------------------------------
 
 
-def damping(at: Position, scales: Array, cuts: Cuts) -> Array:
+def damping_of(at: Position, scales: Array, cuts: Cuts) -> Array:
     """Bytes a (uint8, one per chunk)."""
     f = at.t & 65535
     part = (f >> 8) * (256 - (f >> 8)) * at.g
-    alphas = []
+    damping = []
     for chunk in range(cuts.chunks):
         start, stop = cuts.span(chunk)
         num = den = 0.0
@@ -236,8 +236,8 @@ def damping(at: Position, scales: Array, cuts: Cuts) -> Array:
                 den += w * float(end - start)
             start = end
         a = math.floor(num * (3 * 2.0**-16) / den + 0.5) if den else 0
-        alphas.append(min(255, a))
-    return np.array(alphas, dtype=np.uint8)
+        damping.append(min(255, a))
+    return np.array(damping, dtype=np.uint8)
 
 
 def top_k(e: Array, scales: Array, squares: Array, cuts: Cuts) -> Array:
@@ -267,7 +267,7 @@ def rescaled(e: Array, k: Array, scales: Array, p: Params, cuts: Cuts) -> tuple[
         h = np.sign(k[at]) * (np.abs(k[at]) - (0 if grd.zero else 0.5))
         squares, products = bucket_sums((x * x)[None, :])[0], bucket_sums((x * h)[None, :])[0]
         found = F32(squares / (products * F64(grd.gap)))
-        if p.scale == "bfloat16":
+        if p.scale_dtype == "bfloat16":
             bits = int(found.view(np.uint32))
             bits = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16
             found = np.array([bits], np.uint32).view(F32)[0]
@@ -279,7 +279,7 @@ def rescaled(e: Array, k: Array, scales: Array, p: Params, cuts: Cuts) -> tuple[
 def quantize_elements(
     e: Array, p: Params, cuts: Cuts, nonce: int, given: Array | None
 ) -> tuple[Array, Array, Array]:
-    """Indices (int64), stored scales (float32), alphas (uint8; none if not dithered)."""
+    """Indices (int64), stored scales (float32), damping (uint8; none if not dithered)."""
     whole = tensor_rms(e) if p.norm == "balanced" else F64(0)
     if p.rotation:
         e = rotate(e, p, cuts, nonce)
@@ -296,8 +296,8 @@ def quantize_elements(
     k = np.where(resting, grd.idle, round_positions(e, at, p, grd, nonce))
     if p.rescale:
         k, scales = rescaled(e, k, scales, p, cuts)
-    alphas = damping(at, scales, cuts) if p.rounding == "dithered" else np.zeros(0, np.uint8)
-    return k, scales, alphas
+    damping = damping_of(at, scales, cuts) if p.rounding == "dithered" else np.zeros(0, np.uint8)
+    return k, scales, damping
 
 
 def turned(k: Array, scales: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
@@ -319,8 +319,8 @@ def halves_of(p: Params, cuts: Cuts, nonce: int) -> Array | None:
 # -- 7 From index to value -----------------------------------------------------------------------
 
 
-def values_of(k: Array, scales: Array, alphas: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
-    """Decoded float32 values (n,); `alphas` is empty if not dithered."""
+def values_of(k: Array, scales: Array, damping: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
+    """Decoded float32 values (n,); `damping` is empty if not dithered."""
     grd, of_element = grid(p), np.arange(cuts.n) // cuts.bucket
     idle = ~(scales > 0)
     safe = np.where(idle, F32(1), scales)
@@ -328,9 +328,9 @@ def values_of(k: Array, scales: Array, alphas: Array, p: Params, cuts: Cuts, non
     scaled = (safe * factor)[of_element]
     unit = grd.gap * scaled
     c: Array = np.zeros(cuts.n, F32)
-    if alphas.size:
+    if damping.size:
         spans = [cuts.span(j) for j in range(cuts.chunks)]
-        a = np.repeat(alphas.astype(np.int64), [stop - start for start, stop in spans])
+        a = np.repeat(damping.astype(np.int64), [stop - start for start, stop in spans])
         c = (a * (2 * noise(cuts.n, p.seed, nonce) - 65535)).astype(F32) * F32(2.0**-24)
     magnitude = np.abs(k)
     if grd.kind in ("uniform", "open"):
@@ -343,7 +343,7 @@ def values_of(k: Array, scales: Array, alphas: Array, p: Params, cuts: Cuts, non
             edges = np.concatenate([np.zeros(1, F32), grd.table])
             level = np.where(k < 0, -edges[magnitude], edges[magnitude])
         v = level * scaled
-        if alphas.size:
+        if damping.size:
             v = v + c * unit
     if p.rotation:
         v = unrotate(v.astype(F32), idle, p, cuts, nonce)

@@ -33,16 +33,16 @@ def train(codec: AdaptiveCodec, steps: int, rank: int = 0) -> list[int]:
 
 
 def test_levels_change_on_the_schedule() -> None:
-    codec = AdaptiveCodec(Codec("l2", s=3), at=(3, 7), every=10, window=2)
+    codec = AdaptiveCodec(Codec(norm="l2", s=3), at=(3, 7), every=10, window=2)
     assert train(codec, 31) == [3, 7, 10, 20, 30]
     assert codec.fitted is not None
     assert codec.codec.levels == codec.fitted.levels
 
 
 def test_levels_are_those_fitted_to_the_last_steps_before() -> None:
-    codec = AdaptiveCodec(Codec("l2", s=3, bucket=1024), "amq", at=(9,), every=None, window=4)
+    codec = AdaptiveCodec(Codec(norm="l2", s=3, bucket=1024), "amq", at=(9,), every=None, window=4)
     train(codec, 9)
-    stats = LevelStats("l2", 1024)
+    stats = LevelStats(norm="l2", bucket=1024)
     for step in (5, 6, 7, 8):
         stats.add(gradient(step))
     assert codec.codec.levels == fit_levels(stats, "amq", 3).levels
@@ -58,7 +58,7 @@ def test_only_the_window_before_a_fit_is_counted() -> None:
 
 
 def test_all_options_but_levels_stay_and_noise_goes_on() -> None:
-    start = Codec("l2", levels="exponential", s=4, bucket=100, seed=5, checksum=False)
+    start = Codec(norm="l2", levels="exponential", s=4, bucket=100, seed=5, checksum=False)
     codec = AdaptiveCodec(start, at=(2,), every=None)
     train(codec, 3)
     assert codec.codec == start.replace(levels=codec.codec.levels)
@@ -66,7 +66,7 @@ def test_all_options_but_levels_stay_and_noise_goes_on() -> None:
 
 
 def test_the_error_falls_when_levels_are_fitted() -> None:
-    codec = AdaptiveCodec(Codec("l2", s=4, bucket=4096, seed=1), at=(5,), every=None)
+    codec = AdaptiveCodec(Codec(norm="l2", s=4, bucket=4096, seed=1), at=(5,), every=None)
     errors = []
     for step in range(10):
         x = gradient(step)
@@ -76,13 +76,13 @@ def test_the_error_falls_when_levels_are_fitted() -> None:
 
 
 def test_without_drift_levels_stay() -> None:
-    codec = AdaptiveCodec(Codec("l2", s=3), at=(), every=5, drift=0.05)
+    codec = AdaptiveCodec(Codec(norm="l2", s=3), at=(), every=5, drift=0.05)
     assert train(codec, 20) == [5]
-    assert AdaptiveCodec(Codec("l2", s=3), at=(), every=5).sampling
+    assert AdaptiveCodec(Codec(norm="l2", s=3), at=(), every=5).sampling
 
 
 def test_drift_brings_new_levels() -> None:
-    codec = AdaptiveCodec(Codec("l2", s=3, bucket=512), at=(), every=5, drift=0.3)
+    codec = AdaptiveCodec(Codec(norm="l2", s=3, bucket=512), at=(), every=5, drift=0.3)
     train(codec, 10)
     changed = []
     for step in range(10):
@@ -93,16 +93,16 @@ def test_drift_brings_new_levels() -> None:
 
 
 def test_zero_gradients_leave_levels_alone() -> None:
-    codec = AdaptiveCodec(Codec("l2", s=3), at=(1,), every=None)
+    codec = AdaptiveCodec(Codec(norm="l2", s=3), at=(1,), every=None)
     codec.encode(np.zeros(100, np.float32))
     assert not codec.step()
     assert codec.codec.levels == "uniform"
 
 
 def test_error_feedback_counts_what_is_encoded() -> None:
-    codec = AdaptiveCodec(Codec("l2", s=3, bucket=512), at=(1,), every=None)
+    codec = AdaptiveCodec(Codec(norm="l2", s=3, bucket=512), at=(1,), every=None)
     x, residual = gradient(0), gradient(1)
-    expected = fit_levels(LevelStats("l2", 512).add(x + residual), "alq", 3)
+    expected = fit_levels(LevelStats(norm="l2", bucket=512).add(x + residual), "alq", 3)
     codec.encode(x, residual=residual)
     codec.step()
     assert codec.codec.levels == expected.levels
@@ -122,14 +122,14 @@ def test_tensors_that_are_not_finite_pass_and_are_not_counted() -> None:
 
 def test_tables_that_the_codec_had_decode_until_the_first_fit_and_after() -> None:
     start = Codec(seed=1)
-    start = start.replace(tables=qsgd.tables(start, data=gradient(0)))
+    start = start.replace(shared_tables=qsgd.build_tables(start, data=gradient(0)))
     codec = AdaptiveCodec(start, at=(1,), every=None)
     frame = codec.encode(gradient(0))
-    assert qsgd.inspect(frame).tables is not None
+    assert qsgd.inspect(frame).shared_tables_digest is not None
     codec.decode(frame)
     assert codec.step()
     codec.decode(frame)
-    assert qsgd.inspect(codec.encode(gradient(1))).tables is None
+    assert qsgd.inspect(codec.encode(gradient(1))).shared_tables_digest is None
 
 
 def test_what_fails_can_be_tried_again() -> None:
@@ -141,7 +141,7 @@ def test_what_fails_can_be_tried_again() -> None:
             raise answer
         return [own]
 
-    codec = AdaptiveCodec(Codec("l2", s=3, bucket=512), at=(2,), every=None, exchange=exchange)
+    codec = AdaptiveCodec(Codec(norm="l2", s=3, bucket=512), at=(2,), every=None, exchange=exchange)
     for step in range(2):
         with pytest.raises(QsgdError):
             codec.encode_into(gradient(step), bytearray(1))
@@ -151,7 +151,7 @@ def test_what_fails_can_be_tried_again() -> None:
     with pytest.raises(OSError, match="link down"):
         codec.step()
     assert codec.step()
-    stats = LevelStats("l2", 512).add(gradient(0)).add(gradient(1))
+    stats = LevelStats(norm="l2", bucket=512).add(gradient(0)).add(gradient(1))
     assert codec.codec.levels == fit_levels(stats, "alq", 3).levels
 
 
@@ -160,7 +160,7 @@ def test_workers_that_exchange_get_the_same_levels_in_any_order() -> None:
     codecs = []
     for rank in range(3):
         own = AdaptiveCodec(
-            Codec("l2", s=3), at=(4,), every=None, exchange=lambda blob: [*board, blob]
+            Codec(norm="l2", s=3), at=(4,), every=None, exchange=lambda blob: [*board, blob]
         )
         for step in range(4):
             own.encode(gradient(step, rank))
@@ -178,30 +178,34 @@ def test_workers_that_exchange_get_the_same_levels_in_any_order() -> None:
 
 def test_shared_tables_come_from_the_fit_and_outlive_the_next() -> None:
     codec = AdaptiveCodec(
-        Codec("l2", s=15, chunk=1024, seed=1), at=(2, 4), every=None, window=2, shared=True
+        Codec(norm="l2", s=15, chunk=1024, seed=1),
+        at=(2, 4),
+        every=None,
+        window=2,
+        share_tables=True,
     )
     frames, decoded = [], []
     for step in range(6):
         x = gradient(step, n=1 << 16)
         frames.append(codec.encode(x, nonce=step))
-        decoded.append(codec.codec.replace(tables=None).encode(x, nonce=step))
+        decoded.append(codec.codec.replace(shared_tables=None).encode(x, nonce=step))
         codec.step()
-    named = [qsgd.inspect(frame).tables for frame in frames]
+    named = [qsgd.inspect(frame).shared_tables_digest for frame in frames]
     assert named[:2] == [None, None]
-    assert named[2] == named[3] == codec.tables[1].digest
-    assert named[4] == named[5] == codec.tables[0].digest
+    assert named[2] == named[3] == codec.shared_tables[1].digest
+    assert named[4] == named[5] == codec.shared_tables[0].digest
     assert codec.fitted is not None
-    assert codec.tables[0] == qsgd.tables(codec.codec, codec.fitted.probabilities)
+    assert codec.shared_tables[0] == qsgd.build_tables(codec.codec, codec.fitted.probabilities)
     for frame, own in zip(frames, decoded, strict=True):
         assert np.array_equal(codec.decode(frame), qsgd.decode(own))
     assert all(
         len(frame) < 0.995 * len(own) for frame, own in zip(frames[2:], decoded[2:], strict=True)
     )
-    start = Codec("l2", s=15, chunk=1024, seed=1)
-    again = AdaptiveCodec(start, at=(2, 4), every=None, shared=True)
+    start = Codec(norm="l2", s=15, chunk=1024, seed=1)
+    again = AdaptiveCodec(start, at=(2, 4), every=None, share_tables=True)
     again.load_state_dict(pickle.loads(pickle.dumps(codec.state_dict())))
     assert again.codec == codec.codec
-    assert again.tables == codec.tables
+    assert again.shared_tables == codec.shared_tables
 
 
 def _worker(rank: int, world: int, folder: str) -> None:
@@ -213,7 +217,7 @@ def _worker(rank: int, world: int, folder: str) -> None:
     import qsgd.torch
 
     codec = AdaptiveCodec(
-        Codec("l2", s=4, bucket=512), at=(3,), every=5, exchange=qsgd.torch.gather_bytes()
+        Codec(norm="l2", s=4, bucket=512), at=(3,), every=5, exchange=qsgd.torch.gather_bytes()
     )
     train(codec, 11, rank)
     Path(folder, f"levels{rank}").write_bytes(pickle.dumps(codec.codec.levels))
@@ -230,7 +234,7 @@ def test_workers_over_gloo_hold_the_same_levels(tmp_path: Path) -> None:
         worker.join(120)
         assert worker.exitcode == 0
     levels = [pickle.loads((tmp_path / f"levels{rank}").read_bytes()) for rank in range(2)]
-    stats = LevelStats("l2", 512)
+    stats = LevelStats(norm="l2", bucket=512)
     for rank in range(2):
         for step in range(5, 10):
             stats.add(gradient(step, rank))
@@ -239,7 +243,7 @@ def test_workers_over_gloo_hold_the_same_levels(tmp_path: Path) -> None:
 
 def test_a_checkpoint_takes_up_where_it_was_made() -> None:
     def make() -> AdaptiveCodec:
-        return AdaptiveCodec(Codec("l2", s=3, seed=9), at=(4, 12), every=None)
+        return AdaptiveCodec(Codec(norm="l2", s=3, seed=9), at=(4, 12), every=None)
 
     whole, first = make(), make()
     train(whole, 20)
@@ -252,26 +256,26 @@ def test_a_checkpoint_takes_up_where_it_was_made() -> None:
 
 
 def test_a_checkpoint_from_before_the_tables_brings_none() -> None:
-    codec = AdaptiveCodec(Codec(), at=(1, 2), every=None, shared=True)
+    codec = AdaptiveCodec(Codec(), at=(1, 2), every=None, share_tables=True)
     before = codec.state_dict()
     for _ in range(2):
         train(codec, 1)
-        codec.load_state_dict({**codec.state_dict(), "tables": []})
+        codec.load_state_dict({**codec.state_dict(), "shared_tables": []})
         codec.decode(codec.encode(gradient(1)))
     codec.load_state_dict(before)
-    assert codec.codec.tables is None
-    assert codec.tables == ()
+    assert codec.codec.shared_tables is None
+    assert codec.shared_tables == ()
     codec.decode(codec.encode(gradient(1)))
 
 
 @pytest.mark.parametrize(
-    "bad", [{"nonce": "x"}, {"steps": "x"}, {"tables": [b"x"]}, {"stats": b""}]
+    "bad", [{"nonce": "x"}, {"steps": "x"}, {"shared_tables": [b"x"]}, {"stats": b""}]
 )
 def test_a_bad_checkpoint_changes_nothing(bad: dict[str, Any]) -> None:
-    codec = AdaptiveCodec(Codec(seed=1), at=(1,), every=None, shared=True)
+    codec = AdaptiveCodec(Codec(seed=1), at=(1,), every=None, share_tables=True)
     train(codec, 1)
     state = codec.state_dict()
-    fresh = AdaptiveCodec(Codec(seed=1), at=(1,), every=None, shared=True)
+    fresh = AdaptiveCodec(Codec(seed=1), at=(1,), every=None, share_tables=True)
     before = fresh.state_dict()
     with pytest.raises(QsgdError):
         fresh.load_state_dict({**state, **bad})
@@ -279,9 +283,9 @@ def test_a_bad_checkpoint_changes_nothing(bad: dict[str, Any]) -> None:
 
 
 def test_a_checkpoint_of_another_codec_is_refused() -> None:
-    state = AdaptiveCodec(Codec("l2", bucket=512)).state_dict()
+    state = AdaptiveCodec(Codec(norm="l2", bucket=512)).state_dict()
     with pytest.raises(QsgdError, match="bucket"):
-        AdaptiveCodec(Codec("l2", bucket=513)).load_state_dict(state)
+        AdaptiveCodec(Codec(norm="l2", bucket=513)).load_state_dict(state)
 
 
 @pytest.mark.parametrize(
@@ -297,8 +301,8 @@ def test_a_checkpoint_of_another_codec_is_refused() -> None:
         (Codec(), {"method": "best"}, "method"),
         (Codec(), {"s": 200}, "s"),
         (Codec(), {"bits": 20}, "bits"),
-        (Codec(code="fixed"), {"shared": True}, "shared"),
-        (Codec("l2", rotation=True), {}, "rotation"),
+        (Codec(code="fixed"), {"share_tables": True}, "share_tables"),
+        (Codec(norm="l2", rotation=True), {}, "rotation"),
         (Codec(code="rice-sparse"), {"symmetric": False}, "code"),
     ],
 )

@@ -195,7 +195,7 @@ def test_residual_and_scales_may_be_torch_tensors() -> None:
     frame = CODEC.encode(x, residual=residual)
     assert torch.equal(residual, x - torch.from_numpy(qsgd.decode(frame)))
     scales = torch.full((3,), 4.0)
-    assert qsgd.decode_indices(CODEC.encode(x, scales=scales))[1].tolist() == [4, 4, 4]
+    assert qsgd.stages.decode_indices(CODEC.encode(x, scales=scales))[1].tolist() == [4, 4, 4]
 
 
 @pytest.mark.parametrize(

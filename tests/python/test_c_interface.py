@@ -1,7 +1,7 @@
-"""The C interface as another language sees it: qsgd.h parsed by cffi, the shared library loaded.
+"""The C interface as another language sees it: headers parsed by cffi, the shared library loaded.
 
 Set QSGD_LIBRARY to a shared library to test that one; else CMake builds it from this source, and
-without a compiler these tests are skipped. The header alone must compile as C99 and C++11.
+without a compiler these tests are skipped. The headers alone must compile as C99 and C++11.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,14 @@ from reference_levels import Params
 
 pytest.importorskip("cffi")
 
-from c_library import HEADER, INCLUDE, Library, build, declarations, functions
+from c_library import HEADER, HEADERS, INCLUDE, Library, build, declarations, functions
 
-STRUCTS = (
-    *("error", "params", "encode_options", "frame_info", "decode_options"),
+SIZED = (  # they begin with struct_size, and may grow
+    *("error", "params", "encode_options", "frame_info", "decode_options", "sizes"),
     *("stats_info", "fit_options", "fit"),
 )
-ABSENT = (1 << 64) - 1  # UINT64_MAX: a field of struct qsgd_error that does not apply
+FIXED = ("memory", "bytes", "allocator", "weighted_frame", "quantized")  # they never change
+ABSENT = (1 << 64) - 1  # UINT64_MAX: a field of qsgd_error that does not apply
 
 
 # ---- The header ---------------------------------------------------------------------------------
@@ -37,7 +39,8 @@ def compile_header(command: list[str], suffix: str, folder: Path) -> None:
     if shutil.which(command[0]) is None:
         pytest.skip(f"no {command[0]}")
     source = folder / f"header{suffix}"
-    source.write_text('#include "qsgd_fit.h"\nint main(void) { return QSGD_OK; }\n')
+    includes = "".join(f'#include "{name}"\n' for name in HEADERS)
+    source.write_text(f"{includes}int main(void) {{ return QSGD_OK; }}\n")
     flags = ["-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
     done = subprocess.run(
         [*command, *flags, f"-I{INCLUDE}", str(source)], capture_output=True, text=True
@@ -57,13 +60,24 @@ def test_the_header_is_valid_cpp(compiler: str, standard: str, tmp_path: Path) -
     compile_header([compiler, f"-std={standard}"], ".cpp", tmp_path)
 
 
-def test_every_public_name_begins_with_qsgd_and_every_struct_with_its_size() -> None:
-    text = declarations(HEADER)
-    for name, body in re.findall(r"struct (\w+) \{(.*?)\};", text, flags=re.DOTALL):
-        assert name.startswith("qsgd_")
-        assert body.split(";")[0].split() == ["uint32_t", "struct_size"]
+def test_every_public_name_begins_with_qsgd_and_structs_with_their_size() -> None:
+    found = re.findall(
+        r"typedef struct (\w+) \{(.*?)\} (\w+);", declarations(HEADER), flags=re.DOTALL
+    )
+    for tag, body, name in found:
+        assert tag == name
+        begins_with_size = body.split(";")[0].split() == ["uint32_t", "struct_size"]
+        assert begins_with_size == (name.removeprefix("qsgd_") in SIZED)
+    assert {name for _, _, name in found} == {f"qsgd_{name}" for name in SIZED + FIXED}
     assert all(name.startswith("qsgd_") for name in functions(HEADER))
-    assert len(functions(HEADER)) >= 25
+    assert {f"qsgd_{name}_init_sized" for name in SIZED} <= set(functions(HEADER))
+    assert len(functions(HEADER)) >= 40
+
+
+def test_no_function_takes_more_than_eight_arguments() -> None:
+    found = re.findall(r"QSGD_API[^;]*?\b(qsgd_\w+)\(([^;]*?)\);", HEADER, flags=re.DOTALL)
+    assert {name for name, _ in found} == set(functions(HEADER))
+    assert all(arguments.count(",") < 8 for _, arguments in found)
 
 
 def test_status_numbers_are_distinct() -> None:
@@ -112,42 +126,52 @@ def test_statuses_have_the_names_of_the_header(library: Library) -> None:
     assert library.name(-9999) == library.name(5) == "QSGD_ERR_UNKNOWN"
 
 
-@pytest.mark.parametrize("struct", ["params", "encode_options", "decode_options", "fit_options"])
-def test_the_librarys_struct_sizes_are_those_of_the_header(library: Library, struct: str) -> None:
-    pointer = library.ffi.new(f"struct qsgd_{struct} *")
-    assert getattr(library.lib, f"qsgd_{struct}_init")(pointer) == 0
-    assert pointer.struct_size == library.ffi.sizeof(f"struct qsgd_{struct}")
-    assert getattr(library.lib, f"qsgd_{struct}_init")(library.ffi.NULL) == -20
+@pytest.mark.parametrize("struct", SIZED)
+def test_structs_are_filled_up_to_the_size_that_is_said(library: Library, struct: str) -> None:
+    init, size = (
+        getattr(library.lib, f"qsgd_{struct}_init_sized"),
+        library.ffi.sizeof(f"qsgd_{struct}"),
+    )
+    memory = library.ffi.new("uint8_t[]", b"\xee" * (size + 64))
+    pointer = library.ffi.cast(f"qsgd_{struct} *", memory)
+    assert init(pointer, size) == 0
+    assert pointer.struct_size == size
+    assert library.ffi.buffer(memory)[size : size + 64] == b"\xee" * 64
+    assert library.name(init(library.ffi.NULL, size)) == "QSGD_ERR_NULL"
+    assert library.name(init(pointer, 3)) == "QSGD_ERR_STRUCT_SIZE"
 
 
 def test_compilers_lay_structs_out_as_cffi_does(library: Library, tmp_path: Path) -> None:
     if shutil.which("cc") is None:
         pytest.skip("no C compiler")
     checks = []
-    for struct in STRUCTS:
-        kind = library.ffi.typeof(f"struct qsgd_{struct}")
-        checks.append(f"sizeof(struct qsgd_{struct}) == {library.ffi.sizeof(kind)}")
+    for struct in SIZED + FIXED:
+        kind = library.ffi.typeof(f"qsgd_{struct}")
+        checks.append(f"sizeof(qsgd_{struct}) == {library.ffi.sizeof(kind)}")
         for name, field in kind.fields:
-            checks.append(f"offsetof(struct qsgd_{struct}, {name}) == {field.offset}")
+            checks.append(f"offsetof(qsgd_{struct}, {name}) == {field.offset}")
     asserts = "".join(f'_Static_assert({check}, "{check}");\n' for check in checks)
     source = tmp_path / "layout.c"
-    source.write_text(f'#include "qsgd_fit.h"\n{asserts}')
+    includes = "".join(f'#include "{name}"\n' for name in HEADERS)
+    source.write_text(includes + asserts)
     command = ["cc", "-std=c11", "-fsyntax-only", f"-I{INCLUDE}", str(source)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
 def test_an_unknown_struct_size_is_refused(library: Library) -> None:
-    params = library.params(struct_size=4)
-    assert library.name(library.lib.qsgd_params_check(params, library.ffi.NULL)) == (
-        "QSGD_ERR_STRUCT_SIZE"
-    )
-    assert library.lib.qsgd_encode_bound(params, library.ffi.NULL, 10) == 0
-    assert library.lib.qsgd_encode_workspace(params, library.ffi.NULL, 10) == 0
+    null = library.ffi.NULL
+    params, sizes = library.new("params", struct_size=4), library.new("sizes")
+    for status in (
+        library.lib.qsgd_params_check(params, null),
+        library.lib.qsgd_encode_sizes(params, null, 10, sizes, null),
+    ):
+        assert library.name(status) == "QSGD_ERR_STRUCT_SIZE"
+    assert sizes.dst_bytes == 0
 
 
 def test_defaults_are_those_of_the_reference(library: Library) -> None:
-    frame = library.encode(X, library.params())
+    frame = library.encode(X, library.new("params"))
     assert frame == reference.encode(X, Params())
     status, y, _ = library.decode(frame, X.size)
     assert status == 0
@@ -156,42 +180,98 @@ def test_defaults_are_those_of_the_reference(library: Library) -> None:
 
 def test_options_reach_the_frame(library: Library) -> None:
     ffi = library.ffi
-    options, shape = ffi.new("struct qsgd_encode_options *"), ffi.new("uint64_t[]", [30, 100])
-    assert library.lib.qsgd_encode_options_init(options) == 0
+    options, shape = library.new("encode_options"), ffi.new("uint64_t[]", [30, 100])
     tag = ffi.from_buffer(b"layer.0")
     options.ndim, options.shape, options.nonce = 2, shape, 77
     options.tag, options.tag_bytes = tag, 7
-    params = library.params(levels=2, table_len=2, code=9, rounding=1, seed=5)
+    params = library.new("params", levels=2, level_table_len=2, code=9, rounding=1, seed=5)
     table = ffi.new("float[]", [0.25, 1.0])
-    params.table = table
+    params.level_table = table
     frame = library.encode(X, params, options)
-    p = Params(levels="table", table=(0.25, 1.0), code="huffman", rounding="dithered", seed=5)
+    p = Params(levels="table", level_table=(0.25, 1.0), code="huffman", rounding="dithered", seed=5)
     assert frame == reference.encode(X.reshape(30, 100), p, nonce=77, tag=b"layer.0")
-    info = ffi.new("struct qsgd_frame_info *")
-    info.struct_size = ffi.sizeof("struct qsgd_frame_info")
-    buffer = ffi.from_buffer(frame)
-    assert library.lib.qsgd_frame_info(buffer, len(frame), info, ffi.NULL) == 0
+    info, found = library.new("frame_info"), library.new("params")
+    buffer, levels = ffi.from_buffer(frame), ffi.new("float[]", 255)
+    assert library.lib.qsgd_inspect(buffer, len(frame), info, ffi.NULL) == 0
     assert (info.elements, info.frame_bytes, list(info.shape)[:2]) == (3000, len(frame), [30, 100])
-    assert (info.nonce, info.params.seed, info.has_noise_key) == (77, 5, 1)
+    assert (info.nonce, info.has_noise_key) == (77, 1)
     assert ffi.buffer(info.tag, info.tag_bytes)[:] == b"layer.0"
-    assert np.frombuffer(ffi.buffer(info.table, 8), "<f4").tolist() == [0.25, 1.0]
+    assert np.frombuffer(ffi.buffer(info.level_table, 8), "<f4").tolist() == [0.25, 1.0]
+    assert library.lib.qsgd_inspect_params(buffer, len(frame), found, levels, ffi.NULL) == 0
+    assert (found.levels, found.code, found.rounding, found.seed) == (2, 9, 1, 5)
+    assert found.level_table == levels
+    assert list(levels)[:2] == [0.25, 1.0]
+
+
+def runner_of(
+    library: Library, order: Callable[[int], Iterable[tuple[int, int]]], status: int = 0
+) -> Any:
+    """A runner that runs the tasks (index, worker) of `order(count)`, and returns `status`."""
+
+    @library.ffi.callback("qsgd_status(void *, qsgd_task, void *, uint64_t)")  # type: ignore[untyped-decorator]
+    def run(_context: Any, task: Any, job: Any, count: int) -> int:
+        for index, worker in order(count):
+            task(job, index, worker)
+        return status
+
+    return run
 
 
 def test_a_runner_of_the_caller_gives_the_same_frame(library: Library) -> None:
-    calls = []
+    counts = []
 
-    @library.ffi.callback("void(void *, qsgd_task, void *, uint64_t)")  # type: ignore[untyped-decorator]
-    def backwards(_context: Any, task: Any, job: Any, count: int) -> None:
-        calls.append(count)
-        for index in reversed(range(count)):
-            task(job, index, index % 2)
+    def backwards(count: int) -> Iterator[tuple[int, int]]:
+        counts.append(count)
+        return ((index, index % 2) for index in reversed(range(count)))
 
-    options = library.ffi.new("struct qsgd_encode_options *")
-    library.lib.qsgd_encode_options_init(options)
-    options.runner, options.workers = backwards, 2
-    params = library.params(chunk_log2=10)
+    run = runner_of(library, backwards)
+    options = library.new("encode_options", runner=run, workers=2)
+    params = library.new("params", chunk_log2=10)
     assert library.encode(X, params, options) == library.encode(X, params)
-    assert max(calls) >= 3
+    assert max(counts) >= 3
+
+
+@pytest.mark.parametrize(
+    ("order", "status"),
+    [
+        (lambda count: [(i, 0) for i in range(count - 1)], 0),
+        (lambda count: [(i, 0) for i in (0, *range(count - 1))], 0),
+        (lambda count: [(i, 0) for i in range(count + 1)], 0),
+        (lambda count: [(i, 2) for i in range(count)], 0),
+        (lambda count: [(i, 0) for i in range(count)], -1),
+        (lambda count: [], 0),
+    ],
+    ids=["leaves one out", "repeats one", "runs too many", "worker", "fails", "runs none"],
+)
+def test_a_runner_that_fails_is_an_error(
+    library: Library, order: Callable[[int], list[tuple[int, int]]], status: int
+) -> None:
+    run = runner_of(library, order, status)
+    options = library.new("encode_options", runner=run, workers=2)
+    params, sizes = library.new("params", chunk_log2=10), library.new("sizes")
+    error, used = library.new("error"), library.ffi.new("uint64_t *", 42)
+    assert library.lib.qsgd_encode_sizes(params, options, X.size, sizes, error) == 0
+    out, work = (np.zeros(size, np.uint8) for size in (sizes.dst_bytes, sizes.workspace_bytes))
+    found = library.lib.qsgd_encode(
+        params, options, library.pointer(X), X.size, library.memory(out), library.memory(work),
+        used, error,
+    )  # fmt: skip
+    assert (library.name(found), error.status, used[0]) == ("QSGD_ERR_RUNNER", found, 42)
+
+
+def test_one_call_encodes_and_one_decodes(library: Library) -> None:
+    ffi, lib, null = library.ffi, library.lib, library.ffi.NULL
+    frame, values = ffi.new("qsgd_memory *"), ffi.new("qsgd_memory *")
+    params, info = library.new("params", seed=1), library.new("frame_info")
+    src = library.pointer(X)
+    assert lib.qsgd_encode_alloc(params, null, src, X.size, null, frame, null) == 0
+    assert ffi.buffer(frame.data, frame.bytes)[:] == library.encode(X, params)
+    assert lib.qsgd_decode_alloc(frame.data, frame.bytes, null, null, values, info, null) == 0
+    assert (values.bytes, info.elements) == (X.nbytes, X.size)
+    _, y, _ = library.decode(ffi.buffer(frame.data, frame.bytes)[:], X.size)
+    assert ffi.buffer(values.data, values.bytes)[:] == y.tobytes()
+    lib.qsgd_free(null, frame.data)
+    lib.qsgd_free(null, values.data)
 
 
 # ---- Errors -------------------------------------------------------------------------------------
@@ -209,14 +289,14 @@ def test_a_runner_of_the_caller_gives_the_same_frame(library: Library) -> None:
         ({"rotation": 2}, "PARAM", b"rotation"),
         ({"rotation": 1, "bucket": 0}, "COMBINATION", b"rotation"),
         ({"rotation": 1, "code": 0}, "COMBINATION", b"rotation"),
-        ({"levels": 2, "table_len": 2}, "NULL", b"table"),
+        ({"levels": 2, "level_table_len": 2}, "NULL", b"level_table"),
     ],
 )
 def test_a_bad_parameter_is_named(
     library: Library, fields: dict[str, int], name: str, parameter: bytes
 ) -> None:
-    error = library.error()
-    status = library.lib.qsgd_params_check(library.params(**fields), error)
+    error = library.new("error")
+    status = library.lib.qsgd_params_check(library.new("params", **fields), error)
     assert library.name(status) == f"QSGD_ERR_{name}"
     assert error.status == status
     assert library.ffi.string(error.parameter) == parameter
@@ -225,30 +305,31 @@ def test_a_bad_parameter_is_named(
 
 
 def test_bad_buffers_are_refused_before_anything_is_written(library: Library) -> None:
-    ffi, lib, params = library.ffi, library.lib, library.params()
-    null = ffi.NULL
-    size = lib.qsgd_encode_bound(params, null, X.size)
-    need = lib.qsgd_encode_workspace(params, null, X.size)
-    out, (work, owner) = np.full(size, 0xEE, np.uint8), library.workspace(need + 64)
-    used = ffi.new("uint64_t *", 42)
-    src, dst = library.pointer(X), library.pointer(out)
+    ffi, lib = library.ffi, library.lib
+    params, sizes, null = library.new("params"), library.new("sizes"), library.ffi.NULL
+    assert lib.qsgd_encode_sizes(params, null, X.size, sizes, null) == 0
+    size, need = sizes.dst_bytes, sizes.workspace_bytes
+    out, work = np.full(size, 0xEE, np.uint8), np.zeros(need, np.uint8)
+    error, used = library.new("error"), ffi.new("uint64_t *", 42)
+    src, n = library.pointer(X), X.size
+    dst, scratch, itself = library.memory(out), library.memory(work), library.memory(X)
     cases = [
-        ((null, X.size, dst, size, work, need), "NULL"),
-        ((src, X.size, null, size, work, need), "NULL"),
-        ((src, X.size, dst, size, null, need), "NULL"),
-        ((src, X.size, dst, size - 1, work, need), "DST_TOO_SMALL"),
-        ((src, X.size, dst, size, work, need - 1), "WORKSPACE"),
-        ((src, X.size, dst, size, ffi.cast("char *", work) + 8, need), "WORKSPACE"),
-        ((src, X.size, src, size, work, need), "OVERLAP"),
-        ((src, (1 << 47) + 1, dst, size, work, need), "SHAPE"),
+        ((null, n, dst, scratch), "NULL"),
+        ((src, n, (null, size), scratch), "NULL"),
+        ((src, n, dst, (null, need)), "NULL"),
+        ((src, n, (dst.data, 30), scratch), "DST_TOO_SMALL"),
+        ((src, n, dst, (scratch.data, need // 2)), "WORKSPACE"),
+        ((src, n, itself, scratch), "OVERLAP"),
+        ((src, (1 << 47) + 1, dst, scratch), "SHAPE"),
     ]
     for arguments, name in cases:
-        status = lib.qsgd_encode(params, null, *arguments, used, null)
-        assert library.name(status) == f"QSGD_ERR_{name}", arguments
-    assert owner.size >= need
-    assert (out == 0xEE).all()
+        status = lib.qsgd_encode(params, null, *arguments, used, error)
+        assert (library.name(status), error.status) == (f"QSGD_ERR_{name}", status), arguments
+        if name in ("DST_TOO_SMALL", "WORKSPACE"):
+            assert 0 < error.needed <= max(size, need)
+    assert (out[30:] == 0xEE).all()
     assert used[0] == 42
-    assert library.name(lib.qsgd_encode(null, null, src, 1, dst, size, work, need, used, null)) == (
+    assert library.name(lib.qsgd_encode(null, null, src, 1, dst, scratch, used, null)) == (
         "QSGD_ERR_NULL"
     )
 
@@ -257,21 +338,20 @@ def test_a_non_finite_element_is_named(library: Library) -> None:
     x = X.copy()
     x[2222] = np.nan
     x[2900] = np.inf
-    params, error = library.params(), library.error()
-    size = library.lib.qsgd_encode_bound(params, library.ffi.NULL, x.size)
-    need = library.lib.qsgd_encode_workspace(params, library.ffi.NULL, x.size)
-    out, (work, _owner) = np.zeros(size, np.uint8), library.workspace(need)
-    used = library.ffi.new("uint64_t *", 42)
+    params, sizes, error = library.new("params"), library.new("sizes"), library.new("error")
+    null, used = library.ffi.NULL, library.ffi.new("uint64_t *", 42)
+    assert library.lib.qsgd_encode_sizes(params, null, x.size, sizes, error) == 0
+    out, work = (np.zeros(size, np.uint8) for size in (sizes.dst_bytes, sizes.workspace_bytes))
     status = library.lib.qsgd_encode(
-        params, library.ffi.NULL, library.pointer(x), x.size, library.pointer(out), size, work,
-        need, used, error,
+        params, null, library.pointer(x), x.size, library.memory(out), library.memory(work), used,
+        error,
     )  # fmt: skip
     assert library.name(status) == "QSGD_ERR_NONFINITE"
     assert (error.element, error.bucket, used[0]) == (2222, 2222 // 512, 42)
 
 
 def test_bad_frames_and_lengths_are_refused(library: Library) -> None:
-    frame = library.encode(X, library.params())
+    frame = library.encode(X, library.new("params"))
     for bad, n, name in (
         (frame[:-1], 3000, "NEED_MORE"),
         (frame + b"\0", 3000, "TRAILING"),
@@ -295,25 +375,29 @@ def test_backends_are_listed_best_first_and_forced_by_name(library: Library) -> 
     assert names[-1] == (b"scalar", 1)
     frames = set()
     for name, there in names:
-        status = lib.qsgd_set_backend(name)
+        status = lib.qsgd_set_backend(name, ffi.NULL)
         assert library.name(status) == ("QSGD_OK" if there else "QSGD_ERR_BACKEND")
         if there:
             assert ffi.string(lib.qsgd_backend()) == name
-            frames.add(library.encode(X, library.params()))
+            frames.add(library.encode(X, library.new("params")))
     assert len(frames) == 1
-    assert library.name(lib.qsgd_set_backend(b"no-such")) == "QSGD_ERR_BACKEND"
-    assert library.name(lib.qsgd_set_backend(ffi.NULL)) == "QSGD_ERR_NULL"
-    assert lib.qsgd_set_backend(b"auto") == 0
+    assert library.name(lib.qsgd_set_backend(b"no-such", ffi.NULL)) == "QSGD_ERR_BACKEND"
+    assert library.name(lib.qsgd_set_backend(ffi.NULL, ffi.NULL)) == "QSGD_ERR_NULL"
+    assert lib.qsgd_set_backend(b"auto", ffi.NULL) == 0
 
 
 def test_elias_lengths_are_asked_without_a_buffer(library: Library) -> None:
-    values = library.ffi.new("uint64_t[]", [1, 17, (1 << 64) - 1])
-    nbits, null = library.ffi.new("uint64_t *"), library.ffi.NULL
-    assert library.lib.qsgd_elias_encode(2, values, 3, null, 0, nbits, null) == 0
+    ffi, lib, null = library.ffi, library.lib, library.ffi.NULL
+    values, nbits = ffi.new("uint64_t[]", [1, 17, (1 << 64) - 1]), ffi.new("uint64_t *")
+    assert lib.qsgd_elias_encode(2, values, 3, (null, 0), nbits, null) == 0
     assert nbits[0] == 1 + 11 + 76  # omega: 2^64 - 1 is 10 101 111111, 64 ones, 0
-    out = library.ffi.new("uint8_t[]", 11)
-    assert library.lib.qsgd_elias_encode(2, values, 3, out, 10, nbits, null) == -21
-    assert library.lib.qsgd_elias_encode(2, values, 3, out, 11, nbits, null) == 0
-    back, used = library.ffi.new("uint64_t[]", 3), library.ffi.new("uint64_t *")
-    assert library.lib.qsgd_elias_decode(2, out, nbits[0], 3, back, used, null) == 0
+    out = ffi.new("uint8_t[]", 11)
+    assert lib.qsgd_elias_encode(2, values, 3, (out, 10), nbits, null) == -21
+    assert lib.qsgd_elias_encode(2, values, 3, (out, 11), nbits, null) == 0
+    back, used = ffi.new("uint64_t[]", 3), ffi.new("uint64_t *")
+    assert lib.qsgd_elias_decode(2, out, nbits[0], 3, back, used, null) == 0
     assert (list(back), used[0]) == (list(values), nbits[0])
+
+
+def test_the_library_tests_itself(library: Library) -> None:
+    assert library.lib.qsgd_selftest(library.new("error")) == 0

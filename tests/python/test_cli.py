@@ -86,7 +86,8 @@ OPTIONS: list[tuple[str, dict[str, object]]] = [
     ("--norm l2 --s 3 --bucket 0", {"norm": "l2", "s": 3, "bucket": 0}),
     ("--rounding nearest --chunk 4096", {"rounding": "nearest", "chunk": 4096}),
     ("--levels exponential --s 4 --no-zero", {"levels": "exponential", "s": 4, "zero": False}),
-    ("--levels 0.25,0.5,1 --scale float32", {"levels": (0.25, 0.5, 1.0), "scale": "float32"}),
+    ("--levels 0.25,0.5,1 --s 3", {"levels": (0.25, 0.5, 1.0)}),
+    ("--s 3 --scale-dtype float32", {"s": 3, "scale_dtype": "float32"}),
     ("--norm rms --step 0.5 --classes off", {"norm": "rms", "step": 0.5, "classes": "off"}),
     ("--s 1 --clip 2.5 --nonfinite propagate", {"s": 1, "clip": 2.5, "nonfinite": "propagate"}),
     (

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
 
 import qsgd
-from qsgd import Codec, Tables
+from qsgd import Codec, SharedTables
 
 RNG = np.random.default_rng(20240)
 X = (RNG.standard_normal((40, 250)) * np.exp(RNG.standard_normal((40, 1)))).astype(np.float32)
@@ -25,7 +26,7 @@ CODECS = [
     Codec(seed=7, levels=(-1.0, -0.2, 0.1, 0.4, 1.0), code="rans"),
     Codec(seed=8, norm="rms", step=0.5, bucket=0, classes=True),
     Codec(seed=9, rounding="dithered"),
-    Codec(seed=10, rounding="dithered", norm="rms", step=0.25, scale="float32"),
+    Codec(seed=10, rounding="dithered", norm="rms", step=0.25, scale_dtype="float32"),
     Codec(seed=11, rounding="nearest", s=300, code="huffman"),
     Codec(seed=12, code="fixed", checksum=False, chunk=1024),
     Codec(seed=13, norm="l2", s=2, code="elias-gamma-sparse"),
@@ -37,21 +38,23 @@ CODECS = [
     Codec(seed=28, s=3, rounding="nearest", rescale=True, zero=False, bucket=100),
     Codec(seed=24, rotation=True, bucket=100, rounding="dithered", code="huffman"),
     Codec(seed=25, rotation=True, norm="l2", s=1, bucket=2000, code="rice-sparse", chunk=2048),
-    Codec.terngrad(2.5, seed=17),
+    Codec.terngrad(clip=2.5, seed=17),
     Codec.sign(seed=18),
     Codec.gradient_descent(seed=19),
     Codec.qsgd(4, seed=20),
     Codec.nuqsgd(3, seed=21),
     Codec.alq((0.05, 0.2, 0.5, 1.0), seed=22),
     Codec.amq(0.4, 4, seed=23),
-    Codec(seed=24, s=3, tables=Tables("8f515442000a01080653003c0032001e00190005000300")),
+    Codec(
+        seed=24, s=3, shared_tables=SharedTables("8f515442000a01080653003c0032001e00190005000300")
+    ),
 ]
 IDS = [f"{c.norm}-{c.code}-{c.rounding}-{i}" for i, c in enumerate(CODECS)]
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=IDS)
 def test_decoded_frame_has_the_shape_and_dtype_of_the_tensor(codec: Codec) -> None:
-    y = qsgd.decode(codec.encode(X), tables=codec.tables)
+    y = qsgd.decode(codec.encode(X), shared_tables=codec.shared_tables)
     assert y.shape == X.shape
     assert y.dtype == np.float32
     assert np.isfinite(y).all()
@@ -59,34 +62,36 @@ def test_decoded_frame_has_the_shape_and_dtype_of_the_tensor(codec: Codec) -> No
 
 @pytest.mark.parametrize("codec", CODECS, ids=IDS)
 def test_quantize_then_dequantize_is_encode_then_decode(codec: Codec) -> None:
-    y = qsgd.decode(codec.encode(X, nonce=5), tables=codec.tables)
-    idx, scales, alphas = codec.quantize(X, nonce=5, alphas=True)
+    y = qsgd.decode(codec.encode(X, nonce=5), shared_tables=codec.shared_tables)
+    idx, scales, damping = codec.quantize(X, nonce=5, damping=True)
     assert idx.shape == X.shape
     assert idx.dtype == np.int16
-    z = codec.dequantize(idx, scales, nonce=5, alphas=alphas)
+    z = codec.dequantize(idx, scales, nonce=5, damping=damping)
     assert z.tobytes() == y.tobytes()
 
 
 @pytest.mark.parametrize("codec", [c for c in CODECS if c.code != "auto"])
 def test_coding_the_quantized_indices_gives_the_frame(codec: Codec) -> None:
     frame = codec.encode(X, nonce=6, tag=b"t")
-    idx, scales, alphas = codec.quantize(X, nonce=6, alphas=True)
-    assert codec.encode_indices(idx, scales, 6, alphas, tag=b"t") == frame
+    idx, scales, damping = codec.quantize(X, nonce=6, damping=True)
+    assert codec.encode_indices(idx, scales, 6, damping=damping, tag=b"t") == frame
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=IDS)
 def test_coding_a_frames_own_indices_like_it_gives_its_bytes(codec: Codec) -> None:
     frame = codec.encode(X, nonce=7, tag=b"like")
-    idx, scales, alphas = qsgd.decode_indices(frame, tables=codec.tables)
+    idx, scales, damping = qsgd.stages.decode_indices(frame, shared_tables=codec.shared_tables)
     assert idx.shape == X.shape
-    other = Codec(seed=99, s=2, tables=codec.tables)
-    assert other.encode_indices(idx, scales, alphas=alphas, like=frame) == frame
+    other = Codec(seed=99, s=2, shared_tables=codec.shared_tables)
+    assert other.encode_indices(idx, scales, damping=damping, like=frame) == frame
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=IDS)
 def test_inspect_returns_the_codec_as_far_as_the_frame_tells(codec: Codec) -> None:
     info = qsgd.inspect(codec.encode(X, nonce=8, tag=b"tag"))
-    told = codec.replace(clip=None, rescale=False, classes="auto", nonfinite="raise", tables=None)
+    told = codec.replace(
+        clip=None, rescale=False, classes="auto", nonfinite="raise", shared_tables=None
+    )
     keyed = codec.rounding == "dithered" or codec.rotation
     if not keyed:
         told = told.replace(seed=None)
@@ -166,6 +171,41 @@ def test_replace_changes_only_what_it_names() -> None:
     assert open_levels.replace(norm="max", step=None) == codec.replace(s=7)
 
 
+def test_replace_keeps_the_levels_unless_it_names_other_ones() -> None:
+    for codec in (Codec(s=15), Codec(levels="exponential", s=3), Codec(levels=(0.25, 1.0))):
+        assert codec.replace(step=None) == codec
+        assert codec.replace(bucket=64).levels == codec.levels
+    codec = Codec(norm="rms", step=0.5)
+    assert codec.replace(step=0.5) == codec
+    assert codec.replace(norm="max", step=None) == Codec()
+    assert Codec(s=15).replace(levels="exponential") == Codec(levels="exponential", s=15)
+
+
+def test_s_is_seven_unless_the_levels_have_their_own() -> None:
+    assert Codec().s == Codec(s=None).s == Codec(levels="exponential").s == 7
+    own: list[tuple[qsgd.CodecOptions, int]] = [
+        ({"levels": [0.25, 0.5, 1]}, 3),
+        ({"levels": [-1, -0.5, 0.25, 1]}, 2),
+        ({"norm": "rms", "step": 0.5}, 32767),
+        ({"norm": "rms", "step": 0.5, "levels": "open"}, 32767),
+    ]
+    for options, s in own:
+        codec = Codec(**options)
+        assert codec.s == s
+        assert codec.replace(s=s) == Codec(**codec.options()) == codec  # one that agrees passes
+        for other in (7, s - 1):
+            wrong: qsgd.CodecOptions = {**options, "s": other}
+            with pytest.raises(qsgd.QsgdError, match=f"s is {s} with these levels: leave it out"):
+                Codec(**wrong)
+
+
+def test_arguments_of_codec_are_keywords() -> None:
+    with pytest.raises(TypeError, match="positional"):
+        Codec("l2")  # type: ignore[misc]
+    with pytest.raises(TypeError, match="bukcet"):
+        Codec(bukcet=512)  # type: ignore[call-arg]
+
+
 def test_codec_is_immutable() -> None:
     with pytest.raises(AttributeError):
         Codec().s = 3  # type: ignore[misc]
@@ -184,7 +224,7 @@ def test_named_schemes_are_the_papers() -> None:
 
 def test_topk_sends_few_elements_with_the_norm_as_magnitude() -> None:
     x = X.ravel()
-    idx, scales = Codec.gradient_descent(scale="float32").quantize(x)
+    idx, scales = Codec.gradient_descent(scale_dtype="float32").quantize(x)
     assert scales[0] == np.float32(np.sqrt((x.astype(np.float64) ** 2).sum()))
     assert 1 <= np.abs(idx).sum() <= np.ceil(np.sqrt(x.size)) + 1
 
@@ -194,6 +234,52 @@ def test_encode_into_writes_the_same_frame_within_the_bound() -> None:
     out = bytearray(codec.bound(X.size))
     n = codec.encode_into(X, out, nonce=4, tag=b"")
     assert out[:n] == codec.encode(X, nonce=4)
+
+
+@pytest.mark.parametrize("code", ["rans", "raw", "auto", "rice-sparse"])
+@pytest.mark.parametrize("feedback", [False, True])
+def test_encode_into_takes_every_out_that_the_frame_fits(code: str, feedback: bool) -> None:
+    x = X.ravel()[:1500]
+    codec = Codec(seed=1, code=code, bucket=256, chunk=1024)  # type: ignore[arg-type]
+    before = np.linspace(-1, 1, x.size, dtype=np.float32) if feedback and code != "raw" else None
+    kept = None if before is None else before.copy()
+    frame = codec.encode(x, 4, residual=kept)
+    bound = codec.bound(x.size, x.dtype)
+    for size in sorted({0, 1, 31, *range(32, bound, 97), *range(len(frame) - 3, len(frame) + 4)}):
+        out = bytearray(b"\xee" * (size + 8))
+        residual = None if before is None else before.copy()
+        view = memoryview(out)[:size]
+        if size >= len(frame):
+            assert codec.encode_into(x, view, 4, residual=residual) == len(frame)
+            assert out[: len(frame)] == frame
+            assert residual is None or np.array_equal(residual, kept)
+        else:
+            with pytest.raises(qsgd.QsgdError, match="does not fit") as caught:
+                codec.encode_into(x, view, 4, residual=residual)
+            error = caught.value
+            assert (error.name, error.parameter) == ("QSGD_ERR_DST_TOO_SMALL", "out")
+            assert error.needed is not None
+            assert len(frame) <= error.needed <= bound
+            assert residual is None or np.array_equal(residual, before)
+            assert codec.encode_into(x, bytearray(error.needed), 4) == len(codec.encode(x, 4))
+        assert out[size:] == b"\xee" * 8
+
+
+@pytest.mark.parametrize("threads", [1, 2, 7])
+@pytest.mark.parametrize(
+    "options", [{}, {"rounding": "dithered"}, {"rotation": True, "bucket": 512}, {"bucket": 0}]
+)
+def test_dequantize_is_the_inverse_of_quantize_on_any_threads(
+    threads: int, options: dict[str, Any]
+) -> None:
+    x = np.resize(X, 60_001).astype(np.float32)
+    codec = Codec(seed=2, chunk=1024, threads=threads, **options)
+    indices, scales, damping = codec.quantize(x, nonce=3, damping=True)
+    wanted = qsgd.decode(codec.encode(x, 3))
+    for dtype in ("float32", "float64"):
+        y = codec.dequantize(indices, scales, 3, damping=damping, dtype=dtype)
+        assert y.dtype == dtype
+        assert np.array_equal(y.astype(np.float32), wanted)
 
 
 def test_bound_counts_the_tag() -> None:
@@ -288,7 +374,7 @@ def test_given_scales_are_used_and_larger_values_clamped() -> None:
     codec = Codec(s=4, bucket=2, seed=1)
     x = np.array([0.5, -9, 1, 0.25], np.float32)
     frame = codec.encode(x, scales=np.array([1, 4], np.float32))
-    idx, scales, _ = qsgd.decode_indices(frame)
+    idx, scales, _ = qsgd.stages.decode_indices(frame)
     assert scales.tolist() == [1, 4]
     assert idx[:3].tolist() == [2, -4, 1]
 
@@ -312,7 +398,9 @@ def test_inspect_needs_the_header_alone() -> None:
 
 
 def test_encode_function_is_a_codec_of_its_options() -> None:
-    assert qsgd.encode(X, s=3, seed=4, nonce=5, tag=b"a") == Codec(s=3, seed=4).encode(X, 5, b"a")
+    assert qsgd.encode(X, s=3, seed=4, nonce=5, tag=b"a") == Codec(s=3, seed=4).encode(
+        X, 5, tag=b"a"
+    )
 
 
 def test_nonfinite_propagates_as_a_nan_bucket() -> None:
@@ -326,18 +414,18 @@ def test_nonfinite_propagates_as_a_nan_bucket() -> None:
 @pytest.mark.parametrize("code", ["gamma", "delta", "omega"])
 def test_elias_codes_round_trip_up_to_the_largest_integer(code: str) -> None:
     values = [1, 2, 3, 4, 7, 8, 1000, 2**32, 2**63, 2**64 - 1]
-    bits, nbits = qsgd.elias_encode(values, code)
+    bits, nbits = qsgd.stages.elias_encode(values, code)
     assert len(bits) == (nbits + 7) // 8
-    assert qsgd.elias_decode(bits, len(values), code, nbits).tolist() == values
-    assert qsgd.elias_encode(np.array(values, np.uint64), code) == (bits, nbits)
+    assert qsgd.stages.elias_decode(bits, len(values), code, nbits=nbits).tolist() == values
+    assert qsgd.stages.elias_encode(np.array(values, np.uint64), code) == (bits, nbits)
 
 
 def test_elias_codewords_are_the_textbooks() -> None:
-    assert qsgd.elias_encode([1], "omega") == (b"\x00", 1)
-    assert qsgd.elias_encode(np.array([5]), "gamma") == (bytes([0b00101000]), 5)
-    assert qsgd.elias_encode([10], "delta") == (bytes([0b00100010]), 8)
-    assert qsgd.elias_encode([], "gamma") == (b"", 0)
-    assert qsgd.elias_decode(b"", 0, "gamma").tolist() == []
+    assert qsgd.stages.elias_encode([1], "omega") == (b"\x00", 1)
+    assert qsgd.stages.elias_encode(np.array([5]), "gamma") == (bytes([0b00101000]), 5)
+    assert qsgd.stages.elias_encode([10], "delta") == (bytes([0b00100010]), 8)
+    assert qsgd.stages.elias_encode([], "gamma") == (b"", 0)
+    assert qsgd.stages.elias_decode(b"", 0, "gamma").tolist() == []
 
 
 def test_import_needs_no_torch() -> None:
@@ -359,9 +447,16 @@ def test_options_build_the_codec_again() -> None:
 
 def test_decode_sum_names_the_bad_frame() -> None:
     frame = Codec(seed=1).encode(X)
-    for bad in (frame[:-1], b"no frame at all, but long enough"):
-        with pytest.raises(qsgd.QsgdError, match="frame 1: "):
-            qsgd.decode_sum([frame, bad])
+    damaged = frame[:-1] + bytes([frame[-1] ^ 1])
+    codec = Codec(seed=1)
+    named = codec.replace(shared_tables=qsgd.build_tables(codec, range(1, 16))).encode(X)
+    longer = codec.encode(np.ones(X.size + 1, np.float32))
+    for bad in (frame[:-1], b"no frame at all, but long enough", damaged, named, longer):
+        with pytest.raises(qsgd.QsgdError, match=r"^frame 1: ") as caught:
+            qsgd.decode_sum([frame, bad, frame])
+        assert caught.value.frame == 1
+        assert (caught.value.digest is not None) == (bad is named)
+        assert pickle.loads(pickle.dumps(caught.value)).frame == 1
 
 
 @pytest.mark.parametrize("name", ["f8", "<f8", "double", "float64"])

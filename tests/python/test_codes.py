@@ -98,11 +98,11 @@ def elias(value: int, kind: str) -> str:
 def test_codewords_are_the_textbooks(kind: str) -> None:
     for value, spaced in TEXTBOOK[kind].items():
         word = spaced.replace(" ", "")
-        data, nbits = qsgd.elias_encode([value], kind)
+        data, nbits = qsgd.stages.elias_encode([value], kind)
         assert (nbits, bits_of(data, nbits)) == (len(word), word)
         assert bits_of(data)[nbits:] == "0" * (8 * len(data) - nbits)
         assert elias(value, kind) == word
-        assert qsgd.elias_decode(data, 1, kind, nbits).tolist() == [value]
+        assert qsgd.stages.elias_decode(data, 1, kind, nbits=nbits).tolist() == [value]
 
 
 def test_omega_lengths_are_those_of_the_paper() -> None:
@@ -111,7 +111,7 @@ def test_omega_lengths_are_those_of_the_paper() -> None:
     table |= {(64, 127): 13, (128, 255): 14, (256, 511): 16}
     for (low, high), length in table.items():
         for value in range(low, high + 1):
-            assert qsgd.elias_encode([value], "omega")[1] == length
+            assert qsgd.stages.elias_encode([value], "omega")[1] == length
 
 
 integers = st.integers(1, 2**64 - 1) | st.integers(0, 63).map(lambda e: 1 << e) | st.integers(1, 40)
@@ -120,10 +120,10 @@ integers = st.integers(1, 2**64 - 1) | st.integers(0, 63).map(lambda e: 1 << e) 
 @QUICK
 @given(st.lists(integers, max_size=60), st.sampled_from(KINDS))
 def test_integers_up_to_the_largest_come_back(values: list[int], kind: str) -> None:
-    data, nbits = qsgd.elias_encode(values, kind)
+    data, nbits = qsgd.stages.elias_encode(values, kind)
     assert bits_of(data, nbits) == "".join(elias(value, kind) for value in values)
     assert len(data) == (nbits + 7) // 8
-    assert qsgd.elias_decode(data, len(values), kind, nbits).tolist() == values
+    assert qsgd.stages.elias_decode(data, len(values), kind, nbits=nbits).tolist() == values
 
 
 @QUICK
@@ -132,13 +132,13 @@ def test_a_stream_cut_short_names_the_byte_of_its_last_codeword(
     values: list[int], kind: str, data: st.DataObject
 ) -> None:
     words = [elias(value, kind) for value in values]
-    stream, nbits = qsgd.elias_encode(values, kind)
+    stream, nbits = qsgd.stages.elias_encode(values, kind)
     # With fewer bits than integers the count is refused before anything is read; see below.
     if nbits == len(values):
         return
     cut = data.draw(st.integers(len(values), nbits - 1))
     with pytest.raises(qsgd.QsgdError) as caught:
-        qsgd.elias_decode(stream, len(values), kind, cut)
+        qsgd.stages.elias_decode(stream, len(values), kind, nbits=cut)
     assert caught.value.name == "QSGD_ERR_STREAM"
     start = 0
     for word in words:
@@ -150,7 +150,7 @@ def test_a_stream_cut_short_names_the_byte_of_its_last_codeword(
 
 def test_more_integers_than_bits_are_refused_before_memory_is_taken() -> None:
     with pytest.raises(qsgd.QsgdError) as caught:
-        qsgd.elias_decode(bytes(4), 1 << 60, "omega")
+        qsgd.stages.elias_decode(bytes(4), 1 << 60, "omega")
     assert caught.value.name == "QSGD_ERR_STREAM"
 
 
@@ -166,7 +166,7 @@ def test_two_to_the_64_is_refused(kind: str, word: str) -> None:
     padded = word + "0" * (-len(word) % 8)
     data = int(padded, 2).to_bytes(len(padded) // 8, "big")
     with pytest.raises(qsgd.QsgdError) as caught:
-        qsgd.elias_decode(data, 1, kind, len(word))
+        qsgd.stages.elias_decode(data, 1, kind, nbits=len(word))
     assert caught.value.name == "QSGD_ERR_STREAM"
 
 
@@ -188,7 +188,7 @@ def code_s(indices: Array) -> str:
 def test_omega_sparse_payload_is_a_count_and_the_papers_code(n: int, s: int) -> None:
     x = np.random.default_rng(n).standard_normal(n).astype(np.float32)
     frame = qsgd.Codec.qsgd(s, bucket=0, code="elias-omega-sparse", seed=n).encode(x)
-    indices = qsgd.decode_indices(frame)[0]
+    indices = qsgd.stages.decode_indices(frame)[0]
     ((start, stop),) = layout_of(frame).payloads
     wanted = elias(int(np.count_nonzero(indices)) + 1, "omega") + code_s(indices)
     if frame[start] == 1:  # shorter as fixed: then Code_s was no shorter
@@ -217,7 +217,7 @@ def test_dense_payload_is_one_codeword_and_sign_for_every_element(kind: str) -> 
     ((start, stop),) = layout_of(frame).payloads
     words = [
         elias(abs(k) + 1, kind) + ("01"[k < 0] if k else "")
-        for k in qsgd.decode_indices(frame)[0].tolist()
+        for k in qsgd.stages.decode_indices(frame)[0].tolist()
     ]
     stream = "".join(words)
     stream += "0" * (-len(stream) % 8)
@@ -300,7 +300,7 @@ AUTO_CODECS = [
     {"norm": "max", "s": 8, "zero": False},
     {"norm": "max", "levels": (-1.0, -0.1, 0.1, 1.0)},
     {"norm": "rms", "step": 0.25, "rounding": "dithered"},
-    {"norm": "max", "s": 20000, "scale": "float32", "bucket": 1},
+    {"norm": "max", "s": 20000, "scale_dtype": "float32", "bucket": 1},
 ]
 
 

@@ -13,8 +13,7 @@ import pytest
 import qsgd
 from qsgd.bundled import bundled_gradients
 from qsgd.cli import bench, demo, main, plots, report_commands
-from qsgd.optional_packages import MissingPackageError
-from qsgd.storage.errors import EndingError
+from qsgd.errors import EndingError, MissingPackageError
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -100,7 +100,7 @@ def with_header_crc(frame: bytes) -> bytes:
         ({"clip": -1.0}, "clip"),
         ({"clip": float("inf")}, "clip"),
         ({"clip": 2.5, "norm": "l2"}, "clip"),
-        ({"scale": "float16"}, "scale"),
+        ({"scale_dtype": "float16"}, "scale_dtype"),
         ({"seed": -1}, "seed"),
         ({"seed": 2**64}, "seed"),
         ({"seed": "1"}, "seed"),
@@ -120,7 +120,9 @@ def test_bad_codec_option_is_named_at_construction(options: dict[str, Any], para
 
 
 def test_message_says_what_value_and_legal_range() -> None:
-    assert str(error_of(lambda: Codec(s=0))) == "s must be an integer from 1 to 32767, got 0"
+    assert str(error_of(lambda: Codec(s=0))) == (
+        "s must be None or an integer from 1 to 32767, got 0"
+    )
     message = str(error_of(lambda: Codec(s=200, levels="exponential")))
     assert "1..127" in message
     assert "200" in message
@@ -146,13 +148,13 @@ def test_message_says_what_value_and_legal_range() -> None:
         (lambda: CODEC.bound(10, ndim=9), "PARAM", "ndim"),
         (lambda: CODEC.bound(10, "float8"), "DTYPE", "dtype"),
         (lambda: CODEC.bound(2**60), "SHAPE", "n"),
-        (lambda: CODEC.dequantize(IDX.astype(np.int32), SCALES), "DTYPE", "idx"),
+        (lambda: CODEC.dequantize(IDX.astype(np.int32), SCALES), "DTYPE", "indices"),
         (lambda: CODEC.dequantize(IDX + np.int16(8), SCALES), "INDEX", None),
         (lambda: CODEC.dequantize(IDX, SCALES[1:]), "LENGTH", "scales"),
         (lambda: CODEC.dequantize(IDX, -SCALES), "INDEX", None),
         (lambda: CODEC.dequantize(IDX, SCALES, dtype="int8"), "DTYPE", "dtype"),
         (lambda: CODEC.encode_indices(IDX, SCALES * np.float32(1.001)), "INDEX", None),
-        (lambda: CODEC.encode_indices(IDX[1:], SCALES, like=FRAME), "LENGTH", "idx"),
+        (lambda: CODEC.encode_indices(IDX[1:], SCALES, like=FRAME), "LENGTH", "indices"),
         (lambda: Codec(code="raw").quantize(X, nonce="a"), "PARAM", "nonce"),  # type: ignore[call-overload]
         (lambda: qsgd.decode(FRAME, dtype="int32"), "DTYPE", None),
         (lambda: qsgd.decode(FRAME, dtype="text"), "DTYPE", "dtype"),
@@ -169,20 +171,20 @@ def test_message_says_what_value_and_legal_range() -> None:
         (lambda: qsgd.decode_sum(FRAME), "PARAM", "frames"),
         (lambda: qsgd.decode_sum([FRAME], alphas=[1, 2]), "LENGTH", "alphas"),
         (lambda: qsgd.decode_sum([FRAME], out=np.zeros(5000)), "DTYPE", "dtype"),
-        (lambda: qsgd.decode_sum([FRAME, CODEC.encode(X[1:])]), "LENGTH", None),
+        (lambda: qsgd.decode_sum([FRAME, CODEC.encode(X[1:])]), "LENGTH", "frames"),
         (lambda: qsgd.decode_range(FRAME, 10, 5), "RANGE", "start"),
         (lambda: qsgd.decode_range(FRAME, 0, 5001), "RANGE", "stop"),
         (lambda: qsgd.decode_range(FRAME, -1, 5), "PARAM", "start"),
-        (lambda: qsgd.decode_indices(Codec(code="raw").encode(X)), "SCHEME", None),
-        (lambda: qsgd.elias_encode([1, 0]), "PARAM", "values"),
-        (lambda: qsgd.elias_encode([2**64]), "PARAM", "values"),
-        (lambda: qsgd.elias_encode([1.0]), "PARAM", "values"),  # type: ignore[list-item]
-        (lambda: qsgd.elias_encode(np.array([3, -1])), "PARAM", "values"),
-        (lambda: qsgd.elias_encode(np.array([3, 0], np.uint8)), "INDEX", "values"),
-        (lambda: qsgd.elias_encode([1], "zeta"), "PARAM", "code"),
-        (lambda: qsgd.elias_decode(b"\x00", 9, "omega"), "STREAM", "count"),
-        (lambda: qsgd.elias_decode(b"\x00", 1, "gamma"), "STREAM", None),
-        (lambda: qsgd.elias_decode(b"\x00", 1, "gamma", nbits=9), "PARAM", "nbits"),
+        (lambda: qsgd.stages.decode_indices(Codec(code="raw").encode(X)), "SCHEME", None),
+        (lambda: qsgd.stages.elias_encode([1, 0]), "PARAM", "values"),
+        (lambda: qsgd.stages.elias_encode([2**64]), "PARAM", "values"),
+        (lambda: qsgd.stages.elias_encode([1.0]), "PARAM", "values"),  # type: ignore[list-item]
+        (lambda: qsgd.stages.elias_encode(np.array([3, -1])), "PARAM", "values"),
+        (lambda: qsgd.stages.elias_encode(np.array([3, 0], np.uint8)), "INDEX", "values"),
+        (lambda: qsgd.stages.elias_encode([1], "zeta"), "PARAM", "code"),
+        (lambda: qsgd.stages.elias_decode(b"\x00", 9, "omega"), "STREAM", "count"),
+        (lambda: qsgd.stages.elias_decode(b"\x00", 1, "gamma"), "STREAM", None),
+        (lambda: qsgd.stages.elias_decode(b"\x00", 1, "gamma", nbits=9), "PARAM", "nbits"),
         (lambda: qsgd.set_backend("quantum"), "BACKEND", "name"),
         (lambda: qsgd.set_backend(3), "PARAM", "name"),  # type: ignore[arg-type]
     ],
@@ -197,9 +199,9 @@ def test_bad_call_is_named(call: Callable[[], object], name: str, parameter: str
 
 def test_dither_needs_its_nonce() -> None:
     codec = Codec(rounding="dithered")
-    idx, scales, alphas = codec.quantize(X, nonce=1, alphas=True)
-    assert error_of(lambda: codec.dequantize(idx, scales, alphas=alphas)).parameter == "nonce"
-    assert error_of(lambda: codec.encode_indices(idx, scales, None, alphas)).parameter == "nonce"
+    idx, scales, damping = codec.quantize(X, nonce=1, damping=True)
+    assert error_of(lambda: codec.dequantize(idx, scales, damping=damping)).parameter == "nonce"
+    assert error_of(lambda: codec.encode_indices(idx, scales, damping=damping)).parameter == "nonce"
 
 
 def test_nonfinite_element_is_named() -> None:
@@ -231,7 +233,7 @@ def test_bad_frame_is_refused_with_its_offset(frame: bytes, name: str, offset: i
         lambda: qsgd.decode(frame, out=out),
         lambda: qsgd.decode_add(frame, out),
         lambda: qsgd.decode_sum([FRAME, frame]),
-        lambda: qsgd.decode_indices(frame),
+        lambda: qsgd.stages.decode_indices(frame),
     ):
         error = error_of(call)
         assert error.name == f"QSGD_ERR_{name}"

@@ -14,8 +14,8 @@ import pytest
 
 import qsgd
 from qsgd import Codec
+from qsgd.errors import FileError
 from qsgd.storage import atomic, frame_files
-from qsgd.storage.errors import FileError
 
 RNG = np.random.default_rng(5)
 TENSORS: dict[str, Any] = {
@@ -216,7 +216,7 @@ def test_buffers_without_a_dtype_are_saved_and_others_refused(tmp_path: Path) ->
     qsgd.save(path, {"a": array.array("f", [1.0, -2.0])}, Codec(code="raw"))
     assert qsgd.load(path)["a"].tolist() == [1.0, -2.0]
     for tensors in ({"a": [1, 2]}, {1: np.ones(2)}, {}, np.ones(2)):
-        with pytest.raises(qsgd.FileError):
+        with pytest.raises(qsgd.errors.FileError):
             qsgd.save(path, tensors)  # type: ignore[arg-type]
     assert qsgd.load(path)["a"].tolist() == [1.0, -2.0]
 
@@ -224,5 +224,5 @@ def test_buffers_without_a_dtype_are_saved_and_others_refused(tmp_path: Path) ->
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "empty.qsgd"
     path.touch()
-    with pytest.raises(qsgd.FileError, match="empty"):
+    with pytest.raises(qsgd.errors.FileError, match="empty"):
         qsgd.load(path)

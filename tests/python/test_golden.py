@@ -22,7 +22,7 @@ from golden_bad_codes import KNOWN_TABLES
 from golden_frames import GOLDEN, Golden, encoded, sha256
 from reference_bits import Array
 from reference_codes import CODES
-from reference_frame import DTYPES, LEVELS, NORMS, ROUNDINGS, SCALES
+from reference_frame import DTYPES, LEVELS, NORMS, ROUNDINGS, SCALE_DTYPES
 from reference_levels import Params
 
 FOLDER = Path(__file__).parent.parent / "golden"
@@ -30,7 +30,7 @@ MANIFEST: list[dict[str, Any]] = json.loads((FOLDER / "manifest.json").read_text
 STATUSES: dict[str, str] = json.loads((FOLDER / "bad" / "manifest.json").read_text())["statuses"]
 BY_NAME = {golden.name: golden for golden in GOLDEN}
 NAMES = [entry["name"] for entry in MANIFEST]
-KNOWN = [qsgd.Tables(blob) for blob in KNOWN_TABLES]
+KNOWN = [qsgd.SharedTables(blob) for blob in KNOWN_TABLES]
 
 
 def stored(name: str) -> bytes:
@@ -40,24 +40,24 @@ def stored(name: str) -> bytes:
 def chosen(entry: dict[str, Any]) -> Params:
     """The parameters that the manifest names."""
     params = dict(entry["params"])
-    if params["table"] is not None:
-        params["table"] = tuple(params["table"])
-    if params["tables"] is not None:
-        params["tables"] = bytes.fromhex(params["tables"])
+    if params["level_table"] is not None:
+        params["level_table"] = tuple(params["level_table"])
+    if params["shared_tables"] is not None:
+        params["shared_tables"] = bytes.fromhex(params["shared_tables"])
     return Params(**params)
 
 
-def shared(entry: dict[str, Any]) -> qsgd.Tables | None:
+def shared(entry: dict[str, Any]) -> qsgd.SharedTables | None:
     """The shared tables that the manifest names."""
-    blob = entry["params"]["tables"]
-    return None if blob is None else qsgd.Tables(blob)
+    blob = entry["params"]["shared_tables"]
+    return None if blob is None else qsgd.SharedTables(blob)
 
 
-def values(frame: bytes, tables: qsgd.Tables | None) -> Array:
+def values(frame: bytes, tables: qsgd.SharedTables | None) -> Array:
     """What decoded_sha256 covers, by the C library."""
     info = qsgd.inspect(frame)
     dtype = None if info.dtype == "int32" else "float32"
-    decoded: Array = qsgd.decode(frame, dtype=dtype, tables=tables)
+    decoded: Array = qsgd.decode(frame, dtype=dtype, shared_tables=tables)
     return decoded
 
 
@@ -84,7 +84,7 @@ def test_golden_frames_hold_every_choice_of_the_format() -> None:
     assert {p.norm for p in quantized} == set(NORMS)
     assert {p.rounding for p in quantized} == set(ROUNDINGS)
     assert {p.levels for p in quantized} == set(LEVELS)
-    assert {p.scale for p in quantized} == set(SCALES)
+    assert {p.scale_dtype for p in quantized} == set(SCALE_DTYPES)
     assert {f.dtype for f in frames} >= {*DTYPES[:4], "int32"}
     assert {len(f.shape) for f in frames} >= {0, 1, 2, 3, 8}
     assert {p.checksum for p in found} == {True, False}
@@ -108,7 +108,7 @@ def test_both_encoders_write_the_stored_bytes(golden: Golden) -> None:
     given = as_torch(x) if golden.dtype == "bfloat16" else x
     for backend in qsgd.backends():
         qsgd.set_backend(backend)
-        assert codec_of(golden.params).encode(given, golden.nonce, golden.tag) == frame
+        assert codec_of(golden.params).encode(given, golden.nonce, tag=golden.tag) == frame
 
 
 @pytest.mark.parametrize("entry", MANIFEST, ids=NAMES)
@@ -121,7 +121,7 @@ def test_every_backend_decodes_the_stored_floats(entry: dict[str, Any]) -> None:
         assert sha256(y) == entry["decoded_sha256"]
         if y.dtype == np.float32:
             total = np.zeros(y.shape, np.float32)
-            qsgd.decode_add(frame, total, tables=shared(entry))
+            qsgd.decode_add(frame, total, shared_tables=shared(entry))
             np.testing.assert_array_equal(total, y)
     info = qsgd.inspect(frame)
     assert (info.dtype, list(info.shape)) == (entry["dtype"], entry["shape"])
@@ -131,13 +131,13 @@ def test_every_backend_decodes_the_stored_floats(entry: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("raw")])
 def test_own_indices_give_the_stored_bytes_again(name: str) -> None:
     frame, tables = stored(name), shared(MANIFEST[NAMES.index(name)])
-    idx, scales, alphas = qsgd.decode_indices(frame, tables=tables)
+    idx, scales, damping = qsgd.stages.decode_indices(frame, shared_tables=tables)
     code = "rans" if tables is None else tables.code
     for backend in qsgd.backends():
         qsgd.set_backend(backend)
         s = 2 if tables is None or tables.blob[6] else 20  # what the tables are for
-        again = qsgd.Codec(seed=1, s=s, code=code, tables=tables).encode_indices(
-            idx, scales, alphas=alphas, like=frame
+        again = qsgd.Codec(seed=1, s=s, code=code, shared_tables=tables).encode_indices(
+            idx, scales, damping=damping, like=frame
         )
         assert again == frame
 
@@ -165,7 +165,7 @@ def test_malformed_frame_is_refused_with_its_status(name: str) -> None:
         qsgd.set_backend(backend)
         for atomic in (False, True):
             with pytest.raises(qsgd.QsgdError) as caught:
-                qsgd.decode(frame, max_elements=1 << 20, atomic=atomic, tables=KNOWN)
+                qsgd.decode(frame, max_elements=1 << 20, atomic=atomic, shared_tables=KNOWN)
             assert caught.value.name == STATUSES[name]
             assert caught.value.offset is not None
             assert 0 <= caught.value.offset <= max(len(frame), 16)
@@ -175,8 +175,8 @@ def test_malformed_frame_is_refused_with_its_status(name: str) -> None:
 def test_malformed_frame_leaves_an_atomic_output_alone(name: str) -> None:
     acc = np.ones(40, np.float32)
     for call in (
-        lambda: qsgd.decode_add(bad(name), acc, atomic=True, tables=KNOWN),
-        lambda: qsgd.decode(bad(name), out=acc, atomic=True, tables=KNOWN),
+        lambda: qsgd.decode_add(bad(name), acc, atomic=True, shared_tables=KNOWN),
+        lambda: qsgd.decode(bad(name), out=acc, atomic=True, shared_tables=KNOWN),
     ):
         with pytest.raises(qsgd.QsgdError):
             call()
@@ -185,5 +185,5 @@ def test_malformed_frame_leaves_an_atomic_output_alone(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "frame"), right_frames(), ids=[n for n, _ in right_frames()])
 def test_right_frames_in_the_style_of_the_malformed_decode(name: str, frame: bytes) -> None:
-    y = qsgd.decode(frame, tables=KNOWN)
+    y = qsgd.decode(frame, shared_tables=KNOWN)
     assert y.tobytes() == reference.decode(frame, KNOWN_TABLES).tobytes()

@@ -13,7 +13,8 @@ from hypothesis import given
 
 import qsgd
 import reference_stats
-from qsgd import LevelStats, QsgdError, TruncatedNormal, fit_levels
+from qsgd import LevelStats, QsgdError, fit_levels
+from qsgd.levels import TruncatedNormal
 from reference_bits import Array
 from sampling import expected_error, signed_table
 
@@ -38,8 +39,8 @@ def test_statistics_equal_the_reference(norm: str, number: int, bucket: int, sca
     x[4000:4600] = 0
     x[5000:5100] = -0.0
     x[6000:6500] *= np.float32(2.0**-100)
-    stats = LevelStats(norm, bucket, scale=scale).add(x)
-    codec = qsgd.Codec(norm=norm, bucket=bucket, scale=scale, seed=0)
+    stats = LevelStats(norm=norm, bucket=bucket, scale_dtype=scale).add(x)
+    codec = qsgd.Codec(norm=norm, bucket=bucket, scale_dtype=scale, seed=0)
     _, scales = codec.quantize(x, 0)
     kind = {"float32": 0, "bfloat16": 1}[scale]
     assert stats.to_bytes() == reference_stats.stats_bytes(x, scales, number, bucket, kind)
@@ -62,10 +63,12 @@ def test_merged_statistics_do_not_depend_on_order(
     for values in tensors:
         x = np.array(values, np.float32)
         with np.errstate(over="ignore"):
-            parts.append(LevelStats("max", 8).add(np.clip(x, -1e38, 1e38).astype(np.float32)))
-    merged = LevelStats("max", 8).merge(*parts)
+            parts.append(
+                LevelStats(norm="max", bucket=8).add(np.clip(x, -1e38, 1e38).astype(np.float32))
+            )
+    merged = LevelStats(norm="max", bucket=8).merge(*parts)
     shuffle.shuffle(parts)
-    again = LevelStats("max", 8).merge(*parts)
+    again = LevelStats(norm="max", bucket=8).merge(*parts)
     assert merged == again
     assert LevelStats.from_bytes(merged.to_bytes()) == merged
     assert merged.elements == sum(len(values) for values in tensors)
@@ -84,7 +87,7 @@ def test_torch_tensors_give_the_same_statistics() -> None:
 
 
 def test_statistics_survive_pickling_and_copies_are_apart() -> None:
-    stats = LevelStats("max", 100, clip=2.5).add(heavy(1000, 4))
+    stats = LevelStats(norm="max", bucket=100, clip=2.5).add(heavy(1000, 4))
     again = pickle.loads(pickle.dumps(stats))
     assert again == stats
     assert again.clip == 2.5
@@ -99,11 +102,11 @@ def test_statistics_survive_pickling_and_copies_are_apart() -> None:
 def test_statistics_take_tens_of_kilobytes(bundled: dict[str, Array]) -> None:
     for x in bundled.values():
         for norm, bucket in (("max", 512), ("l2", 8192)):
-            assert len(LevelStats(norm, bucket).add(x).to_bytes()) < 40_000
+            assert len(LevelStats(norm=norm, bucket=bucket).add(x).to_bytes()) < 40_000
 
 
 def test_nan_in_a_sample_is_named_and_adds_nothing() -> None:
-    stats = LevelStats("l2", 512).add(heavy(2000, 6))
+    stats = LevelStats(norm="l2", bucket=512).add(heavy(2000, 6))
     before = stats.to_bytes()
     x = heavy(2000, 7)
     x[1234] = np.nan
@@ -117,15 +120,15 @@ def test_nan_in_a_sample_is_named_and_adds_nothing() -> None:
 @pytest.mark.parametrize(
     ("other", "parameter"),
     [
-        (LevelStats("l2", 512), "norm"),
-        (LevelStats("max", 511), "bucket"),
-        (LevelStats("max", 512, scale="float32"), "scale"),
-        (LevelStats("max", 512, clip=2.5), "clip"),
+        (LevelStats(norm="l2", bucket=512), "norm"),
+        (LevelStats(norm="max", bucket=511), "bucket"),
+        (LevelStats(norm="max", bucket=512, scale_dtype="float32"), "scale_dtype"),
+        (LevelStats(norm="max", bucket=512, clip=2.5), "clip"),
     ],
 )
 def test_statistics_of_other_codecs_do_not_merge(other: LevelStats, parameter: str) -> None:
     with pytest.raises(QsgdError, match=parameter) as caught:
-        LevelStats("max", 512).merge(other)
+        LevelStats(norm="max", bucket=512).merge(other)
     assert caught.value.parameter == parameter
 
 
@@ -139,7 +142,7 @@ def test_bytes_that_are_cut_are_refused(cut: int) -> None:
 
 def test_rotated_codecs_are_refused() -> None:
     with pytest.raises(QsgdError, match="rotation"):
-        LevelStats.of(qsgd.Codec("l2", rotation=True))
+        LevelStats.of(qsgd.Codec(norm="l2", rotation=True))
 
 
 def test_levels_of_a_normal_suit_rotated_buckets() -> None:
@@ -148,7 +151,7 @@ def test_levels_of_a_normal_suit_rotated_buckets() -> None:
     512 buckets of which each is close to normal; one draw of 2^18 elements, standard error 1 %.
     """
     fitted = fit_levels(TruncatedNormal(0, 512**-0.5), "alq", 7)
-    codec = qsgd.Codec("l2", levels=fitted.levels, bucket=512, rotation=True, seed=1)
+    codec = qsgd.Codec(norm="l2", levels=fitted.levels, bucket=512, rotation=True, seed=1)
     x = heavy(1 << 18, 14)
     error = np.sum((qsgd.decode(codec.encode(x)).astype(np.float64) - x) ** 2)
     assert error / np.sum(x.astype(np.float64) ** 2) == pytest.approx(fitted.error, rel=0.05)
@@ -158,14 +161,14 @@ def test_one_bin_takes_more_than_its_counters_hold() -> None:
     """All elements in one bin, at nearly the largest weight (2^14): 2^32 in 2^20 elements."""
     x = np.full(3_000_001, 1.99, np.float32)
     for bucket in (3, 512, 0):
-        stats = LevelStats("max", bucket=bucket).add(x)
+        stats = LevelStats(norm="max", bucket=bucket).add(x)
         # the reader refuses bins that do not add up to the half octaves' sums
         assert LevelStats.from_bytes(stats.to_bytes()) == stats
 
 
 def test_norms_without_a_bound_are_refused() -> None:
     with pytest.raises(QsgdError, match="norm"):
-        LevelStats("mean")
+        LevelStats(norm="mean")
 
 
 # ---- levels -------------------------------------------------------------------------------------
@@ -194,7 +197,7 @@ def test_fitted_levels_are_never_worse_than_fixed_ones(
     x = bundled[name]
     weight = "none" if method.endswith("-n") else "norm2"
     for norm, bucket in (("max", 512), ("l2", 4096)):
-        stats = LevelStats(norm, bucket).add(x)
+        stats = LevelStats(norm=norm, bucket=bucket).add(x)
         for s in (1, 3, 7):
             fitted = fit_levels(stats, method, s, zero=zero)
             for levels in ("uniform", "exponential"):
@@ -210,7 +213,7 @@ def test_fitted_levels_are_never_worse_than_fixed_ones(
 def test_fitted_levels_beat_fixed_ones_on_heavy_tails(norm: str, bucket: int) -> None:
     """Exact expectations over the sample itself, Student t with 2.5 degrees of freedom."""
     x = heavy(1 << 18, 9)
-    stats = LevelStats(norm, bucket).add(x)
+    stats = LevelStats(norm=norm, bucket=bucket).add(x)
     fitted = fit_levels(stats, "alq", 7).codec(seed=0)
     own = expected_error(x, fitted, signed_table(fitted))
     for levels in ("uniform", "exponential"):
@@ -229,7 +232,7 @@ def test_fitted_figures_come_true_in_frames(
     16 draws: the error's standard deviation is below 1 percent; seed 3.
     """
     x = bundled[name]
-    stats = LevelStats("max", 512).add(x)
+    stats = LevelStats(norm="max", bucket=512).add(x)
     fitted = fit_levels(stats, "alq", 4, symmetric=symmetric, zero=zero)
     assert len(fitted.probabilities) == 8 + zero
     assert sum(fitted.probabilities) == pytest.approx(1, abs=1e-9)
@@ -251,7 +254,7 @@ def test_a_target_in_bits_is_met_with_less_error(
     bundled: dict[str, Array], name: str, bits: float
 ) -> None:
     """No even levels of as little entropy have less error."""
-    stats = LevelStats("max", 512).add(bundled[name])
+    stats = LevelStats(norm="max", bucket=512).add(bundled[name])
     fitted = fit_levels(stats, bits=bits)
     assert bits - 0.02 < fitted.entropy <= bits * 1.002
     for s in range(1, 32):
@@ -269,7 +272,7 @@ def test_alq_optimum_on_gaussian_buckets(zero: bool, d: int, expected: float) ->
     Within 3 percent: 2^23 elements, standard error below 0.1 percent.
     """
     rng = np.random.default_rng(d)
-    stats = LevelStats("l2", d, scale="float32")
+    stats = LevelStats(norm="l2", bucket=d, scale_dtype="float32")
     stats.add(rng.standard_normal(1 << 21, dtype=np.float32))
     codec = fit_levels(stats, "alq", 3 if zero else 4, zero=zero).codec(seed=7)
     v = rng.standard_normal(1 << 23, dtype=np.float32)
@@ -286,7 +289,7 @@ def test_amq_finds_the_best_base_on_gaussian_buckets(d: int, p: float, expected:
 
 def test_gaussian_samples_and_the_normal_they_come_from_give_the_same_levels() -> None:
     x = np.random.default_rng(10).standard_normal(1 << 21).astype(np.float32)
-    stats = LevelStats("l2", 1024).add(x)
+    stats = LevelStats(norm="l2", bucket=1024).add(x)
     from_model = fit_levels(TruncatedNormal(0, 1024**-0.5), "alq", 7)
     for model in ("empirical", "parametric"):
         from_sample = fit_levels(stats, "alq", 7, model=model)
@@ -296,7 +299,7 @@ def test_gaussian_samples_and_the_normal_they_come_from_give_the_same_levels() -
 
 def test_asymmetric_levels_win_on_skewed_buckets() -> None:
     x = np.random.default_rng(11).exponential(1, 1 << 16).astype(np.float32)
-    stats = LevelStats("max", 512).add(x)
+    stats = LevelStats(norm="max", bucket=512).add(x)
     free = fit_levels(stats, "alq", 4, symmetric=False, zero=False)
     assert free.levels is not None
     assert free.levels[0] == -1
@@ -310,7 +313,7 @@ def test_asymmetric_levels_win_on_skewed_buckets() -> None:
 def test_fitted_levels_are_unbiased(bundled: dict[str, Array]) -> None:
     """512 draws of 4096 elements, seed 5; 6 standard deviations on the norm of the mean error."""
     x = bundled["lstm"][:4096].copy()
-    codec = fit_levels(LevelStats("max", 512).add(x), "alq", 3).codec(seed=5)
+    codec = fit_levels(LevelStats(norm="max", bucket=512).add(x), "alq", 3).codec(seed=5)
     draws = np.stack([qsgd.decode(codec.encode(x)).astype(np.float64) - x for _ in range(512)])
     mean, spread = np.mean(draws, axis=0), np.std(draws, axis=0)
     expected = np.sum(spread**2) / 512
@@ -353,7 +356,9 @@ def test_statistics_without_a_value_are_refused(x: Array) -> None:
 
 
 def test_a_single_bucket_of_one_value_is_fitted() -> None:
-    fitted = fit_levels(LevelStats("max", 512).add(np.full(3, 0.25, np.float32)), "alq", 3)
+    fitted = fit_levels(
+        LevelStats(norm="max", bucket=512).add(np.full(3, 0.25, np.float32)), "alq", 3
+    )
     assert fitted.levels is not None
     assert fitted.levels[-1] == 1
     assert fitted.error < 1e-5

@@ -17,7 +17,7 @@ from sampling import draws, gaussian, z_limit
 from test_statistics import UNBIASED
 
 N = 1 << 18
-FLIPS = qsgd.Codec(s=1, bucket=512, scale="float32", seed=107)
+FLIPS = qsgd.Codec(s=1, bucket=512, scale_dtype="float32", seed=107)
 MASK = np.arange(N) % 512 != 0
 HALF_WAY = np.where(MASK, 0.5, 1.0).astype(F32)  # halfway between two levels, but the scales
 
@@ -63,7 +63,7 @@ def test_indices_rise_with_the_element_for_every_noise(name: str) -> None:
 
     300 values from -1.1 to 1.1 scales at each of 512 elements, that is for 512 values of U.
     """
-    codec = qsgd.Codec(**UNBIASED[name], bucket=0, scale="float32", seed=3)
+    codec = qsgd.Codec(**UNBIASED[name], bucket=0, scale_dtype="float32", seed=3)
     scale = np.ones(1, F32)
     last = np.full(512, -(1 << 15))
     for value in np.linspace(-1.1, 1.1, 300):

@@ -29,7 +29,7 @@ def measured(codec: qsgd.Codec, x: Array, draws: int) -> tuple[float, float]:
     for nonce in range(draws):
         frame = codec.encode(x, nonce)
         bits += 8 * len(frame) / x.size / draws
-        y = qsgd.decode(frame, tables=codec.tables)
+        y = qsgd.decode(frame, shared_tables=codec.shared_tables)
         error += float(np.sum((y.astype(np.float64) - x) ** 2)) / draws
     return bits, error / float(np.sum(x.astype(np.float64) ** 2))
 
@@ -48,7 +48,7 @@ def test_predictions_from_a_tensor_come_true(bundled: dict[str, Array], name: st
     Some schemes round few elements of great weight, whose draws vary by 10 percent and more.
     """
     x = bundled[name]
-    for row in qsgd.plan(x, bandwidth=GIGABIT).predictions:
+    for row in qsgd.planning.plan(x, bandwidth=GIGABIT).predictions:
         if row.codec is not None:
             bits, error = measured(row.codec, x, 128)
             error = exact(row.codec, x, error)
@@ -58,7 +58,7 @@ def test_predictions_from_a_tensor_come_true(bundled: dict[str, Array], name: st
 
 def test_predictions_from_parts_of_a_long_tensor_come_true() -> None:
     x = uneven(6 << 20)
-    for row in qsgd.plan(x, bandwidth=GIGABIT).predictions:
+    for row in qsgd.planning.plan(x, bandwidth=GIGABIT).predictions:
         if row.codec is not None:
             bits, error = measured(row.codec, x, 1)
             assert row.bits == pytest.approx(bits, rel=0.02), row.name
@@ -78,13 +78,13 @@ def test_predictions_from_statistics_come_true(
     x = bundled[name]
     whole = x[: x.size // bucket * bucket].reshape(-1, bucket)
     x = np.resize(whole[np.any(whole != 0, axis=1)].ravel(), 1 << 18)
-    stats = LevelStats(norm, bucket).add(x)
+    stats = LevelStats(norm=norm, bucket=bucket).add(x)
     schemes = {
         row.name: row.codec.replace(code=code)
-        for row in qsgd.plan(stats, bandwidth=GIGABIT).predictions
+        for row in qsgd.planning.plan(stats, bandwidth=GIGABIT).predictions
         if row.codec is not None
     }
-    for row in qsgd.plan(stats, bandwidth=GIGABIT, schemes=schemes).predictions:
+    for row in qsgd.planning.plan(stats, bandwidth=GIGABIT, schemes=schemes).predictions:
         if row.codec is not None:
             bits, error = measured(row.codec, x, 4)
             error = exact(row.codec, x, error)
@@ -94,14 +94,18 @@ def test_predictions_from_statistics_come_true(
 
 def test_slow_links_get_fewer_bits_and_fast_ones_floats() -> None:
     x = uneven(1 << 18)
-    slow, fast = (qsgd.plan(x, bandwidth=rate, workers=8).best.bits for rate in (1e6, 1e14))
+    slow, fast = (
+        qsgd.planning.plan(x, bandwidth=rate, workers=8).best.bits for rate in (1e6, 1e14)
+    )
     assert slow < 3
     assert fast >= 16
 
 
 def test_times_add_up_as_documented() -> None:
     x = uneven(1 << 16)
-    made = qsgd.plan(x, bandwidth=1e8, latency=0.01, workers=5, elements=1 << 20, compute=0.5)
+    made = qsgd.planning.plan(
+        x, bandwidth=1e8, latency=0.01, workers=5, elements=1 << 20, compute=0.5
+    )
     for row in made.predictions:
         size = row.bits * (1 << 20)
         transfer = 4 * (0.01 + size / 1e8) if row.codec else 8 * (0.01 + size / 5 / 1e8)
@@ -112,13 +116,13 @@ def test_times_add_up_as_documented() -> None:
 
 
 def test_one_worker_sends_nothing() -> None:
-    best = qsgd.plan(uneven(1000), bandwidth=GIGABIT, workers=1).best
+    best = qsgd.planning.plan(uneven(1000), bandwidth=GIGABIT, workers=1).best
     assert best.name == "float32 all-reduce"
     assert best.step == 0
 
 
 def test_an_allowed_error_is_kept_to() -> None:
-    made = qsgd.plan(uneven(1 << 16), bandwidth=1e6, max_error=0.01)
+    made = qsgd.planning.plan(uneven(1 << 16), bandwidth=1e6, max_error=0.01)
     assert made.best.error <= 0.01
     assert any(not made.allows(row) for row in made.predictions)
     assert "!" in str(made)
@@ -130,7 +134,9 @@ def test_balanced_scales_of_one_bucket_are_foretold() -> None:
     whole = {"step": 1.0, "bucket": 0, "seed": 1}
     schemes = {norm: qsgd.Codec(norm=norm, **whole) for norm in ("rms", "balanced")}
     one, other = (
-        row for row in qsgd.plan(x, bandwidth=GIGABIT, schemes=schemes).predictions if row.codec
+        row
+        for row in qsgd.planning.plan(x, bandwidth=GIGABIT, schemes=schemes).predictions
+        if row.codec
     )
     assert one.error == other.error
     assert one.bits == pytest.approx(other.bits, rel=0.01)
@@ -138,7 +144,7 @@ def test_balanced_scales_of_one_bucket_are_foretold() -> None:
 
 def test_own_schemes_take_the_place_of_the_default_ones() -> None:
     mine = qsgd.Codec(s=5, bucket=256)
-    made = qsgd.plan(uneven(5000), bandwidth=GIGABIT, schemes={"mine": mine})
+    made = qsgd.planning.plan(uneven(5000), bandwidth=GIGABIT, schemes={"mine": mine})
     assert {row.name for row in made.predictions} == {
         *("mine", "float32 all-reduce", "bfloat16 all-reduce")
     }
@@ -150,8 +156,8 @@ def test_rotated_codecs_and_such_with_tables_are_measured(which: str) -> None:
     x = uneven(5000)
     codec = qsgd.Codec(s=5, chunk=1024, rotation=which == "rotated", seed=1)
     if which == "shared tables":
-        codec = codec.replace(tables=qsgd.tables(codec, data=x))
-    made = qsgd.plan(x, bandwidth=GIGABIT, schemes={"mine": codec})
+        codec = codec.replace(shared_tables=qsgd.build_tables(codec, data=x))
+    made = qsgd.planning.plan(x, bandwidth=GIGABIT, schemes={"mine": codec})
     row = next(row for row in made.predictions if row.name == "mine")
     bits, error = measured(codec, x, 64)
     assert row.bits == pytest.approx(bits, rel=0.01)
@@ -174,7 +180,7 @@ def test_rotated_codecs_and_such_with_tables_are_measured(which: str) -> None:
 )
 def test_bad_arguments_are_named(arguments: dict[str, float], parameter: str) -> None:
     with pytest.raises(QsgdError) as caught:
-        qsgd.plan(uneven(100), **{"bandwidth": GIGABIT, **arguments})  # type: ignore[arg-type]
+        qsgd.planning.plan(uneven(100), **{"bandwidth": GIGABIT, **arguments})  # type: ignore[arg-type]
     assert caught.value.parameter == parameter
 
 
@@ -191,7 +197,7 @@ def test_bad_arguments_are_named(arguments: dict[str, float], parameter: str) ->
 )
 def test_samples_that_say_nothing_are_refused(sample: object) -> None:
     with pytest.raises(QsgdError, match="sample") as caught:
-        qsgd.plan(sample, bandwidth=GIGABIT)
+        qsgd.planning.plan(sample, bandwidth=GIGABIT)
     assert caught.value.parameter == "sample"
 
 
@@ -208,7 +214,7 @@ def test_samples_that_say_nothing_are_refused(sample: object) -> None:
 def test_codecs_that_statistics_do_not_cover_are_refused(codec: qsgd.Codec, parameter: str) -> None:
     stats = LevelStats().add(uneven(2000))
     with pytest.raises(QsgdError) as caught:
-        qsgd.plan(stats, bandwidth=GIGABIT, schemes={"other": codec})
+        qsgd.planning.plan(stats, bandwidth=GIGABIT, schemes={"other": codec})
     assert caught.value.parameter == parameter
 
 
@@ -234,7 +240,7 @@ def test_the_command_takes_statistics_and_prints_json(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     path = tmp_path / "x.stats"
-    path.write_bytes(LevelStats("l2", 512).add(uneven(70000)).to_bytes())
+    path.write_bytes(LevelStats(norm="l2", bucket=512).add(uneven(70000)).to_bytes())
     assert main(["plan", str(path), "--json", "--latency", "0.001"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["best"] in {row["name"] for row in said["predictions"]}

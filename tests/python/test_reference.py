@@ -39,7 +39,7 @@ FACTORS: dict[str, tuple[Any, ...]] = {
     "rotation": (False, True),
     "rescale": (False, True),
     "ndim": (1, 2, 8),
-    "scale": ("float32", "bfloat16"),
+    "scale_dtype": ("float32", "bfloat16"),
     "checksum": (True, False),
     "nonfinite": ("propagate", "raise"),
 }
@@ -174,7 +174,7 @@ def row_name(number: int) -> str:
 def test_frames_and_floats_equal_the_reference(number: int) -> None:
     chosen = {name: value_of(ROWS[number], name) for name in FACTORS}
     n, extra = chosen["n"], chosen["extra"]
-    names = ("bucket", "rounding", "code", "classes", "scale", "nonfinite", "checksum")
+    names = ("bucket", "rounding", "code", "classes", "scale_dtype", "nonfinite", "checksum")
     p = Params(
         **QUANTIZERS[chosen["quantizer"]],
         **{name: chosen[name] for name in (*names, "chunk_log2")},
@@ -206,18 +206,18 @@ CORNERS: dict[str, tuple[list[float], dict[str, Any]]] = {
     "zero-bucket-without-zero-level": ([0, -0.0, 1], {"bucket": 2, "zero": False}),
     "zero-bucket-dithered": ([0, -0.0, 1, 0.3], {"bucket": 2, "rounding": "dithered"}),
     "minus-zeros": ([-0.0, 0.0, -0.0, 1.0], {}),
-    "smallest-subnormal": ([SMALLEST, -SMALLEST, 0], {"scale": "float32"}),
-    "subnormals": ([SMALLEST * k for k in (1, -2, 3, 1000)], {"scale": "float32", "s": 127}),
-    "largest-float": ([F32_MAX, -F32_MAX / 2], {"scale": "float32"}),
-    "scale-past-bfloat16": ([F32_MAX, 1], {"scale": "bfloat16"}),
+    "smallest-subnormal": ([SMALLEST, -SMALLEST, 0], {"scale_dtype": "float32"}),
+    "subnormals": ([SMALLEST * k for k in (1, -2, 3, 1000)], {"scale_dtype": "float32", "s": 127}),
+    "largest-float": ([F32_MAX, -F32_MAX / 2], {"scale_dtype": "float32"}),
+    "scale-past-bfloat16": ([F32_MAX, 1], {"scale_dtype": "bfloat16"}),
     "scale-past-bfloat16-raises": ([F32_MAX, 1], {"nonfinite": "raise"}),
-    "l2-past-float32": ([F32_MAX, F32_MAX, 1], {"norm": "l2", "scale": "float32"}),
-    "value-past-float32-clamps": ([3.38e38, -3.38e38, 1], {"scale": "bfloat16"}),
-    "scale-just-above-2^63": ([2.0**63 * 1.01, 2.0**62], {"scale": "float32"}),
-    "scale-just-below-2^-63": ([2.0**-63 * 0.99, -(2.0**-64)], {"scale": "float32"}),
+    "l2-past-float32": ([F32_MAX, F32_MAX, 1], {"norm": "l2", "scale_dtype": "float32"}),
+    "value-past-float32-clamps": ([3.38e38, -3.38e38, 1], {"scale_dtype": "bfloat16"}),
+    "scale-just-above-2^63": ([2.0**63 * 1.01, 2.0**62], {"scale_dtype": "float32"}),
+    "scale-just-below-2^-63": ([2.0**-63 * 0.99, -(2.0**-64)], {"scale_dtype": "float32"}),
     "l2-of-subnormals-rounds-to-zero-but-is-kept": (
         [SMALLEST] + [0.0] * 9,
-        {"norm": "rms", "levels": "open", "step": 0.5, "scale": "float32"},
+        {"norm": "rms", "levels": "open", "step": 0.5, "scale_dtype": "float32"},
     ),
     "open-levels-stretch-for-an-outlier": (
         [1.0] + [0.0] * 4000,
@@ -226,7 +226,7 @@ CORNERS: dict[str, tuple[list[float], dict[str, Any]]] = {
     "one-element": ([0.25], {}),
     "bucket-larger-than-n": ([1, 2, 3], {"bucket": 1 << 47}),
     "s-1-on-levels": ([1, -1, 1, 0], {"s": 1}),
-    "s-32767-on-levels": ([1, -1, 0.5, 1 / 32767], {"s": 32767, "scale": "float32"}),
+    "s-32767-on-levels": ([1, -1, 0.5, 1 / 32767], {"s": 32767, "scale_dtype": "float32"}),
     "constant": ([-0.3] * 700, {}),
     "constant-l2": ([0.7] * 700, {"norm": "l2"}),
 }
@@ -298,7 +298,7 @@ def test_given_scales_zero_small_and_large() -> None:
     given = np.array([0.0, -0.0, 1e-3, 1e3, 1.25], np.float32)
     for scale in ("float32", "bfloat16"):
         for rounding in ("stochastic", "dithered", "nearest"):
-            p = Params(bucket=4, scale=scale, rounding=rounding, seed=2)
+            p = Params(bucket=4, scale_dtype=scale, rounding=rounding, seed=2)
             frame = compare(x, p, scales=given)
             assert not reference.decode_values(frame)[:8].any()
 
@@ -323,14 +323,14 @@ def test_reference_stages_equal_quantize_and_encode_indices() -> None:
     x = tensor("local", 3000, 9)
     for rounding in ("stochastic", "dithered"):
         p = Params(rounding=rounding, seed=12, chunk_log2=10)
-        idx, scales, alphas = codec_of(p).quantize(x, 3, alphas=True)
-        wanted_idx, wanted_scales, wanted_alphas = reference.quantize(x, p, nonce=3)
+        idx, scales, damping = codec_of(p).quantize(x, 3, damping=True)
+        wanted_idx, wanted_scales, wanted_damping = reference.quantize(x, p, nonce=3)
         assert same(idx, wanted_idx)
         assert same(scales, wanted_scales)
-        assert alphas.tolist() == (wanted_alphas.tolist() or [0] * alphas.size)
-        frame = reference.encode_indices(idx, scales, wanted_alphas, p, x.shape, nonce=3)
-        assert codec_of(p).encode_indices(idx, scales, 3, alphas) == frame
-        assert same(reference.decode_indices(frame)[0], qsgd.decode_indices(frame)[0])
+        assert damping.tolist() == (wanted_damping.tolist() or [0] * damping.size)
+        frame = reference.encode_indices(idx, scales, wanted_damping, p, x.shape, nonce=3)
+        assert codec_of(p).encode_indices(idx, scales, 3, damping=damping) == frame
+        assert same(reference.decode_indices(frame)[0], qsgd.stages.decode_indices(frame)[0])
 
 
 def test_rounded_frequencies_without_room_for_the_mode_token_are_cut() -> None:
@@ -345,16 +345,16 @@ def test_rounded_frequencies_without_room_for_the_mode_token_are_cut() -> None:
     scales = np.array([1], np.float32)
     frame = reference.encode_indices(idx, scales, np.zeros(0, np.uint8), p, idx.shape)
     assert codec_of(p).encode_indices(idx, scales, 0) == frame
-    assert same(qsgd.decode_indices(frame)[0], idx)
+    assert same(qsgd.stages.decode_indices(frame)[0], idx)
     assert same(reference.decode_indices(frame)[0], idx)
 
 
 def test_frames_of_two_or_three_indices_equal_the_reference() -> None:
     """Their tables are poor: costs passed 24 bits per lane once, and a division its divisor."""
     p = Params(norm="rms", levels="open", step=0.5, bucket=0, classes="off", seed=1)
-    scales, alphas = np.array([1], np.float32), np.zeros(0, np.uint8)
+    scales, damping = np.array([1], np.float32), np.zeros(0, np.uint8)
     for n, s in ((2, 9), (3, 3)):
         for k in product(range(-s, s + 1), repeat=n):
             idx = np.array(k, np.int16)
-            frame = reference.encode_indices(idx, scales, alphas, p, idx.shape)
+            frame = reference.encode_indices(idx, scales, damping, p, idx.shape)
             assert codec_of(p).encode_indices(idx, scales, 0) == frame

@@ -44,7 +44,7 @@ SCHEMES: dict[str, tuple[dict[str, Any], dict[int, float]]] = {
 def test_relative_variance_on_gaussian_buckets(name: str, d: int) -> None:
     options, expected = SCHEMES[name]
     v = np.random.default_rng(d).standard_normal(2**23, dtype=np.float32)
-    codec = qsgd.Codec(**options, bucket=d, scale="float32", seed=7)
+    codec = qsgd.Codec(**options, bucket=d, scale_dtype="float32", seed=7)
     error = np.asarray(qsgd.decode(codec.encode(v, 0)), np.float64) - v
     measured = np.sum(error**2) / np.sum(v.astype(np.float64) ** 2)
     assert measured == pytest.approx(expected[d], rel=0.03)

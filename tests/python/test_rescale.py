@@ -35,7 +35,7 @@ def rows(x: Array, bucket: int) -> Array:
 def test_projections_on_the_buckets_are_the_buckets(
     rotation: bool, options: dict[str, float]
 ) -> None:
-    codec = Codec(bucket=100, rounding="nearest", rescale=True, scale="float32",
+    codec = Codec(bucket=100, rounding="nearest", rescale=True, scale_dtype="float32",
                   rotation=rotation, seed=1, **options)  # type: ignore[arg-type]  # fmt: skip
     x = uneven(5000, 1)
     y = rows(qsgd.decode(codec.encode(x, 3)), 100)
@@ -62,7 +62,7 @@ def test_rotated_frames_are_unbiased_over_their_signs(step: float, bias: float) 
     """
     rng = np.random.default_rng(3)
     x = rng.standard_t(3, 2048).astype(np.float32)
-    codec = Codec.rotated(step, bucket=512, scale="float32", seed=3)
+    codec = Codec.rotated(step, bucket=512, scale_dtype="float32", seed=3)
     total, single = np.zeros(x.size), 0.0
     for nonce in range(4000):
         error = qsgd.decode(codec.encode(x, nonce)).astype(np.float64) - x
@@ -79,14 +79,14 @@ def test_weak_buckets_are_not_dropped() -> None:
     frame = Codec.rotated(3.3, bucket=256, seed=4).encode(x, 0)
     y = rows(qsgd.decode(frame), 256)
     assert np.all(np.any(y != 0, axis=1) == np.any(rows(x, 256) != 0, axis=1))
-    idx, _, _ = qsgd.decode_indices(frame)
+    idx, _, _ = qsgd.stages.decode_indices(frame)
     assert np.count_nonzero(idx[:256]) == 1
     assert not np.any(y[1])
 
 
 def test_balanced_scales_are_the_mean_of_bucket_and_tensor() -> None:
     x = uneven(5000, 5)
-    codec = Codec(norm="balanced", step=1.0, bucket=100, scale="float32", seed=5)
+    codec = Codec(norm="balanced", step=1.0, bucket=100, scale_dtype="float32", seed=5)
     _, scales = codec.quantize(x, 0)
     whole = np.sqrt(np.mean(x.astype(np.float64) ** 2))
     own = np.sqrt(np.mean(rows(x, 100) ** 2, axis=1))
@@ -127,7 +127,7 @@ def test_error_feedback_keeps_what_rescaled_frames_lack() -> None:
 def test_given_scales_place_the_levels_and_are_then_replaced() -> None:
     x = uneven(1000, 9)
     codec = Codec(norm="rms", step=1.0, bucket=100, rounding="nearest", rescale=True,
-                  scale="float32", seed=9)  # fmt: skip
+                  scale_dtype="float32", seed=9)  # fmt: skip
     given = np.full(10, 0.7, np.float32)
     idx, scales = codec.quantize(x, 0, scales=given)
     plain, _ = codec.replace(rescale=False).quantize(x, 0, scales=given)

@@ -65,7 +65,7 @@ def test_fine_levels_give_the_tensor_back() -> None:
     """s = 32767: the error of an element is below a gap, times few roundings of float32."""
     x = gaussian(5000, 2)
     for bucket in BUCKETS:
-        codec = Codec(s=32767, bucket=bucket, rotation=True, scale="float32", seed=3)
+        codec = Codec(s=32767, bucket=bucket, rotation=True, scale_dtype="float32", seed=3)
         error = qsgd.decode(codec.encode(x)).astype(np.float64) - x
         assert np.abs(error).max() < 20 * np.abs(x).max() * math.sqrt(bucket) / 32767
 

@@ -39,7 +39,7 @@ def cell(codec: qsgd.Codec) -> float:
         return 1.0
     table = codec.levels if isinstance(codec.levels, tuple) else None
     kind = str(codec.levels) if table is None else "signed" if table[0] < 0 else "table"
-    g = grid(Params(levels=kind, s=codec.s, zero=codec.zero, table=table, step=codec.step))
+    g = grid(Params(levels=kind, s=codec.s, zero=codec.zero, level_table=table, step=codec.step))
     gap = float(g.gap)
     largest = gap
     if g.table.size:
@@ -87,7 +87,7 @@ def test_shape_dtype_and_error_bound(codec: qsgd.Codec, x: Array, nonce: int) ->
     values = qsgd.decode(frame, dtype="float64").ravel()
     bucket = codec.bucket or max(x.size, 1)
     number = np.arange(x.size) // bucket
-    per_bucket = qsgd.decode_indices(frame)[1].astype(np.float64)
+    per_bucket = qsgd.stages.decode_indices(frame)[1].astype(np.float64)
     scales = per_bucket[number]
     dead = np.isnan(scales)
     np.testing.assert_array_equal(np.isnan(values), dead)
@@ -220,15 +220,15 @@ def test_backends_threads_and_atomic_give_the_same_bits(
 @SETTINGS
 @given(codecs(nonfinite="propagate"), tensors(finite=False), st.binary(max_size=20))
 def test_a_frames_own_indices_give_its_bytes(codec: qsgd.Codec, x: Array, tag: bytes) -> None:
-    frame = codec.encode(x, 5, tag)
+    frame = codec.encode(x, 5, tag=tag)
     if qsgd.inspect(frame).codec.code == "raw":
         return
-    idx, scales, alphas = qsgd.decode_indices(frame)
+    idx, scales, damping = qsgd.stages.decode_indices(frame)
     assert idx.shape == x.shape
-    assert qsgd.Codec(seed=1).encode_indices(idx, scales, alphas=alphas, like=frame) == frame
+    assert qsgd.Codec(seed=1).encode_indices(idx, scales, damping=damping, like=frame) == frame
     # Without `like` the encoder's own choices give the frame, too.
     if codec.code != "auto":
-        options: dict[str, Any] = {"alphas": alphas, "dtype": x.dtype, "tag": tag}
+        options: dict[str, Any] = {"damping": damping, "dtype": x.dtype, "tag": tag}
         assert codec.encode_indices(idx, scales, 5, **options) == frame
 
 

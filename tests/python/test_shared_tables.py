@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import qsgd
 import reference
 from cases import QUANTIZERS, codec_of, tensor
-from qsgd import Codec, QsgdError, Tables
+from qsgd import Codec, QsgdError, SharedTables
 from qsgd.testing import damaged_frames, frames, shared_tables, tensors
 from reference_bits import Array
 from reference_levels import Params, cut, grid
@@ -28,8 +28,8 @@ QUICK = settings(max_examples=60, deadline=None)
 FIELD = 10  # bytes of the header field that names tables
 X = tensor("normal", 3000, 1)
 CODEC = Codec(seed=1, chunk=1024)
-SHARED = qsgd.tables(CODEC, data=tensor("normal", 20000, 2))
-NAMED = CODEC.replace(tables=SHARED)
+SHARED = qsgd.build_tables(CODEC, data=tensor("normal", 20000, 2))
+NAMED = CODEC.replace(shared_tables=SHARED)
 FRAME = NAMED.encode(X, 5)
 
 
@@ -59,7 +59,7 @@ def test_library_and_reference_make_the_same_bytes(name: str, code: str) -> None
     count = grd.high - grd.low + int(grd.zero)
     rng = np.random.default_rng(len(name))
     for weights in (np.ones(count), rng.random(count) ** 9, np.eye(1, count, count // 3)[0]):
-        made = qsgd.tables(codec_of(p), weights)
+        made = qsgd.build_tables(codec_of(p), weights)
         assert made.to_bytes() == make_tables(p, weights)
         assert made.digest == digest(made.to_bytes()).hex()
         assert made.code == code
@@ -71,7 +71,7 @@ def test_every_level_has_slots_and_no_other_token(name: str) -> None:
     grd = grid(p)
     k = np.array([k for k in range(grd.low, grd.high + 1) if k or grd.zero])
     tokens, _ = reference_tokens(k, grd.kmax)
-    entries = read_tables(qsgd.tables(codec_of(p), {int(k[0]): 1}).to_bytes()).entries
+    entries = read_tables(qsgd.build_tables(codec_of(p), {int(k[0]): 1}).to_bytes()).entries
     assert {t for t, f in enumerate(entries) if f} == set(tokens.tolist())
 
 
@@ -85,11 +85,13 @@ def test_mapping_sequence_and_data_say_the_same() -> None:
     codec = Codec(s=2, zero=False, seed=3)
     idx, _ = codec.quantize(X, nonce=0)
     counts = {k: int((idx == k).sum()) for k in (-2, -1, 1, 2)}
-    made = qsgd.tables(codec, counts)
-    assert made == qsgd.tables(codec, list(counts.values())) == qsgd.tables(codec, data=X)
+    made = qsgd.build_tables(codec, counts)
+    assert (
+        made == qsgd.build_tables(codec, list(counts.values())) == qsgd.build_tables(codec, data=X)
+    )
     assert codec.nonce == 0
-    assert made != qsgd.tables(codec, [1, 2, 3, 4])
-    assert len({made, qsgd.tables(codec, data=X)}) == 1
+    assert made != qsgd.build_tables(codec, [1, 2, 3, 4])
+    assert len({made, qsgd.build_tables(codec, data=X)}) == 1
 
 
 def test_data_of_dithered_codecs_counts_turned_indices() -> None:
@@ -102,9 +104,9 @@ def test_data_of_dithered_codecs_counts_turned_indices() -> None:
     coded = turned(k.astype(np.int64), scales, params, cut(x.size, 100, 16, False), 0)
     assert 0.1 < np.mean(coded != k) < 0.5
     counts = {int(i): int(n) for i, n in zip(*np.unique(coded, return_counts=True), strict=True)}
-    assert qsgd.tables(codec, data=x) == qsgd.tables(codec, counts)
+    assert qsgd.build_tables(codec, data=x) == qsgd.build_tables(codec, counts)
     plain = {int(i): int(n) for i, n in zip(*np.unique(k, return_counts=True), strict=True)}
-    assert qsgd.tables(codec, data=x) != qsgd.tables(codec, plain)
+    assert qsgd.build_tables(codec, data=x) != qsgd.build_tables(codec, plain)
 
 
 @pytest.mark.parametrize(
@@ -123,18 +125,18 @@ def test_data_of_dithered_codecs_counts_turned_indices() -> None:
     ],
 )
 def test_weights_that_are_none_are_refused(probabilities: Any, parameter: str) -> None:
-    assert error_of(lambda: qsgd.tables(CODEC, probabilities)).parameter == parameter
+    assert error_of(lambda: qsgd.build_tables(CODEC, probabilities)).parameter == parameter
 
 
 def test_a_code_without_tables_is_refused() -> None:
-    assert error_of(lambda: qsgd.tables(Codec(code="fixed"), data=X)).parameter == "code"
+    assert error_of(lambda: qsgd.build_tables(Codec(code="fixed"), data=X)).parameter == "code"
 
 
 def test_tables_survive_bytes_text_pickle_and_copy() -> None:
     assert len(SHARED.digest) == 16
     for again in (
-        Tables.from_bytes(SHARED.to_bytes()),
-        Tables(SHARED.blob.hex()),
+        SharedTables.from_bytes(SHARED.to_bytes()),
+        SharedTables(SHARED.blob.hex()),
         eval(repr(SHARED)),
         pickle.loads(pickle.dumps(SHARED)),
         copy.deepcopy(SHARED),
@@ -148,7 +150,7 @@ def test_tables_survive_bytes_text_pickle_and_copy() -> None:
 
 @pytest.mark.parametrize("given", [b"", b"no tables", "no digits", 7, SHARED.blob[:-1]])
 def test_bytes_that_are_no_tables_are_refused(given: Any) -> None:
-    assert error_of(lambda: Tables(given)).parameter == "tables"
+    assert error_of(lambda: SharedTables(given)).parameter == "shared_tables"
 
 
 def test_every_flipped_bit_changes_the_digest_or_is_refused() -> None:
@@ -159,10 +161,10 @@ def test_every_flipped_bit_changes_the_digest_or_is_refused() -> None:
         distance = int.from_bytes(digest(bytes(damaged))) ^ int.from_bytes(digest(blob))
         assert 8 <= distance.bit_count() <= 56
         if bit == 8 * 6:  # tokens with extra bits in place of direct ones: right, too
-            assert Tables(bytes(damaged)) != SHARED
+            assert SharedTables(bytes(damaged)) != SHARED
             continue
         with pytest.raises(QsgdError, match="tables"):
-            Tables(bytes(damaged))
+            SharedTables(bytes(damaged))
 
 
 # ---- Frames --------------------------------------------------------------------------------------
@@ -171,51 +173,51 @@ def test_every_flipped_bit_changes_the_digest_or_is_refused() -> None:
 def test_frames_decode_with_their_tables_as_without() -> None:
     y = qsgd.decode(CODEC.encode(X, 5))
     assert modes(FRAME) == {3}
-    known = [qsgd.tables(CODEC, range(1, 16)), SHARED]
-    assert qsgd.decode(FRAME, tables=SHARED).tobytes() == y.tobytes()
-    assert qsgd.decode(FRAME, tables=iter(known)).tobytes() == y.tobytes()
-    assert qsgd.decode_sum([FRAME], tables=known).tobytes() == y.tobytes()
-    assert qsgd.decode_range(FRAME, 7, 2000, tables=SHARED).tobytes() == y[7:2000].tobytes()
+    known = [qsgd.build_tables(CODEC, range(1, 16)), SHARED]
+    assert qsgd.decode(FRAME, shared_tables=SHARED).tobytes() == y.tobytes()
+    assert qsgd.decode(FRAME, shared_tables=iter(known)).tobytes() == y.tobytes()
+    assert qsgd.decode_sum([FRAME], shared_tables=known).tobytes() == y.tobytes()
+    assert qsgd.decode_range(FRAME, 7, 2000, shared_tables=SHARED).tobytes() == y[7:2000].tobytes()
     total = np.zeros_like(y)
-    qsgd.decode_add(FRAME, total, tables=known)
+    qsgd.decode_add(FRAME, total, shared_tables=known)
     assert total.tobytes() == y.tobytes()
     info = qsgd.inspect(FRAME)
-    assert info.tables == SHARED.digest
-    assert info.codec.tables is None
-    assert qsgd.inspect(CODEC.encode(X)).tables is None
+    assert info.shared_tables_digest == SHARED.digest
+    assert info.codec.shared_tables is None
+    assert qsgd.inspect(CODEC.encode(X)).shared_tables_digest is None
 
 
 def test_a_buffer_of_bound_bytes_holds_any_frame_with_tables() -> None:
     codec = Codec(code="huffman", s=200, seed=1)  # all indices alike likely: fixed width is shorter
-    codec = codec.replace(tables=qsgd.tables(codec, {200: 1.0}))
+    codec = codec.replace(shared_tables=qsgd.build_tables(codec, {200: 1.0}))
     x = np.random.default_rng(1).uniform(-1, 1, 4000).astype(np.float32)
     buffer = bytearray(codec.bound(x.size))
     size = codec.encode_into(x, buffer, 3)
     assert bytes(buffer[:size]) == codec.encode(x, 3)
-    assert qsgd.decode(buffer[:size], tables=codec.tables).shape == x.shape
+    assert qsgd.decode(buffer[:size], shared_tables=codec.shared_tables).shape == x.shape
 
 
 def test_torch_takes_tables() -> None:
     torch = pytest.importorskip("torch")
-    y = qsgd.torch.decode(FRAME, tables=SHARED)
+    y = qsgd.torch.decode(FRAME, shared_tables=SHARED)
     total = torch.zeros_like(y)
-    qsgd.torch.decode_add(FRAME, total, tables=SHARED)
+    qsgd.torch.decode_add(FRAME, total, shared_tables=SHARED)
     assert y.numpy().tobytes() == total.numpy().tobytes()
 
 
 def test_missing_tables_are_named_and_nothing_is_written() -> None:
     out = np.full(X.size, 3, np.float32)
-    others = [qsgd.tables(CODEC, range(1, 16))]
+    others = [qsgd.build_tables(CODEC, range(1, 16))]
     for call in (
         lambda: qsgd.decode(FRAME),
-        lambda: qsgd.decode(FRAME, out=out, tables=others),
-        lambda: qsgd.decode_add(FRAME, out, tables=others),
+        lambda: qsgd.decode(FRAME, out=out, shared_tables=others),
+        lambda: qsgd.decode_add(FRAME, out, shared_tables=others),
         lambda: qsgd.decode_sum([FRAME], out=out),
         lambda: qsgd.decode_range(FRAME, 0, X.size, out=out),
-        lambda: qsgd.decode_indices(FRAME),
+        lambda: qsgd.stages.decode_indices(FRAME),
     ):
         error = error_of(call)
-        assert (error.name, error.status) == ("QSGD_ERR_TABLES", -58)
+        assert (error.name, error.status) == ("QSGD_ERR_SHARED_TABLES", -58)
         assert error.digest == SHARED.digest
         assert SHARED.digest in str(error)
         assert error.offset is not None
@@ -227,7 +229,7 @@ def test_missing_tables_are_named_and_nothing_is_written() -> None:
 
 @pytest.mark.parametrize("given", [SHARED.blob, [SHARED.blob], 7, SHARED.digest])
 def test_what_is_no_tables_is_refused_in_their_place(given: Any) -> None:
-    assert error_of(lambda: qsgd.decode(FRAME, tables=given)).parameter == "tables"
+    assert error_of(lambda: qsgd.decode(FRAME, shared_tables=given)).parameter == "shared_tables"
 
 
 @pytest.mark.parametrize(
@@ -235,26 +237,26 @@ def test_what_is_no_tables_is_refused_in_their_place(given: Any) -> None:
     [{"code": "huffman"}, {"code": "auto"}, {"code": "raw"}, {"code": "elias-gamma"}, {"s": 16}],
 )
 def test_tables_of_another_codec_are_refused(options: dict[str, Any]) -> None:
-    error = error_of(lambda: CODEC.replace(tables=SHARED, **options))
-    assert (error.name, error.parameter) == ("QSGD_ERR_COMBINATION", "tables")
+    error = error_of(lambda: CODEC.replace(shared_tables=SHARED, **options))
+    assert (error.name, error.parameter) == ("QSGD_ERR_COMBINATION", "shared_tables")
 
 
 def test_indices_give_the_frame_again_with_its_tables() -> None:
-    idx, scales, alphas = qsgd.decode_indices(FRAME, tables=SHARED)
-    assert NAMED.encode_indices(idx, scales, alphas=alphas, like=FRAME) == FRAME
-    assert NAMED.encode_indices(idx, scales, 5, alphas) == FRAME
-    error = error_of(lambda: CODEC.encode_indices(idx, scales, alphas=alphas, like=FRAME))
+    idx, scales, damping = qsgd.stages.decode_indices(FRAME, shared_tables=SHARED)
+    assert NAMED.encode_indices(idx, scales, damping=damping, like=FRAME) == FRAME
+    assert NAMED.encode_indices(idx, scales, 5, damping=damping) == FRAME
+    error = error_of(lambda: CODEC.encode_indices(idx, scales, damping=damping, like=FRAME))
     assert error.digest == SHARED.digest
 
 
 def test_codecs_with_tables_come_back_from_options_and_pickle() -> None:
     options = json.loads(json.dumps(NAMED.options()))
-    assert options["tables"] == SHARED.blob.hex()
+    assert options["shared_tables"] == SHARED.blob.hex()
     for again in (Codec(**options), pickle.loads(pickle.dumps(NAMED)), eval(repr(NAMED))):
         assert again == NAMED
         assert again.encode(X, 5) == FRAME
     assert NAMED != CODEC
-    assert NAMED.replace(tables=None).encode(X, 5) == CODEC.encode(X, 5)
+    assert NAMED.replace(shared_tables=None).encode(X, 5) == CODEC.encode(X, 5)
 
 
 @pytest.mark.parametrize("code", ["rans", "huffman"])
@@ -273,7 +275,7 @@ def test_tables_cost_little_more_than_the_field_that_names_them(
     levels = [k for k in range(grd.low, grd.high + 1) if k or grd.zero]
     for fall in (0.0, 0.5, 2.0):
         weights = [2.0 ** -min(fall * abs(k), 900) for k in levels]
-        frame = codec.replace(tables=qsgd.tables(codec, weights)).encode(x, 0)
+        frame = codec.replace(shared_tables=qsgd.build_tables(codec, weights)).encode(x, 0)
         assert len(frame) <= len(own) + FIELD + chunks * 16 + len(own) // 256
 
 
@@ -292,7 +294,9 @@ def test_tables_cost_little_more_than_the_field_that_names_them(
 )
 def test_bytes_saved_on_tensors_of_1024_elements(options: dict[str, Any], saved: float) -> None:
     codec = Codec(seed=7, **options)
-    shared = codec.replace(tables=qsgd.tables(codec, data=tensor("normal", 1 << 16, 8)))
+    shared = codec.replace(
+        shared_tables=qsgd.build_tables(codec, data=tensor("normal", 1 << 16, 8))
+    )
     sizes = [
         (len(codec.encode(x, i)), len(shared.encode(x, i)))
         for i, x in enumerate(tensor("normal", 1024, 100 + i) for i in range(40))
@@ -306,7 +310,9 @@ def test_bytes_saved_on_tensors_of_1024_elements(options: dict[str, Any], saved:
 )
 def test_share_saved_in_chunks_of_1024_elements(options: dict[str, Any], percent: float) -> None:
     codec = Codec(seed=7, chunk=1024, **options)
-    shared = codec.replace(tables=qsgd.tables(codec, data=tensor("normal", 1 << 16, 8)))
+    shared = codec.replace(
+        shared_tables=qsgd.build_tables(codec, data=tensor("normal", 1 << 16, 8))
+    )
     x = tensor("normal", 1 << 16, 9)
     own, with_shared = len(codec.encode(x, 0)), len(shared.encode(x, 0))
     assert 100 * (own - with_shared) / own == pytest.approx(percent, abs=0.3)
@@ -316,12 +322,12 @@ def test_share_saved_in_chunks_of_1024_elements(options: dict[str, Any], percent
 @given(st.data(), tensors(), st.sampled_from(["rans", "huffman"]), st.integers(1, 200))
 def test_any_tables_give_back_the_indices(data: st.DataObject, x: Array, code: str, s: int) -> None:
     codec = Codec(code=code, s=s, chunk=1024, bucket=100, seed=2, nonfinite="propagate")
-    codec = codec.replace(tables=data.draw(shared_tables(codec)))
+    codec = codec.replace(shared_tables=data.draw(shared_tables(codec)))
     frame = codec.encode(x, 0)
-    assert codec.tables is not None
-    idx, _, _ = qsgd.decode_indices(frame, tables=codec.tables)
+    assert codec.shared_tables is not None
+    idx, _, _ = qsgd.stages.decode_indices(frame, shared_tables=codec.shared_tables)
     assert idx.tobytes() == codec.quantize(x, 0)[0].tobytes()
-    known = (codec.tables.to_bytes(),)
+    known = (codec.shared_tables.to_bytes(),)
     assert reference.decode_indices(frame, known)[0].tobytes() == idx.tobytes()
 
 
@@ -332,7 +338,7 @@ def test_damaged_frames_with_tables_decode_or_are_refused(frame: bytes) -> None:
     for backend in qsgd.backends():
         qsgd.set_backend(backend)
         try:
-            results.append(qsgd.decode(frame, max_elements=5000, tables=SHARED).tobytes())
+            results.append(qsgd.decode(frame, max_elements=5000, shared_tables=SHARED).tobytes())
         except QsgdError as error:
             results.append((error.name, error.offset))
     qsgd.set_backend("auto")
@@ -349,14 +355,14 @@ def test_files_and_commands_take_tables(tmp_path: Path, capsys: pytest.CaptureFi
     known = str(tmp_path / "tables")
     Path(known).write_bytes(SHARED.to_bytes())
     np.save(source, X)
-    assert main(["encode", source, path, "--seed", "1", "--tables", known, "--quiet"]) == 0
+    assert main(["encode", source, path, "--seed", "1", "--shared-tables", known, "--quiet"]) == 0
     assert main(["info", path]) == 0
     assert SHARED.digest in capsys.readouterr().out
-    assert main(["verify", path, "--tables", known, "--quiet"]) == 0
-    assert main(["decode", path, back, "--tables", known, "--quiet"]) == 0
-    assert np.load(back).tobytes() == qsgd.load(path, tables=iter([SHARED]))["x"].tobytes()
+    assert main(["verify", path, "--shared-tables", known, "--quiet"]) == 0
+    assert main(["decode", path, back, "--shared-tables", known, "--quiet"]) == 0
+    assert np.load(back).tobytes() == qsgd.load(path, shared_tables=iter([SHARED]))["x"].tobytes()
     assert main(["verify", path]) == 1
     assert SHARED.digest in capsys.readouterr().out
     assert main(["decode", path, back]) == 1
-    assert main(["verify", path, "--tables", source]) == 1
+    assert main(["verify", path, "--shared-tables", source]) == 1
     assert "8F 51 54 42" in capsys.readouterr().err

@@ -26,7 +26,7 @@ def levels_of(codec: qsgd.Codec, scale: float) -> Array:
     named = {"uniform": "uniform", "exponential": "exponential"}
     table = codec.levels if isinstance(codec.levels, tuple) else None
     kind = "signed" if table and table[0] < 0 else "table" if table else named[str(codec.levels)]
-    g = grid(Params(levels=kind, s=codec.s, zero=codec.zero, table=table))
+    g = grid(Params(levels=kind, s=codec.s, zero=codec.zero, level_table=table))
     if kind == "uniform":
         steps = np.arange(g.kmax + 1) if g.zero else np.arange(1, g.kmax + 1) - 0.5
         positive = steps * float(g.gap)
@@ -69,7 +69,7 @@ def test_stochastic_rounding_is_unbiased_with_the_exact_variance(name: str) -> N
     summed squared error against its expectation, with the exact fourth moment of two-point errors.
     """
     x, count = gaussian(512, 1), 4000
-    codec = qsgd.Codec(**UNBIASED[name], bucket=0, scale="float32", seed=101, threads=1)
+    codec = qsgd.Codec(**UNBIASED[name], bucket=0, scale_dtype="float32", seed=101, threads=1)
     scale = float(codec.quantize(x, 0)[1][0])
     levels = levels_of(codec, scale)
     variance = exact_variance(x, levels)
@@ -104,7 +104,7 @@ def test_dithered_rounding_is_unbiased_and_never_worse(name: str) -> None:
     """
     x, count = gaussian(512, 2), 4000
     codec = qsgd.Codec(
-        **DITHERED[name], bucket=0, scale="float32", rounding="dithered", seed=102, threads=1
+        **DITHERED[name], bucket=0, scale_dtype="float32", rounding="dithered", seed=102, threads=1
     )
     scale = float(codec.quantize(x, 0)[1][0])
     levels = levels_of(codec, scale)
@@ -127,7 +127,7 @@ def test_dither_halves_the_error_of_spread_out_fractions() -> None:
     x[0] = 1
     step = 1 / 7
     for rounding, wanted in (("stochastic", 1 / 6), ("dithered", 1 / 12)):
-        codec = qsgd.Codec(s=7, bucket=0, rounding=rounding, scale="float32", seed=103)
+        codec = qsgd.Codec(s=7, bucket=0, rounding=rounding, scale_dtype="float32", seed=103)
         error = qsgd.decode(codec.encode(x, 0)).astype(np.float64) - x
         assert np.mean(error**2) / step**2 == pytest.approx(wanted, rel=0.015)
 
@@ -163,7 +163,7 @@ def test_values_on_levels_are_exact_under_stochastic_rounding() -> None:
     """Exact: every multiple of the gap comes back as itself, for any noise."""
     for s in (1, 2, 4, 8, 64, 1024):
         x = (np.arange(-s, s + 1) / s).astype(np.float32)
-        codec = qsgd.Codec(s=s, bucket=0, scale="float32", seed=1)
+        codec = qsgd.Codec(s=s, bucket=0, scale_dtype="float32", seed=1)
         for nonce in range(20):
             np.testing.assert_array_equal(qsgd.decode(codec.encode(x, nonce)), x)
 
@@ -172,7 +172,7 @@ def test_halfway_values_have_the_largest_variance() -> None:
     """n = 4096, 1 draw, codec seed 104: all fractions 1/2, so every error is exactly half a gap."""
     x = np.full(4096, 0.5 / 7, F32)
     x[0] = 1
-    codec = qsgd.Codec(s=7, bucket=0, scale="float32", seed=104)
+    codec = qsgd.Codec(s=7, bucket=0, scale_dtype="float32", seed=104)
     error = np.abs(qsgd.decode(codec.encode(x, 0)).astype(np.float64) - x)[1:]
     np.testing.assert_allclose(error, 0.5 / 7, rtol=1e-5)
 
@@ -189,7 +189,7 @@ def test_error_is_within_the_bound_of_lemma_3_1(s: int) -> None:
     one_hot = np.zeros(n, np.float32)
     one_hot[7] = -3
     for x in (gaussian(n, 4), np.ones(n, np.float32), one_hot, power):
-        codec = qsgd.Codec.qsgd(s, bucket=0, scale="float32", seed=105)
+        codec = qsgd.Codec.qsgd(s, bucket=0, scale_dtype="float32", seed=105)
         energy = float((x.astype(np.float64) ** 2).sum())
         square = moments(codec, x, 2000)[1].sum()
         assert square <= min(n / s**2, math.sqrt(n) / s) * energy
@@ -203,7 +203,7 @@ def test_expected_non_zeros_stay_below_the_sparsity_bound(s: int, n: int) -> Non
     And exactly E nnz = sum of min(1, s |v_i| / ||v||), a sum of Bernoulli variables (Bernstein).
     """
     x, count = gaussian(n, 5), 300
-    codec = qsgd.Codec.qsgd(s, bucket=0, scale="float32", seed=106)
+    codec = qsgd.Codec.qsgd(s, bucket=0, scale_dtype="float32", seed=106)
     scale = float(codec.quantize(x, 0)[1][0])
     p = np.minimum(1, s * np.abs(x.astype(np.float64)) / scale)
     found = [int(np.count_nonzero(codec.quantize(x, nonce)[0])) for nonce in range(count)]
@@ -221,7 +221,7 @@ DENSE_N = 1 << 18
 def dense_bits(code: str) -> tuple[float, Array]:
     """Bits per element at s = sqrt(n) in buckets of 4096, scales apart, and the indices."""
     x = gaussian(DENSE_N, 9)
-    codec = qsgd.Codec.qsgd(64, bucket=4096, code=code, scale="float32", seed=111)
+    codec = qsgd.Codec.qsgd(64, bucket=4096, code=code, scale_dtype="float32", seed=111)
     frame = codec.encode(x, 0)
     indices, scales = codec.quantize(x, 0)
     return 8 * (len(frame) - 4 * scales.size) / DENSE_N, indices
@@ -258,7 +258,7 @@ def test_gradient_descent_quantizer_keeps_few_and_enough(n: int) -> None:
     one_hot[n // 2] = 4
     for x in (gaussian(n, 10), np.ones(n, F32), rng.standard_cauchy(n).astype(F32), one_hot):
         for scale, slack in (("float32", 1 - 1e-6), ("bfloat16", 1.0)):
-            codec = qsgd.Codec.gradient_descent(scale=scale)
+            codec = qsgd.Codec.gradient_descent(scale_dtype=scale)
             y = qsgd.decode(codec.encode(x)).astype(np.float64)
             kept = np.flatnonzero(y)
             wide = x.astype(np.float64)
@@ -287,7 +287,7 @@ def test_exponential_levels_keep_within_the_nuqsgd_bound() -> None:
     heavy = np.random.default_rng(11).standard_t(2, n).astype(np.float32)
     for x in (gaussian(n, 11), heavy, np.ones(n, F32)):
         for paper_s in (1, 3, 7):
-            codec = qsgd.Codec.nuqsgd(paper_s, bucket=0, scale="float32", seed=112)
+            codec = qsgd.Codec.nuqsgd(paper_s, bucket=0, scale_dtype="float32", seed=112)
             smallest = 2.0**-paper_s
             scale = float(codec.quantize(x, 0)[1][0])
             energy = float((x.astype(np.float64) ** 2).sum())

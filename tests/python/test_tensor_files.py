@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qsgd.optional_packages import MissingPackageError
+from qsgd.errors import EndingError, FileError, MissingPackageError
 from qsgd.storage import tensor_files
-from qsgd.storage.errors import EndingError, FileError
 from qsgd.storage.safetensors import SafetensorsError, read_safetensors
 from qsgd.storage.tensor_files import Decoded
 

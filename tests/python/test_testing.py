@@ -57,7 +57,7 @@ def test_layout_finds_every_part_and_repair_changes_nothing(frame: bytes) -> Non
     assert layout.checksum == info.codec.checksum
     assert len(layout.payloads) == info.chunks
     assert layout.payloads == [] or layout.payloads[-1][1] == len(frame)
-    width = 2 if info.codec.scale == "bfloat16" else 4
+    width = 2 if info.codec.scale_dtype == "bfloat16" else 4
     assert info.codec.code == "raw" or layout.scales_end - layout.scales == width * info.buckets
     assert testing.repair(frame, layout) == frame
 
@@ -93,7 +93,7 @@ def test_codecs_reach_every_option() -> None:
     assert {c.norm for c in found} == {"max", "l2", "rms", "mean", "balanced"}
     assert {c.rounding for c in found} == {"stochastic", "dithered", "nearest", "topk"}
     assert {c.code for c in found} == {*DENSE_CODES, *SPARSE_CODES}
-    assert {c.scale for c in found} == {"float32", "bfloat16"}
+    assert {c.scale_dtype for c in found} == {"float32", "bfloat16"}
     assert {c.rotation for c in found} == {False, True}
     assert {c.levels for c in found} >= {"uniform", "exponential", "open"}
     assert any(isinstance(c.levels, tuple) and c.levels[0] < 0 for c in found)
@@ -164,7 +164,7 @@ def test_frames_decode(frame: bytes) -> None:
 STATUSES = {
     *("NEED_MORE", "MAGIC", "VERSION", "FLAGS", "HEADER", "HEADER_CRC", "FIELD", "LIMIT"),
     *("INDEX_CRC", "CHUNK_INDEX", "SCALE", "CHUNK_CRC", "CHUNK", "CODE_TABLE"),
-    *("STREAM", "PADDING", "TRAILING", "TABLES"),
+    *("STREAM", "PADDING", "TRAILING", "SHARED_TABLES"),
 }
 
 

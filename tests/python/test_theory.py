@@ -64,7 +64,7 @@ def sparse_bits(idx: npt.NDArray[np.int16]) -> int:
 @pytest.mark.parametrize("code", ["gamma", "delta", "omega"])
 def test_elias_lengths_are_those_of_the_codes(code: str) -> None:
     for k in [*range(1, 70), 255, 256, 65535, 65536, 2**40]:
-        assert theory.elias_length(k, code) == qsgd.elias_encode([k], code)[1]
+        assert theory.elias_length(k, code) == qsgd.stages.elias_encode([k], code)[1]
 
 
 def test_omega_lengths_stay_under_the_line_that_stands_for_o1() -> None:
@@ -95,7 +95,9 @@ def test_lemma_3_1_is_four_times_the_truth_halfway_between_levels() -> None:
 @pytest.mark.parametrize("s", [2, 3, 7])
 def test_theorem_3_2_bounds_the_bits_of_the_literal_code(kind: str, s: int) -> None:
     """Means of 8 draws: by Hoeffding on some 1000 non-zeros, far inside the bound's slack."""
-    codec = qsgd.Codec(norm="l2", s=s, bucket=0, scale="float32", code="elias-omega-sparse", seed=3)
+    codec = qsgd.Codec(
+        norm="l2", s=s, bucket=0, scale_dtype="float32", code="elias-omega-sparse", seed=3
+    )
     for n in SIZES:
         draws = [codec.quantize(vector(kind, n), nonce)[0] for nonce in range(8)]
         bits = float(np.mean([sparse_bits(np.asarray(idx)) for idx in draws]))
@@ -142,7 +144,7 @@ def test_epsilon_is_reached_within_the_first_cell() -> None:
 @pytest.mark.parametrize("s", [2, 3, 4])
 def test_nuqsgd_code_length_bounds_the_bits_of_the_literal_code(kind: str, s: int) -> None:
     codec = qsgd.Codec(
-        norm="l2", levels="exponential", s=s, bucket=0, scale="float32", code="fixed", seed=3
+        norm="l2", levels="exponential", s=s, bucket=0, scale_dtype="float32", code="fixed", seed=3
     )
     for n in (4096, 2**16, 2**20):
         draws = [codec.quantize(vector(kind, n), nonce)[0] for nonce in range(4)]
@@ -156,7 +158,7 @@ def test_nuqsgd_code_length_bounds_the_bits_of_the_literal_code(kind: str, s: in
 def test_measured_errors_and_non_zeros_are_the_exact_expectations(levels: str) -> None:
     """n = 1000, 400 draws, seed 9: means within 5 standard errors, false alarm 6e-7 each."""
     v = vector("power-law", 1000)
-    codec = qsgd.Codec(norm="l2", levels=levels, s=4, bucket=0, scale="float32", seed=9)
+    codec = qsgd.Codec(norm="l2", levels=levels, s=4, bucket=0, scale_dtype="float32", seed=9)
     table = uniform(4) if levels == "uniform" else exponential(4)
     errors, nonzeros, scale = [], [], 0.0
     for nonce in range(400):
@@ -176,7 +178,7 @@ def test_measured_errors_and_non_zeros_are_the_exact_expectations(levels: str) -
 def test_level_probabilities_are_the_means_of_counts() -> None:
     """n = 2^16, one draw, seed 5: each within 5 binomial deviations, false alarm 6e-7 each."""
     v = vector("gaussian", 2**16)
-    codec = qsgd.Codec(norm="max", s=7, bucket=0, scale="float32", seed=5)
+    codec = qsgd.Codec(norm="max", s=7, bucket=0, scale_dtype="float32", seed=5)
     idx, scales = codec.quantize(v, 0)
     p = theory.level_probabilities(v, uniform(7), float(np.asarray(scales)[0]))
     counts = np.bincount(np.abs(np.asarray(idx)), minlength=8)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "qsgd.h"
 
 #if defined(QSGD_HAVE_X86)
@@ -88,19 +89,23 @@ const char *qsgd_backends(uint32_t index, int32_t *available) {
     return backends[index].kernels->name;
 }
 
-qsgd_status qsgd_set_backend(const char *name) {
-    if (name == NULL) return QSGD_ERR_NULL;
+qsgd_status qsgd_set_backend(const char *name, qsgd_error *error) {
+    if (name == NULL) return error_parameter(error, QSGD_ERR_NULL, "name", "name is NULL");
     if (strcmp(name, "auto") == 0) {
         atomic_store(&current, best());
         return QSGD_OK;
     }
     for (int i = 0; i < BACKENDS; i++) {
         if (strcmp(name, backends[i].kernels->name) != 0) continue;
-        if (!backends[i].available()) return QSGD_ERR_BACKEND;
+        if (!backends[i].available()) {
+            return error_parameter(error, QSGD_ERR_BACKEND, "name",
+                                   "this CPU or its operating system lacks that backend");
+        }
         atomic_store(&current, backends[i].kernels);
         return QSGD_OK;
     }
-    return QSGD_ERR_BACKEND;
+    return error_parameter(error, QSGD_ERR_BACKEND, "name",
+                           "there is no backend of that name: qsgd_backends lists them");
 }
 
 const char *qsgd_backend(void) { return kernels_current()->name; }

@@ -1,5 +1,4 @@
-/* The caller's memory: pieces of a workspace, where two buffers lie, and what is wrong with them.
- */
+/* The caller's memory: pieces of a workspace, where buffers lie, and what is wrong with them. */
 #ifndef QSGD_BASE_MEMORY_H
 #define QSGD_BASE_MEMORY_H
 
@@ -16,32 +15,53 @@ struct memory {
     uint64_t used;
 };
 
+#define MEMORY_SLACK 63 /* bytes that bring any workspace to its first piece */
+
 static inline void *memory_take(struct memory *memory, uint64_t bytes) {
     uint8_t *p = memory->base == NULL ? NULL : memory->base + memory->used;
     memory->used += (bytes + 63) & ~(uint64_t)63;
     return p;
 }
 
-/* True if [a, a + a_bytes) and [b, b + b_bytes) share a byte. */
+/* Opens a caller's workspace, of which `used` bytes will be taken. */
+static inline qsgd_status memory_open(struct memory *memory, qsgd_memory workspace, uint64_t used,
+                                      qsgd_error *error) {
+    const uint64_t pad = (0 - (uint64_t)(uintptr_t)workspace.data) & MEMORY_SLACK;
+    if (workspace.data == NULL) {
+        return error_needed(error, QSGD_ERR_NULL, "workspace", used + MEMORY_SLACK,
+                            "workspace is NULL");
+    }
+    if (used > SIZE_MAX - MEMORY_SLACK || workspace.bytes < pad || workspace.bytes - pad < used) {
+        return error_needed(error, QSGD_ERR_WORKSPACE, "workspace", used + MEMORY_SLACK,
+                            "the workspace must hold sizes.workspace_bytes bytes");
+    }
+    memory->base = (uint8_t *)workspace.data + pad;
+    memory->used = 0;
+    return QSGD_OK;
+}
+
+/* True if [a, a + a_bytes) and [b, b + b_bytes) share a byte, whatever is claimed of their ends. */
 static inline bool memory_overlap(const void *a, uint64_t a_bytes, const void *b,
                                   uint64_t b_bytes) {
-    uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
-    return a_bytes > 0 && b_bytes > 0 && x < y + b_bytes && y < x + a_bytes;
+    const uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
+    if (a_bytes == 0 || b_bytes == 0) return false;
+    return x < y ? y - x < a_bytes : x - y < b_bytes;
 }
 
 /* That buffer, or one of several that are named together, is NULL. */
-static inline qsgd_status memory_missing(const char *parameter, struct qsgd_error *error) {
+static inline qsgd_status memory_missing(const char *parameter, qsgd_error *error) {
     return error_parameter(error, QSGD_ERR_NULL, parameter, "a buffer that is needed is NULL");
 }
 
-#define WORKSPACE_MUST_HOLD(query) "the workspace must be 64-byte aligned and hold " query " bytes"
+/* Bytes that a call reads, or writes. */
+struct region {
+    const char *parameter;
+    const void *data; /* NULL: not given */
+    uint64_t bytes;
+    bool written;
+};
 
-/* reason: WORKSPACE_MUST_HOLD the bytes that a query names, which are `needed`. */
-static inline qsgd_status memory_check_workspace(const void *workspace, uint64_t bytes,
-                                                 uint64_t needed, const char *reason,
-                                                 struct qsgd_error *error) {
-    if (((uintptr_t)workspace & 63) == 0 && bytes >= needed) return QSGD_OK;
-    return error_parameter(error, QSGD_ERR_WORKSPACE, "workspace", reason);
-}
+/* What a call writes shares no byte with anything else that it touches. */
+qsgd_status regions_apart(const struct region *regions, size_t count, qsgd_error *error);
 
 #endif

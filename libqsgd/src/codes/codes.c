@@ -4,7 +4,7 @@
  * (FORMAT.md section 8). */
 #include "codes/codes.h"
 
-static const struct qsgd_code *const codes[] = {
+static const struct code *const codes[] = {
     [QSGD_CODE_FIXED] = &code_fixed,
     [QSGD_CODE_ELIAS_GAMMA] = &code_elias_gamma,
     [QSGD_CODE_ELIAS_DELTA] = &code_elias_delta,
@@ -17,7 +17,7 @@ static const struct qsgd_code *const codes[] = {
     [QSGD_CODE_RANS] = &code_rans,
 };
 
-const struct qsgd_code *code_find(int32_t code) {
+const struct code *code_find(int32_t code) {
     if (code < QSGD_CODE_FIXED || code > QSGD_CODE_RANS) return NULL;
     return codes[code];
 }

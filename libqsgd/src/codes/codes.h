@@ -108,7 +108,7 @@ struct code_plan {
     };
 };
 
-struct qsgd_code {
+struct code {
     const char *name;
     bool sparse;          /* refuses `dithered`, and levels without 0 */
     bool may_be_constant; /* mode 2 is allowed */
@@ -134,12 +134,12 @@ struct qsgd_code {
 };
 
 /* Row of QSGD_CODE_FIXED .. QSGD_CODE_RANS; NULL for any other number. */
-const struct qsgd_code *code_find(int32_t code);
+const struct code *code_find(int32_t code);
 
-extern const struct qsgd_code code_fixed;
-extern const struct qsgd_code code_elias_gamma, code_elias_delta, code_elias_omega;
-extern const struct qsgd_code code_elias_gamma_sparse, code_elias_delta_sparse;
-extern const struct qsgd_code code_elias_omega_sparse, code_rice_sparse;
-extern const struct qsgd_code code_huffman, code_rans;
+extern const struct code code_fixed;
+extern const struct code code_elias_gamma, code_elias_delta, code_elias_omega;
+extern const struct code code_elias_gamma_sparse, code_elias_delta_sparse;
+extern const struct code code_elias_omega_sparse, code_rice_sparse;
+extern const struct code code_huffman, code_rans;
 
 #endif

@@ -11,7 +11,7 @@ static bool kind_known(int32_t elias) {
     return elias == QSGD_ELIAS_GAMMA || elias == QSGD_ELIAS_DELTA || elias == QSGD_ELIAS_OMEGA;
 }
 
-static qsgd_status bad_kind(struct qsgd_error *error) {
+static qsgd_status bad_kind(qsgd_error *error) {
     return error_parameter(error, QSGD_ERR_PARAM, "elias",
                            "elias must be QSGD_ELIAS_GAMMA, QSGD_ELIAS_DELTA or QSGD_ELIAS_OMEGA");
 }
@@ -61,8 +61,8 @@ static void write_codeword(int32_t elias, struct msb_writer *w, uint64_t v) {
     }
 }
 
-qsgd_status qsgd_elias_encode(int32_t elias, const uint64_t *values, uint64_t count, void *dst,
-                              uint64_t dst_bytes, uint64_t *bits, struct qsgd_error *error) {
+qsgd_status qsgd_elias_encode(int32_t elias, const uint64_t *values, uint64_t count,
+                              qsgd_memory dst, uint64_t *bits, qsgd_error *error) {
     if (!kind_known(elias)) return bad_kind(error);
     if (bits == NULL) return error_parameter(error, QSGD_ERR_NULL, "bits", "bits must not be NULL");
     if (values == NULL && count > 0) {
@@ -78,19 +78,18 @@ qsgd_status qsgd_elias_encode(int32_t elias, const uint64_t *values, uint64_t co
         }
         total += codeword_length(elias, values[i]);
     }
-    if (dst != NULL) {
+    if (dst.data != NULL) {
         uint64_t bytes = (total + 7) / 8;
-        if (dst_bytes < bytes) {
-            return error_parameter(
-                error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
-                "dst must hold the bits, rounded up to bytes; ask with dst NULL");
+        if (dst.bytes < bytes) {
+            return error_needed(error, QSGD_ERR_DST_TOO_SMALL, "dst", bytes,
+                                "dst must hold the bits, rounded up to bytes; ask with dst NULL");
         }
-        if (memory_overlap(values, count * sizeof *values, dst, bytes)) {
+        if (memory_overlap(values, count * sizeof *values, dst.data, bytes)) {
             return error_parameter(error, QSGD_ERR_OVERLAP, "dst",
                                    "values and dst must not overlap");
         }
         struct msb_writer w;
-        msb_write_init(&w, dst, (uint8_t *)dst + bytes);
+        msb_write_init(&w, dst.data, (uint8_t *)dst.data + bytes);
         for (uint64_t i = 0; i < count; i++) write_codeword(elias, &w, values[i]);
         msb_write_end(&w);
     }
@@ -146,7 +145,7 @@ static uint64_t position(const struct bit_reader *r, const uint8_t *first) {
 }
 
 qsgd_status qsgd_elias_decode(int32_t elias, const void *src, uint64_t bits, uint64_t count,
-                              uint64_t *values, uint64_t *used, struct qsgd_error *error) {
+                              uint64_t *values, uint64_t *used, qsgd_error *error) {
     uint64_t bytes = bits / 8 + (bits % 8 != 0 ? 1 : 0);
     if (!kind_known(elias)) return bad_kind(error);
     if (used == NULL) return error_parameter(error, QSGD_ERR_NULL, "used", "used must not be NULL");

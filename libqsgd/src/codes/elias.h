@@ -6,7 +6,7 @@
 #define QSGD_CODES_ELIAS_H
 
 #include "base/bits.h"
-#include "qsgd.h"
+#include "qsgd_stages.h"
 
 #define ELIAS_LOG2_MAX 27U /* values below 2^28 */
 

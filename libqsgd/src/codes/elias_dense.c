@@ -203,7 +203,7 @@ ELIAS_BODY qsgd_status dense_read(int32_t elias, const struct code_chunk *chunk,
                                          const struct code_plan *plan, int16_t *k) {               \
         return dense_read(elias, chunk, plan, dense_take_long_##kind, k);                          \
     }                                                                                              \
-    const struct qsgd_code code_elias_##kind = {                                                   \
+    const struct code code_elias_##kind = {                                                        \
         .name = "elias-" #kind,                                                                    \
         .plan = no_plan,                                                                           \
         .write = dense_write_##kind,                                                               \

@@ -112,7 +112,7 @@ ELIAS_BODY qsgd_status read_stream(int32_t elias, const struct code_chunk *chunk
                                    uint32_t *at, int16_t *k, size_t *count) {                      \
         return read_stream(elias, chunk, plan, at, k, count);                                      \
     }                                                                                              \
-    const struct qsgd_code code_elias_##kind##_sparse = {                                          \
+    const struct code code_elias_##kind##_sparse = {                                               \
         .name = "elias-" #kind "-sparse",                                                          \
         .sparse = true,                                                                            \
         .plan = sparse_plan,                                                                       \

@@ -96,7 +96,7 @@ static qsgd_status fixed_read(const struct code_chunk *chunk, const struct code_
     return padding_is_zero(chunk->len, plan->fixed.width, plan->end) ? QSGD_OK : QSGD_ERR_PADDING;
 }
 
-const struct qsgd_code code_fixed = {
+const struct code code_fixed = {
     .name = "fixed",
     .plan = fixed_plan,
     .write = fixed_write,

@@ -300,7 +300,7 @@ static qsgd_status huffman_read(const struct code_chunk *chunk, const struct cod
     return status != QSGD_OK ? status : extra;
 }
 
-const struct qsgd_code code_huffman = {
+const struct code code_huffman = {
     .name = "huffman",
     .may_be_constant = true,
     .may_share = true,

@@ -52,7 +52,7 @@ static size_t fixed_floor(const struct code_chunk *chunk, const struct code_plan
 
 size_t payload_write(const struct code_chunk *chunk, bool dithered, const int16_t *k, uint8_t alpha,
                      uint8_t *dst) {
-    const struct qsgd_code *code = code_find(chunk->code);
+    const struct code *code = code_find(chunk->code);
     const size_t most = (size_t)payload_bound(chunk->levels, chunk->len) - 2;
     struct code_plan plan, fixed;
     memset(&plan, 0, sizeof plan); /* all of the union, whatever member a code fills */
@@ -92,14 +92,13 @@ size_t payload_write_like(const struct code_chunk *chunk, bool dithered, const i
     if (head > cap) return SIZE_MAX;
     memcpy(dst, head_bytes, head);
     if (like->mode == MODE_CONSTANT) return head;
-    const struct qsgd_code *code = like->mode == MODE_FIXED ? &code_fixed : code_find(chunk->code);
+    const struct code *code = like->mode == MODE_FIXED ? &code_fixed : code_find(chunk->code);
     size_t bytes = code->write(chunk, k, &like->plan, dst + head, cap - head);
     return bytes == SIZE_MAX ? SIZE_MAX : head + bytes;
 }
 
 /* True if a chunk of that code may have that mode. */
-static bool mode_fits(const struct qsgd_code *code, uint8_t mode,
-                      const struct shared_tables *shared) {
+static bool mode_fits(const struct code *code, uint8_t mode, const struct shared_tables *shared) {
     switch (mode) {
     case MODE_CODED: return code != &code_fixed; /* whose payloads are of mode 1 */
     case MODE_FIXED: return true;
@@ -125,7 +124,7 @@ static qsgd_status parse_constant(const struct levels *levels, const uint8_t *p,
 
 qsgd_status payload_parse(const struct code_chunk *chunk, bool dithered, const uint8_t *p,
                           size_t bytes, struct payload_form *form, size_t *where) {
-    const struct qsgd_code *code = code_find(chunk->code);
+    const struct code *code = code_find(chunk->code);
     const size_t head = dithered ? 2 : 1;
     *where = 0;
     if (bytes < head) return QSGD_ERR_CHUNK;
@@ -152,7 +151,7 @@ qsgd_status payload_read(const struct code_chunk *chunk, const struct payload_fo
         for (size_t i = 0; i < chunk->len; i++) k[i] = form->constant;
         return QSGD_OK;
     }
-    const struct qsgd_code *code = form->mode == MODE_FIXED ? &code_fixed : code_find(chunk->code);
+    const struct code *code = form->mode == MODE_FIXED ? &code_fixed : code_find(chunk->code);
     return code->read(chunk, &form->plan, k);
 }
 

@@ -128,7 +128,7 @@ static qsgd_status rice_read(const struct code_chunk *chunk, const struct code_p
     return msb_read_end(&r) ? QSGD_OK : QSGD_ERR_PADDING;
 }
 
-const struct qsgd_code code_rice_sparse = {
+const struct code code_rice_sparse = {
     .name = "rice-sparse",
     .sparse = true,
     .plan = rice_plan,

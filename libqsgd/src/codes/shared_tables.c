@@ -36,7 +36,7 @@ static void digest_of(const uint8_t *p, uint64_t bytes,
 /* ---- read ----------------------------------------------------------------------------------- */
 
 static qsgd_status malformed(struct qsgd_error *error, uint64_t offset, const char *reason) {
-    error_parameter(error, QSGD_ERR_CODE_TABLE, "tables", reason);
+    error_parameter(error, QSGD_ERR_CODE_TABLE, "shared_tables", reason);
     error_at_offset(error, offset);
     return QSGD_ERR_CODE_TABLE;
 }
@@ -114,7 +114,8 @@ qsgd_status shared_tables_parse(const void *blob, uint64_t bytes, struct shared_
                                 struct qsgd_error *error) {
     const uint8_t *p = blob;
     memset(tables, 0, sizeof *tables);
-    if (blob == NULL) return error_parameter(error, QSGD_ERR_NULL, "tables", "tables are NULL");
+    if (blob == NULL)
+        return error_parameter(error, QSGD_ERR_NULL, "shared_tables", "shared_tables is NULL");
     qsgd_status status = parse_head(p, bytes, tables, error);
     if (status != QSGD_OK) return status;
     p += SHARED_TABLES_HEAD_BYTES;
@@ -126,8 +127,8 @@ qsgd_status shared_tables_parse(const void *blob, uint64_t bytes, struct shared_
 
 void shared_tables_of(const struct qsgd_params *params, struct shared_tables *tables) {
     tables->code = QSGD_CODE_RAW;
-    if (params->tables != NULL)
-        shared_tables_parse(params->tables, params->tables_bytes, tables, NULL);
+    if (params->shared_tables != NULL)
+        shared_tables_parse(params->shared_tables, params->shared_tables_bytes, tables, NULL);
 }
 
 /* ---- write ---------------------------------------------------------------------------------- */
@@ -152,15 +153,15 @@ uint64_t shared_tables_write(const struct shared_tables *t, uint8_t *dst) {
 
 /* ---- the public calls ----------------------------------------------------------------------- */
 
-uint64_t qsgd_tables_bound(void) { return MOST_BYTES; }
+uint64_t qsgd_shared_tables_bound(void) { return MOST_BYTES; }
 
-qsgd_status qsgd_tables_check(const void *tables, uint64_t bytes, struct qsgd_error *error) {
+qsgd_status qsgd_shared_tables_check(const void *tables, uint64_t bytes, struct qsgd_error *error) {
     struct shared_tables t;
     return shared_tables_parse(tables, bytes, &t, error);
 }
 
-qsgd_status qsgd_tables_digest(const void *tables, uint64_t bytes, uint8_t digest[8],
-                               struct qsgd_error *error) {
+qsgd_status qsgd_shared_tables_digest(const void *tables, uint64_t bytes, uint8_t digest[8],
+                                      struct qsgd_error *error) {
     struct shared_tables t;
     if (digest == NULL) return error_parameter(error, QSGD_ERR_NULL, "digest", "digest is NULL");
     const qsgd_status status = shared_tables_parse(tables, bytes, &t, error);

@@ -4,6 +4,7 @@
 #define QSGD_CODES_SHARED_TABLES_H
 
 #include "codes/codes.h"
+#include "qsgd_stages.h"
 
 #define SHARED_TABLES_HEAD_BYTES 9
 #define SHARED_TABLES_DIGEST_BYTES 8

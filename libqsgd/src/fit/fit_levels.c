@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/fpenv.h"
+#include "base/given.h"
 #include "base/memory.h"
 #include "base/ranges.h"
 #include "fit/fit_descent.h"
@@ -13,13 +14,19 @@
 #include "frame/params.h"
 #include "grid/levels.h"
 
-qsgd_status qsgd_fit_options_init(struct qsgd_fit_options *options) {
-    if (options == NULL) return QSGD_ERR_NULL;
-    memset(options, 0, sizeof *options);
-    options->struct_size = sizeof *options;
-    options->s = 7;
-    options->symmetric = options->zero = 1;
-    return QSGD_OK;
+static const struct struct_row options_row = STRUCT_ROW(qsgd_fit_options, sigma, "options");
+static const struct struct_row fit_row = STRUCT_ROW(qsgd_fit, probability, "fit");
+
+static const qsgd_fit_options defaults = {
+    .struct_size = sizeof(qsgd_fit_options), .s = 7, .symmetric = 1, .zero = 1};
+
+qsgd_status qsgd_fit_options_init_sized(qsgd_fit_options *options, size_t struct_size) {
+    return struct_init(&options_row, options, struct_size, &defaults);
+}
+
+qsgd_status qsgd_fit_init_sized(qsgd_fit *fit, size_t struct_size) {
+    const qsgd_fit none = {.struct_size = sizeof none};
+    return struct_init(&fit_row, fit, struct_size, &none);
 }
 
 struct fit_memory {
@@ -27,19 +34,21 @@ struct fit_memory {
     struct fit_table *table, *best, *measure;
 };
 
-static uint64_t fit_carve(struct fit_memory *w, void *workspace) {
-    struct memory memory = {workspace, 0};
-    w->models = memory_take(&memory, sizeof *w->models);
-    w->table = memory_take(&memory, sizeof *w->table);
-    w->best = memory_take(&memory, sizeof *w->best);
-    w->measure = memory_take(&memory, sizeof *w->measure);
+static void fit_carve(struct fit_memory *w, struct memory *memory) {
+    w->models = memory_take(memory, sizeof *w->models);
+    w->table = memory_take(memory, sizeof *w->table);
+    w->best = memory_take(memory, sizeof *w->best);
+    w->measure = memory_take(memory, sizeof *w->measure);
+}
+
+static uint64_t fit_bytes(void) {
+    struct fit_memory w;
+    struct memory memory = {NULL, 0};
+    fit_carve(&w, &memory);
     return memory.used;
 }
 
-uint64_t qsgd_fit_workspace(void) {
-    struct fit_memory w;
-    return fit_carve(&w, NULL);
-}
+uint64_t qsgd_fit_workspace_bytes(void) { return fit_bytes() + MEMORY_SLACK; }
 
 /* ---- checks ---------------------------------------------------------------------------------- */
 
@@ -49,7 +58,7 @@ uint64_t qsgd_fit_workspace(void) {
 static bool is_finite(double x) { return x - x == 0; }
 
 #define RANGE(field, least, most, reason)                                                          \
-    {#field, offsetof(struct qsgd_fit_options, field), least, most, least, reason}
+    {#field, offsetof(qsgd_fit_options, field), least, most, least, reason}
 
 static const struct range ranges[] = {
     RANGE(method, 0, 3, "must be one of QSGD_FIT_* (0..3)"),
@@ -61,7 +70,7 @@ static const struct range ranges[] = {
     RANGE(zero, 0, 1, "zero must be 0 or 1"),
 };
 
-static qsgd_status check_options(const struct qsgd_fit_options *o, struct qsgd_error *error) {
+static qsgd_status check_options(const qsgd_fit_options *o, qsgd_error *error) {
     const qsgd_status status = ranges_check(o, ranges, sizeof ranges / sizeof *ranges, error);
     if (status != QSGD_OK) return status;
     if (!(o->bits >= 0 && o->bits <= 8))
@@ -84,42 +93,44 @@ static qsgd_status check_options(const struct qsgd_fit_options *o, struct qsgd_e
     return QSGD_OK;
 }
 
-static qsgd_status prepare(const struct qsgd_stats *stats, const struct qsgd_fit_options *given,
-                           struct qsgd_fit_options *o, const struct qsgd_fit *fit,
-                           const void *workspace, uint64_t workspace_bytes,
-                           struct qsgd_error *error) {
+static qsgd_status prepare(const qsgd_stats *stats, const qsgd_fit_options *given,
+                           qsgd_fit_options *o, const qsgd_fit *fit, qsgd_error *error) {
     qsgd_status status = QSGD_OK;
-    qsgd_fit_options_init(o);
-    if (given != NULL) {
-        status = error_check_size(error, "options", given->struct_size, sizeof *given,
-                                  OTHER_VERSION ": use qsgd_fit_options_init");
-        if (status != QSGD_OK) return status;
-        *o = *given;
+    *o = defaults;
+    if (given != NULL) status = struct_take(&options_row, given, o, error);
+    if (status == QSGD_OK) status = check_options(o, error);
+    if (status == QSGD_OK) status = struct_check(&fit_row, fit, error);
+    if (status != QSGD_OK) return status;
+    if (o->model != QSGD_MODEL_NORMAL && (stats == NULL || stats->made != STATS_MADE)) {
+        return error_parameter(error, QSGD_ERR_NULL, "stats", "NULL, or not initialised");
     }
-    const bool none = o->model == QSGD_MODEL_NORMAL;
-    if (fit == NULL || workspace == NULL ||
-        (!none && (stats == NULL || stats->made != STATS_MADE))) {
-        return error_parameter(error, QSGD_ERR_NULL,
-                               fit == NULL ? "fit" : (workspace == NULL ? "workspace" : "stats"),
-                               "NULL, or not initialised");
-    }
-    status = error_check_size(error, "fit", fit->struct_size, sizeof *fit, OTHER_VERSION);
-    if (status == QSGD_OK) {
-        status = memory_check_workspace(workspace, workspace_bytes, qsgd_fit_workspace(),
-                                        WORKSPACE_MUST_HOLD("qsgd_fit_workspace"), error);
-    }
-    return status == QSGD_OK ? check_options(o, error) : status;
+    return QSGD_OK;
 }
 
-static qsgd_status build_models(struct fit_memory *w, const struct qsgd_stats *stats,
-                                const struct qsgd_fit_options *o, struct qsgd_error *error) {
+/* Carves the caller's workspace. */
+static qsgd_status fit_open(struct fit_memory *w, const qsgd_stats *stats, const qsgd_fit *fit,
+                            qsgd_memory workspace, qsgd_error *error) {
+    struct memory memory = {NULL, 0};
+    const struct region buffers[] = {
+        {"stats", stats, sizeof *stats, false},
+        {"workspace", workspace.data, workspace.bytes, true},
+        {"fit", fit, fit->struct_size, true},
+    };
+    qsgd_status status = regions_apart(buffers, sizeof buffers / sizeof *buffers, error);
+    if (status == QSGD_OK) status = memory_open(&memory, workspace, fit_bytes(), error);
+    if (status == QSGD_OK) fit_carve(w, &memory);
+    return status;
+}
+
+static qsgd_status build_models(struct fit_memory *w, const qsgd_stats *stats,
+                                const qsgd_fit_options *o, qsgd_error *error) {
     if (fit_models_build(w->models, stats, o)) return QSGD_OK;
     return PARAM("stats", "the statistics hold no element that is not zero");
 }
 
 /* ---- descents from several starts ------------------------------------------------------------ */
 
-static void table_shape(const struct fit_memory *w, const struct qsgd_fit_options *o,
+static void table_shape(const struct fit_memory *w, const qsgd_fit_options *o,
                         struct fit_table *t) {
     t->model = o->symmetric ? &w->models->cost_half : &w->models->cost;
     t->central = o->symmetric && !o->zero;
@@ -141,7 +152,7 @@ static void table_start(struct fit_table *t, int start) {
 
 /* Keeps w->table if it is better. */
 static void keep_best(struct fit_memory *w, uint32_t sweeps, double p, double *error,
-                      struct qsgd_fit *fit) {
+                      qsgd_fit *fit) {
     const double now = fit_table_error(w->table);
     if (now >= *error) return;
     *error = now;
@@ -150,8 +161,8 @@ static void keep_best(struct fit_memory *w, uint32_t sweeps, double p, double *e
     fit->p = p;
 }
 
-static void descend_alq(struct fit_memory *w, const struct qsgd_fit_options *o, double *error,
-                        struct qsgd_fit *fit) {
+static void descend_alq(struct fit_memory *w, const qsgd_fit_options *o, double *error,
+                        qsgd_fit *fit) {
     for (int start = QSGD_START_UNIFORM; start <= START_THIRD_POWER; start++) {
         if (o->start != QSGD_START_BEST && o->start != start) continue;
         uint32_t sweeps = 0;
@@ -163,8 +174,8 @@ static void descend_alq(struct fit_memory *w, const struct qsgd_fit_options *o, 
     }
 }
 
-static void descend_amq(struct fit_memory *w, const struct qsgd_fit_options *o, double *error,
-                        struct qsgd_fit *fit) {
+static void descend_amq(struct fit_memory *w, const qsgd_fit_options *o, double *error,
+                        qsgd_fit *fit) {
     for (int tenth = 1; tenth <= 9; tenth++) {
         if (o->start == QSGD_START_EXPONENTIAL && tenth != 5) continue;
         double p = tenth / 10.0;
@@ -177,10 +188,10 @@ static void descend_amq(struct fit_memory *w, const struct qsgd_fit_options *o, 
 
 /* A target in bits: s is the most levels. Tables start from even levels, and from ALQ's, of as few
  * levels as have that entropy, and some more. */
-static void descend_entropy(struct fit_memory *w, const struct qsgd_fit_options *given,
-                            double *error, struct qsgd_fit *fit) {
+static void descend_entropy(struct fit_memory *w, const qsgd_fit_options *given, double *error,
+                            qsgd_fit *fit) {
     for (int even = 0; even < 2; even++) {
-        struct qsgd_fit_options o = *given;
+        qsgd_fit_options o = *given;
         uint32_t least = 0;
         for (o.s = 1; o.s <= given->s && (least == 0 || o.s <= least + 2 + least / 2); o.s++) {
             table_shape(w, &o, w->table);
@@ -241,7 +252,7 @@ static uint32_t all_levels(const struct levels *levels, double *to) {
 }
 
 /* Error, probabilities and entropy of a set of levels, into *fit. */
-static void measure(struct fit_memory *w, const struct levels *levels, struct qsgd_fit *fit) {
+static void measure(struct fit_memory *w, const struct levels *levels, qsgd_fit *fit) {
     struct fit_table *t = w->measure;
     *t = (struct fit_table){.model = &w->models->cost, .pinned = UINT32_MAX};
     t->count = all_levels(levels, t->level);
@@ -259,29 +270,28 @@ static void measure(struct fit_memory *w, const struct levels *levels, struct qs
     }
 }
 
-static void finish(struct fit_memory *w, const struct qsgd_fit_options *o, struct qsgd_fit *fit) {
-    struct qsgd_params params;
+static void finish(struct fit_memory *w, const qsgd_fit_options *o, qsgd_fit *fit) {
+    qsgd_params params;
     struct levels levels;
     qsgd_params_init(&params);
-    round_levels(w->best, fit->table);
+    round_levels(w->best, fit->level_table);
     fit->levels = o->symmetric ? QSGD_LEVELS_TABLE : QSGD_LEVELS_SIGNED;
     fit->zero = o->symmetric ? o->zero : 1;
-    fit->table_len = w->best->count - (o->symmetric && o->zero ? 1 : 0);
+    fit->level_table_len = w->best->count - (o->symmetric && o->zero ? 1 : 0);
     params.levels = fit->levels;
     params.zero = fit->zero;
-    params.table = fit->table;
-    params.table_len = fit->table_len;
+    params.level_table = fit->level_table;
+    params.level_table_len = fit->level_table_len;
     levels_build(&levels, &params);
     measure(w, &levels, fit);
 }
 
-static qsgd_status fit_in(struct fit_memory *w, const struct qsgd_stats *stats,
-                          const struct qsgd_fit_options *o, struct qsgd_fit *fit,
-                          struct qsgd_error *error) {
+static qsgd_status fit_in(struct fit_memory *w, const qsgd_stats *stats, const qsgd_fit_options *o,
+                          qsgd_fit *fit, qsgd_error *error) {
     double least = NO_ERROR;
     qsgd_status status = build_models(w, stats, o, error);
     if (status != QSGD_OK) return status;
-    struct qsgd_fit result = {.struct_size = sizeof result};
+    qsgd_fit result = {.struct_size = sizeof result};
     if (o->bits > 0) {
         descend_entropy(w, o, &least, &result);
         if (least == NO_ERROR) {
@@ -297,44 +307,45 @@ static qsgd_status fit_in(struct fit_memory *w, const struct qsgd_stats *stats,
     return QSGD_OK;
 }
 
-qsgd_status qsgd_fit_levels(const struct qsgd_stats *stats, const struct qsgd_fit_options *options,
-                            struct qsgd_fit *fit, void *workspace, uint64_t workspace_bytes,
-                            struct qsgd_error *error) {
-    struct qsgd_fit_options o;
+qsgd_status qsgd_fit_levels(const qsgd_stats *stats, const qsgd_fit_options *options, qsgd_fit *fit,
+                            qsgd_memory workspace, qsgd_error *error) {
+    qsgd_fit_options o;
+    qsgd_fit result = {.struct_size = sizeof result};
     struct fit_memory w;
-    qsgd_status status = prepare(stats, options, &o, fit, workspace, workspace_bytes, error);
+    qsgd_status status = prepare(stats, options, &o, fit, error);
+    if (status == QSGD_OK) status = fit_open(&w, stats, fit, workspace, error);
     if (status != QSGD_OK) return status;
-    fit_carve(&w, workspace);
     fpenv env = fpenv_enter();
-    status = fit_in(&w, stats, &o, fit, error);
+    status = fit_in(&w, stats, &o, &result, error);
     fpenv_leave(env);
+    if (status == QSGD_OK) struct_give(&fit_row, &result, fit);
     return status;
 }
 
-qsgd_status qsgd_fit_evaluate(const struct qsgd_stats *stats,
-                              const struct qsgd_fit_options *options,
-                              const struct qsgd_params *params, struct qsgd_fit *fit,
-                              void *workspace, uint64_t workspace_bytes, struct qsgd_error *error) {
-    struct qsgd_fit_options o;
+qsgd_status qsgd_fit_evaluate(const qsgd_stats *stats, const qsgd_fit_options *options,
+                              const qsgd_params *params, qsgd_fit *fit, qsgd_memory workspace,
+                              qsgd_error *error) {
+    qsgd_fit_options o;
+    qsgd_params p;
     struct fit_memory w;
     struct levels levels;
-    qsgd_status status = prepare(stats, options, &o, fit, workspace, workspace_bytes, error);
-    if (status == QSGD_OK) status = params_check(params, error);
+    qsgd_status status = prepare(stats, options, &o, fit, error);
+    if (status == QSGD_OK) status = params_take(params, &p, error);
     if (status != QSGD_OK) return status;
-    if (params->levels == QSGD_LEVELS_OPEN ||
-        (params->levels == QSGD_LEVELS_UNIFORM && params->s > 127)) {
+    if (p.levels == QSGD_LEVELS_OPEN || (p.levels == QSGD_LEVELS_UNIFORM && p.s > 127)) {
         return COMBINATION("levels", "only tables of at most 127 positive levels are evaluated");
     }
-    fit_carve(&w, workspace);
+    status = fit_open(&w, stats, fit, workspace, error);
+    if (status != QSGD_OK) return status;
     fpenv env = fpenv_enter();
-    struct qsgd_fit result = {.struct_size = sizeof result};
+    qsgd_fit result = {.struct_size = sizeof result};
     status = build_models(&w, stats, &o, error);
     if (status == QSGD_OK) {
-        levels_build(&levels, params);
-        result.levels = params->levels;
-        result.zero = params->zero;
+        levels_build(&levels, &p);
+        result.levels = p.levels;
+        result.zero = p.zero;
         measure(&w, &levels, &result);
-        *fit = result;
+        struct_give(&fit_row, &result, fit);
     }
     fpenv_leave(env);
     return status;

@@ -5,7 +5,7 @@
 
 #include "fit/fit_model.h"
 
-#define FIT_LEVELS (QSGD_MAX_TABLE + 1)
+#define FIT_LEVELS (QSGD_MAX_LEVEL_TABLE + 1)
 
 /* Levels ascend; the last one is 1. The first is -1, or 0 for tables that are mirrored, with the
  * model of |r|; or, where 0 is no level, free: the cell about 0 then reaches to its mirror image.

@@ -43,7 +43,8 @@ struct stats_half {
 
 struct qsgd_stats {
     uint32_t made; /* STATS_MADE, so that memory never initialised is refused */
-    int32_t norm, scale;
+    int32_t norm;
+    uint32_t scale_dtype;
     float clip;
     uint64_t bucket;
     uint64_t elements, buckets, idle;
@@ -61,6 +62,9 @@ static inline uint32_t stats_row(int32_t top, int32_t half) {
     const int32_t below = top - half;
     return below < STATS_REST ? (uint32_t)below : STATS_REST;
 }
+
+/* Empties statistics for a quantizer. */
+void stats_clear(qsgd_stats *stats, const qsgd_params *params);
 
 /* Moves rows down so that `half` is row 0; nothing if it is not above the top. */
 void stats_raise(struct qsgd_stats *stats, int32_t half);

@@ -7,13 +7,14 @@
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "base/memory.h"
-#include "fit/stats.h"
+#include "base/sizes.h"
+#include "fit/stats_bytes.h"
 #include "quantize/bucket_scales.h"
 
 struct stats_add {
     struct tensor t; /* scales: of buckets longer than a chunk */
     struct quantize_scratch scratch;
-    struct qsgd_stats *fresh;
+    qsgd_stats *fresh;
     uint32_t (*counts)[STATS_COPIES][STATS_BINS]; /* by row */
     uint64_t held[STATS_ROWS]; /* what a counter of a row holds, at most; 0: the row is empty */
 };
@@ -29,19 +30,19 @@ static void add_carve(struct stats_add *a, struct memory *memory) {
 }
 
 /* Parameters of the quantizer whose scales these are. */
-static struct qsgd_params params_of(const struct qsgd_stats *stats) {
-    struct qsgd_params params;
+static qsgd_params params_of(const qsgd_stats *stats) {
+    qsgd_params params;
     qsgd_params_init(&params);
     params.norm = stats->norm;
-    params.scale = stats->scale;
+    params.scale_dtype = stats->scale_dtype;
     params.clip = stats->clip;
     params.bucket = stats->bucket;
     return params;
 }
 
-static void add_prepare(struct stats_add *a, const struct qsgd_stats *stats, uint32_t dtype,
+static void add_prepare(struct stats_add *a, const qsgd_stats *stats, uint32_t dtype,
                         const void *src, uint64_t n) {
-    const struct qsgd_params params = params_of(stats);
+    const qsgd_params params = params_of(stats);
     memset(a->held, 0, sizeof a->held);
     a->t.source = (struct source){src, dtype, NULL, NULL};
     quantizer_init(&a->t.q, &params, n, 0, false);
@@ -195,19 +196,8 @@ static uint64_t add_all(struct stats_add *a) {
     return bad;
 }
 
-uint64_t qsgd_stats_workspace(const struct qsgd_stats *stats, uint32_t dtype, uint64_t n) {
-    struct stats_add a;
-    struct memory memory = {NULL, 0};
-    if (stats == NULL || stats->made != STATS_MADE || !dtype_is_float(dtype)) return 0;
-    if (n > QSGD_STATS_MAX_ELEMENTS - stats->elements) return 0;
-    add_prepare(&a, stats, dtype, NULL, n);
-    add_carve(&a, &memory);
-    return memory.used;
-}
-
-static qsgd_status add_check(const struct qsgd_stats *stats, uint32_t dtype, const void *src,
-                             uint64_t n, const void *workspace, uint64_t workspace_bytes,
-                             struct qsgd_error *error) {
+static qsgd_status add_check(const qsgd_stats *stats, uint32_t dtype, uint64_t n,
+                             qsgd_error *error) {
     if (stats == NULL || stats->made != STATS_MADE) {
         return error_parameter(error, QSGD_ERR_NULL, "stats",
                                "stats is NULL, or qsgd_stats_init has not made it");
@@ -215,25 +205,53 @@ static qsgd_status add_check(const struct qsgd_stats *stats, uint32_t dtype, con
     if (!dtype_is_float(dtype)) {
         return error_parameter(error, QSGD_ERR_DTYPE, "dtype", "src must be of a float type");
     }
-    if (n > QSGD_STATS_MAX_ELEMENTS - stats->elements) {
+    if (n > QSGD_STATS_MAX_ELEMENTS - stats->elements || n > SIZE_MAX / 32) {
         return error_parameter(error, QSGD_ERR_SHAPE, "n", "statistics hold at most 2^41 elements");
     }
-    if ((src == NULL && n > 0) || workspace == NULL) {
-        return memory_missing(workspace == NULL ? "workspace" : "src", error);
-    }
-    return memory_check_workspace(workspace, workspace_bytes, qsgd_stats_workspace(stats, dtype, n),
-                                  WORKSPACE_MUST_HOLD("qsgd_stats_workspace"), error);
+    return QSGD_OK;
 }
 
-qsgd_status qsgd_stats_add(struct qsgd_stats *stats, uint32_t dtype, const void *src, uint64_t n,
-                           void *workspace, uint64_t workspace_bytes, struct qsgd_error *error) {
+static uint64_t add_bytes(struct stats_add *a) {
+    struct memory memory = {NULL, 0};
+    add_carve(a, &memory);
+    return memory.used;
+}
+
+qsgd_status qsgd_stats_sizes(const qsgd_stats *stats, uint32_t dtype, uint64_t n, qsgd_sizes *sizes,
+                             qsgd_error *error) {
     struct stats_add a;
-    struct memory memory = {workspace, 0};
-    qsgd_status status = add_check(stats, dtype, src, n, workspace, workspace_bytes, error);
+    qsgd_status status = add_check(stats, dtype, n, error);
+    if (status != QSGD_OK) return status;
+    add_prepare(&a, stats, dtype, NULL, n);
+    const struct layout *l = &a.t.q.layout;
+    return sizes_give(&(qsgd_sizes){.dtype = dtype,
+                                    .elements = n,
+                                    .buckets = l->buckets,
+                                    .chunks = l->chunks,
+                                    .dst_bytes = STATS_SAVED_BYTES,
+                                    .workspace_bytes = add_bytes(&a)},
+                      sizes, error);
+}
+
+qsgd_status qsgd_stats_add(qsgd_stats *stats, uint32_t dtype, const void *src, uint64_t n,
+                           qsgd_memory workspace, qsgd_error *error) {
+    struct stats_add a;
+    struct memory memory;
+    qsgd_status status = add_check(stats, dtype, n, error);
+    if (status != QSGD_OK) return status;
+    if (src == NULL && n > 0) return memory_missing("src", error);
+    const struct region buffers[] = {
+        {"src", src, n * dtype_bytes(dtype), false},
+        {"workspace", workspace.data, workspace.bytes, true},
+        {"stats", stats, sizeof *stats, true},
+    };
+    status = regions_apart(buffers, sizeof buffers / sizeof *buffers, error);
     if (status != QSGD_OK) return status;
     add_prepare(&a, stats, dtype, src, n);
+    status = memory_open(&memory, workspace, add_bytes(&a), error);
+    if (status != QSGD_OK) return status;
     add_carve(&a, &memory);
-    qsgd_stats_init(a.fresh, &a.t.q.params, NULL);
+    stats_clear(a.fresh, &a.t.q.params);
     const uint64_t bad = add_all(&a);
     if (bad != UINT64_MAX) {
         return error_element(error, QSGD_ERR_NONFINITE,

@@ -1,5 +1,7 @@
 /* Statistics as bytes and back (FORMAT.md section 12). Bytes may come from anywhere: what is read
  * overflows nothing and adds up, though no tensor need have such statistics. */
+#include "fit/stats_bytes.h"
+
 #include <string.h>
 
 #include "base/bits.h"
@@ -7,79 +9,112 @@
 #include "base/memory.h"
 #include "fit/stats.h"
 #include "frame/checksum.h"
+#include "grid/scales.h"
 
 static const uint8_t magic[4] = {0x8F, 0x51, 0x53, 0x73};
 
-enum {
-    HEAD = 4 + 4 + 4, /* magic; version, norm, scale, 0; clip */
-    VARINT = 9,       /* the most bytes of one */
-    BOUND = HEAD + 5 * VARINT + STATS_HALVES * (2 + 3 * VARINT) +
-        STATS_ROWS * (STATS_BINS * (2 + VARINT) + STATS_CELLS * (2 + 3 * VARINT)) +
-        STATS_ROWS * 2 * 2 + 4
-};
-
-uint64_t qsgd_stats_save_bound(void) { return BOUND; }
-
 /* ---- write ---------------------------------------------------------------------------------- */
 
-static uint8_t *put(uint8_t *p, uint64_t value) { return p + varint_write(p, value); }
+/* Bytes to dst, or, if that is NULL, only counted. */
+struct writer {
+    uint8_t *dst;
+    uint64_t at;
+};
+
+static void put(struct writer *w, uint64_t value) {
+    uint8_t bytes[10];
+    const size_t n = varint_write(bytes, value);
+    if (w->dst != NULL) memcpy(w->dst + w->at, bytes, n);
+    w->at += n;
+}
 
 static uint64_t zigzag(int64_t v) { return v < 0 ? ~((uint64_t)v << 1) : (uint64_t)v << 1; }
 
-static uint8_t *put_halves(uint8_t *p, const struct qsgd_stats *stats) {
+static void put_halves(struct writer *w, const qsgd_stats *stats) {
     uint64_t skipped = 0;
     for (uint32_t i = 0; i < STATS_HALVES; i++, skipped++) {
         const struct stats_half *half = &stats->halves[i];
         if (half->elements == 0) continue;
-        p = put(put(p, skipped), half->elements);
-        p = put(put(p, half->weight), half->weight2);
+        put(w, skipped);
+        put(w, half->elements);
+        put(w, half->weight);
+        put(w, half->weight2);
         skipped = UINT64_MAX; /* 0 after the step */
     }
-    return put(p, skipped);
+    put(w, skipped);
 }
 
-static uint8_t *put_bins(uint8_t *p, const uint64_t *bins) {
+static void put_bins(struct writer *w, const uint64_t *bins) {
     uint64_t skipped = 0;
     for (uint32_t i = 0; i < STATS_BINS; i++, skipped++) {
         if (bins[i] == 0) continue;
-        p = put(put(p, skipped), bins[i]);
+        put(w, skipped);
+        put(w, bins[i]);
         skipped = UINT64_MAX;
     }
-    return put(p, skipped);
+    put(w, skipped);
 }
 
-static uint8_t *put_cells(uint8_t *p, const struct stats_cell *cells) {
+static void put_cells(struct writer *w, const struct stats_cell *cells) {
     uint64_t skipped = 0;
     for (uint32_t i = 0; i < STATS_CELLS; i++, skipped++) {
         if (cells[i].weight == 0) continue;
-        p = put(put(p, skipped), cells[i].weight);
-        p = put(put(p, zigzag(cells[i].sum)), cells[i].square);
+        put(w, skipped);
+        put(w, cells[i].weight);
+        put(w, zigzag(cells[i].sum));
+        put(w, cells[i].square);
         skipped = UINT64_MAX;
     }
-    return put(p, skipped);
+    put(w, skipped);
 }
 
-qsgd_status qsgd_stats_save(const struct qsgd_stats *stats, void *dst, uint64_t dst_bytes,
-                            uint64_t *size) {
-    if (stats == NULL || dst == NULL || size == NULL || stats->made != STATS_MADE) {
-        return QSGD_ERR_NULL;
+static void put_all(struct writer *w, const qsgd_stats *stats) {
+    w->at = STATS_SAVED_HEAD;
+    put(w, stats->bucket);
+    put(w, stats->elements);
+    put(w, stats->buckets);
+    put(w, stats->idle);
+    put(w, (uint64_t)stats->top);
+    put_halves(w, stats);
+    for (uint32_t row = 0; row < STATS_ROWS; row++) {
+        put_bins(w, stats->bins[row]);
+        put_cells(w, stats->cells[row]);
     }
-    if (dst_bytes < BOUND) return QSGD_ERR_DST_TOO_SMALL;
-    uint8_t *const start = dst, *p = start + HEAD;
+}
+
+qsgd_status qsgd_stats_save(const qsgd_stats *stats, qsgd_memory dst, uint64_t *bytes,
+                            qsgd_error *error) {
+    if (stats == NULL || stats->made != STATS_MADE) {
+        return error_parameter(error, QSGD_ERR_NULL, "stats", "NULL, or not initialised");
+    }
+    if (dst.data == NULL || bytes == NULL) {
+        return memory_missing(dst.data == NULL ? "dst" : "bytes", error);
+    }
+    struct writer w = {NULL, 0};
+    put_all(&w, stats);
+    const uint64_t needed = w.at + 4;
+    if (dst.bytes < needed) {
+        return error_needed(error, QSGD_ERR_DST_TOO_SMALL, "dst", needed,
+                            "dst must hold the statistics: sizes.dst_bytes bytes suffice");
+    }
+    const struct region buffers[] = {
+        {"stats", stats, sizeof *stats, false},
+        {"dst", dst.data, needed, true},
+        {"bytes", bytes, sizeof *bytes, true},
+    };
+    const qsgd_status status = regions_apart(buffers, sizeof buffers / sizeof *buffers, error);
+    if (status != QSGD_OK) return status;
+    uint8_t *const start = dst.data;
+    w.dst = start;
+    put_all(&w, stats);
     memcpy(start, magic, 4);
     start[4] = 0;
     start[5] = (uint8_t)stats->norm;
-    start[6] = (uint8_t)stats->scale;
+    start[6] = (uint8_t)scale_kind(stats->scale_dtype);
     start[7] = 0;
     store_le32(start + 8, float_bits(stats->clip));
-    p = put(put(p, stats->bucket), stats->elements);
-    p = put(put(p, stats->buckets), stats->idle);
-    p = put_halves(put(p, (uint64_t)stats->top), stats);
-    for (uint32_t row = 0; row < STATS_ROWS; row++) {
-        p = put_cells(put_bins(p, stats->bins[row]), stats->cells[row]);
-    }
-    store_le32(p, crc32c(start, (size_t)(p - start)));
-    *size = (uint64_t)(p - start) + 4;
+    store_le32(start + w.at, crc32c(start, (size_t)w.at));
+    *bytes = needed;
     return QSGD_OK;
 }
 
@@ -119,7 +154,7 @@ static uint64_t get_part(struct reader *r, uint64_t *rest) {
     return n;
 }
 
-static void get_halves(struct reader *r, struct qsgd_stats *stats) {
+static void get_halves(struct reader *r, qsgd_stats *stats) {
     uint64_t rest = stats->elements - stats->idle, i = 0;
     while ((i = get_next(r, i, STATS_HALVES)) < STATS_HALVES) {
         struct stats_half *h = &stats->halves[i];
@@ -138,7 +173,7 @@ static void get_halves(struct reader *r, struct qsgd_stats *stats) {
     if (rest != 0 || (stats->top != 0 && stats->halves[stats->top].elements == 0)) r->bad = true;
 }
 
-static void get_row(struct reader *r, struct qsgd_stats *stats, uint32_t row, uint64_t weight) {
+static void get_row(struct reader *r, qsgd_stats *stats, uint32_t row, uint64_t weight) {
     uint64_t rest = weight, i = 0;
     while ((i = get_next(r, i, STATS_BINS)) < STATS_BINS) {
         stats->bins[row][i++] = get_part(r, &rest);
@@ -160,7 +195,7 @@ static void get_row(struct reader *r, struct qsgd_stats *stats, uint32_t row, ui
     if (rest != 0) r->bad = true;
 }
 
-static void get_rows(struct reader *r, struct qsgd_stats *stats) {
+static void get_rows(struct reader *r, qsgd_stats *stats) {
     uint64_t weights[STATS_ROWS] = {0};
     for (int32_t half = 1; half <= stats->top; half++) {
         weights[stats_row(stats->top, half)] += stats->halves[half].weight2;
@@ -170,7 +205,7 @@ static void get_rows(struct reader *r, struct qsgd_stats *stats) {
     }
 }
 
-static qsgd_status check_head(const uint8_t *p, uint64_t size, struct qsgd_error *error) {
+static qsgd_status check_head(const uint8_t *p, uint64_t size, qsgd_error *error) {
     const uint64_t have = size < 4 ? size : 4;
     if (have > 0 && memcmp(p, magic, (size_t)have) != 0) {
         return error_offset(error, QSGD_ERR_MAGIC, 0,
@@ -180,7 +215,7 @@ static qsgd_status check_head(const uint8_t *p, uint64_t size, struct qsgd_error
         return error_offset(error, QSGD_ERR_VERSION, 4,
                             "the statistics' version is later than this library's (0)");
     }
-    if (size < HEAD + 4) {
+    if (size < STATS_SAVED_HEAD + 4) {
         return error_offset(error, QSGD_ERR_NEED_MORE, size, "statistics have at least 16 bytes");
     }
     if (crc32c(p, (size_t)size - 4) != load_le32(p + size - 4)) {
@@ -192,19 +227,20 @@ static qsgd_status check_head(const uint8_t *p, uint64_t size, struct qsgd_error
 }
 
 /* Norm, scale, clip and bucket: makes the statistics. False if they are out of range. */
-static bool get_quantizer(struct reader *r, const uint8_t *p, struct qsgd_stats *stats) {
-    struct qsgd_params params;
+static bool get_quantizer(struct reader *r, const uint8_t *p, qsgd_stats *stats) {
+    qsgd_params params;
     qsgd_params_init(&params);
     params.norm = p[5];
-    params.scale = p[6];
+    params.scale_dtype = scale_dtype_of(p[6]);
     params.clip = float_from_bits(load_le32(p + 8));
     params.bucket = get(r);
     const bool minus_zero = load_le32(p + 8) == 0x80000000;
-    return !r->bad && !minus_zero && qsgd_stats_init(stats, &params, NULL) == QSGD_OK;
+    return !r->bad && !minus_zero && p[6] <= SCALES_BFLOAT16 &&
+           qsgd_stats_init(stats, &params, NULL) == QSGD_OK;
 }
 
 /* How many there are of everything. */
-static void get_totals(struct reader *r, struct qsgd_stats *stats) {
+static void get_totals(struct reader *r, qsgd_stats *stats) {
     stats->elements = get(r);
     stats->buckets = get(r);
     stats->idle = get(r);
@@ -217,15 +253,15 @@ static void get_totals(struct reader *r, struct qsgd_stats *stats) {
     }
 }
 
-qsgd_status qsgd_stats_load(struct qsgd_stats *stats, const void *bytes, uint64_t size,
-                            struct qsgd_error *error) {
-    if (stats == NULL || (bytes == NULL && size > 0)) {
-        return memory_missing(stats == NULL ? "stats" : "bytes", error);
+qsgd_status qsgd_stats_load(qsgd_stats *stats, const void *data, uint64_t bytes,
+                            qsgd_error *error) {
+    if (stats == NULL || (data == NULL && bytes > 0)) {
+        return memory_missing(stats == NULL ? "stats" : "data", error);
     }
-    const uint8_t *const p = bytes;
-    qsgd_status status = check_head(p, size, error);
+    const uint8_t *const p = data;
+    qsgd_status status = check_head(p, bytes, error);
     if (status != QSGD_OK) return status;
-    struct reader r = {p + HEAD, p + size - 4, false};
+    struct reader r = {p + STATS_SAVED_HEAD, p + bytes - 4, false};
     if (!get_quantizer(&r, p, stats)) {
         return error_offset(error, QSGD_ERR_HEADER, 5,
                             "norm, scale, clip or bucket is out of range");

@@ -11,7 +11,8 @@ void frame_place(struct frame *f, const struct layout *layout, uint64_t header_b
     f->checksum = params->checksum != 0;
     f->index_offset = header_bytes;
     f->scales_offset = f->index_offset + layout->chunks * frame_entry_bytes(f->checksum);
-    f->payload_offset = f->scales_offset + layout->buckets * scale_bytes(params->scale) +
+    f->payload_offset = f->scales_offset +
+                        layout->buckets * scale_bytes(scale_kind(params->scale_dtype)) +
                         (params->checksum ? 4 : 0);
 }
 

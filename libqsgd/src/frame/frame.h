@@ -10,17 +10,16 @@
 /* A parsed header, and where the parts lie. */
 struct frame {
     const uint8_t *bytes;
-    struct qsgd_frame_info info; /* info.params.table is `table` below */
+    qsgd_frame_info info;
+    qsgd_params params; /* params.level_table is `level_table` below */
     struct layout layout;
     bool checksum;
-    float table[QSGD_MAX_TABLE];
+    float level_table[QSGD_MAX_LEVEL_TABLE];
     uint64_t index_offset, scales_offset, payload_offset;
-    uint64_t tables_offset; /* of the digest, if info.has_tables */
+    uint64_t tables_offset; /* of the digest, if info.has_shared_tables */
 };
 
-static inline bool frame_is_raw(const struct frame *f) {
-    return f->info.params.code == QSGD_CODE_RAW;
-}
+static inline bool frame_is_raw(const struct frame *f) { return f->params.code == QSGD_CODE_RAW; }
 
 /* Bytes of an entry of the index: a payload's length, and its checksum. */
 static inline uint64_t frame_entry_bytes(bool checksum) { return checksum ? 8 : 4; }
@@ -50,7 +49,7 @@ qsgd_status frame_check_body(const struct frame *f, uint64_t size, uint64_t *off
 
 static inline struct scale_array frame_scales(const struct frame *f) {
     return (struct scale_array){(uint8_t *)(uintptr_t)(f->bytes + f->scales_offset),
-                                f->info.params.scale};
+                                scale_kind(f->params.scale_dtype)};
 }
 
 #endif

@@ -38,16 +38,17 @@ static uint8_t *write_fields(uint8_t *p, const struct qsgd_params *params,
         p += 16;
     }
     if (params->levels == QSGD_LEVELS_TABLE || params->levels == QSGD_LEVELS_SIGNED) {
-        p = put_field(p, FIELD_TABLE, 4 * (uint64_t)params->table_len);
-        for (uint32_t i = 0; i < params->table_len; i++, p += 4) {
+        p = put_field(p, FIELD_TABLE, 4 * (uint64_t)params->level_table_len);
+        for (uint32_t i = 0; i < params->level_table_len; i++, p += 4) {
             float level;
-            memcpy(&level, params->table + i, sizeof level);
+            memcpy(&level, params->level_table + i, sizeof level);
             store_le32(p, float_bits(level));
         }
     }
-    if (params->tables != NULL) {
+    if (params->shared_tables != NULL) {
         p = put_field(p, FIELD_SHARED, SHARED_TABLES_DIGEST_BYTES);
-        qsgd_tables_digest(params->tables, params->tables_bytes, p, NULL); /* they were checked */
+        qsgd_shared_tables_digest(params->shared_tables, params->shared_tables_bytes, p,
+                                  NULL); /* they were checked */
         p += SHARED_TABLES_DIGEST_BYTES;
     }
     return p;
@@ -63,7 +64,9 @@ uint64_t header_write(uint8_t *dst, const struct qsgd_params *params,
     dst[16] = (uint8_t)o->dtype;
     dst[17] = (uint8_t)params->code;
     dst[18] = (uint8_t)(raw ? 0 : params->norm | params->rounding << 4);
-    dst[19] = (uint8_t)(raw ? 0 : params->levels | (params->zero ? 0 : 8) | params->scale << 4);
+    dst[19] = (uint8_t)(raw ? 0
+                            : params->levels | (params->zero ? 0 : 8) |
+                                  scale_kind(params->scale_dtype) << 4);
     dst[20] = (uint8_t)(o->ndim | (params->chunk_log2 - 10) << 4);
     dst[21] = 1;
     uint8_t *p = dst + 22;
@@ -99,10 +102,10 @@ uint64_t header_bytes_of(const struct qsgd_params *params, const struct qsgd_enc
     if (params->levels <= QSGD_LEVELS_EXPONENTIAL) bytes += varint_bytes(params->s);
     if (params_keyed(params)) bytes += 2 + 16;
     if (params->levels == QSGD_LEVELS_TABLE || params->levels == QSGD_LEVELS_SIGNED) {
-        uint64_t table = 4 * (uint64_t)params->table_len;
+        uint64_t table = 4 * (uint64_t)params->level_table_len;
         bytes += 1 + varint_bytes(table) + table;
     }
-    if (params->tables != NULL) bytes += 2 + SHARED_TABLES_DIGEST_BYTES;
+    if (params->shared_tables != NULL) bytes += 2 + SHARED_TABLES_DIGEST_BYTES;
     return bytes;
 }
 
@@ -153,17 +156,17 @@ qsgd_status header_parse_prefix(const uint8_t *bytes, uint64_t size, uint64_t *f
 static qsgd_status parse_fixed(struct frame *f, struct qsgd_error *error) {
     const uint8_t *p = f->bytes;
     struct qsgd_frame_info *info = &f->info;
-    struct qsgd_params *params = &info->params;
+    struct qsgd_params *params = &f->params;
     info->dtype = p[16];
     params->code = p[17];
     params->norm = p[18] & 15;
     params->rounding = p[18] >> 4;
     params->levels = p[19] & 7;
     params->zero = p[19] & 8 ? 0 : 1;
-    params->scale = p[19] >> 4 & 3;
+    const unsigned kind = p[19] >> 4 & 3, summands = p[21];
+    params->scale_dtype = scale_dtype_of(kind);
     info->ndim = p[20] & 15;
     params->chunk_log2 = 10U + (p[20] >> 4);
-    info->summands = p[21];
     const bool raw = params->code == QSGD_CODE_RAW;
     if (dtype_bytes(info->dtype) == 0 || (!raw && !dtype_is_float(info->dtype))) {
         return AT(QSGD_ERR_HEADER, 16, "unknown dtype, or one that cannot be quantised");
@@ -172,14 +175,14 @@ static qsgd_status parse_fixed(struct frame *f, struct qsgd_error *error) {
     if (params->norm > 4 || params->rounding > 3) {
         return AT(QSGD_ERR_HEADER, 18, "unknown norm or rounding");
     }
-    if (params->levels > 4 || params->scale > 1 || p[19] >> 6 != 0) {
+    if (params->levels > 4 || kind > SCALES_BFLOAT16 || p[19] >> 6 != 0) {
         return AT(QSGD_ERR_HEADER, 19, "unknown level set or scale kind, or reserved bits set");
     }
     if (raw && (p[18] != 0 || p[19] != 0)) {
         return AT(QSGD_ERR_HEADER, 18, "a raw frame names a quantiser");
     }
     if (info->ndim > QSGD_MAX_DIMS) return AT(QSGD_ERR_HEADER, 20, "more than 8 dimensions");
-    if (info->summands != 1) return AT(QSGD_ERR_HEADER, 21, "the number of summands must be 1");
+    if (summands != 1) return AT(QSGD_ERR_HEADER, 21, "the number of summands must be 1");
     return QSGD_OK;
 }
 
@@ -188,7 +191,7 @@ static qsgd_status parse_variable(struct frame *f, uint64_t *at, uint64_t end,
                                   struct qsgd_error *error) {
     const uint8_t *p = f->bytes, *stop = f->bytes + end;
     struct qsgd_frame_info *info = &f->info;
-    struct qsgd_params *params = &info->params;
+    struct qsgd_params *params = &f->params;
     uint64_t value = 0;
     size_t used;
     if (params->code != QSGD_CODE_RAW) {
@@ -233,23 +236,24 @@ static qsgd_status parse_field(struct frame *f, uint8_t type, uint64_t at, uint6
     } else if (type == FIELD_NOISE_KEY) {
         if (bytes != 16) return AT(QSGD_ERR_HEADER, at, "a noise key has 16 bytes");
         info->has_noise_key = 1;
-        info->params.seed = load_le64(p);
+        f->params.seed = load_le64(p);
         info->nonce = load_le64(p + 8);
     } else if (type == FIELD_TABLE) {
-        if (bytes % 4 != 0 || bytes / 4 > QSGD_MAX_TABLE) {
+        if (bytes % 4 != 0 || bytes / 4 > QSGD_MAX_LEVEL_TABLE) {
             return AT(QSGD_ERR_HEADER, at, "a level table has at most 255 entries of 4 bytes");
         }
-        info->table = p;
-        info->params.table_len = (uint32_t)(bytes / 4);
+        info->level_table = p;
+        info->level_table_len = bytes / 4;
         for (uint32_t i = 0; i < bytes / 4; i++)
-            f->table[i] = float_from_bits(load_le32(p + 4 * i));
-        info->params.table = f->table;
+            f->level_table[i] = float_from_bits(load_le32(p + 4 * i));
+        f->params.level_table_len = (uint32_t)(bytes / 4);
+        f->params.level_table = f->level_table;
     } else if (type == FIELD_SHARED) {
         if (bytes != SHARED_TABLES_DIGEST_BYTES) {
             return AT(QSGD_ERR_HEADER, at, "the digest of shared tables has 8 bytes");
         }
-        info->has_tables = 1;
-        memcpy(info->tables_digest, p, SHARED_TABLES_DIGEST_BYTES);
+        info->has_shared_tables = 1;
+        memcpy(info->shared_tables_digest, p, SHARED_TABLES_DIGEST_BYTES);
         f->tables_offset = at;
     } else if (type >= FIELD_CRITICAL) {
         return AT(QSGD_ERR_FIELD, at, "an extension field that must be understood is unknown");
@@ -281,22 +285,24 @@ static qsgd_status parse_fields(struct frame *f, uint64_t at, uint64_t end,
 
 /* The fields agree with each other. */
 static qsgd_status check_scheme(const struct frame *f, struct qsgd_error *error) {
-    const struct qsgd_params *params = &f->info.params;
+    const struct qsgd_params *params = &f->params;
     const bool raw = frame_is_raw(f);
     const bool wants_table =
         !raw && (params->levels == QSGD_LEVELS_TABLE || params->levels == QSGD_LEVELS_SIGNED);
-    if (wants_table != (f->info.table != NULL)) {
+    if (wants_table != (f->info.level_table != NULL)) {
         return AT(QSGD_ERR_HEADER, 19, "a level table is there without need, or missing");
     }
     if (raw && params->rotation) return AT(QSGD_ERR_HEADER, 5, "a raw frame is rotated");
     if (params_keyed(params) != (f->info.has_noise_key != 0)) {
         return AT(QSGD_ERR_HEADER, 18, "a noise key is there without need, or missing");
     }
-    if (f->info.has_tables && params->code != QSGD_CODE_HUFFMAN && params->code != QSGD_CODE_RANS) {
+    if (f->info.has_shared_tables && params->code != QSGD_CODE_HUFFMAN &&
+        params->code != QSGD_CODE_RANS) {
         return AT(QSGD_ERR_HEADER, 17, "shared tables are named, but the code has none");
     }
     if (raw) return QSGD_OK;
-    struct qsgd_error detail = {.struct_size = sizeof detail};
+    qsgd_error detail;
+    qsgd_error_init(&detail);
     if (params_check_scheme(params, &detail) != QSGD_OK) {
         return AT(QSGD_ERR_HEADER, 16, detail.reason);
     }
@@ -325,12 +331,12 @@ qsgd_status header_parse(struct frame *f, const uint8_t *bytes, uint64_t size,
     }
     status = check_prefix(bytes, info->header_bytes, info->frame_bytes, error);
     if (status != QSGD_OK) return status;
-    qsgd_params_init(&info->params);
+    qsgd_params_init(&f->params);
     info->struct_size = sizeof *info;
-    info->params.bucket = 0;
-    info->params.s = 0;
-    info->params.checksum = bytes[5] & FLAG_CHECKSUM;
-    info->params.rotation = bytes[5] & FLAG_ROTATION ? 1 : 0;
+    f->params.bucket = 0;
+    f->params.s = 0;
+    f->params.checksum = bytes[5] & FLAG_CHECKSUM;
+    f->params.rotation = bytes[5] & FLAG_ROTATION ? 1 : 0;
     status = parse_fixed(f, error);
     if (status != QSGD_OK) return status;
     uint64_t at = 22;
@@ -341,8 +347,8 @@ qsgd_status header_parse(struct frame *f, const uint8_t *bytes, uint64_t size,
     status = check_scheme(f, error);
     if (status != QSGD_OK) return status;
     struct layout layout =
-        layout_of(info->elements, info->params.bucket, info->params.chunk_log2, frame_is_raw(f));
-    frame_place(f, &layout, info->header_bytes, &info->params);
+        layout_of(info->elements, f->params.bucket, f->params.chunk_log2, frame_is_raw(f));
+    frame_place(f, &layout, info->header_bytes, &f->params);
     info->buckets = layout.buckets;
     info->chunks = layout.chunks;
     info->chunk_elements = layout.chunk;

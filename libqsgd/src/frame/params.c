@@ -5,47 +5,52 @@
 
 #include "base/bits.h"
 #include "base/error.h"
+#include "base/given.h"
 #include "base/ranges.h"
 #include "codes/codes.h"
 #include "codes/shared_tables.h"
 #include "codes/tokens.h"
 
-qsgd_status qsgd_params_init(struct qsgd_params *params) {
-    if (params == NULL) return QSGD_ERR_NULL;
-    memset(params, 0, sizeof *params);
-    params->struct_size = sizeof *params;
-    params->norm = QSGD_NORM_MAX;
-    params->levels = QSGD_LEVELS_UNIFORM;
-    params->s = 7;
-    params->zero = 1;
-    params->bucket = 512;
-    params->rounding = QSGD_ROUND_STOCHASTIC;
-    params->code = QSGD_CODE_RANS;
-    params->scale = QSGD_SCALE_BFLOAT16;
-    params->checksum = 1;
-    params->chunk_log2 = 16;
-    return QSGD_OK;
+static const struct struct_row row = STRUCT_ROW(qsgd_params, shared_tables_bytes, "params");
+
+static const qsgd_params defaults = {
+    .struct_size = sizeof(qsgd_params),
+    .norm = QSGD_NORM_MAX,
+    .levels = QSGD_LEVELS_UNIFORM,
+    .s = 7,
+    .zero = 1,
+    .bucket = 512,
+    .rounding = QSGD_ROUND_STOCHASTIC,
+    .code = QSGD_CODE_RANS,
+    .scale_dtype = QSGD_BFLOAT16,
+    .checksum = 1,
+    .chunk_log2 = 16,
+};
+
+qsgd_status qsgd_params_init_sized(qsgd_params *params, size_t struct_size) {
+    return struct_init(&row, params, struct_size, &defaults);
 }
 
 int params_finite(float f) { return (float_bits(f) & 0x7F800000) != 0x7F800000; }
 
 #define PARAM(name, reason) error_parameter(error, QSGD_ERR_PARAM, name, reason)
 #define COMBINATION(name, reason) error_parameter(error, QSGD_ERR_COMBINATION, name, reason)
-#define TABLE(reason) error_parameter(error, QSGD_ERR_TABLE, "table", reason)
+#define TABLE(reason) error_parameter(error, QSGD_ERR_LEVEL_TABLE, "level_table", reason)
 
-static qsgd_status check_table(const struct qsgd_params *p, struct qsgd_error *error) {
+static qsgd_status check_table(const qsgd_params *p, qsgd_error *error) {
     const int is_signed = p->levels == QSGD_LEVELS_SIGNED;
     const uint32_t least = is_signed ? 2 : 1, most = is_signed ? 255 : 127;
-    if (p->table_len < least || p->table_len > most) {
-        return error_parameter(error, QSGD_ERR_TABLE, "table_len",
+    if (p->level_table_len < least || p->level_table_len > most) {
+        return error_parameter(error, QSGD_ERR_LEVEL_TABLE, "level_table_len",
                                is_signed ? "a signed table has 2 to 255 entries"
                                          : "a mirrored table has 1 to 127 entries");
     }
-    if (p->table == NULL) return error_parameter(error, QSGD_ERR_NULL, "table", "table is NULL");
+    if (p->level_table == NULL)
+        return error_parameter(error, QSGD_ERR_NULL, "level_table", "level_table is NULL");
     float before = 0;
-    for (uint32_t i = 0; i < p->table_len; i++) {
+    for (uint32_t i = 0; i < p->level_table_len; i++) {
         float level;
-        memcpy(&level, p->table + i, sizeof level);
+        memcpy(&level, p->level_table + i, sizeof level);
         if (!params_finite(level)) return TABLE("levels must be finite");
         if (i == 0 && is_signed && level != -1.0F) return TABLE("a signed table starts at -1");
         if (i == 0 && !is_signed && level < 0x1p-126F) {
@@ -59,7 +64,7 @@ static qsgd_status check_table(const struct qsgd_params *p, struct qsgd_error *e
     return before == 1.0F ? QSGD_OK : TABLE("the last level must be 1");
 }
 
-static qsgd_status check_levels(const struct qsgd_params *p, struct qsgd_error *error) {
+static qsgd_status check_levels(const qsgd_params *p, qsgd_error *error) {
     switch (p->levels) {
     case QSGD_LEVELS_UNIFORM:
         if (p->s < 1 || p->s > QSGD_MAX_S) return PARAM("s", "s must lie in 1..32767");
@@ -83,18 +88,18 @@ static qsgd_status check_levels(const struct qsgd_params *p, struct qsgd_error *
     return QSGD_OK;
 }
 
-int params_code_fits(const struct qsgd_params *p, int32_t code) {
-    const struct qsgd_code *row = code_find(code);
+int params_code_fits(const qsgd_params *p, int32_t code) {
+    const struct code *row = code_find(code);
     if (row == NULL || !row->sparse) return 1;
     return p->zero && p->levels != QSGD_LEVELS_SIGNED && p->rounding != QSGD_ROUND_DITHERED;
 }
 
 /* True if every bucket lies within a chunk, however long the tensor. */
-static int buckets_fit(const struct qsgd_params *p) {
+static int buckets_fit(const qsgd_params *p) {
     return p->bucket != 0 && p->bucket <= (uint64_t)1 << p->chunk_log2;
 }
 
-static qsgd_status check_rotation(const struct qsgd_params *p, struct qsgd_error *error) {
+static qsgd_status check_rotation(const qsgd_params *p, qsgd_error *error) {
     if (p->rotation == 0) return QSGD_OK;
     if (p->code == QSGD_CODE_RAW) return COMBINATION("rotation", "raw frames are not rotated");
     if (!buckets_fit(p)) {
@@ -107,7 +112,7 @@ static qsgd_status check_rotation(const struct qsgd_params *p, struct qsgd_error
     return QSGD_OK;
 }
 
-qsgd_status params_check_scheme(const struct qsgd_params *p, struct qsgd_error *error) {
+qsgd_status params_check_scheme(const qsgd_params *p, qsgd_error *error) {
     qsgd_status status = check_levels(p, error);
     if (status == QSGD_OK) status = check_rotation(p, error);
     if (status != QSGD_OK) return status;
@@ -136,27 +141,30 @@ qsgd_status params_check_scheme(const struct qsgd_params *p, struct qsgd_error *
     return QSGD_OK;
 }
 
-static qsgd_status check_shared(const struct qsgd_params *p, struct qsgd_error *error) {
+static qsgd_status check_shared(const qsgd_params *p, qsgd_error *error) {
     struct shared_tables tables;
-    if (p->tables == NULL && p->tables_bytes == 0) return QSGD_OK;
-    qsgd_status status = shared_tables_parse(p->tables, p->tables_bytes, &tables, error);
+    if (p->shared_tables == NULL && p->shared_tables_bytes == 0) return QSGD_OK;
+    qsgd_status status =
+        shared_tables_parse(p->shared_tables, p->shared_tables_bytes, &tables, error);
     if (status != QSGD_OK) return status;
     if (p->code != tables.code) {
-        return COMBINATION("tables", p->code == QSGD_CODE_HUFFMAN || p->code == QSGD_CODE_RANS
-                                         ? "the tables are those of the other code"
-                                         : "only huffman and rans can share tables");
+        return COMBINATION("shared_tables",
+                           p->code == QSGD_CODE_HUFFMAN || p->code == QSGD_CODE_RANS
+                               ? "the tables are those of the other code"
+                               : "only huffman and rans can share tables");
     }
     struct levels levels;
     levels_build(&levels, p);
     if (tables.direct != tokens_direct(&levels)) {
-        return COMBINATION("tables", "the tables' tokens have extra bits where the levels' have "
-                                     "none, or the other way round");
+        return COMBINATION("shared_tables",
+                           "the tables' tokens have extra bits where the levels' have "
+                           "none, or the other way round");
     }
     return QSGD_OK;
 }
 
 #define RANGE(field, most, also, reason)                                                           \
-    {#field, offsetof(struct qsgd_params, field), 0, most, also, #field " must be " reason}
+    {#field, offsetof(qsgd_params, field), 0, most, also, #field " must be " reason}
 
 static const struct range enumerations[] = {
     RANGE(norm, 4, 0, "one of QSGD_NORM_* (0..4)"),
@@ -165,14 +173,14 @@ static const struct range enumerations[] = {
     RANGE(rounding, 3, 0, "one of QSGD_ROUND_* (0..3)"),
     RANGE(code, QSGD_CODE_RANS, QSGD_CODE_AUTO, "one of QSGD_CODE_* (0..10, 255)"),
     RANGE(classes, 2, 0, "one of QSGD_CLASSES_* (0..2)"),
-    RANGE(scale, 1, 0, "one of QSGD_SCALE_* (0..1)"),
+    RANGE(scale_dtype, 0, QSGD_BFLOAT16, "QSGD_FLOAT32 or QSGD_BFLOAT16 (0, 3)"),
     RANGE(nonfinite, 1, 0, "one of QSGD_NONFINITE_* (0..1)"),
     RANGE(rotation, 1, 0, "0 or 1"),
     RANGE(rescale, 1, 0, "0 or 1"),
     RANGE(checksum, 1, 0, "0 or 1"),
 };
 
-static qsgd_status check_rescale(const struct qsgd_params *p, struct qsgd_error *error) {
+static qsgd_status check_rescale(const qsgd_params *p, qsgd_error *error) {
     if (p->rescale == 0) return QSGD_OK;
     if (p->rounding != QSGD_ROUND_NEAREST || p->code == QSGD_CODE_RAW ||
         (p->levels != QSGD_LEVELS_UNIFORM && p->levels != QSGD_LEVELS_OPEN)) {
@@ -185,17 +193,15 @@ static qsgd_status check_rescale(const struct qsgd_params *p, struct qsgd_error 
     return QSGD_OK;
 }
 
-qsgd_status params_check(const struct qsgd_params *p, struct qsgd_error *error) {
-    if (p == NULL) return error_parameter(error, QSGD_ERR_NULL, "params", "params is NULL");
-    qsgd_status status = error_check_size(error, "params", p->struct_size, sizeof *p,
-                                          OTHER_VERSION ": use qsgd_params_init");
-    if (status != QSGD_OK) return status;
-    status = ranges_check(p, enumerations, sizeof enumerations / sizeof *enumerations, error);
+static qsgd_status check(const qsgd_params *p, qsgd_error *error) {
+    qsgd_status status =
+        ranges_check(p, enumerations, sizeof enumerations / sizeof *enumerations, error);
     if (status != QSGD_OK) return status;
     if (p->bucket > QSGD_MAX_ELEMENTS) return PARAM("bucket", "bucket must lie in 0..2^47");
     if (p->chunk_log2 < 10 || p->chunk_log2 > 25) {
         return PARAM("chunk_log2", "chunk_log2 must lie in 10..25");
     }
+    if (p->reserved != 0) return PARAM("reserved", "reserved must be 0");
     if (!(p->clip >= 0) || !params_finite(p->clip)) {
         return PARAM("clip", "clip must be 0 (off) or finite and positive");
     }
@@ -211,8 +217,21 @@ qsgd_status params_check(const struct qsgd_params *p, struct qsgd_error *error) 
     return status == QSGD_OK ? check_shared(p, error) : status;
 }
 
-qsgd_status qsgd_params_check(const struct qsgd_params *params, struct qsgd_error *error) {
-    return params_check(params, error);
+qsgd_status params_take(const qsgd_params *given, qsgd_params *to, qsgd_error *error) {
+    *to = defaults;
+    const qsgd_status status = struct_take(&row, given, to, error);
+    return status == QSGD_OK ? check(to, error) : status;
+}
+
+qsgd_status params_give(const qsgd_params *params, qsgd_params *given, qsgd_error *error) {
+    const qsgd_status status = struct_check(&row, given, error);
+    if (status == QSGD_OK) struct_give(&row, params, given);
+    return status;
+}
+
+qsgd_status qsgd_params_check(const qsgd_params *params, qsgd_error *error) {
+    qsgd_params taken;
+    return params_take(params, &taken, error);
 }
 
 int params_shape(const uint64_t *shape, uint32_t ndim, uint64_t *product) {

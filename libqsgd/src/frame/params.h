@@ -4,8 +4,11 @@
 
 #include "qsgd.h"
 
-/* As qsgd_params_check. */
-qsgd_status params_check(const struct qsgd_params *params, struct qsgd_error *error);
+/* Copies a caller's parameters, of whatever version, and checks them as qsgd_params_check. */
+qsgd_status params_take(const qsgd_params *given, qsgd_params *to, qsgd_error *error);
+
+/* Copies parameters into a caller's, of whatever version. */
+qsgd_status params_give(const qsgd_params *params, qsgd_params *given, qsgd_error *error);
 
 /* The rules that bind encoders and decoders alike (FORMAT.md section 3): ranges of s, step, tables,
  * and combinations. Fields are in range of their enumerations already. */

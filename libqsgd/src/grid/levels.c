@@ -32,9 +32,9 @@ void levels_build(struct levels *levels, const struct qsgd_params *params) {
     if (is_open) {
         levels->count = QSGD_MAX_S;
     } else if (is_signed || params->levels == QSGD_LEVELS_TABLE) {
-        levels->count = params->table_len;
-        memcpy(levels->value + (is_signed ? 0 : 1), params->table,
-               params->table_len * sizeof(float));
+        levels->count = params->level_table_len;
+        memcpy(levels->value + (is_signed ? 0 : 1), params->level_table,
+               params->level_table_len * sizeof(float));
     } else {
         levels->count = params->s;
     }

@@ -17,7 +17,7 @@ struct levels {
     int32_t largest;    /* kmax of FORMAT.md: the bound of |k| that the codes use */
     int32_t idle;       /* index of all elements of an idle bucket */
     float gap;
-    float value[QSGD_MAX_TABLE + 2];
+    float value[QSGD_MAX_LEVEL_TABLE + 2];
 };
 
 #define LEVELS_DIRECT 15 /* up to this largest index, tokens are whole indices (FORMAT.md 8.4) */

@@ -18,6 +18,15 @@ struct scale_array {
     int kind;
 };
 
+/* How a frame names the type of its scales. */
+static inline int scale_kind(uint32_t scale_dtype) {
+    return scale_dtype == QSGD_FLOAT32 ? SCALES_FLOAT32 : SCALES_BFLOAT16;
+}
+
+static inline uint32_t scale_dtype_of(unsigned kind) {
+    return kind == SCALES_FLOAT32 ? QSGD_FLOAT32 : QSGD_BFLOAT16;
+}
+
 static inline size_t scale_bytes(int kind) { return kind == SCALES_BFLOAT16 ? 2 : 4; }
 
 static inline float scale_get(const struct scale_array *a, uint64_t i) {

@@ -5,35 +5,78 @@
 
 #include "base/dtype.h"
 #include "base/error.h"
+#include "base/given.h"
 #include "frame/params.h"
 #include "grid/scales.h"
+#include "pipeline/runner.h"
 
-qsgd_status qsgd_encode_options_init(struct qsgd_encode_options *options) {
-    if (options == NULL) return QSGD_ERR_NULL;
-    memset(options, 0, sizeof *options);
-    options->struct_size = sizeof *options;
-    options->dtype = QSGD_FLOAT32;
-    options->ndim = UINT32_MAX;
-    options->workers = 1;
+static const struct struct_row encode_row =
+    STRUCT_ROW(qsgd_encode_options, runner_context, "options");
+static const struct struct_row decode_row = STRUCT_ROW(qsgd_decode_options, reserved, "options");
+
+static const qsgd_encode_options encode_defaults = {
+    .struct_size = sizeof(qsgd_encode_options),
+    .dtype = QSGD_FLOAT32,
+    .ndim = QSGD_FLAT,
+    .workers = 1,
+};
+
+static const qsgd_decode_options decode_defaults = {
+    .struct_size = sizeof(qsgd_decode_options),
+    .dtype = QSGD_DTYPE_OF_FRAME,
+    .workers = 1,
+    .max_elements = UINT64_MAX,
+    .allowed_codes = UINT64_MAX,
+    .allowed_norms = UINT64_MAX,
+    .allowed_levels = UINT64_MAX,
+    .allowed_roundings = UINT64_MAX,
+};
+
+qsgd_status qsgd_encode_options_init_sized(qsgd_encode_options *options, size_t struct_size) {
+    return struct_init(&encode_row, options, struct_size, &encode_defaults);
+}
+
+qsgd_status qsgd_decode_options_init_sized(qsgd_decode_options *options, size_t struct_size) {
+    return struct_init(&decode_row, options, struct_size, &decode_defaults);
+}
+
+qsgd_status arguments_decode_options(const qsgd_decode_options *options, qsgd_decode_options *to,
+                                     qsgd_error *error) {
+    *to = decode_defaults;
+    if (options == NULL) return QSGD_OK;
+    qsgd_status status = struct_take(&decode_row, options, to, error);
+    if (status == QSGD_OK) status = runner_check_workers(to->workers, error);
+    if (status != QSGD_OK) return status;
+    if (to->flags & ~(uint32_t)QSGD_DECODE_ATOMIC) {
+        return error_parameter(error, QSGD_ERR_PARAM, "flags", "unknown flags are set");
+    }
+    if (to->reserved != 0) {
+        return error_parameter(error, QSGD_ERR_PARAM, "reserved", "reserved must be 0");
+    }
+    if (to->shared_tables_count > 0 && to->shared_tables == NULL) {
+        return error_parameter(error, QSGD_ERR_NULL, "shared_tables",
+                               "shared_tables is NULL but shared_tables_count is not 0");
+    }
     return QSGD_OK;
 }
 
-qsgd_status arguments_check_elements(uint64_t n, struct qsgd_error *error) {
-    if (n <= QSGD_MAX_ELEMENTS) return QSGD_OK;
-    return error_parameter(error, QSGD_ERR_SHAPE, "n", "a tensor has at most 2^47 elements");
-}
+/* Elements of at most 16 bytes must have addresses, also where those have 32 bits. */
+#define MOST_ADDRESSED ((uint64_t)(SIZE_MAX / 32))
 
-qsgd_status arguments_check_workers(uint32_t workers, struct qsgd_error *error) {
-    if (workers >= 1 && workers <= 256) return QSGD_OK;
-    return error_parameter(error, QSGD_ERR_PARAM, "workers", "workers must lie in 1..256");
+qsgd_status arguments_check_elements(uint64_t n, qsgd_error *error) {
+    if (n <= QSGD_MAX_ELEMENTS && n <= MOST_ADDRESSED) return QSGD_OK;
+    return error_parameter(error, QSGD_ERR_SHAPE, "n",
+                           "a tensor has at most 2^47 elements, and no more than memory has room "
+                           "for");
 }
 
 /* Makes the shape explicit, and checks that it holds n elements. */
-static qsgd_status take_shape(struct encode_call *call, uint64_t n, struct qsgd_error *error) {
-    struct qsgd_encode_options *o = &call->options;
-    if (o->ndim == UINT32_MAX) {
+static qsgd_status take_shape(struct encode_call *call, uint64_t n, qsgd_error *error) {
+    qsgd_encode_options *o = &call->options;
+    if (o->ndim == QSGD_FLAT) {
         o->ndim = 1;
         call->shape[0] = n;
+        call->given_shape = NULL;
     } else {
         if (o->ndim > QSGD_MAX_DIMS) {
             return error_parameter(error, QSGD_ERR_SHAPE, "ndim", "at most 8 dimensions");
@@ -55,21 +98,20 @@ static qsgd_status take_shape(struct encode_call *call, uint64_t n, struct qsgd_
     return QSGD_OK;
 }
 
-qsgd_status arguments_encode_call(const struct qsgd_encode_options *options, uint64_t n,
-                                  struct encode_call *call, struct qsgd_error *error) {
-    qsgd_status status = QSGD_OK;
-    if (options == NULL) {
-        qsgd_encode_options_init(&call->options);
-    } else {
-        status = error_check_size(error, "options", options->struct_size, sizeof *options,
-                                  OTHER_VERSION ": use qsgd_encode_options_init");
-        if (status != QSGD_OK) return status;
-        call->options = *options;
+qsgd_status arguments_encode_call(const qsgd_params *params, const qsgd_encode_options *options,
+                                  uint64_t n, struct encode_call *call, qsgd_error *error) {
+    call->options = encode_defaults;
+    call->given_params = params;
+    call->given_options = options;
+    qsgd_status status = params_take(params, &call->params, error);
+    if (status == QSGD_OK && options != NULL) {
+        status = struct_take(&encode_row, options, &call->options, error);
     }
-    const struct qsgd_encode_options *o = &call->options;
-    status = arguments_check_elements(n, error);
-    if (status == QSGD_OK) status = arguments_check_workers(o->workers, error);
+    const qsgd_encode_options *o = &call->options;
+    if (status == QSGD_OK) status = arguments_check_elements(n, error);
+    if (status == QSGD_OK) status = runner_check_workers(o->workers, error);
     if (status != QSGD_OK) return status;
+    call->given_shape = o->shape;
     if (dtype_bytes(o->dtype) == 0) {
         return error_parameter(error, QSGD_ERR_DTYPE, "dtype",
                                "dtype must be one of QSGD_FLOAT32..");
@@ -80,9 +122,9 @@ qsgd_status arguments_encode_call(const struct qsgd_encode_options *options, uin
     return take_shape(call, n, error);
 }
 
-qsgd_status arguments_check_dtype(const struct qsgd_params *params,
-                                  const struct qsgd_encode_options *o, struct qsgd_error *error) {
-    if (params->code != QSGD_CODE_RAW && !dtype_is_float(o->dtype)) {
+qsgd_status arguments_check_dtype(const struct encode_call *call, qsgd_error *error) {
+    const qsgd_encode_options *o = &call->options;
+    if (call->params.code != QSGD_CODE_RAW && !dtype_is_float(o->dtype)) {
         return error_parameter(error, QSGD_ERR_DTYPE, "dtype",
                                "only float32, float64, float16 and bfloat16 can be quantised: code "
                                "raw takes the others");
@@ -93,19 +135,19 @@ qsgd_status arguments_check_dtype(const struct qsgd_params *params,
     return QSGD_OK;
 }
 
-qsgd_status arguments_check_tag(const struct qsgd_encode_options *o, struct qsgd_error *error) {
+qsgd_status arguments_check_tag(const qsgd_encode_options *o, qsgd_error *error) {
     if (o->tag_bytes == 0 || o->tag != NULL) return QSGD_OK;
     return error_parameter(error, QSGD_ERR_NULL, "tag", "tag is NULL but tag_bytes is not 0");
 }
 
-qsgd_status arguments_check_scales(const struct qsgd_params *params,
-                                   const struct qsgd_encode_options *o, uint64_t buckets,
-                                   struct qsgd_error *error) {
+qsgd_status arguments_check_scales(const struct encode_call *call, uint64_t buckets,
+                                   qsgd_error *error) {
+    const qsgd_encode_options *o = &call->options;
     if (o->scales == NULL) return QSGD_OK;
-    if (params->code == QSGD_CODE_RAW) {
+    if (call->params.code == QSGD_CODE_RAW) {
         return error_parameter(error, QSGD_ERR_COMBINATION, "scales", "raw frames have no scales");
     }
-    if (params->rounding == QSGD_ROUND_TOPK) {
+    if (call->params.rounding == QSGD_ROUND_TOPK) {
         return error_parameter(error, QSGD_ERR_COMBINATION, "scales",
                                "topk computes its own scales");
     }
@@ -122,26 +164,29 @@ qsgd_status arguments_check_scales(const struct qsgd_params *params,
     return QSGD_OK;
 }
 
-/* True if a scale is one that the parameters' scale kind stores exactly. */
-static bool scale_fits(const struct qsgd_params *params, float scale) {
+/* True if a scale is one that the parameters' scale_dtype stores exactly. */
+static bool scale_fits(const qsgd_params *params, float scale) {
     if (!scale_is_valid(scale)) return false;
-    return params->scale == QSGD_SCALE_FLOAT32 || (float_bits(scale) & 0xFFFF) == 0;
+    return params->scale_dtype == QSGD_FLOAT32 || (float_bits(scale) & 0xFFFF) == 0;
 }
 
-qsgd_status arguments_check_indices(const struct quantizer *q, const int16_t *indices,
-                                    const float *scales, struct qsgd_error *error) {
+qsgd_status arguments_check_quantized(const struct quantizer *q, const qsgd_quantized *quantized,
+                                      qsgd_error *error) {
     const struct layout *l = &q->layout;
-    const struct scale_array given = scales_native(scales);
+    if (l->n > 0 && (quantized->indices == NULL || quantized->scales == NULL)) {
+        return memory_missing(quantized->indices == NULL ? "indices" : "scales", error);
+    }
+    const struct scale_array given = scales_native(quantized->scales);
     for (uint64_t b = 0; b < l->buckets; b++) {
         if (!scale_fits(&q->params, scale_get(&given, b))) {
             return error_element(error, QSGD_ERR_INDEX, UINT64_MAX, b,
                                  "a scale is not one that a frame can store (negative, infinite, "
-                                 "or not exact in its scale kind)");
+                                 "or not exact in scale_dtype)");
         }
     }
     for (uint64_t i = 0; i < l->n; i++) {
         int16_t k;
-        memcpy(&k, indices + i, sizeof k);
+        memcpy(&k, quantized->indices + i, sizeof k);
         if (!levels_has(&q->levels, k)) {
             return error_element(error, QSGD_ERR_INDEX, i, i / l->bucket,
                                  "an index names no level");
@@ -150,7 +195,29 @@ qsgd_status arguments_check_indices(const struct quantizer *q, const int16_t *in
     return QSGD_OK;
 }
 
-qsgd_status arguments_check_coded(const struct qsgd_params *params, struct qsgd_error *error) {
+qsgd_status arguments_check_coded(const qsgd_params *params, qsgd_error *error) {
     if (params->code != QSGD_CODE_RAW) return QSGD_OK;
     return error_parameter(error, QSGD_ERR_COMBINATION, "code", "raw frames have no indices");
+}
+
+#define CALL_REGIONS 6
+#define MORE_REGIONS 8
+
+qsgd_status arguments_apart(const struct encode_call *call, const struct region *buffers,
+                            size_t count, qsgd_error *error) {
+    const qsgd_params *p = &call->params;
+    const qsgd_encode_options *o = &call->options;
+    const uint64_t shape_bytes =
+        call->given_shape == NULL ? 0 : o->ndim * sizeof *call->given_shape;
+    struct region all[CALL_REGIONS + MORE_REGIONS] = {
+        {"params", call->given_params, call->given_params->struct_size, false},
+        {"options", call->given_options,
+         call->given_options == NULL ? 0 : call->given_options->struct_size, false},
+        {"shape", call->given_shape, shape_bytes, false},
+        {"tag", o->tag, o->tag_bytes, false},
+        {"level_table", p->level_table, p->level_table_len * sizeof *p->level_table, false},
+        {"shared_tables", p->shared_tables, p->shared_tables_bytes, false},
+    };
+    memcpy(all + CALL_REGIONS, buffers, count * sizeof *buffers);
+    return regions_apart(all, CALL_REGIONS + count, error);
 }

@@ -1,50 +1,54 @@
-/* The options of calls that encode, and checks of what is given beside the parameters. */
+/* What callers give: parameters and options of whatever version, with defaults filled in; checks of
+ * what is given beside the parameters; and buffers that must not overlap. */
 #ifndef QSGD_PIPELINE_ARGUMENTS_H
 #define QSGD_PIPELINE_ARGUMENTS_H
 
-#include "qsgd.h"
+#include "base/memory.h"
+#include "qsgd_stages.h"
 #include "quantize/quantizer.h"
 
-/* Options with defaults filled in: options.shape is `shape`, always explicit. Not to be copied. */
+/* Parameters and options of a call that goes forward. Not to be copied: options.shape is `shape`,
+ * always explicit. */
 struct encode_call {
-    struct qsgd_encode_options options;
+    qsgd_params params;
+    qsgd_encode_options options;
     uint64_t shape[QSGD_MAX_DIMS];
+    /* as the caller has them, to compare with what is written */
+    const qsgd_params *given_params;
+    const qsgd_encode_options *given_options;
+    const uint64_t *given_shape;
 };
 
-/* Where the caller wants a frame, and what may be used on the way there. */
-struct buffers {
-    uint8_t *dst;
-    uint64_t dst_bytes;
-    void *workspace;
-    uint64_t workspace_bytes;
-};
+/* Fills *call from parameters, and options, which may be NULL; checks both. */
+qsgd_status arguments_encode_call(const qsgd_params *params, const qsgd_encode_options *options,
+                                  uint64_t n, struct encode_call *call, qsgd_error *error);
 
-/* Fills *call from options, which may be NULL, and checks it. */
-qsgd_status arguments_encode_call(const struct qsgd_encode_options *options, uint64_t n,
-                                  struct encode_call *call, struct qsgd_error *error);
+/* Fills *to from options, which may be NULL, and checks them. */
+qsgd_status arguments_decode_options(const qsgd_decode_options *options, qsgd_decode_options *to,
+                                     qsgd_error *error);
 
-qsgd_status arguments_check_elements(uint64_t n, struct qsgd_error *error);
-qsgd_status arguments_check_workers(uint32_t workers, struct qsgd_error *error);
+qsgd_status arguments_check_elements(uint64_t n, qsgd_error *error);
 
 /* Element type and residual go with the parameters. */
-qsgd_status arguments_check_dtype(const struct qsgd_params *params,
-                                  const struct qsgd_encode_options *options,
-                                  struct qsgd_error *error);
+qsgd_status arguments_check_dtype(const struct encode_call *call, qsgd_error *error);
 
 /* The tag is there; size queries count its bytes alone. */
-qsgd_status arguments_check_tag(const struct qsgd_encode_options *options,
-                                struct qsgd_error *error);
+qsgd_status arguments_check_tag(const qsgd_encode_options *options, qsgd_error *error);
 
 /* The caller's scales, if there are any, go with the parameters. */
-qsgd_status arguments_check_scales(const struct qsgd_params *params,
-                                   const struct qsgd_encode_options *options, uint64_t buckets,
-                                   struct qsgd_error *error);
+qsgd_status arguments_check_scales(const struct encode_call *call, uint64_t buckets,
+                                   qsgd_error *error);
 
-/* Given indices and scales are such as a frame with these parameters can hold. */
-qsgd_status arguments_check_indices(const struct quantizer *q, const int16_t *indices,
-                                    const float *scales, struct qsgd_error *error);
+/* Given indices and scales are there, and such as a frame with these parameters can hold. */
+qsgd_status arguments_check_quantized(const struct quantizer *q, const qsgd_quantized *quantized,
+                                      qsgd_error *error);
 
 /* Raw frames have no indices. */
-qsgd_status arguments_check_coded(const struct qsgd_params *params, struct qsgd_error *error);
+qsgd_status arguments_check_coded(const qsgd_params *params, qsgd_error *error);
+
+/* Buffers that a call writes share no byte with each other, with what `call` holds, nor with other
+ * buffers that it reads. At most 8 buffers. */
+qsgd_status arguments_apart(const struct encode_call *call, const struct region *buffers,
+                            size_t count, qsgd_error *error);
 
 #endif

@@ -4,28 +4,41 @@
 #include "base/error.h"
 #include "base/fpenv.h"
 
-void before_chunks_carve(struct before_chunks *f, struct memory *memory, uint32_t workers,
-                         bool copies) {
-    f->workers = workers_carve(memory, &f->t.q, workers, copies);
+static uint64_t most_tasks(const struct quantizer *q) {
+    const uint64_t big = big_scales_blocks(&q->layout), total = tensor_total_blocks(q);
+    const uint64_t blocks = big > total ? big : total;
+    return blocks > q->layout.chunks ? blocks : q->layout.chunks;
+}
+
+static void carve(struct before_chunks *f, const struct encode_call *call, struct memory *memory) {
+    const qsgd_encode_options *o = &call->options;
+    const struct quantizer *q = &f->t.q;
+    const bool coded = q->params.code != QSGD_CODE_RAW;
+    f->workers = workers_carve(memory, q, o->workers, quantizer_copies(q, o->dtype, o->residual));
+    f->runner = (struct runner){o->runner, o->runner_context, o->workers,
+                                task_marks_carve(memory, most_tasks(q))};
+    f->spill_bytes = coded ? chunk_room(q, layout_longest(&q->layout)) : 0;
+    f->spill = memory_take(memory, o->workers * f->spill_bytes);
+    const bool survey = q->params.code == QSGD_CODE_AUTO;
+    f->survey_scales = memory_take(memory, survey ? q->layout.buckets * sizeof(float) : 0);
     tensor_carve(&f->t, memory);
 }
 
-qsgd_status before_chunks_open(struct before_chunks *f, uint32_t workers, bool copies,
-                               void *workspace, uint64_t workspace_bytes,
-                               struct qsgd_error *error) {
+uint64_t before_chunks_bytes(const struct encode_call *call, const struct quantizer *q) {
+    struct before_chunks f;
     struct memory memory = {NULL, 0};
-    before_chunks_carve(f, &memory, workers, copies);
-    if (workspace == NULL) {
-        return error_parameter(error, QSGD_ERR_NULL, "workspace", "workspace is NULL");
-    }
+    f.t.q = *q;
+    carve(&f, call, &memory);
+    return memory.used;
+}
+
+qsgd_status before_chunks_open(struct before_chunks *f, const struct encode_call *call,
+                               qsgd_memory workspace, qsgd_error *error) {
+    struct memory memory = {NULL, 0};
     const qsgd_status status =
-        memory_check_workspace(workspace, workspace_bytes, memory.used,
-                               WORKSPACE_MUST_HOLD("qsgd_encode_workspace"), error);
-    if (status != QSGD_OK) return status;
-    memory.base = workspace;
-    memory.used = 0;
-    before_chunks_carve(f, &memory, workers, copies);
-    return QSGD_OK;
+        memory_open(&memory, workspace, before_chunks_bytes(call, &f->t.q), error);
+    if (status == QSGD_OK) carve(f, call, &memory);
+    return status;
 }
 
 static void task_big_block(void *context, uint64_t block, uint32_t worker) {
@@ -42,26 +55,30 @@ static void task_total_block(void *context, uint64_t block, uint32_t worker) {
     fpenv_leave(env);
 }
 
-static void tensor_total(struct before_chunks *f, const struct qsgd_encode_options *o) {
-    if (f->t.q.params.norm != QSGD_NORM_BALANCED) return;
-    workers_run(o->runner, o->runner_context, task_total_block, f, tensor_total_blocks(&f->t.q));
+static qsgd_status tensor_total(struct before_chunks *f, qsgd_error *error) {
+    if (f->t.q.params.norm != QSGD_NORM_BALANCED) return QSGD_OK;
+    const qsgd_status status =
+        runner_run(&f->runner, task_total_block, f, tensor_total_blocks(&f->t.q), error);
+    if (status != QSGD_OK) return status;
     fpenv env = fpenv_enter();
     tensor_total_store(&f->t);
     fpenv_leave(env);
+    return QSGD_OK;
 }
 
-void before_chunks_scales(struct before_chunks *f, const struct qsgd_encode_options *o) {
-    tensor_total(f, o);
-    if (f->t.q.layout.per_bucket == 0) return;
-    workers_run(o->runner, o->runner_context, task_big_block, f, big_scales_blocks(&f->t.q.layout));
+qsgd_status before_chunks_scales(struct before_chunks *f, qsgd_error *error) {
+    qsgd_status status = tensor_total(f, error);
+    if (status != QSGD_OK || f->t.q.layout.per_bucket == 0) return status;
+    status = runner_run(&f->runner, task_big_block, f, big_scales_blocks(&f->t.q.layout), error);
+    if (status != QSGD_OK) return status;
     fpenv env = fpenv_enter();
     big_scales_store(&f->t, &f->workers[0].quantize);
     fpenv_leave(env);
+    return QSGD_OK;
 }
 
-qsgd_status before_chunks_error(const struct before_chunks *f, uint32_t workers,
-                                struct qsgd_error *error) {
-    const struct worker *failed = workers_error(f->workers, workers);
+qsgd_status before_chunks_error(const struct before_chunks *f, qsgd_error *error) {
+    const struct worker *failed = workers_error(f->workers, f->runner.workers);
     if (failed == NULL) return QSGD_OK;
     const uint64_t bucket = failed->error_where;
     const uint64_t element = source_first_nonfinite(&f->t.source, &f->t.q.layout, bucket);

@@ -4,29 +4,40 @@
 #ifndef QSGD_PIPELINE_BEFORE_CHUNKS_H
 #define QSGD_PIPELINE_BEFORE_CHUNKS_H
 
+#include "codes/payload.h"
+#include "pipeline/arguments.h"
+#include "pipeline/runner.h"
 #include "pipeline/workers.h"
 #include "quantize/bucket_scales.h"
 
 struct before_chunks {
     struct tensor t;
     struct shared_tables shared; /* code QSGD_CODE_RAW: there are none */
+    struct runner runner;
     struct worker *workers;
+    uint8_t *spill; /* a payload per worker, of spill_bytes, where dst has no room to write one */
+    uint64_t spill_bytes;
+    float *survey_scales; /* code auto: of every bucket, while no frame is there to hold them */
 };
 
-/* Carves workers, partials and cuts, or only counts if memory->base is NULL. One layout for all
- * callers, so that qsgd_encode_workspace serves them all. */
-void before_chunks_carve(struct before_chunks *f, struct memory *memory, uint32_t workers,
-                         bool copies);
+/* Bytes that a chunk of that length needs while it is written: its payload's bound, and the reach
+ * of writers that store whole words. */
+static inline uint64_t chunk_room(const struct quantizer *q, uint64_t len) {
+    return payload_bound(&q->levels, len) + 4;
+}
 
-/* Carves the caller's workspace, if it is large enough. */
-qsgd_status before_chunks_open(struct before_chunks *f, uint32_t workers, bool copies,
-                               void *workspace, uint64_t workspace_bytes, struct qsgd_error *error);
+/* Opens the caller's workspace, for f->t.q. One layout for all callers, so that qsgd_encode_sizes
+ * serves them all. */
+qsgd_status before_chunks_open(struct before_chunks *f, const struct encode_call *call,
+                               qsgd_memory workspace, qsgd_error *error);
+
+/* What before_chunks_open takes of a workspace. */
+uint64_t before_chunks_bytes(const struct encode_call *call, const struct quantizer *q);
 
 /* What chunks need of others before they start: the tensor's sum, scales of long buckets. */
-void before_chunks_scales(struct before_chunks *f, const struct qsgd_encode_options *o);
+qsgd_status before_chunks_scales(struct before_chunks *f, qsgd_error *error);
 
 /* The first error of the chunk tasks, which is a non-finite bucket; QSGD_OK if there is none. */
-qsgd_status before_chunks_error(const struct before_chunks *f, uint32_t workers,
-                                struct qsgd_error *error);
+qsgd_status before_chunks_error(const struct before_chunks *f, qsgd_error *error);
 
 #endif

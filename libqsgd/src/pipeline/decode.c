@@ -6,6 +6,7 @@
 #include "base/dtype.h"
 #include "base/error.h"
 #include "base/fpenv.h"
+#include "pipeline/arguments.h"
 #include "pipeline/decode_call.h"
 #include "pipeline/decode_stream.h"
 #include "quantize/values_nonzeros.h"
@@ -162,27 +163,14 @@ static qsgd_status write_all(struct decode_call *call) {
 /* ---- the public calls ------------------------------------------------------------------------ */
 
 /* The sink's type must be one that the frame converts to. */
-static qsgd_status check_sink(const struct decode_call *call, const void *dst) {
-    const uint32_t source = call->frame.info.dtype, out = call->sink.dtype;
-    const bool convertible = dtype_is_float(source) && out <= QSGD_BFLOAT16;
-    if (!(convertible || (frame_is_raw(&call->frame) && source == out && !call->sink.add))) {
-        return error_parameter(call->error, QSGD_ERR_DTYPE, "dtype",
-                               "the frame's elements do not convert to that type");
-    }
-    const uint64_t n = call->to - call->from, bytes = n * dtype_bytes(out);
-    if (dst == NULL && n > 0) {
-        return error_parameter(call->error, QSGD_ERR_NULL, "dst", "dst is NULL");
-    }
-    if (decode_overlaps(call, dst, bytes)) {
-        return error_parameter(call->error, QSGD_ERR_OVERLAP, "dst",
-                               "frame, dst and workspace must not overlap");
-    }
-    return QSGD_OK;
-}
-
-static uint32_t output_dtype(const struct decode_call *call) {
-    uint32_t dtype = call->options.dtype;
-    return dtype == UINT32_MAX ? call->frame.info.dtype : dtype;
+static qsgd_status check_sink(const struct decode_call *call, const void *dst, const char *name) {
+    const uint32_t out = call->sink.dtype;
+    const qsgd_status status = decode_check_dtype(call, out, call->sink.add);
+    if (status != QSGD_OK) return status;
+    const uint64_t n = call->to - call->from;
+    if (dst == NULL && n > 0) return memory_missing(name, call->error);
+    const struct region output = {name, dst, n * dtype_bytes(out), true};
+    return decode_apart(call, &output, 1, call->error);
 }
 
 static qsgd_status check_length(const struct decode_call *call, uint64_t n) {
@@ -192,7 +180,7 @@ static qsgd_status check_length(const struct decode_call *call, uint64_t n) {
 }
 
 /* Opens a frame to go whole into call->sink, and verifies it; nothing is written to dst. */
-static qsgd_status verify_for(struct decode_call *call, uint64_t n, void *dst) {
+static qsgd_status verify_for(struct decode_call *call, uint64_t n, void *dst, const char *name) {
     qsgd_status status = check_length(call, n);
     if (status != QSGD_OK) return status;
     call->from = 0;
@@ -200,81 +188,86 @@ static qsgd_status verify_for(struct decode_call *call, uint64_t n, void *dst) {
     call->sink.data = dst;
     call->sink.origin = call->sink.from = 0;
     call->sink.to = n;
-    status = check_sink(call, dst);
+    status = check_sink(call, dst, name);
     if (status == QSGD_OK) status = decode_begin(call);
     if (status == QSGD_OK) status = decode_verify(call);
     return status;
 }
 
-qsgd_status qsgd_decode(const void *frame, uint64_t size, const struct qsgd_decode_options *options,
-                        void *dst, uint64_t n, void *workspace, uint64_t workspace_bytes,
-                        struct qsgd_error *error) {
+qsgd_status qsgd_decode(const void *frame, uint64_t bytes, const qsgd_decode_options *options,
+                        void *dst, uint64_t n, qsgd_memory workspace, qsgd_error *error) {
     struct decode_call call;
-    qsgd_status status =
-        decode_open(&call, frame, size, options, workspace, workspace_bytes, error);
+    qsgd_status status = decode_open(&call, frame, bytes, options, workspace, error);
     if (status != QSGD_OK) return status;
-    call.sink = (struct sink){.dtype = output_dtype(&call)};
-    status = verify_for(&call, n, dst);
+    call.sink = (struct sink){.dtype = decode_dtype(&call)};
+    status = verify_for(&call, n, dst, "dst");
     return status == QSGD_OK ? write_all(&call) : status;
 }
 
-qsgd_status qsgd_decode_add(const void *frame, uint64_t size,
-                            const struct qsgd_decode_options *options, float alpha, float *acc,
-                            uint64_t n, void *workspace, uint64_t workspace_bytes,
-                            struct qsgd_error *error) {
+qsgd_status qsgd_decode_add(const void *frame, uint64_t bytes, const qsgd_decode_options *options,
+                            float alpha, float *acc, uint64_t n, qsgd_memory workspace,
+                            qsgd_error *error) {
     struct decode_call call;
-    qsgd_status status =
-        decode_open(&call, frame, size, options, workspace, workspace_bytes, error);
+    qsgd_status status = decode_open(&call, frame, bytes, options, workspace, error);
     if (status != QSGD_OK) return status;
     call.sink = (struct sink){.dtype = QSGD_FLOAT32, .add = true, .alpha = alpha};
-    status = verify_for(&call, n, acc);
+    status = verify_for(&call, n, acc, "acc");
     return status == QSGD_OK ? write_all(&call) : status;
 }
 
 /* All frames are checked before the first write; with one deep flag, they are atomic together. */
-static qsgd_status verify_one(const void *frame, uint64_t size,
-                              const struct qsgd_decode_options *options, float *out, uint64_t n,
-                              void *workspace, uint64_t workspace_bytes, struct qsgd_error *error) {
+static qsgd_status verify_one(const qsgd_weighted_frame *f, const qsgd_decode_options *options,
+                              float *out, uint64_t n, qsgd_memory workspace, qsgd_error *error) {
     struct decode_call call;
-    qsgd_status status =
-        decode_open(&call, frame, size, options, workspace, workspace_bytes, error);
+    if (f->reserved != 0) {
+        return error_parameter(error, QSGD_ERR_PARAM, "reserved", "reserved must be 0");
+    }
+    qsgd_status status = decode_open(&call, f->frame, f->bytes, options, workspace, error);
     if (status != QSGD_OK) return status;
     call.sink = (struct sink){.dtype = QSGD_FLOAT32, .add = true};
-    return verify_for(&call, n, out);
+    return verify_for(&call, n, out, "out");
 }
 
-qsgd_status qsgd_decode_sum(const void *const *frames, const uint64_t *sizes, uint32_t count,
-                            const float *alphas, const struct qsgd_decode_options *options,
-                            float *out, uint64_t n, void *workspace, uint64_t workspace_bytes,
-                            uint32_t *bad_frame, struct qsgd_error *error) {
-    if ((count > 0 && (frames == NULL || sizes == NULL)) || (out == NULL && n > 0)) {
+static qsgd_status check_sum(const qsgd_weighted_frame *frames, uint32_t count, const float *out,
+                             uint64_t n, qsgd_memory workspace, qsgd_error *error) {
+    if ((count > 0 && frames == NULL) || (out == NULL && n > 0)) {
         return memory_missing(out == NULL ? "out" : "frames", error);
     }
-    qsgd_status status = QSGD_OK;
+    const qsgd_status status = arguments_check_elements(n, error);
+    if (status != QSGD_OK) return status;
+    const struct region buffers[] = {
+        {"frames", frames, count * sizeof *frames, false},
+        {"workspace", workspace.data, workspace.bytes, true},
+        {"out", out, n * sizeof *out, true},
+    };
+    return regions_apart(buffers, sizeof buffers / sizeof *buffers, error);
+}
+
+qsgd_status qsgd_decode_sum(const qsgd_weighted_frame *frames, uint32_t count,
+                            const qsgd_decode_options *options, float *out, uint64_t n,
+                            qsgd_memory workspace, qsgd_error *error) {
+    qsgd_status status = check_sum(frames, count, out, n, workspace, error);
+    if (status != QSGD_OK) return status;
     uint32_t f = 0;
     for (; f < count && status == QSGD_OK; f++) {
-        status =
-            verify_one(frames[f], sizes[f], options, out, n, workspace, workspace_bytes, error);
+        status = verify_one(&frames[f], options, out, n, workspace, error);
     }
     if (status == QSGD_OK) {
         for (uint64_t i = 0; i < n; i++) memset(out + i, 0, sizeof *out);
         for (f = 0; f < count && status == QSGD_OK; f++) {
-            status =
-                qsgd_decode_add(frames[f], sizes[f], options, alphas == NULL ? 1.0F : alphas[f],
-                                out, n, workspace, workspace_bytes, error);
+            status = qsgd_decode_add(frames[f].frame, frames[f].bytes, options, frames[f].alpha,
+                                     out, n, workspace, error);
         }
     }
-    if (status != QSGD_OK && bad_frame != NULL) *bad_frame = f - 1;
+    if (status != QSGD_OK) error_at_frame(error, f - 1);
     return status;
 }
 
-qsgd_status qsgd_decode_range(const void *frame, uint64_t size,
-                              const struct qsgd_decode_options *options, uint64_t start,
-                              uint64_t stop, void *dst, void *workspace, uint64_t workspace_bytes,
-                              struct qsgd_error *error) {
+qsgd_status qsgd_decode_range(const void *frame, uint64_t bytes, const qsgd_decode_options *options,
+                              uint64_t start, uint64_t stop, void *dst, qsgd_memory workspace,
+                              qsgd_error *error) {
     struct decode_call call;
-    qsgd_status status =
-        decode_open(&call, frame, size, options, workspace, workspace_bytes, error);
+    qsgd_status status = decode_open(&call, frame, bytes, options, workspace, error);
     if (status != QSGD_OK) return status;
     if (start > stop || stop > call.frame.info.elements) {
         return error_parameter(error, QSGD_ERR_RANGE, start > stop ? "start" : "stop",
@@ -283,8 +276,8 @@ qsgd_status qsgd_decode_range(const void *frame, uint64_t size,
     call.from = start;
     call.to = stop;
     call.sink = (struct sink){
-        .data = dst, .origin = start, .dtype = output_dtype(&call), .from = start, .to = stop};
-    status = check_sink(&call, dst);
+        .data = dst, .origin = start, .dtype = decode_dtype(&call), .from = start, .to = stop};
+    status = check_sink(&call, dst, "dst");
     if (status == QSGD_OK) status = decode_begin(&call);
     if (status != QSGD_OK || start == stop) return status;
     call.first = layout_chunk_of(&call.q.layout, start);

@@ -6,80 +6,53 @@
 
 #include "base/dtype.h"
 #include "base/error.h"
+#include "base/sizes.h"
 #include "codes/shared_tables.h"
 #include "codes/tokens.h"
 #include "frame/header.h"
 #include "pipeline/arguments.h"
 
-qsgd_status qsgd_decode_options_init(struct qsgd_decode_options *options) {
-    if (options == NULL) return QSGD_ERR_NULL;
-    memset(options, 0, sizeof *options);
-    options->struct_size = sizeof *options;
-    options->dtype = UINT32_MAX;
-    options->workers = 1;
-    options->max_elements = UINT64_MAX;
-    options->allowed_codes = options->allowed_norms = UINT64_MAX;
-    options->allowed_levels = options->allowed_roundings = UINT64_MAX;
-    return QSGD_OK;
-}
-
 /* ---- open ----------------------------------------------------------------------------------- */
 
-static qsgd_status read_options(struct decode_call *call,
-                                const struct qsgd_decode_options *options) {
-    if (options == NULL) {
-        qsgd_decode_options_init(&call->options);
-        return QSGD_OK;
-    }
-    qsgd_status status =
-        error_check_size(call->error, "options", options->struct_size, sizeof *options,
-                         OTHER_VERSION ": use qsgd_decode_options_init");
-    if (status != QSGD_OK) return status;
-    call->options = *options;
-    status = arguments_check_workers(options->workers, call->error);
-    if (status != QSGD_OK) return status;
-    if (options->flags & ~(uint32_t)QSGD_DECODE_ATOMIC) {
-        return error_parameter(call->error, QSGD_ERR_PARAM, "flags", "unknown flags are set");
-    }
-    if (options->tables_count > 0 && (options->tables == NULL || options->tables_bytes == NULL)) {
-        return error_parameter(call->error, QSGD_ERR_NULL, "tables", "tables are NULL");
-    }
-    return QSGD_OK;
-}
+static bool allows(uint64_t allowed, int32_t number) { return (allowed >> number & 1) != 0; }
 
 static qsgd_status check_limits(const struct decode_call *call) {
-    const struct qsgd_decode_options *o = &call->options;
-    const struct qsgd_params *p = &call->frame.info.params;
+    const qsgd_decode_options *o = &call->options;
+    const qsgd_params *p = &call->frame.params;
     if (call->frame.info.elements > o->max_elements) {
         return error_parameter(call->error, QSGD_ERR_LIMIT, "max_elements",
                                "the frame holds more elements than max_elements allows");
     }
-    const bool raw = frame_is_raw(&call->frame);
-    if (!(o->allowed_codes >> p->code & 1) ||
-        (!raw && (!(o->allowed_norms >> p->norm & 1) || !(o->allowed_levels >> p->levels & 1) ||
-                  !(o->allowed_roundings >> p->rounding & 1)))) {
-        return error_parameter(call->error, QSGD_ERR_SCHEME, "allowed_codes",
-                               "the frame's code, norm, levels or rounding is not allowed");
+    const char *refused = NULL;
+    if (!allows(o->allowed_codes, p->code)) {
+        refused = "allowed_codes";
+    } else if (!frame_is_raw(&call->frame)) {
+        if (!allows(o->allowed_norms, p->norm)) refused = "allowed_norms";
+        if (!allows(o->allowed_levels, p->levels)) refused = "allowed_levels";
+        if (!allows(o->allowed_roundings, p->rounding)) refused = "allowed_roundings";
     }
-    return QSGD_OK;
+    if (refused == NULL) return QSGD_OK;
+    return error_parameter(call->error, QSGD_ERR_SCHEME, refused,
+                           "the frame's code, norm, levels or rounding is not allowed");
 }
 
 /* Finds the shared tables that the frame names among those given, which are all checked. */
 static qsgd_status find_tables(struct decode_call *call) {
-    const struct qsgd_decode_options *o = &call->options;
-    const struct qsgd_frame_info *info = &call->frame.info;
+    const qsgd_decode_options *o = &call->options;
+    const qsgd_frame_info *info = &call->frame.info;
     struct shared_tables t;
-    if (!info->has_tables) return QSGD_OK;
-    for (uint32_t i = 0; i < o->tables_count; i++) {
-        qsgd_status status = shared_tables_parse(o->tables[i], o->tables_bytes[i], &t, call->error);
+    if (!info->has_shared_tables) return QSGD_OK;
+    for (uint32_t i = 0; i < o->shared_tables_count; i++) {
+        const qsgd_bytes *given = &o->shared_tables[i];
+        qsgd_status status = shared_tables_parse(given->data, given->bytes, &t, call->error);
         if (status != QSGD_OK) return status;
-        if (memcmp(t.digest, info->tables_digest, sizeof t.digest) == 0) call->shared = t;
+        if (memcmp(t.digest, info->shared_tables_digest, sizeof t.digest) == 0) call->shared = t;
     }
     if (call->shared.code == QSGD_CODE_RAW) {
-        return error_offset(call->error, QSGD_ERR_TABLES, call->frame.tables_offset,
+        return error_offset(call->error, QSGD_ERR_SHARED_TABLES, call->frame.tables_offset,
                             "the frame names shared tables that were not given");
     }
-    if (call->shared.code != info->params.code ||
+    if (call->shared.code != call->frame.params.code ||
         call->shared.direct != tokens_direct(&call->q.levels)) {
         return error_offset(call->error, QSGD_ERR_HEADER, call->frame.tables_offset,
                             "the frame names tables of another code or kind of tokens");
@@ -91,81 +64,108 @@ static void carve(struct decode_call *call, struct memory *memory) {
     call->offsets = memory_take(memory, (call->frame.layout.chunks + 1) * sizeof(uint64_t));
     call->shapes = memory_take(memory, call->frame.layout.chunks);
     call->workers = workers_carve(memory, &call->q, call->options.workers, false);
+    call->runner =
+        (struct runner){call->options.runner, call->options.runner_context, call->options.workers,
+                        task_marks_carve(memory, call->frame.layout.chunks)};
 }
 
-static qsgd_status open_header(struct decode_call *call, const void *frame, uint64_t size,
-                               const struct qsgd_decode_options *options) {
-    qsgd_status status = read_options(call, options);
+static qsgd_status open_header(struct decode_call *call, const void *frame, uint64_t bytes,
+                               const qsgd_decode_options *options) {
+    call->given_options = options;
+    qsgd_status status = arguments_decode_options(options, &call->options, call->error);
     if (status != QSGD_OK) return status;
-    if (frame == NULL && size > 0) {
-        return error_parameter(call->error, QSGD_ERR_NULL, "frame", "frame is NULL");
-    }
-    status = header_parse(&call->frame, frame, size, call->error);
+    if (frame == NULL && bytes > 0) return memory_missing("frame", call->error);
+    status = header_parse(&call->frame, frame, bytes, call->error);
     if (status == QSGD_OK) status = check_limits(call);
     if (status != QSGD_OK) return status;
-    const struct qsgd_frame_info *info = &call->frame.info;
-    if (size < info->frame_bytes) {
-        return error_offset(call->error, QSGD_ERR_NEED_MORE, size, "the frame is cut short");
-    }
+    const qsgd_frame_info *info = &call->frame.info;
     call->shared.code = QSGD_CODE_RAW;
-    quantizer_init(&call->q, &info->params, info->elements, info->nonce,
+    call->size = bytes;
+    quantizer_init(&call->q, &call->frame.params, info->elements, info->nonce,
                    frame_is_raw(&call->frame));
     return QSGD_OK;
 }
 
-qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t size,
-                        const struct qsgd_decode_options *options, void *workspace,
-                        uint64_t workspace_bytes, struct qsgd_error *error) {
+qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t bytes,
+                        const qsgd_decode_options *options, qsgd_memory workspace,
+                        qsgd_error *error) {
     call->error = error;
-    qsgd_status status = open_header(call, frame, size, options);
+    qsgd_status status = open_header(call, frame, bytes, options);
+    if (status == QSGD_OK && bytes < call->frame.info.frame_bytes) {
+        status = error_offset(error, QSGD_ERR_NEED_MORE, bytes, "the frame is cut short");
+    }
     if (status != QSGD_OK) return status;
     struct memory memory = {NULL, 0};
     carve(call, &memory);
-    if (workspace == NULL) {
-        return error_parameter(error, QSGD_ERR_NULL, "workspace", "workspace is NULL");
-    }
-    status = memory_check_workspace(workspace, workspace_bytes, memory.used,
-                                    WORKSPACE_MUST_HOLD("qsgd_decode_workspace"), error);
+    status = memory_open(&call->memory, workspace, memory.used, error);
     if (status != QSGD_OK) return status;
-    if (memory_overlap(frame, size, workspace, workspace_bytes)) {
-        return error_parameter(error, QSGD_ERR_OVERLAP, "workspace",
-                               "frame, dst and workspace must not overlap");
-    }
     call->workspace = workspace;
-    call->workspace_bytes = workspace_bytes;
-    call->size = size;
-    return find_tables(call);
+    status = decode_apart(call, NULL, 0, error);
+    return status == QSGD_OK ? find_tables(call) : status;
 }
 
 qsgd_status decode_begin(struct decode_call *call) {
-    struct memory memory = {call->workspace, 0};
-    carve(call, &memory);
+    carve(call, &call->memory);
     values_token_levels(&call->q);
     call->first = 0;
     call->last = call->frame.layout.chunks;
-    call->deep = (call->options.flags & QSGD_DECODE_ATOMIC) || !call->frame.info.params.checksum;
+    call->deep = (call->options.flags & QSGD_DECODE_ATOMIC) || !call->frame.params.checksum;
     return frame_check_body(&call->frame, call->size, call->offsets, call->error);
 }
 
-bool decode_overlaps(const struct decode_call *call, const void *out, uint64_t bytes) {
-    return memory_overlap(out, bytes, call->frame.bytes, call->size) ||
-           memory_overlap(out, bytes, call->workspace, call->workspace_bytes);
+qsgd_status decode_apart(const struct decode_call *call, const struct region *outputs, size_t count,
+                         qsgd_error *error) {
+    const qsgd_decode_options *o = &call->options;
+    struct region all[4 + DECODE_OUTPUTS] = {
+        {"frame", call->frame.bytes, call->size, false},
+        {"options", call->given_options,
+         call->given_options == NULL ? 0 : call->given_options->struct_size, false},
+        {"shared_tables", o->shared_tables, o->shared_tables_count * sizeof *o->shared_tables,
+         false},
+        {"workspace", call->workspace.data, call->workspace.bytes, true},
+    };
+    if (count > 0) memcpy(all + 4, outputs, count * sizeof *outputs);
+    qsgd_status status = regions_apart(all, 4 + count, error);
+    for (uint32_t i = 0; i < o->shared_tables_count && status == QSGD_OK; i++) {
+        all[2] = (struct region){"shared_tables", o->shared_tables[i].data,
+                                 o->shared_tables[i].bytes, false};
+        status = regions_apart(all, 4 + count, error);
+    }
+    return status;
 }
 
-qsgd_status qsgd_decode_workspace(const void *frame, uint64_t size,
-                                  const struct qsgd_decode_options *options,
-                                  uint64_t *workspace_bytes, struct qsgd_error *error) {
+/* ---- sizes ---------------------------------------------------------------------------------- */
+
+uint32_t decode_dtype(const struct decode_call *call) {
+    const uint32_t dtype = call->options.dtype;
+    return dtype == QSGD_DTYPE_OF_FRAME ? call->frame.info.dtype : dtype;
+}
+
+qsgd_status decode_check_dtype(const struct decode_call *call, uint32_t dtype, bool add) {
+    const uint32_t source = call->frame.info.dtype;
+    const bool convertible = dtype_is_float(source) && dtype_is_float(dtype);
+    if (convertible || (frame_is_raw(&call->frame) && source == dtype && !add)) return QSGD_OK;
+    return error_parameter(call->error, QSGD_ERR_DTYPE, "dtype",
+                           "the frame's elements do not convert to that type");
+}
+
+qsgd_status qsgd_decode_sizes(const void *frame, uint64_t bytes, const qsgd_decode_options *options,
+                              qsgd_sizes *sizes, qsgd_error *error) {
     struct decode_call call;
     struct memory memory = {NULL, 0};
     call.error = error;
-    if (workspace_bytes == NULL) {
-        return error_parameter(error, QSGD_ERR_NULL, "workspace_bytes", "it is NULL");
-    }
-    qsgd_status status = open_header(&call, frame, size, options);
+    qsgd_status status = open_header(&call, frame, bytes, options);
+    if (status == QSGD_OK) status = decode_check_dtype(&call, decode_dtype(&call), false);
     if (status != QSGD_OK) return status;
     carve(&call, &memory);
-    *workspace_bytes = memory.used;
-    return QSGD_OK;
+    const qsgd_frame_info *info = &call.frame.info;
+    return sizes_give(&(qsgd_sizes){.dtype = decode_dtype(&call),
+                                    .elements = info->elements,
+                                    .buckets = info->buckets,
+                                    .chunks = info->chunks,
+                                    .dst_bytes = info->elements * dtype_bytes(decode_dtype(&call)),
+                                    .workspace_bytes = memory.used},
+                      sizes, error);
 }
 
 /* ---- one chunk ------------------------------------------------------------------------------- */
@@ -236,9 +236,10 @@ static void task_verify(void *context, uint64_t task, uint32_t worker) {
 }
 
 qsgd_status decode_run(struct decode_call *call, qsgd_task task, uint64_t group) {
-    const struct qsgd_decode_options *o = &call->options;
-    workers_run(o->runner, o->runner_context, task, call, div_up(call->last - call->first, group));
-    const struct worker *failed = workers_error(call->workers, o->workers);
+    const qsgd_status status =
+        runner_run(&call->runner, task, call, div_up(call->last - call->first, group), call->error);
+    if (status != QSGD_OK) return status;
+    const struct worker *failed = workers_error(call->workers, call->options.workers);
     if (failed == NULL) return QSGD_OK;
     return error_offset(call->error, failed->error, failed->error_where,
                         failed->error == QSGD_ERR_CHUNK_CRC ? "a chunk's checksum does not match"

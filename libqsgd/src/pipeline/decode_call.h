@@ -4,17 +4,20 @@
 
 #include "codes/payload.h"
 #include "frame/frame.h"
+#include "pipeline/runner.h"
 #include "pipeline/workers.h"
 #include "quantize/values.h"
 
 struct decode_call {
-    struct qsgd_decode_options options;
+    qsgd_decode_options options;
+    const qsgd_decode_options *given_options;
     struct frame frame;
     struct quantizer q;
     struct shared_tables shared; /* that the frame names; code QSGD_CODE_RAW: none */
     uint64_t size;               /* of the bytes given */
-    void *workspace;
-    uint64_t workspace_bytes;
+    qsgd_memory workspace;
+    struct memory memory; /* the workspace, opened */
+    struct runner runner;
     struct worker *workers;
     uint64_t *offsets;    /* of payloads; the last entry is the frame's end */
     uint8_t *shapes;      /* of chunks: rANS streams of one shape can be read two at once; or 0 */
@@ -22,20 +25,30 @@ struct decode_call {
     bool deep;            /* the checking pass reads all symbols */
     struct sink sink;
     uint64_t from, to; /* elements that go to the sink */
-    struct qsgd_error *error;
+    qsgd_error *error;
 };
 
 /* Checks options, header, limits and workspace, and writes nothing: the caller's output is checked
  * between this and decode_begin. */
-qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t size,
-                        const struct qsgd_decode_options *options, void *workspace,
-                        uint64_t workspace_bytes, struct qsgd_error *error);
+qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t bytes,
+                        const qsgd_decode_options *options, qsgd_memory workspace,
+                        qsgd_error *error);
 
 /* Carves the workspace; checks index, scales and their checksum. */
 qsgd_status decode_begin(struct decode_call *call);
 
-/* True if an output shares a byte with the frame or the workspace. */
-bool decode_overlaps(const struct decode_call *call, const void *out, uint64_t bytes);
+#define DECODE_OUTPUTS 5
+
+/* Buffers, at most DECODE_OUTPUTS, share no byte with the frame, the workspace, each other, nor the
+ * options, unless both are only read. */
+qsgd_status decode_apart(const struct decode_call *call, const struct region *outputs, size_t count,
+                         qsgd_error *error);
+
+/* The type of the output, by the options. */
+uint32_t decode_dtype(const struct decode_call *call);
+
+/* The frame's elements convert to that type; add: as what is added to float32. */
+qsgd_status decode_check_dtype(const struct decode_call *call, uint32_t dtype, bool add);
 
 /* How a chunk of that damping becomes values. */
 static inline struct dequantizer decode_values(const struct decode_call *call,

@@ -1,10 +1,13 @@
 /* The pipeline forward: tensor -> norm -> levels -> rounding -> code -> frame. Reads as a contents
  * page: each chunk is one task that quantizes, codes and checks its own payload. */
+#include "pipeline/encode.h"
+
 #include <string.h>
 
 #include "base/dtype.h"
 #include "base/error.h"
 #include "base/fpenv.h"
+#include "base/sizes.h"
 #include "codes/payload.h"
 #include "frame/frame.h"
 #include "frame/header.h"
@@ -17,20 +20,23 @@
 struct encode_job {
     struct before_chunks f;
     struct frame frame;
-    uint8_t *dst;
-    bool survey;     /* code auto: only count what each code would take */
-    bool sequential; /* no runner: payloads are written one behind the other */
-    uint64_t at;     /* sequential: bytes of payloads so far */
+    qsgd_memory dst;
     int32_t code;
+    enum { ENCODE_SURVEY, ENCODE_PAYLOADS, ENCODE_RESIDUAL } pass;
+    /* The wave: chunks that are written before payloads move together. */
+    uint64_t first;
+    uint8_t *room;       /* of the wave's payloads; NULL: each has a worker's spill */
+    uint64_t at;         /* end of the payloads that are in place */
+    bool residual_later; /* once the frame is known to fit */
 };
 
 /* Bytes reserved for all payloads before chunk `index`, so that chunks may be written in any order.
  */
-static uint64_t slot_offset(const struct encode_job *job, const struct chunk_span *span,
-                            uint64_t index) {
-    if (job->sequential) return job->at;
-    if (job->code == QSGD_CODE_RAW) return span->first * dtype_bytes(job->f.t.source.dtype);
-    return index == 0 ? 0 : payload_bound(&job->f.t.q.levels, span->first) + 4 * index;
+static uint64_t room_before(const struct encode_job *job, uint64_t index) {
+    const struct layout *l = &job->f.t.q.layout;
+    const uint64_t first = index < l->chunks ? layout_chunk(l, index).first : l->n;
+    if (job->code == QSGD_CODE_RAW) return first * dtype_bytes(job->f.t.source.dtype);
+    return index == 0 ? 0 : payload_bound(&job->f.t.q.levels, first) + 4 * index;
 }
 
 static uint64_t payloads_bound(const struct quantizer *q, int32_t code, uint32_t dtype) {
@@ -79,69 +85,114 @@ static void survey_codes(const struct encode_job *job, const struct chunk_span *
     }
 }
 
-static void finish_payload(struct encode_job *job, uint64_t index, const uint8_t *payload,
-                           size_t bytes) {
-    frame_set_entry(job->dst, &job->frame, index, payload, bytes);
-    if (job->sequential) job->at += bytes;
+/* Where the payload of a chunk of the wave is written. */
+static uint8_t *payload_at(const struct encode_job *job, uint64_t index, uint32_t worker) {
+    const struct before_chunks *f = &job->f;
+    if (job->pass == ENCODE_SURVEY) return f->spill + worker * f->spill_bytes;
+    if (job->room == NULL) return f->spill + (index - job->first) * f->spill_bytes;
+    return job->room + (room_before(job, index) - room_before(job, job->first));
 }
 
-static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, struct worker *worker,
+static void encode_quantized(struct encode_job *job, const struct chunk_span *span, uint64_t index,
+                             uint32_t worker, const struct chunk_indices *c) {
+    struct worker *w = &job->f.workers[worker];
+    uint8_t *dst = payload_at(job, index, worker);
+    if (job->pass == ENCODE_SURVEY) {
+        survey_codes(job, span, w, c, dst);
+        return;
+    }
+    frame_set_entry(job->dst.data, &job->frame, index, dst,
+                    write_coded(job, job->code, span, w, c, dst));
+}
+
+static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t worker,
                                 uint64_t *bad_bucket) {
     const struct tensor *t = &job->f.t;
     const struct chunk_span span = layout_chunk(&t->q.layout, index);
-    uint8_t *dst = job->dst + job->frame.payload_offset + slot_offset(job, &span, index);
     if (job->code == QSGD_CODE_RAW) {
-        finish_payload(job, index, dst, write_raw(job, &span, dst));
+        uint8_t *dst = payload_at(job, index, worker);
+        frame_set_entry(job->dst.data, &job->frame, index, dst, write_raw(job, &span, dst));
         return QSGD_OK;
     }
-    struct quantize_scratch *scratch = &worker->quantize;
-    const bool tokens = !job->survey && t->source.residual == NULL &&
+    struct worker *w = &job->f.workers[worker];
+    struct quantize_scratch *scratch = &w->quantize;
+    const bool tokens = job->pass == ENCODE_PAYLOADS && t->source.residual == NULL &&
                         quantizer_gives_tokens(&t->q) && code_find(job->code)->from_tokens;
-    struct chunk_indices c = {tokens ? NULL : scratch->indices, worker->codes.tokens, 0};
+    struct chunk_indices c = {tokens ? NULL : scratch->indices, w->codes.tokens, 0};
     const float *x = source_read(&t->source, span.first, span.len, scratch->elements);
     qsgd_status status = quantize_chunk(t, &span, x, scratch, &c, bad_bucket);
     if (status != QSGD_OK) return status;
-    if (job->survey) {
-        survey_codes(job, &span, worker, &c, dst);
-        return QSGD_OK;
-    }
-    finish_payload(job, index, dst, write_coded(job, job->code, &span, worker, &c, dst));
-    if (t->source.residual != NULL) {
+    if (job->pass != ENCODE_RESIDUAL) encode_quantized(job, &span, index, worker, &c);
+    if (t->source.residual != NULL && job->pass != ENCODE_SURVEY && !job->residual_later) {
         const struct dequantizer d = {&t->q, t->scales, scratch, NULL, c.alpha};
         residual_of_chunk(&d, &t->source, &span, x, c.k);
     }
     return QSGD_OK;
 }
 
-static void task_chunk(void *context, uint64_t index, uint32_t worker) {
+static void task_chunk(void *context, uint64_t task, uint32_t worker) {
     struct encode_job *job = context;
+    const uint64_t index = job->first + task;
     fpenv env = fpenv_enter();
     uint64_t bad_bucket = 0;
-    qsgd_status status = encode_chunk(job, index, &job->f.workers[worker], &bad_bucket);
+    qsgd_status status = encode_chunk(job, index, worker, &bad_bucket);
     if (status != QSGD_OK) worker_fail(&job->f.workers[worker], index, status, bad_bucket);
     fpenv_leave(env);
 }
 
-/* ---- the whole ------------------------------------------------------------------------------- */
+/* ---- waves ----------------------------------------------------------------------------------- */
 
-/* Moves payloads together; returns the frame's size. */
-static uint64_t close_gaps(struct encode_job *job) {
-    if (job->sequential) return job->frame.payload_offset + job->at;
-    uint8_t *base = job->dst + job->frame.payload_offset;
-    uint64_t at = 0;
-    for (uint64_t j = 0; j < job->f.t.q.layout.chunks; j++) {
-        const struct chunk_span span = layout_chunk(&job->f.t.q.layout, j);
-        uint32_t bytes = frame_entry(job->dst, &job->frame, j);
-        uint64_t from = slot_offset(job, &span, j);
-        if (from != at) memmove(base + at, base + from, bytes);
-        at += bytes;
-    }
-    return job->frame.payload_offset + at;
+/* Runs chunks [job->first, job->first + count). */
+static qsgd_status run_chunks(struct encode_job *job, uint64_t count, qsgd_error *error) {
+    qsgd_status status = runner_run(&job->f.runner, task_chunk, job, count, error);
+    return status == QSGD_OK ? before_chunks_error(&job->f, error) : status;
 }
+
+static qsgd_status too_small(uint64_t needed, qsgd_error *error) {
+    return error_needed(error, QSGD_ERR_DST_TOO_SMALL, "dst", needed,
+                        "the frame does not fit dst: sizes.dst_bytes bytes always suffice");
+}
+
+/* Chunks of the next wave, and where it goes: as many as fit behind the payloads that are in place,
+ * whatever they hold; or, where dst ends soon, as many as there are spills. Without a runner one at
+ * a time, so that payloads are written one behind the other. */
+static uint64_t wave_begin(struct encode_job *job) {
+    const uint64_t left = job->f.t.q.layout.chunks - job->first;
+    const uint64_t at_once = job->f.runner.run == NULL ? 1 : min_u64(left, job->f.runner.workers);
+    const uint64_t free = job->dst.bytes - job->at, from = room_before(job, job->first);
+    uint64_t fit = 0, beyond = left + 1; /* fit chunks do, `beyond` do not */
+    if (job->f.runner.run == NULL) beyond = 2;
+    while (beyond - fit > 1) {
+        const uint64_t middle = fit + (beyond - fit) / 2;
+        if (room_before(job, job->first + middle) - from <= free) {
+            fit = middle;
+        } else {
+            beyond = middle;
+        }
+    }
+    job->room = fit >= at_once ? (uint8_t *)job->dst.data + job->at : NULL;
+    return fit >= at_once ? fit : at_once;
+}
+
+/* Moves the wave's payloads behind those that are in place. False if they do not fit. */
+static bool wave_end(struct encode_job *job, uint64_t count) {
+    uint8_t *dst = job->dst.data;
+    for (uint64_t i = job->first; i < job->first + count; i++) {
+        const uint32_t bytes = frame_entry(dst, &job->frame, i);
+        const uint8_t *from = payload_at(job, i, 0);
+        if (bytes > job->dst.bytes - job->at) return false;
+        if (from != dst + job->at) memmove(dst + job->at, from, bytes);
+        job->at += bytes;
+    }
+    job->first += count;
+    return true;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 /* The code of the shortest frame, from the surveyed sizes. */
 static int32_t shortest_code(const struct encode_job *job, const struct encode_call *call) {
-    struct qsgd_params raw = job->f.t.q.params;
+    qsgd_params raw = job->f.t.q.params;
     raw.code = QSGD_CODE_RAW;
     const struct layout l = layout_of(job->f.t.q.layout.n, 0, raw.chunk_log2, true);
     const uint64_t item = dtype_bytes(job->f.t.source.dtype);
@@ -163,32 +214,9 @@ static int32_t shortest_code(const struct encode_job *job, const struct encode_c
     return code;
 }
 
-/* Encodes with job->code, which is not AUTO. */
-static qsgd_status encode_with(struct encode_job *job, const struct encode_call *call,
-                               struct memory *memory, uint64_t *frame_bytes,
-                               struct qsgd_error *error) {
-    struct qsgd_params params = job->f.t.q.params;
-    params.code = job->survey ? QSGD_CODE_RANS : job->code;
-    const uint64_t header_bytes = header_write(job->dst, &params, &call->options);
-    frame_place(&job->frame, &job->f.t.q.layout, header_bytes, &params);
-    job->sequential = call->options.runner == NULL;
-    job->at = 0;
-    job->f.t.scales = (struct scale_array){job->dst + job->frame.scales_offset, params.scale};
-    const struct qsgd_encode_options *o = &call->options;
-    before_chunks_carve(&job->f, memory, o->workers,
-                        quantizer_copies(&job->f.t.q, o->dtype, o->residual));
-    if (job->code != QSGD_CODE_RAW) before_chunks_scales(&job->f, o);
-    workers_run(o->runner, o->runner_context, task_chunk, job, job->f.t.q.layout.chunks);
-    qsgd_status status = before_chunks_error(&job->f, o->workers, error);
-    if (status != QSGD_OK || job->survey) return status;
-    *frame_bytes = close_gaps(job);
-    frame_finish(job->dst, &job->frame, *frame_bytes);
-    return QSGD_OK;
-}
-
-static uint64_t bound_of(const struct encode_call *call, const struct quantizer *q) {
+uint64_t encode_bound(const struct encode_call *call, const struct quantizer *q) {
     struct frame f;
-    const struct qsgd_params *params = &q->params;
+    const qsgd_params *params = &q->params;
     frame_place(&f, &q->layout, header_bytes_of(params, &call->options), params);
     uint64_t bound = f.payload_offset + payloads_bound(q, params->code, call->options.dtype);
     if (params->code == QSGD_CODE_AUTO) { /* a raw frame has its own grid of chunks */
@@ -198,117 +226,140 @@ static uint64_t bound_of(const struct encode_call *call, const struct quantizer 
     return bound;
 }
 
-static uint64_t workspace_of(const struct encode_call *call, const struct quantizer *q) {
-    struct before_chunks f;
-    struct memory memory = {NULL, 0};
-    f.t.q = *q;
-    before_chunks_carve(&f, &memory, call->options.workers,
-                        quantizer_copies(q, call->options.dtype, call->options.residual));
-    return memory.used;
+/* Counts what each code would take; nothing is written to dst. */
+static qsgd_status encode_survey(struct encode_job *job, const struct encode_call *call,
+                                 qsgd_error *error) {
+    job->pass = ENCODE_SURVEY;
+    job->f.t.scales = scales_native(job->f.survey_scales);
+    frame_place(&job->frame, &job->f.t.q.layout,
+                header_bytes_of(&job->f.t.q.params, &call->options), &job->f.t.q.params);
+    qsgd_status status = before_chunks_scales(&job->f, error);
+    if (status == QSGD_OK) status = run_chunks(job, job->f.t.q.layout.chunks, error);
+    return status;
 }
 
-/* A prefix of qsgd_encode's checks, shared with the queries. */
-static qsgd_status prepare(const struct qsgd_params *params,
-                           const struct qsgd_encode_options *options, uint64_t n,
-                           struct encode_call *call, struct quantizer *q,
-                           struct qsgd_error *error) {
-    qsgd_status status = params_check(params, error);
-    if (status == QSGD_OK) status = arguments_encode_call(options, n, call, error);
-    if (status == QSGD_OK) status = arguments_check_dtype(params, &call->options, error);
+/* Encodes with job->code, which is not AUTO. */
+static qsgd_status encode_frame(struct encode_job *job, const struct encode_call *call,
+                                uint64_t *frame_bytes, qsgd_error *error) {
+    qsgd_params params = job->f.t.q.params;
+    const uint64_t chunks = job->f.t.q.layout.chunks, bound = encode_bound(call, &job->f.t.q);
+    const bool raw = job->code == QSGD_CODE_RAW;
+    params.code = job->code;
+    frame_place(&job->frame, &job->f.t.q.layout, header_bytes_of(&params, &call->options), &params);
+    job->at = job->frame.payload_offset;
+    if (job->dst.bytes < job->at + (raw ? room_before(job, chunks) : 0)) {
+        return too_small(bound, error);
+    }
+    header_write(job->dst.data, &params, &call->options);
+    job->pass = ENCODE_PAYLOADS;
+    job->residual_later = !raw && job->dst.bytes < bound;
+    job->f.t.scales = (struct scale_array){(uint8_t *)job->dst.data + job->frame.scales_offset,
+                                           scale_kind(params.scale_dtype)};
+    qsgd_status status = raw ? QSGD_OK : before_chunks_scales(&job->f, error);
+    while (status == QSGD_OK && job->first < chunks) {
+        const uint64_t count = wave_begin(job);
+        status = run_chunks(job, count, error);
+        if (status == QSGD_OK && !wave_end(job, count)) return too_small(bound, error);
+    }
+    if (status == QSGD_OK && job->residual_later && job->f.t.source.residual != NULL) {
+        job->pass = ENCODE_RESIDUAL;
+        job->residual_later = false;
+        job->first = 0;
+        status = run_chunks(job, chunks, error);
+    }
     if (status != QSGD_OK) return status;
-    quantizer_init(q, params, n, call->options.nonce, params->code == QSGD_CODE_RAW);
+    *frame_bytes = job->at;
+    frame_finish(job->dst.data, &job->frame, job->at);
     return QSGD_OK;
 }
 
-uint64_t qsgd_encode_bound(const struct qsgd_params *params,
-                           const struct qsgd_encode_options *options, uint64_t n) {
-    struct encode_call call;
-    struct quantizer q;
-    if (prepare(params, options, n, &call, &q, NULL) != QSGD_OK) return 0;
-    return bound_of(&call, &q);
-}
-
-uint64_t qsgd_encode_workspace(const struct qsgd_params *params,
-                               const struct qsgd_encode_options *options, uint64_t n) {
-    struct encode_call call;
-    struct quantizer q;
-    if (prepare(params, options, n, &call, &q, NULL) != QSGD_OK) return 0;
-    return workspace_of(&call, &q);
-}
-
-static qsgd_status check_buffers(const struct encode_call *call, const struct quantizer *q,
-                                 const void *src, const struct buffers *b,
-                                 struct qsgd_error *error) {
-    const struct qsgd_encode_options *o = &call->options;
-    const uint64_t n = q->layout.n, src_bytes = n * dtype_bytes(o->dtype);
-    const uint64_t bound = bound_of(call, q);
-    if ((src == NULL && n > 0) || b->dst == NULL || b->workspace == NULL) {
-        return memory_missing(b->dst == NULL ? "dst" : (b->workspace == NULL ? "workspace" : "src"),
-                              error);
-    }
-    if (b->dst_bytes < bound) {
-        return error_parameter(error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
-                               "dst must hold qsgd_encode_bound bytes");
-    }
-    const qsgd_status status =
-        memory_check_workspace(b->workspace, b->workspace_bytes, workspace_of(call, q),
-                               WORKSPACE_MUST_HOLD("qsgd_encode_workspace"), error);
+/* A prefix of qsgd_encode's checks, shared with the query. */
+static qsgd_status prepare(const qsgd_params *params, const qsgd_encode_options *options,
+                           uint64_t n, struct encode_call *call, struct quantizer *q,
+                           qsgd_error *error) {
+    qsgd_status status = arguments_encode_call(params, options, n, call, error);
+    if (status == QSGD_OK) status = arguments_check_dtype(call, error);
     if (status != QSGD_OK) return status;
-    const uint64_t r_bytes = o->residual == NULL ? 0 : 4 * n;
-    if (memory_overlap(src, src_bytes, b->dst, bound) ||
-        memory_overlap(o->residual, r_bytes, b->dst, bound) ||
-        memory_overlap(o->residual, r_bytes, src, src_bytes) ||
-        memory_overlap(b->workspace, b->workspace_bytes, b->dst, bound) ||
-        memory_overlap(b->workspace, b->workspace_bytes, src, src_bytes)) {
-        return error_parameter(error, QSGD_ERR_OVERLAP, "dst",
-                               "src, residual, dst and workspace must not overlap");
-    }
+    quantizer_init(q, &call->params, n, call->options.nonce, call->params.code == QSGD_CODE_RAW);
     return QSGD_OK;
+}
+
+qsgd_status qsgd_encode_sizes(const qsgd_params *params, const qsgd_encode_options *options,
+                              uint64_t n, qsgd_sizes *sizes, qsgd_error *error) {
+    struct encode_call call;
+    struct quantizer q;
+    qsgd_status status = prepare(params, options, n, &call, &q, error);
+    if (status != QSGD_OK) return status;
+    return sizes_give(&(qsgd_sizes){.dtype = call.options.dtype,
+                                    .elements = n,
+                                    .buckets = q.layout.buckets,
+                                    .chunks = q.layout.chunks,
+                                    .dst_bytes = encode_bound(&call, &q),
+                                    .workspace_bytes = before_chunks_bytes(&call, &q)},
+                      sizes, error);
+}
+
+static qsgd_status check_buffers(const struct encode_call *call, const struct encode_job *job,
+                                 qsgd_memory workspace, uint64_t *frame_bytes, qsgd_error *error) {
+    const qsgd_encode_options *o = &call->options;
+    const struct quantizer *q = &job->f.t.q;
+    const struct source *source = &job->f.t.source;
+    const uint64_t n = q->layout.n;
+    if (frame_bytes == NULL) return memory_missing("frame_bytes", error);
+    if (job->dst.data == NULL || (source->data == NULL && n > 0)) {
+        return memory_missing(job->dst.data == NULL ? "dst" : "src", error);
+    }
+    const struct region buffers[] = {
+        {"src", source->data, n * dtype_bytes(o->dtype), false},
+        {"scales", o->scales, q->layout.buckets * sizeof(float), false},
+        {"workspace", workspace.data, workspace.bytes, true},
+        {"residual", o->residual, n * sizeof(float), true},
+        {"dst", job->dst.data, min_u64(job->dst.bytes, encode_bound(call, q)), true},
+        {"frame_bytes", frame_bytes, sizeof *frame_bytes, true},
+    };
+    return arguments_apart(call, buffers, sizeof buffers / sizeof *buffers, error);
 }
 
 /* Encodes by the parameters' code; with auto, surveys all codes first. */
 static qsgd_status encode_job_run(struct encode_job *job, const struct encode_call *call,
-                                  const struct buffers *b, uint64_t *frame_bytes,
-                                  struct qsgd_error *error) {
-    const struct qsgd_params params = job->f.t.q.params;
-    struct memory memory = {b->workspace, 0};
-    job->dst = b->dst;
-    job->code = params.code;
-    job->survey = params.code == QSGD_CODE_AUTO;
-    qsgd_status status = encode_with(job, call, &memory, frame_bytes, error);
-    if (status != QSGD_OK || !job->survey) return status;
-    job->survey = false;
-    job->code = shortest_code(job, call);
-    memory.used = 0;
-    if (job->code == QSGD_CODE_RAW) {
-        struct qsgd_params raw = params;
-        raw.code = QSGD_CODE_RAW;
-        quantizer_init(&job->f.t.q, &raw, job->f.t.q.layout.n, call->options.nonce, true);
+                                  qsgd_memory workspace, uint64_t *frame_bytes, qsgd_error *error) {
+    qsgd_status status = before_chunks_open(&job->f, call, workspace, error);
+    job->code = call->params.code;
+    job->first = 0;
+    if (status != QSGD_OK) return status;
+    if (job->code == QSGD_CODE_AUTO) {
+        status = encode_survey(job, call, error);
+        if (status != QSGD_OK) return status;
+        job->code = shortest_code(job, call);
+        if (job->code == QSGD_CODE_RAW) {
+            qsgd_params raw = call->params;
+            raw.code = QSGD_CODE_RAW;
+            quantizer_init(&job->f.t.q, &raw, job->f.t.q.layout.n, call->options.nonce, true);
+        }
+        status = before_chunks_open(&job->f, call, workspace, error);
     }
-    return encode_with(job, call, &memory, frame_bytes, error);
+    return status == QSGD_OK ? encode_frame(job, call, frame_bytes, error) : status;
 }
 
-qsgd_status qsgd_encode(const struct qsgd_params *params, const struct qsgd_encode_options *options,
-                        const void *src, uint64_t n, void *dst, uint64_t dst_bytes, void *workspace,
-                        uint64_t workspace_bytes, uint64_t *frame_bytes, struct qsgd_error *error) {
+qsgd_status qsgd_encode(const qsgd_params *params, const qsgd_encode_options *options,
+                        const void *src, uint64_t n, qsgd_memory dst, qsgd_memory workspace,
+                        uint64_t *frame_bytes, qsgd_error *error) {
     struct encode_call call;
     struct encode_job job;
     qsgd_status status = prepare(params, options, n, &call, &job.f.t.q, error);
     if (status == QSGD_OK) status = arguments_check_tag(&call.options, error);
-    if (status == QSGD_OK) {
-        status = arguments_check_scales(params, &call.options, job.f.t.q.layout.buckets, error);
-    }
-    if (status == QSGD_OK && frame_bytes == NULL) {
-        status = error_parameter(error, QSGD_ERR_NULL, "frame_bytes", "frame_bytes is NULL");
-    }
-    const struct buffers b = {dst, dst_bytes, workspace, workspace_bytes};
-    if (status == QSGD_OK) status = check_buffers(&call, &job.f.t.q, src, &b, error);
     if (status != QSGD_OK) return status;
+    job.dst = dst;
     job.f.t.source =
         (struct source){src, call.options.dtype, call.options.residual, call.options.scales};
-    shared_tables_of(params, &job.f.shared);
+    status = check_buffers(&call, &job, workspace, frame_bytes, error);
+    if (status == QSGD_OK) {
+        status = arguments_check_scales(&call, job.f.t.q.layout.buckets, error);
+    }
+    if (status != QSGD_OK) return status;
+    shared_tables_of(&call.params, &job.f.shared);
     uint64_t bytes = 0;
-    status = encode_job_run(&job, &call, &b, &bytes, error);
+    status = encode_job_run(&job, &call, workspace, &bytes, error);
     if (status == QSGD_OK) *frame_bytes = bytes;
     return status;
 }

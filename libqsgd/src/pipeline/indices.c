@@ -11,32 +11,25 @@
 #include "pipeline/arguments.h"
 #include "pipeline/before_chunks.h"
 #include "pipeline/decode_call.h"
+#include "pipeline/encode.h"
 #include "quantize/values.h"
 
 /* What is to become a frame, and where. */
 struct recode {
-    const int16_t *indices;
-    const float *scales;
-    const uint8_t *alphas;
-    uint64_t n;
-    struct buffers b;
+    qsgd_quantized from;
+    qsgd_memory dst;
     const struct quantizer *q;
     const struct shared_tables *shared;
-    struct decode_call *like; /* NULL: the form is chosen */
     struct worker *worker;
+    struct decode_call *like;         /* whose form is taken; NULL: */
+    const struct before_chunks *made; /* the form is chosen */
 };
 
-static size_t recode_chunk(const struct recode *r, uint64_t index, const struct scale_array *scales,
-                           uint8_t *dst, size_t cap) {
-    const struct chunk_span span = layout_chunk(&r->q->layout, index);
+/* The payload of a chunk in the form of like's. SIZE_MAX if it cannot be written so. */
+static size_t write_like(const struct recode *r, uint64_t index, const int16_t *k, uint8_t alpha,
+                         uint8_t *dst, size_t cap) {
     const bool dithered = r->q->params.rounding == QSGD_ROUND_DITHERED;
-    const uint8_t alpha = dithered && r->alphas != NULL ? r->alphas[index] : 0;
-    int16_t *k = r->worker->quantize.indices;
-    memcpy(k, r->indices + span.first, (size_t)span.len * sizeof *k);
-    values_turn(r->q, &span, scales, &r->worker->quantize, k);
-    struct code_chunk chunk =
-        worker_code_chunk(r->q, r->shared, r->q->params.code, &span, &r->worker->codes);
-    if (r->like == NULL) return payload_write(&chunk, dithered, k, alpha, dst);
+    struct code_chunk chunk;
     struct payload_form form;
     uint64_t where;
     if (decode_parse_chunk(r->like, index, &r->worker->codes, &chunk, &form, &where) != QSGD_OK) {
@@ -45,94 +38,125 @@ static size_t recode_chunk(const struct recode *r, uint64_t index, const struct 
     return payload_write_like(&chunk, dithered, k, alpha, &form, dst, cap);
 }
 
-/* All behind the header, which is there. */
-static qsgd_status recode_all(const struct recode *r, const struct frame *f, uint64_t *frame_bytes,
-                              struct qsgd_error *error) {
+/* The payload of a chunk in the form that is best. SIZE_MAX if it is over cap. */
+static size_t write_new(const struct recode *r, const struct chunk_span *span, const int16_t *k,
+                        uint8_t alpha, uint8_t *dst, size_t cap) {
+    const bool dithered = r->q->params.rounding == QSGD_ROUND_DITHERED;
+    const struct code_chunk chunk =
+        worker_code_chunk(r->q, r->shared, r->q->params.code, span, &r->worker->codes);
+    if (chunk_room(r->q, span->len) <= cap) {
+        return payload_write(&chunk, dithered, k, alpha, dst);
+    }
+    const size_t bytes = payload_write(&chunk, dithered, k, alpha, r->made->spill);
+    if (bytes > cap) return SIZE_MAX;
+    memcpy(dst, r->made->spill, bytes);
+    return bytes;
+}
+
+static size_t recode_chunk(const struct recode *r, uint64_t index, const struct scale_array *scales,
+                           uint8_t *dst, size_t cap) {
+    const struct chunk_span span = layout_chunk(&r->q->layout, index);
+    const bool dithered = r->q->params.rounding == QSGD_ROUND_DITHERED;
+    const uint8_t alpha = dithered && r->from.damping != NULL ? r->from.damping[index] : 0;
+    int16_t *k = r->worker->quantize.indices;
+    memcpy(k, r->from.indices + span.first, (size_t)span.len * sizeof *k);
+    values_turn(r->q, &span, scales, &r->worker->quantize, k);
+    if (r->like != NULL) return write_like(r, index, k, alpha, dst, cap);
+    return write_new(r, &span, k, alpha, dst, cap);
+}
+
+/* All behind the header, which is there. UINT64_MAX, or the chunk that does not fit. */
+static uint64_t recode_all(const struct recode *r, const struct frame *f, uint64_t *frame_bytes) {
     const struct layout *l = &r->q->layout;
-    uint8_t *dst = r->b.dst;
-    const struct scale_array given = scales_native(r->scales);
-    const struct scale_array stored = {dst + f->scales_offset, r->q->params.scale};
+    uint8_t *dst = r->dst.data;
+    const struct scale_array given = scales_native(r->from.scales);
+    const struct scale_array stored = {dst + f->scales_offset,
+                                       scale_kind(r->q->params.scale_dtype)};
     scales_copy(&given, &stored, l->buckets);
     uint64_t at = f->payload_offset;
     for (uint64_t j = 0; j < l->chunks; j++) {
-        size_t bytes = recode_chunk(r, j, &stored, dst + at, (size_t)(r->b.dst_bytes - at));
-        if (bytes == SIZE_MAX) {
-            return error_element(error, QSGD_ERR_INDEX, layout_chunk(l, j).first, UINT64_MAX,
-                                 "indices cannot be coded in the form of `like`'s chunk");
-        }
+        size_t bytes = recode_chunk(r, j, &stored, dst + at, (size_t)(r->dst.bytes - at));
+        if (bytes == SIZE_MAX) return j;
         frame_set_entry(dst, f, j, dst + at, bytes);
         at += bytes;
     }
     frame_finish(dst, f, at);
     *frame_bytes = at;
+    return UINT64_MAX;
+}
+
+/* What is given to either call is there. */
+static qsgd_status check_given(const qsgd_quantized *quantized, qsgd_memory dst,
+                               const uint64_t *frame_bytes, qsgd_error *error) {
+    if (quantized == NULL) return memory_missing("quantized", error);
+    if (dst.data == NULL || frame_bytes == NULL) {
+        return memory_missing(dst.data == NULL ? "dst" : "frame_bytes", error);
+    }
     return QSGD_OK;
 }
 
-/* Decode options for `like`: the tables that it may name are those of params. */
-static qsgd_status like_options(const struct qsgd_params *params,
-                                struct qsgd_decode_options *options, struct qsgd_error *error) {
-    qsgd_decode_options_init(options);
-    if (params == NULL) return QSGD_OK;
-    qsgd_status status = error_check_size(error, "params", params->struct_size, sizeof *params,
-                                          OTHER_VERSION ": use qsgd_params_init");
-    if (status != QSGD_OK) return status;
-    options->tables = &params->tables;
-    options->tables_bytes = &params->tables_bytes;
-    options->tables_count = params->tables != NULL;
-    return QSGD_OK;
+static qsgd_status too_small(const char *reason, uint64_t needed, qsgd_error *error) {
+    return error_needed(error, QSGD_ERR_DST_TOO_SMALL, "dst", needed, reason);
 }
+
+/* ---- in the form of another frame ------------------------------------------------------------ */
 
 /* What a frame that is to be written anew must be. */
 static qsgd_status check_like(const struct recode *r, const struct decode_call *like,
-                              struct qsgd_error *error) {
+                              uint64_t *frame_bytes, qsgd_error *error) {
     if (frame_is_raw(&like->frame)) {
         return error_parameter(error, QSGD_ERR_SCHEME, "like", "raw frames have no indices");
     }
-    if (r->n != like->frame.info.elements) {
+    if (r->from.n != like->frame.info.elements) {
         return error_parameter(error, QSGD_ERR_LENGTH, "n", "like has another number of elements");
     }
-    if (r->b.dst_bytes < like->frame.payload_offset) {
-        return error_parameter(error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
-                               "dst must hold at least the size of `like`");
+    if (r->dst.bytes < like->size) {
+        return too_small("dst must hold the size of `like`", like->size, error);
     }
-    if (memory_overlap(r->b.dst, r->b.dst_bytes, r->b.workspace, r->b.workspace_bytes)) {
-        return error_parameter(error, QSGD_ERR_OVERLAP, "dst", "dst and workspace overlap");
-    }
-    return arguments_check_indices(&like->q, r->indices, r->scales, error);
+    const struct layout *l = &like->q.layout;
+    const struct region buffers[] = {
+        {"indices", r->from.indices, l->n * sizeof(int16_t), false},
+        {"scales", r->from.scales, l->buckets * sizeof(float), false},
+        {"damping", r->from.damping, l->chunks, false},
+        {"dst", r->dst.data, r->dst.bytes, true},
+        {"frame_bytes", frame_bytes, sizeof *frame_bytes, true},
+    };
+    qsgd_status status = decode_apart(like, buffers, sizeof buffers / sizeof *buffers, error);
+    return status == QSGD_OK ? arguments_check_quantized(&like->q, &r->from, error) : status;
 }
 
-static qsgd_status encode_indices_like(struct recode *r, const struct qsgd_params *params,
-                                       const void *like, uint64_t like_bytes, uint64_t *frame_bytes,
-                                       struct qsgd_error *error) {
+qsgd_status qsgd_encode_indices_like(const void *like, uint64_t like_bytes,
+                                     const qsgd_decode_options *options,
+                                     const qsgd_quantized *quantized, qsgd_memory dst,
+                                     qsgd_memory workspace, uint64_t *frame_bytes,
+                                     qsgd_error *error) {
     struct decode_call call;
-    struct qsgd_decode_options options;
-    qsgd_status status = like_options(params, &options, error);
-    if (status == QSGD_OK) {
-        status = decode_open(&call, like, like_bytes, &options, r->b.workspace,
-                             r->b.workspace_bytes, error);
-    }
-    if (status == QSGD_OK) status = check_like(r, &call, error);
+    qsgd_status status = check_given(quantized, dst, frame_bytes, error);
+    if (status != QSGD_OK) return status;
+    struct recode r = {.from = *quantized, .dst = dst, .like = &call};
+    status = decode_open(&call, like, like_bytes, options, workspace, error);
+    if (status == QSGD_OK) status = check_like(&r, &call, frame_bytes, error);
     if (status == QSGD_OK) status = decode_begin(&call);
     if (status != QSGD_OK) return status;
-    r->q = &call.q;
-    r->shared = &call.shared;
-    r->like = &call;
-    r->worker = &call.workers[0];
-    memcpy(r->b.dst, like, (size_t)call.frame.info.header_bytes);
-    return recode_all(r, &call.frame, frame_bytes, error);
+    r.q = &call.q;
+    r.shared = &call.shared;
+    r.worker = &call.workers[0];
+    memcpy(dst.data, like, (size_t)call.frame.info.header_bytes);
+    const uint64_t bad = recode_all(&r, &call.frame, frame_bytes);
+    if (bad == UINT64_MAX) return QSGD_OK;
+    return error_element(error, QSGD_ERR_INDEX, layout_chunk(&call.q.layout, bad).first, UINT64_MAX,
+                         "indices cannot be coded in the form of `like`'s chunk");
 }
 
+/* ---- in a form of their own ------------------------------------------------------------------ */
+
 /* Parameters and options of a frame that is made of indices. */
-static qsgd_status check_new(const struct qsgd_params *params,
-                             const struct qsgd_encode_options *options, uint64_t n,
-                             struct encode_call *call, struct qsgd_error *error) {
-    qsgd_status status = params_check(params, error);
-    if (status == QSGD_OK) status = arguments_check_coded(params, error);
-    if (status == QSGD_OK && params->code == QSGD_CODE_AUTO) {
+static qsgd_status check_new(const struct encode_call *call, qsgd_error *error) {
+    qsgd_status status = arguments_check_coded(&call->params, error);
+    if (status == QSGD_OK && call->params.code == QSGD_CODE_AUTO) {
         status = error_parameter(error, QSGD_ERR_COMBINATION, "code",
                                  "auto chooses from the tensor: name a code");
     }
-    if (status == QSGD_OK) status = arguments_encode_call(options, n, call, error);
     if (status == QSGD_OK) status = arguments_check_tag(&call->options, error);
     if (status == QSGD_OK && !dtype_is_float(call->options.dtype)) {
         status = error_parameter(error, QSGD_ERR_DTYPE, "dtype", "indices stand for float types");
@@ -140,52 +164,51 @@ static qsgd_status check_new(const struct qsgd_params *params,
     return status;
 }
 
-static qsgd_status encode_indices_new(struct recode *r, const struct qsgd_params *params,
-                                      const struct qsgd_encode_options *options,
-                                      uint64_t *frame_bytes, struct qsgd_error *error) {
+static qsgd_status check_new_buffers(const struct recode *r, const struct encode_call *call,
+                                     qsgd_memory workspace, uint64_t *frame_bytes,
+                                     qsgd_error *error) {
+    const struct layout *l = &r->q->layout;
+    const struct region buffers[] = {
+        {"indices", r->from.indices, l->n * sizeof(int16_t), false},
+        {"scales", r->from.scales, l->buckets * sizeof(float), false},
+        {"damping", r->from.damping, l->chunks, false},
+        {"workspace", workspace.data, workspace.bytes, true},
+        {"dst", r->dst.data, min_u64(r->dst.bytes, encode_bound(call, r->q)), true},
+        {"frame_bytes", frame_bytes, sizeof *frame_bytes, true},
+    };
+    return arguments_apart(call, buffers, sizeof buffers / sizeof *buffers, error);
+}
+
+qsgd_status qsgd_encode_indices(const qsgd_params *params, const qsgd_encode_options *options,
+                                const qsgd_quantized *quantized, qsgd_memory dst,
+                                qsgd_memory workspace, uint64_t *frame_bytes, qsgd_error *error) {
     struct encode_call call;
     struct before_chunks job;
     struct frame f;
-    qsgd_status status = check_new(params, options, r->n, &call, error);
+    qsgd_status status = check_given(quantized, dst, frame_bytes, error);
     if (status != QSGD_OK) return status;
-    if (r->b.dst_bytes < qsgd_encode_bound(params, options, r->n)) {
-        return error_parameter(error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
-                               "dst must hold qsgd_encode_bound bytes");
-    }
-    quantizer_init(&job.t.q, params, r->n, call.options.nonce, false);
-    status = arguments_check_indices(&job.t.q, r->indices, r->scales, error);
-    if (status == QSGD_OK) {
-        status = before_chunks_open(&job, 1, false, r->b.workspace, r->b.workspace_bytes, error);
-    }
+    status = arguments_encode_call(params, options, quantized->n, &call, error);
+    if (status == QSGD_OK) status = check_new(&call, error);
     if (status != QSGD_OK) return status;
-    shared_tables_of(params, &job.shared);
-    r->q = &job.t.q;
-    r->shared = &job.shared;
-    r->worker = &job.workers[0];
-    frame_place(&f, &job.t.q.layout, header_write(r->b.dst, params, &call.options), params);
-    return recode_all(r, &f, frame_bytes, error);
-}
-
-qsgd_status qsgd_encode_indices(const struct qsgd_params *params,
-                                const struct qsgd_encode_options *options, const void *like,
-                                uint64_t like_bytes, const int16_t *indices, const float *scales,
-                                const uint8_t *alphas, uint64_t n, void *dst, uint64_t dst_bytes,
-                                void *workspace, uint64_t workspace_bytes, uint64_t *frame_bytes,
-                                struct qsgd_error *error) {
-    if (dst == NULL || frame_bytes == NULL || (n > 0 && (indices == NULL || scales == NULL))) {
-        return memory_missing(dst == NULL ? "dst" : "indices", error);
+    quantizer_init(&job.t.q, &call.params, quantized->n, call.options.nonce, false);
+    struct recode r = {.from = *quantized, .dst = dst, .q = &job.t.q, .made = &job};
+    status = check_new_buffers(&r, &call, workspace, frame_bytes, error);
+    if (status == QSGD_OK) status = before_chunks_open(&job, &call, workspace, error);
+    if (status == QSGD_OK) status = arguments_check_quantized(r.q, &r.from, error);
+    if (status != QSGD_OK) return status;
+    shared_tables_of(&call.params, &job.shared);
+    r.shared = &job.shared;
+    r.worker = &job.workers[0];
+    const uint64_t most = encode_bound(&call, r.q);
+    frame_place(&f, &r.q->layout, header_bytes_of(&call.params, &call.options), &call.params);
+    bool fits = f.payload_offset <= dst.bytes;
+    if (fits) {
+        header_write(dst.data, &call.params, &call.options);
+        fits = recode_all(&r, &f, frame_bytes) == UINT64_MAX;
     }
-    if (memory_overlap(indices, 2 * n, dst, dst_bytes) ||
-        memory_overlap(like, like_bytes, dst, dst_bytes)) {
-        return error_parameter(error, QSGD_ERR_OVERLAP, "dst", "inputs and dst overlap");
-    }
-    struct recode r = {.indices = indices,
-                       .scales = scales,
-                       .alphas = alphas,
-                       .n = n,
-                       .b = {dst, dst_bytes, workspace, workspace_bytes}};
-    if (like != NULL) return encode_indices_like(&r, params, like, like_bytes, frame_bytes, error);
-    return encode_indices_new(&r, params, options, frame_bytes, error);
+    if (fits) return QSGD_OK;
+    return too_small("the frame does not fit dst: sizes.dst_bytes bytes always suffice", most,
+                     error);
 }
 
 /* ---- decode to indices ----------------------------------------------------------------------- */
@@ -193,7 +216,7 @@ qsgd_status qsgd_encode_indices(const struct qsgd_params *params,
 struct index_sink {
     struct decode_call call; /* first: decode_run passes its address */
     int16_t *indices;
-    uint8_t *alphas;
+    uint8_t *damping;
 };
 
 static void task_indices(void *context, uint64_t index, uint32_t worker) {
@@ -212,47 +235,45 @@ static void task_indices(void *context, uint64_t index, uint32_t worker) {
     const struct scale_array scales = frame_scales(&sink->call.frame);
     values_turn(&sink->call.q, &span, &scales, &w->quantize, w->quantize.indices);
     memcpy(sink->indices + span.first, w->quantize.indices, (size_t)span.len * sizeof(int16_t));
-    if (sink->alphas != NULL) sink->alphas[index] = form.alpha;
+    if (sink->damping != NULL) sink->damping[index] = form.alpha;
 }
 
 static qsgd_status check_outputs(const struct index_sink *sink, const float *scales, uint64_t n) {
-    if (frame_is_raw(&sink->call.frame)) {
-        return error_parameter(sink->call.error, QSGD_ERR_SCHEME, "frame",
-                               "raw frames have no indices");
+    const struct decode_call *call = &sink->call;
+    const struct layout *l = &call->q.layout;
+    if (frame_is_raw(&call->frame)) {
+        return error_parameter(call->error, QSGD_ERR_SCHEME, "frame", "raw frames have no indices");
     }
-    if (n != sink->call.frame.info.elements) {
-        return error_parameter(sink->call.error, QSGD_ERR_LENGTH, "n",
+    if (n != call->frame.info.elements) {
+        return error_parameter(call->error, QSGD_ERR_LENGTH, "n",
                                "the output's number of elements is not the frame's");
     }
     if (n > 0 && (sink->indices == NULL || scales == NULL)) {
-        return error_parameter(sink->call.error, QSGD_ERR_NULL, "indices", "an output is NULL");
+        return memory_missing(sink->indices == NULL ? "indices" : "scales", call->error);
     }
-    if (decode_overlaps(&sink->call, sink->indices, 2 * n) ||
-        decode_overlaps(&sink->call, scales, 4 * sink->call.q.layout.buckets) ||
-        decode_overlaps(&sink->call, sink->alphas,
-                        sink->alphas == NULL ? 0 : sink->call.q.layout.chunks)) {
-        return error_parameter(sink->call.error, QSGD_ERR_OVERLAP, "indices",
-                               "outputs, frame and workspace must not overlap");
-    }
-    return QSGD_OK;
+    const struct region outputs[] = {
+        {"indices", sink->indices, n * sizeof *sink->indices, true},
+        {"scales", scales, l->buckets * sizeof *scales, true},
+        {"damping", sink->damping, l->chunks, true},
+    };
+    return decode_apart(call, outputs, sizeof outputs / sizeof *outputs, call->error);
 }
 
-qsgd_status qsgd_decode_indices(const void *frame, uint64_t size,
-                                const struct qsgd_decode_options *options, int16_t *indices,
-                                float *scales, uint8_t *alphas, uint64_t n, void *workspace,
-                                uint64_t workspace_bytes, struct qsgd_error *error) {
-    struct index_sink sink = {.indices = indices, .alphas = alphas};
-    qsgd_status status =
-        decode_open(&sink.call, frame, size, options, workspace, workspace_bytes, error);
-    if (status != QSGD_OK) return status;
-    status = check_outputs(&sink, scales, n);
+qsgd_status qsgd_decode_indices(const void *frame, uint64_t bytes,
+                                const qsgd_decode_options *options, const qsgd_quantized *quantized,
+                                qsgd_memory workspace, qsgd_error *error) {
+    if (quantized == NULL) return memory_missing("quantized", error);
+    struct index_sink sink = {.indices = quantized->indices, .damping = quantized->damping};
+    qsgd_status status = decode_open(&sink.call, frame, bytes, options, workspace, error);
+    if (status == QSGD_OK) status = check_outputs(&sink, quantized->scales, quantized->n);
     if (status == QSGD_OK) status = decode_begin(&sink.call);
     if (status != QSGD_OK) return status;
     sink.call.deep = true;
     status = decode_verify(&sink.call);
     if (status == QSGD_OK) status = decode_run(&sink.call, task_indices, 1);
     if (status != QSGD_OK) return status;
-    const struct scale_array stored = frame_scales(&sink.call.frame), to = scales_native(scales);
+    const struct scale_array stored = frame_scales(&sink.call.frame);
+    const struct scale_array to = scales_native(quantized->scales);
     scales_copy(&stored, &to, sink.call.q.layout.buckets);
     return QSGD_OK;
 }

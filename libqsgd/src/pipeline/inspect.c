@@ -1,26 +1,62 @@
 /* Looks at a frame without decoding it. */
-#include "base/error.h"
-#include "frame/header.h"
+#include <string.h>
 
-qsgd_status qsgd_frame_size(const void *bytes, uint64_t size, uint64_t *frame_bytes,
-                            struct qsgd_error *error) {
-    if ((bytes == NULL && size > 0) || frame_bytes == NULL) {
-        return error_parameter(error, QSGD_ERR_NULL, "bytes", "a pointer that is needed is NULL");
-    }
-    return header_parse_prefix(bytes, size, frame_bytes, error);
+#include "base/error.h"
+#include "base/given.h"
+#include "base/memory.h"
+#include "frame/header.h"
+#include "frame/params.h"
+
+static const struct struct_row row = STRUCT_ROW(qsgd_frame_info, level_table_len, "info");
+
+qsgd_status qsgd_frame_info_init_sized(qsgd_frame_info *info, size_t struct_size) {
+    const qsgd_frame_info none = {.struct_size = sizeof none};
+    return struct_init(&row, info, struct_size, &none);
 }
 
-qsgd_status qsgd_frame_info(const void *frame, uint64_t size, struct qsgd_frame_info *info,
-                            struct qsgd_error *error) {
-    struct frame f;
-    if ((frame == NULL && size > 0) || info == NULL) {
-        return error_parameter(error, QSGD_ERR_NULL, "frame", "a pointer that is needed is NULL");
+qsgd_status qsgd_frame_size(const void *data, uint64_t bytes, uint64_t max_bytes,
+                            uint64_t *frame_bytes, qsgd_error *error) {
+    uint64_t claimed = 0;
+    if ((data == NULL && bytes > 0) || frame_bytes == NULL) {
+        return memory_missing(frame_bytes == NULL ? "frame_bytes" : "data", error);
     }
-    qsgd_status status =
-        error_check_size(error, "info", info->struct_size, sizeof *info, OTHER_VERSION);
-    if (status == QSGD_OK) status = header_parse(&f, frame, size, error);
+    const qsgd_status status = header_parse_prefix(data, bytes, &claimed, error);
     if (status != QSGD_OK) return status;
-    *info = f.info;
-    info->params.table = NULL;
+    if (claimed > max_bytes) {
+        error_parameter(error, QSGD_ERR_LIMIT, "max_bytes",
+                        "the frame claims to be longer than max_bytes allows");
+        error_at_offset(error, 8);
+        return QSGD_ERR_LIMIT;
+    }
+    *frame_bytes = claimed;
     return QSGD_OK;
+}
+
+static qsgd_status parse(const void *frame, uint64_t bytes, struct frame *f, qsgd_error *error) {
+    if (frame == NULL && bytes > 0) return memory_missing("frame", error);
+    return header_parse(f, frame, bytes, error);
+}
+
+qsgd_status qsgd_inspect(const void *frame, uint64_t bytes, qsgd_frame_info *info,
+                         qsgd_error *error) {
+    struct frame f;
+    qsgd_status status = struct_check(&row, info, error);
+    if (status == QSGD_OK) status = parse(frame, bytes, &f, error);
+    if (status == QSGD_OK) struct_give(&row, &f.info, info);
+    return status;
+}
+
+qsgd_status qsgd_inspect_params(const void *frame, uint64_t bytes, qsgd_params *params,
+                                float *level_table, qsgd_error *error) {
+    struct frame f;
+    if (level_table == NULL) return memory_missing("level_table", error);
+    qsgd_status status = parse(frame, bytes, &f, error);
+    if (status != QSGD_OK) return status;
+    const uint64_t levels = f.params.level_table_len;
+    if (levels > 0) f.params.level_table = level_table;
+    status = params_give(&f.params, params, error);
+    if (status == QSGD_OK && levels > 0) {
+        memcpy(level_table, f.level_table, (size_t)levels * sizeof *level_table);
+    }
+    return status;
 }

@@ -10,6 +10,7 @@
 #include "codes/shared_tables.h"
 #include "codes/tokens.h"
 #include "frame/params.h"
+#include "grid/layout.h"
 
 #define BLOCK 256
 #define TOTAL 0x1p24 /* what counts sum to, about: P asks for 12 bits, and lg for few more */
@@ -79,38 +80,53 @@ static void fit(struct shared_tables *t, uint32_t counts[CODE_TOKENS]) {
     memcpy(t->freq, plan.rans.freq[0], sizeof t->freq);
 }
 
-qsgd_status qsgd_tables_build(const struct qsgd_params *params, const double *weights,
-                              uint64_t count, void *dst, uint64_t dst_bytes, uint64_t *bytes,
-                              struct qsgd_error *error) {
+static qsgd_status check_buffers(const double *weights, uint64_t count, qsgd_memory dst,
+                                 uint64_t *bytes, qsgd_error *error) {
+    if (weights == NULL || dst.data == NULL || bytes == NULL) {
+        return memory_missing(weights == NULL ? "weights" : (dst.data == NULL ? "dst" : "bytes"),
+                              error);
+    }
+    const struct region buffers[] = {
+        {"weights", weights, count * sizeof *weights, false},
+        {"dst", dst.data, min_u64(dst.bytes, qsgd_shared_tables_bound()), true},
+        {"bytes", bytes, sizeof *bytes, true},
+    };
+    return regions_apart(buffers, sizeof buffers / sizeof *buffers, error);
+}
+
+qsgd_status qsgd_shared_tables_build(const qsgd_params *params, const double *weights,
+                                     uint64_t count, qsgd_memory dst, uint64_t *bytes,
+                                     qsgd_error *error) {
     struct shared_tables t;
     struct levels levels;
+    qsgd_params p;
     uint32_t counts[CODE_TOKENS];
-    qsgd_status status = params_check(params, error);
+    qsgd_status status = params_take(params, &p, error);
     if (status != QSGD_OK) return status;
-    if (params->code != QSGD_CODE_HUFFMAN && params->code != QSGD_CODE_RANS) {
+    if (p.code != QSGD_CODE_HUFFMAN && p.code != QSGD_CODE_RANS) {
         return error_parameter(error, QSGD_ERR_COMBINATION, "code",
                                "only huffman and rans have tables");
     }
-    if (weights == NULL || dst == NULL || bytes == NULL) {
-        return memory_missing(weights == NULL ? "weights" : "dst", error);
-    }
-    levels_build(&levels, params);
+    levels_build(&levels, &p);
     if (count != levels_ranks(&levels)) {
         return error_parameter(error, QSGD_ERR_PARAM, "count", "there must be a weight per level");
     }
+    status = check_buffers(weights, count, dst, bytes, error);
+    if (status != QSGD_OK) return status;
     if (!count_tokens(&levels, weights, counts)) {
         return error_parameter(
             error, QSGD_ERR_PARAM, "weights",
             "weights must be finite with a finite sum, at least 0, and not all 0");
     }
     memset(&t, 0, sizeof t);
-    t.code = params->code;
+    t.code = p.code;
     t.direct = tokens_direct(&levels);
     fit(&t, counts);
-    if (dst_bytes < shared_tables_bytes(t.code, t.tokens)) {
-        return error_parameter(error, QSGD_ERR_DST_TOO_SMALL, "dst_bytes",
-                               "dst must hold qsgd_tables_bound bytes");
+    const uint64_t needed = shared_tables_bytes(t.code, t.tokens);
+    if (dst.bytes < needed) {
+        return error_needed(error, QSGD_ERR_DST_TOO_SMALL, "dst", needed,
+                            "dst must hold the tables: qsgd_shared_tables_bound bytes suffice");
     }
-    *bytes = shared_tables_write(&t, dst);
+    *bytes = shared_tables_write(&t, dst.data);
     return QSGD_OK;
 }

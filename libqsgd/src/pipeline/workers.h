@@ -1,5 +1,5 @@
-/* Work on chunks: tasks through the caller's runner, per-worker scratch, and the first error, the
- * same whatever the order in which tasks run. */
+/* Work on chunks: per-worker scratch, and the first error, the same whatever the order in which
+ * tasks run. */
 #ifndef QSGD_PIPELINE_WORKERS_H
 #define QSGD_PIPELINE_WORKERS_H
 
@@ -34,16 +34,6 @@ static inline void worker_fail(struct worker *w, uint64_t task, qsgd_status stat
 
 /* Worker with the error of the lowest task, or NULL. */
 const struct worker *workers_error(const struct worker *workers, uint32_t count);
-
-/* Runs task(job, i, worker) for all i < count. */
-static inline void workers_run(qsgd_runner runner, void *context, qsgd_task task, void *job,
-                               uint64_t count) {
-    if (runner != NULL && count > 1) {
-        runner(context, task, job, count);
-        return;
-    }
-    for (uint64_t i = 0; i < count; i++) task(job, i, 0);
-}
 
 /* What a code needs to know of a chunk. shared->code is QSGD_CODE_RAW if there are no tables. */
 struct code_chunk worker_code_chunk(const struct quantizer *q, const struct shared_tables *shared,

@@ -13,7 +13,7 @@ static double square_root(double x) { return __builtin_sqrt(x); }
 
 static float scale_stored(const struct qsgd_params *params, float scale) {
     uint32_t bits = float_bits(scale);
-    if (params->scale == QSGD_SCALE_BFLOAT16) bits = ((bits + 0xFFFF) >> 16) << 16;
+    if (params->scale_dtype == QSGD_BFLOAT16) bits = ((bits + 0xFFFF) >> 16) << 16;
     return float_from_bits(bits >= SCALE_INF_BITS ? SCALE_NAN_BITS : bits);
 }
 
@@ -57,7 +57,7 @@ static float scale_rescaled(const struct qsgd_params *params, float scale, doubl
                             double projection) {
     const float found = (float)(squares / projection);
     uint32_t bits = float_bits(found);
-    if (params->scale == QSGD_SCALE_BFLOAT16) { /* to nearest even: up would be a bias */
+    if (params->scale_dtype == QSGD_BFLOAT16) { /* to nearest even: up would be a bias */
         bits = ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) << 16;
     }
     return bits == 0 || bits >= SCALE_INF_BITS ? scale : float_from_bits(bits);

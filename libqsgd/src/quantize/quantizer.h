@@ -21,11 +21,11 @@ struct quantizer {
     double tensor_rms; /* for QSGD_NORM_BALANCED: of all elements, before chunks start */
     bool turned;       /* indices are as frames code them (FORMAT.md section 6.6) */
     const struct kernels *kernels;
-    float level_of[QSGD_MAX_TABLE + 1];     /* tables: level of index k at level_of[k - kmin] */
-    float of_token[32];                     /* direct tokens: as value_bucket has it */
-    struct round_table table;               /* mirrored tables */
-    double signed_rcp[QSGD_MAX_TABLE];      /* signed tables: 1 / gap of cell j */
-    uint32_t signed_weight[QSGD_MAX_TABLE]; /* and G of FORMAT.md section 6.3 */
+    float level_of[QSGD_MAX_LEVEL_TABLE + 1]; /* tables: level of index k at level_of[k - kmin] */
+    float of_token[32];                       /* direct tokens: as value_bucket has it */
+    struct round_table table;                 /* mirrored tables */
+    double signed_rcp[QSGD_MAX_LEVEL_TABLE];  /* signed tables: 1 / gap of cell j */
+    uint32_t signed_weight[QSGD_MAX_LEVEL_TABLE]; /* and G of FORMAT.md section 6.3 */
 };
 
 void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint64_t n,

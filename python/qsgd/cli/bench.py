@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qsgd.bundled import bundled_gradients
-from qsgd.cli.demo import MIB, PAPER, WHOLE, Scheme, make_scheme
+from qsgd.cli.demo import MIB, WHOLE, Scheme, make_scheme, make_sparse
 from qsgd.frames import backends, decode, decode_add, set_backend
 
 Vector = npt.NDArray[np.float32]
@@ -26,8 +26,8 @@ SCHEMES = (
     make_scheme("rms step 0.5, whole, rans", **WHOLE),
     make_scheme("max s=7 fixed", code="fixed"),
     make_scheme("max s=7 elias-gamma", code="elias-gamma"),
-    make_scheme("l2 s=1 rice-sparse", code="rice-sparse", **PAPER),
-    make_scheme("l2 s=1 elias-delta-sparse", code="elias-delta-sparse", **PAPER),
+    make_sparse("l2 s=1 rice-sparse", "rice-sparse"),
+    make_sparse("l2 s=1 elias-delta-sparse", "elias-delta-sparse"),
 )
 OPERATIONS = ("encode", "decode", "decode_add")
 

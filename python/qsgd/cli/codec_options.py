@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from qsgd.cli.errors import UsageError
 from qsgd.codec import Codec
-from qsgd.errors import QsgdError
-from qsgd.options import NORMS
-from qsgd.shared_tables import Tables
-from qsgd.storage.errors import FileError
+from qsgd.errors import FileError, QsgdError
+from qsgd.shared_tables import SharedTables
+from qsgd.types import Classes, Nonfinite, Norm, Rounding, ScaleDtype
 
 CODES = (
     "auto", "rans", "huffman", "rice-sparse", "elias-gamma", "elias-delta", "elias-omega",
@@ -43,12 +42,12 @@ def _levels(text: str) -> str | tuple[float, ...]:
         ) from None
 
 
-def read_tables(path: str) -> Tables:
-    """Shared tables from a file that holds `Tables.to_bytes`."""
+def read_shared_tables(path: str) -> SharedTables:
+    """Shared tables from a file that holds `SharedTables.to_bytes`."""
     with open(path, "rb") as file:
         data = file.read(1 << 12)  # many times what tables can have
     try:
-        return Tables(data)
+        return SharedTables(data)
     except QsgdError as error:
         raise FileError(f"{path}: {error}") from None
 
@@ -63,11 +62,11 @@ def add_codec_options(parser: argparse.ArgumentParser) -> None:
         # Long lists of choices read better in the help text than in place of a value.
         if "choices" in settings:
             settings["help"] = f"{settings['help']}: {', '.join(settings['choices'])}"
-            settings["metavar"] = names[0].lstrip("-").upper()
+            settings["metavar"] = names[0].lstrip("-").replace("-", "_").upper()
         group.add_argument(*names, default=argparse.SUPPRESS, **settings)
 
     add("--scheme", choices=SCHEMES, help="start from a named scheme")
-    add("--norm", choices=tuple(NORMS), help="the scale of a bucket (max)")
+    add("--norm", choices=get_args(Norm), help="the scale of a bucket (max)")
     add(
         "--levels",
         type=_levels,
@@ -79,19 +78,22 @@ def add_codec_options(parser: argparse.ArgumentParser) -> None:
     add("--step", type=float, metavar="X", help="open-ended levels: gap in units of the rms scale")
     add("--no-zero", dest="zero", action="store_false", help="zero is not a level")
     add("--bucket", type=int, metavar="N", help="elements per scale, 0 for the whole tensor (512)")
-    roundings = ("stochastic", "dithered", "nearest", "topk")
-    add("--rounding", choices=roundings, help="how elements go to levels (stochastic)")
+    add("--rounding", choices=get_args(Rounding), help="how elements go to levels (stochastic)")
     add("--code", choices=CODES, help="how level indices become bits (rans)")
-    add("--classes", choices=("auto", "on", "off"), help="tables by local energy, for rans (auto)")
+    add("--classes", choices=get_args(Classes), help="tables by local energy, for rans (auto)")
     add("--rotation", action="store_true", help="rotate buckets at random: spreads outliers")
     add("--rescale", action="store_true", help="nearest: the scale that keeps the projection")
     add("--clip", type=float, metavar="X", help="clip at this many root mean squares (off)")
-    add("--scale", choices=("bfloat16", "float32"), help="how scales are stored (bfloat16)")
+    add("--scale-dtype", choices=get_args(ScaleDtype), help="how scales are stored (bfloat16)")
     add("--seed", type=int, metavar="N", help="key of the noise (drawn from the system)")
-    add("--nonfinite", choices=("raise", "propagate"), help="what NaN and Inf do (raise)")
+    add("--nonfinite", choices=get_args(Nonfinite), help="what NaN and Inf do (raise)")
     add("--no-checksum", dest="checksum", action="store_false", help="check the header alone")
     add("--chunk", type=int, metavar="N", help="elements coded together, a power of two (65536)")
-    add("--tables", metavar="FILE", help="shared tables (Tables.to_bytes), for rans and huffman")
+    add(
+        "--shared-tables",
+        metavar="FILE",
+        help="what SharedTables.to_bytes gave, for rans and huffman",
+    )
     add("--threads", type=int, metavar="N", help="most threads (the cores, at most 8)")
 
 
@@ -107,8 +109,8 @@ def codec_from(args: argparse.Namespace) -> Codec:
     """
     names = [*inspect.signature(Codec).parameters, "p"]
     options = {name: getattr(args, name) for name in names if hasattr(args, name)}
-    if "tables" in options:
-        options["tables"] = read_tables(options["tables"])
+    if "shared_tables" in options:
+        options["shared_tables"] = read_shared_tables(options["shared_tables"])
     scheme: str | None = getattr(args, "scheme", None)
     if "p" in options and scheme != "amq":
         raise UsageError("--p goes with --scheme amq only")

@@ -9,13 +9,15 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from qsgd.codec import Codec
+from qsgd.codec_options import CodecOptions
 from qsgd.frames import decode
+from qsgd.types import Code
 
 Vector = npt.NDArray[np.float32]
 SEED = 1  # of the noise: the demo prints the same errors and sizes everywhere
@@ -31,25 +33,32 @@ class Scheme(NamedTuple):
     build: Callable[[int], Codec]
 
 
-def make_scheme(name: str, build: Callable[..., Codec] = Codec, **options: Any) -> Scheme:
+def make_scheme(
+    name: str, build: Callable[..., Codec] = Codec, **options: Unpack[CodecOptions]
+) -> Scheme:
     """A scheme of one thread; `build` is the codec's constructor or a named one."""
     return Scheme(name, lambda seed: build(seed=seed, threads=1, **options))
 
 
-PAPER: dict[str, Any] = {"norm": "l2", "s": 1, "bucket": 8192}
-WHOLE: dict[str, Any] = {"norm": "rms", "step": 0.5, "bucket": 0}
+def make_sparse(name: str, code: Code) -> Scheme:
+    """The paper's sparse regime: one level, long buckets."""
+    return make_scheme(name, norm="l2", s=1, bucket=8192, code=code)
+
+
+WHOLE: CodecOptions = {"norm": "rms", "step": 0.5, "bucket": 0}
+DITHERED: CodecOptions = {**WHOLE, "rounding": "dithered"}
 SCHEMES = (
     make_scheme("QSGD max s=7 rans (the default)"),
     make_scheme("QSGD max s=7 rans, dithered", rounding="dithered"),
     make_scheme("rms step 0.5, whole tensor, rans", **WHOLE),
-    make_scheme("the same, dithered", rounding="dithered", **WHOLE),
+    make_scheme("the same, dithered", **DITHERED),
     make_scheme("QSGD max s=7 fixed", code="fixed"),
     make_scheme("QSGD l2 s=16 elias-gamma", norm="l2", s=16, code="elias-gamma"),
     make_scheme("NUQSGD s=3 rans", Codec.nuqsgd, s=3),
     make_scheme("TernGrad clip 2.5 rans", Codec.terngrad, clip=2.5, bucket=512),
     make_scheme("sign times mean, rans", Codec.sign, bucket=512),
-    make_scheme("QSGD l2 s=1 rice-sparse", code="rice-sparse", **PAPER),
-    make_scheme("QSGD l2 s=1 elias-omega-sparse", code="elias-omega-sparse", **PAPER),
+    make_sparse("QSGD l2 s=1 rice-sparse", "rice-sparse"),
+    make_sparse("QSGD l2 s=1 elias-omega-sparse", "elias-omega-sparse"),
     make_scheme("raw (lossless)", code="raw"),
 )
 
@@ -119,7 +128,7 @@ def measure(scheme: Scheme, tensors: Mapping[str, Vector]) -> Row:
         if codec.code != "raw":
             indices, scales = codec.quantize(x, nonce=nonce)
             entropy_bits += order0_entropy(indices) * x.size
-            scale_bits += scales.size * (16 if codec.scale == "bfloat16" else 32)
+            scale_bits += scales.size * (16 if codec.scale_dtype == "bfloat16" else 32)
         per_bucket = bucket_errors(x, y)
         medians.append(per_bucket)
         difference = y.astype(np.float64) - x

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from qsgd.cli.errors import DamageError, Terminated, UsageError
-from qsgd.errors import QsgdError
-from qsgd.optional_packages import MissingPackageError
-from qsgd.storage.errors import EndingError, FileError
+from qsgd.errors import EndingError, FileError, MissingPackageError, QsgdError
 
 OK, DATA, USAGE, MISSING, SYSTEM, BUG = range(6)
 INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # 128 + the signal's number, as shells do

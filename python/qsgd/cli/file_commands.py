@@ -10,16 +10,15 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from qsgd.cli.codec_options import codec_from, read_tables
+from qsgd.cli.codec_options import codec_from, read_shared_tables
 from qsgd.cli.errors import DamageError, UsageError
 from qsgd.cli.progress import progress
 from qsgd.codec import Codec
-from qsgd.errors import QsgdError
+from qsgd.errors import FileError, QsgdError
 from qsgd.frames import FrameInfo, decode, inspect
-from qsgd.shared_tables import Tables
+from qsgd.shared_tables import SharedTables
 from qsgd.storage import frame_files
 from qsgd.storage.atomic import atomic_writer
-from qsgd.storage.errors import FileError
 from qsgd.storage.tensor_files import (
     Decoded,
     check_writable,
@@ -84,30 +83,30 @@ def run_decode(args: argparse.Namespace) -> None:
     _refuse_same_file(args.input, args.output)
     found = _read_entries(args.input)
     if args.tensor is not None:
-        known = {entry.name for entry in found}
+        names = {entry.name for entry in found}
         for name in args.tensor:
-            if name not in known:
+            if name not in names:
                 raise UsageError(f"{args.input}: no tensor is named {name!r}")
         found = [entry for entry in found if entry.name in args.tensor]
     frame_files.check_limit(found, args.max_elements)
     check_writable(args.output, len(found))
-    tables = [read_tables(path) for path in args.tables]
+    known = [read_shared_tables(path) for path in args.shared_tables]
     tensors = {}
     for entry in progress(found, "decoding", len(found)):
-        tensors[entry.name] = _decoded(entry, args.dtype, tables)
+        tensors[entry.name] = _decoded(entry, args.dtype, known)
     write_tensors(args.output, tensors)
     if not args.quiet:
         total = sum(tensor.array.size for tensor in tensors.values())
         print(f"{args.output}: {_plural(len(tensors), 'tensor')}, {_plural(total, 'element')}")
 
 
-def _decoded(entry: frame_files.Entry, dtype: str | None, tables: list[Tables]) -> Decoded:
+def _decoded(entry: frame_files.Entry, dtype: str | None, known: list[SharedTables]) -> Decoded:
     """Decodes a frame; NumPy lacks bfloat16, so that goes as float32 and a name."""
     stored = entry.info.dtype
     wanted = dtype if dtype is not None and stored in frame_files.FLOATS else stored
     numpy_dtype = "float32" if wanted == "bfloat16" else wanted
     array = frame_files.decode_entry(
-        entry, numpy_dtype if stored in frame_files.FLOATS else None, tables
+        entry, numpy_dtype if stored in frame_files.FLOATS else None, known
     )
     return Decoded(array, wanted)
 
@@ -153,7 +152,7 @@ def _facts(name: str, info: FrameInfo) -> dict[str, Any]:
         "bytes": info.nbytes,
         "bits_per_element": info.bits_per_element,
         "checksum": info.codec.checksum,
-        "tables": info.tables,
+        "shared_tables_digest": info.shared_tables_digest,
         "codec": describe(info.codec),
     }
 
@@ -168,11 +167,12 @@ def run_info(args: argparse.Namespace) -> None:
     print(f"{'name':{width}}  {'dtype':8}  {'shape':14}  {'bytes':>10}  {'bits/elem':>9}  codec")
     for fact in facts:
         shape = "x".join(map(str, fact["shape"])) or "scalar"
+        digest = fact["shared_tables_digest"]
         print(
             f"{fact['name']:{width}}  {fact['dtype']:8}  {shape:14}  {fact['bytes']:10}  "
             f"{fact['bits_per_element']:9.3f}  {fact['codec']}"
             + ("" if fact["checksum"] else ", no checksum")
-            + ("" if fact["tables"] is None else f", tables {fact['tables']}")
+            + ("" if digest is None else f", shared tables {digest}")
         )
     total, nbytes = sum(f["elements"] for f in facts), sum(f["bytes"] for f in facts)
     bits = 8 * nbytes / total if total else 0.0
@@ -207,12 +207,12 @@ def run_verify(args: argparse.Namespace) -> None:
         content = file.read()
     if not content:
         raise FileError(f"{args.file}: the file is empty")
-    tables = [read_tables(path) for path in args.tables]
+    known = [read_shared_tables(path) for path in args.shared_tables]
     found = list(walk(memoryview(content)))
     names: set[str] = set()
     damaged = 0
     for number, (offset, frame) in enumerate(progress(found, "verifying", len(found))):
-        name, fault = _verify_frame(frame, names, args.max_elements, tables)
+        name, fault = _verify_frame(frame, names, args.max_elements, known)
         label = name if name is not None else f"frame {number}"
         damaged += fault is not None
         if fault is not None or not args.quiet:
@@ -225,7 +225,7 @@ def run_verify(args: argparse.Namespace) -> None:
 
 
 def _verify_frame(
-    frame: memoryview, names: set[str], max_elements: int | None, tables: list[Tables]
+    frame: memoryview, names: set[str], max_elements: int | None, known: list[SharedTables]
 ) -> tuple[str | None, str | None]:
     """Returns the tensor's name, if the header gives it, and the fault, if there is one."""
     name = None
@@ -235,7 +235,7 @@ def _verify_frame(
         if name in names:
             return name, "another frame has the same name"
         names.add(name)
-        decode(frame, max_elements=max_elements, atomic=True, tables=tables)
+        decode(frame, max_elements=max_elements, atomic=True, shared_tables=known)
     except UnicodeDecodeError:
         return None, "the tag is not UTF-8, so no name"
     except QsgdError as error:

@@ -60,13 +60,13 @@ def _add_limit(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_tables(parser: argparse.ArgumentParser) -> None:
+def _add_shared_tables(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--tables",
+        "--shared-tables",
         action="append",
         default=[],
         metavar="FILE",
-        help="shared tables that frames name (Tables.to_bytes); repeatable",
+        help="what frames name (SharedTables.to_bytes); repeatable",
     )
 
 
@@ -95,7 +95,7 @@ def _add_file_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     decode.add_argument("--tensor", action="append", metavar="NAME", help="only this; repeatable")
     decode.add_argument("--quiet", action="store_true", help="print nothing")
     _add_limit(decode)
-    _add_tables(decode)
+    _add_shared_tables(decode)
 
     info = add("info", help="what the headers of a .qsgd file say", run=file_commands.run_info)
     info.add_argument("file", metavar="FILE", help="a .qsgd file")
@@ -105,7 +105,7 @@ def _add_file_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     verify.add_argument("file", metavar="FILE", help="a .qsgd file")
     verify.add_argument("--quiet", action="store_true", help="print damage only")
     _add_limit(verify)
-    _add_tables(verify)
+    _add_shared_tables(verify)
 
 
 def _add_report_commands(add: Callable[..., argparse.ArgumentParser]) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 from qsgd.cli.bench import OPERATIONS, Result
 from qsgd.cli.demo import Row
+from qsgd.errors import EndingError
 from qsgd.optional_packages import optional
 from qsgd.storage.atomic import atomic_writer
-from qsgd.storage.errors import EndingError
 
 FORMATS = (".png", ".svg", ".pdf")
 LARGEST_BITS = 16.0  # rows beyond, such as raw, are not drawn

@@ -15,10 +15,9 @@ from qsgd.bundled import bundled_gradients
 from qsgd.cli import bench, demo
 from qsgd.cli.errors import UsageError
 from qsgd.cli.progress import progress
-from qsgd.errors import QsgdError
+from qsgd.errors import FileError, QsgdError
 from qsgd.levels import LevelStats
 from qsgd.planning import plan
-from qsgd.storage.errors import FileError
 from qsgd.storage.frame_files import FLOATS, dtype_name
 from qsgd.storage.tensor_files import read_tensors
 

@@ -1,4 +1,4 @@
-"""`qsgd.plan`: what each scheme would cost a step of data-parallel training, and which to take.
+"""`plan`: what each scheme would cost a step of data-parallel training, and which to take.
 
 sample -> bits, error and seconds an element of each scheme (tensor_sample.py measures them on real
 frames, stats_sample.py computes most of them from LevelStats) -> step time on a link (link.py) ->

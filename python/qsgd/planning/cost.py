@@ -48,7 +48,7 @@ def speeds(codec: Codec, x: Vector, given: Vector | None) -> tuple[float, float]
         start = time.perf_counter()
         size = codec.encode_into(x, out, 0, scales=given)
         middle = time.perf_counter()
-        decode_add(memoryview(out)[:size], total, tables=codec.tables)
+        decode_add(memoryview(out)[:size], total, shared_tables=codec.shared_tables)
         seconds.append((middle - start, time.perf_counter() - middle))
     encode, adding = (min(column) / x.size for column in zip(*seconds, strict=True))
     return encode, adding

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from qsgd import options as opt
 from qsgd.codec import Codec
 from qsgd.levels import LevelStats
-from qsgd.options import Tensor, refuse
+from qsgd.options import refuse
 from qsgd.planning.cost import Sample
 from qsgd.planning.link import FLOATS, Link
 from qsgd.planning.predictions import Plan, Prediction
 from qsgd.planning.stats_sample import StatsSample
 from qsgd.planning.tensor_sample import TensorSample
+from qsgd.types import Tensor
 
 __all__ = ["plan"]
 

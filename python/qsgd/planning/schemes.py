@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from qsgd.codec import Codec
+from qsgd.codec_options import CodecOptions
 from qsgd.errors import QsgdError
 from qsgd.levels import FittedLevels, LevelStats, fit_levels
 from qsgd.planning.cost import SEED, Vector
@@ -13,12 +13,11 @@ from qsgd.planning.cost import SEED, Vector
 
 def tensor_schemes(x: Vector) -> dict[str, Codec]:
     """The main unbiased schemes. Those of one step: "step" is in root mean squares."""
-    whole: dict[str, Any] = {"norm": "rms", "bucket": 0, "rounding": "dithered", "seed": SEED}
-    schemes = {f"rms step {step:g}, whole, dithered": Codec(step=step, **whole)
-               for step in (0.25, 0.5, 1.0, 2.0, 4.0)}  # fmt: skip
+    schemes = {}
+    for step in (0.25, 0.5, 1.0, 2.0, 4.0):
+        schemes[f"rms step {step:g}, whole, dithered"] = _rms(step, 0)
     for step in (0.5, 1.0, 2.0):
-        local = {**whole, "bucket": 512}
-        schemes[f"rms step {step:g}, 512, dithered"] = Codec(step=step, **local)
+        schemes[f"rms step {step:g}, 512, dithered"] = _rms(step, 512)
     for step in (1.0, 2.2, 3.3):
         schemes[f"rotated step {step:g}"] = Codec.rotated(step, seed=SEED)
     for s in (1, 3, 7, 15):
@@ -27,18 +26,20 @@ def tensor_schemes(x: Vector) -> dict[str, Codec]:
     schemes["max s=7, fixed width"] = Codec(s=7, code="fixed", seed=SEED)
     schemes["l2 s=1, 8192, rice-sparse"] = Codec.qsgd(1, bucket=8192, code="rice-sparse", seed=SEED)
     schemes["nuqsgd s=4"] = Codec.nuqsgd(3, seed=SEED)
-    stats = LevelStats("max", 512).add(x)
+    stats = LevelStats(norm="max", bucket=512).add(x)
     schemes |= {name: fit.codec(seed=SEED) for name, fit in fitted(stats)}
     return schemes
 
 
+def _rms(step: float, bucket: int) -> Codec:
+    return Codec(norm="rms", step=step, bucket=bucket, rounding="dithered", seed=SEED)
+
+
 def stats_schemes(stats: LevelStats) -> dict[str, Codec]:
-    own: dict[str, Any] = {
-        name: getattr(stats, name) for name in ("norm", "bucket", "scale", "clip")
-    }
-    own["seed"] = SEED
-    schemes = {f"uniform s={s}": Codec(s=s, **own) for s in (1, 3, 7, 15, 31, 63)}
-    schemes |= {f"exponential s={s}": Codec(levels="exponential", s=s, **own) for s in (4, 8)}
+    options: CodecOptions = {**stats.codec_options(), "seed": SEED}
+    own = Codec(**options)
+    schemes = {f"uniform s={s}": own.replace(s=s) for s in (1, 3, 7, 15, 31, 63)}
+    schemes |= {f"exponential s={s}": own.replace(levels="exponential", s=s) for s in (4, 8)}
     return schemes | {name: fit.codec(seed=SEED) for name, fit in fitted(stats)}
 
 

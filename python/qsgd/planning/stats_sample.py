@@ -31,10 +31,9 @@ class StatsSample:
     def cost(self, codec: Codec) -> Cost:
         """Bits of the code with one table for all, of scales, checksums and chunk headers."""
         stats = self._stats
-        for name in ("norm", "bucket", "scale", "clip"):
-            if getattr(codec, name) != getattr(stats, name):
-                legal = f"{getattr(stats, name)!r} as in the sample"
-                raise refuse(name, getattr(codec, name), legal)
+        for name, value in stats.codec_options().items():
+            if getattr(codec, name) != value:
+                raise refuse(name, getattr(codec, name), f"{value!r} as in the sample")
         if codec.rounding != "stochastic":
             raise refuse("rounding", codec.rounding, "'stochastic' where statistics are the sample")
         if codec.rotation:
@@ -46,13 +45,13 @@ class StatsSample:
         shares[idle_index] += 1 - busy
         coded = _code_bits(codec, shares)
         bucket = codec.bucket or stats.elements
-        scale = {"bfloat16": 16, "float32": 32}[codec.scale] / bucket
+        scales = {"bfloat16": 16, "float32": 32}[codec.scale_dtype] / bucket
         # per chunk: its entry of the index, mode and table, and what rANS loses to its lanes
         chunk = 8 * (8 + 12 + 5 * len(shares) / 8 + 24) / codec.chunk
         x = np.random.default_rng(SEED).standard_normal(min(1 << 20, stats.elements))
         encode, adding = speeds(codec, x.astype(np.float32), None)
         header = len(codec.encode(np.zeros(0, np.float32), 0))
-        return Cost(coded + scale + chunk, found.error, encode, adding, header)
+        return Cost(coded + scales + chunk, found.error, encode, adding, header)
 
 
 def _code_bits(codec: Codec, shares: Sequence[float]) -> float:

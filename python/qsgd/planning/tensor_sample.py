@@ -10,9 +10,10 @@ from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 from qsgd.frames import decode
 from qsgd.levels import LevelStats
-from qsgd.options import Tensor, refuse
+from qsgd.options import refuse
 from qsgd.planning.cost import SEED, Cost, Vector, speeds
 from qsgd.planning.schemes import tensor_schemes
+from qsgd.types import Tensor
 
 MEASURED = 1 << 22  # elements that are measured, in pieces of CHUNK from all over the tensor
 CHUNK = 1 << 14
@@ -47,7 +48,7 @@ class TensorSample:
             frame = codec.encode(x, nonce, scales=given)
             sizes += len(frame)
             if not exact:
-                error = decode(frame, tables=codec.tables).astype(np.float64) - x
+                error = decode(frame, shared_tables=codec.shared_tables).astype(np.float64) - x
                 squares += float(error @ error)
         header = len(codec.encode(np.zeros(0, np.float32), 0))
         encode, adding = speeds(codec, x, given)

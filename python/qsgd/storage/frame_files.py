@@ -9,17 +9,18 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from qsgd.codec import Codec
-from qsgd.errors import QsgdError
+from qsgd.codec_options import CodecOptions
+from qsgd.errors import FileError, QsgdError
 from qsgd.frames import FrameInfo, decode, inspect, split
-from qsgd.shared_tables import Tables
+from qsgd.options import refuse
+from qsgd.shared_tables import SharedTables
 from qsgd.storage.atomic import atomic_writer
-from qsgd.storage.errors import FileError
 
 MAX_ELEMENTS = 2**31  # of all tensors of a file together: 8 GiB of float32
 FLOATS = frozenset({"float32", "float64", "float16", "bfloat16"})
@@ -60,6 +61,7 @@ def save(
     codec: Codec | None = None,
     *,
     raw_below: int = 0,
+    **options: Unpack[CodecOptions],
 ) -> int:
     """Writes tensors to a .qsgd file, all or nothing.
 
@@ -71,9 +73,11 @@ def save(
         Names become the frames' tags. Tensors that are not float32, float64, float16 or bfloat16
         are stored exactly, as raw frames.
     codec : Codec, optional
-        Default: `Codec()`. Its counter gives every tensor a nonce of its own.
+        Default: ``Codec(**options)``. Its counter gives every tensor a nonce of its own.
     raw_below : int
         Float tensors with fewer elements than this are stored exactly, too.
+    **options : optional
+        Arguments of `Codec`, in place of `codec`.
 
     Returns
     -------
@@ -83,7 +87,10 @@ def save(
     Raises
     ------
     QsgdError
-        If a tensor cannot be encoded; the message starts with its name.
+        If a tensor cannot be encoded (the message starts with its name), for illegal options, and
+        for options beside a codec.
+    FileError
+        If there is no tensor, or a name or value is none that a file can hold.
     OSError
         If writing fails. Whatever was at `path` before is untouched after any error.
 
@@ -91,7 +98,9 @@ def save(
     --------
     >>> save("model.qsgd", {"weight": np.ones((3, 4), np.float32)}, Codec(s=15))
     """
-    codec = Codec() if codec is None else codec
+    if codec is not None and options:
+        raise refuse("codec", codec, "left out where its options are given")
+    codec = Codec(**options) if codec is None else codec
     with atomic_writer(path) as file:
         return sum(file.write(frame) for _, frame in encode_all(tensors, codec, raw_below))
 
@@ -164,10 +173,10 @@ def check_limit(found: list[Entry], max_elements: int | None) -> None:
 
 def load(
     path: str | os.PathLike[str],
+    *,
     dtype: npt.DTypeLike | None = None,
     max_elements: int | None = MAX_ELEMENTS,
-    *,
-    tables: Tables | Iterable[Tables] | None = None,
+    shared_tables: SharedTables | Iterable[SharedTables] | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
     """Reads a .qsgd file.
 
@@ -179,8 +188,8 @@ def load(
         Float type for all float tensors. Default: each frame's own (bfloat16 gives float32).
     max_elements : int or None
         Most elements of all tensors together, checked before memory is taken; None: no limit.
-    tables : Tables or iterable of Tables, optional
-        Shared tables that the frames name.
+    shared_tables : SharedTables or iterable of SharedTables, optional
+        Those that the frames name must be among them.
 
     Returns
     -------
@@ -199,14 +208,14 @@ def load(
     with open(path, "rb") as file:
         found = entries(file.read())
     check_limit(found, max_elements)
-    known = list(tables) if isinstance(tables, Iterable) else tables
+    known = list(shared_tables) if isinstance(shared_tables, Iterable) else shared_tables
     return {entry.name: decode_entry(entry, dtype, known) for entry in found}
 
 
 def decode_entry(
     entry: Entry,
     dtype: npt.DTypeLike | None = None,
-    tables: Tables | Iterable[Tables] | None = None,
+    shared_tables: SharedTables | Iterable[SharedTables] | None = None,
 ) -> npt.NDArray[Any]:
     """Decodes one frame of a file; `dtype` applies to float tensors only.
 
@@ -218,7 +227,7 @@ def decode_entry(
     wanted = dtype if entry.info.dtype in FLOATS else None
     try:
         array: npt.NDArray[Any] = decode(
-            entry.frame, dtype=wanted, max_elements=None, tables=tables
+            entry.frame, dtype=wanted, max_elements=None, shared_tables=shared_tables
         )
     except QsgdError as error:
         error.args = (f"{entry.name}: {error}", *error.args[1:])

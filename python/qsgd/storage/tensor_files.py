@@ -15,9 +15,9 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from qsgd.optional_packages import MissingPackageError, optional
+from qsgd.errors import EndingError, FileError, MissingPackageError
+from qsgd.optional_packages import optional
 from qsgd.storage.atomic import atomic_writer
-from qsgd.storage.errors import EndingError, FileError
 from qsgd.storage.safetensors import NAMES, SafetensorsError, read_safetensors, write_safetensors
 
 Array = npt.NDArray[Any]

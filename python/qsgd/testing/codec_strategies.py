@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from hypothesis import reject
@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from qsgd.codec import Codec
+from qsgd.codec_options import CodecOptions
 from qsgd.errors import QsgdError
-from qsgd.shared_tables import Tables
-from qsgd.shared_tables_build import level_range, tables
+from qsgd.shared_tables import SharedTables
+from qsgd.shared_tables_build import build_tables, level_range
 
 DENSE_CODES = (
     "fixed",
@@ -28,7 +29,7 @@ DENSE_CODES = (
 SPARSE_CODES = ("elias-gamma-sparse", "elias-delta-sparse", "elias-omega-sparse", "rice-sparse")
 
 
-def _tables(signed: bool) -> SearchStrategy[tuple[float, ...]]:
+def _level_tables(signed: bool) -> SearchStrategy[tuple[float, ...]]:
     """Level tables: magnitudes in (0, 1] that end at 1, or signed values from -1 to 1."""
     grid = st.integers(1, 254)
     if signed:
@@ -52,11 +53,14 @@ def _exponential(draw: DrawFn) -> dict[str, Any]:
 
 def _table(draw: DrawFn) -> dict[str, Any]:
     norm = draw(st.sampled_from(["max", "l2"]))
-    return {"norm": norm, "levels": draw(_tables(signed=False)), "zero": draw(st.booleans())}
+    return {"norm": norm, "levels": draw(_level_tables(signed=False)), "zero": draw(st.booleans())}
 
 
 def _signed(draw: DrawFn) -> dict[str, Any]:
-    return {"norm": draw(st.sampled_from(["max", "l2"])), "levels": draw(_tables(signed=True))}
+    return {
+        "norm": draw(st.sampled_from(["max", "l2"])),
+        "levels": draw(_level_tables(signed=True)),
+    }
 
 
 def _open(draw: DrawFn) -> dict[str, Any]:
@@ -83,8 +87,8 @@ FAMILIES: tuple[Callable[[DrawFn], dict[str, Any]], ...] = (
 
 
 @st.composite
-def codecs(draw: DrawFn, /, **fixed: Any) -> Codec:
-    """Any legal codec: every quantizer, rounding, code, scale and bucket size.
+def codecs(draw: DrawFn, /, **fixed: Unpack[CodecOptions]) -> Codec:
+    """Any legal codec: every quantizer, rounding, code, scale_dtype and bucket size.
 
     Parameters
     ----------
@@ -120,7 +124,7 @@ def codecs(draw: DrawFn, /, **fixed: Any) -> Codec:
             options.get("levels") != "exponential"
         )
         options["rescale"] = nearest and plain and draw(st.booleans())
-    options["scale"] = draw(st.sampled_from(["float32", "bfloat16"]))
+    options["scale_dtype"] = draw(st.sampled_from(["float32", "bfloat16"]))
     options["checksum"] = draw(st.booleans())
     options["seed"] = draw(st.integers(0, 2**64 - 1))
     options["threads"] = 1
@@ -131,32 +135,34 @@ def codecs(draw: DrawFn, /, **fixed: Any) -> Codec:
 
 
 @st.composite
-def shared_tables(draw: DrawFn, codec: Codec) -> Tables:
+def shared_tables(draw: DrawFn, codec: Codec) -> SharedTables:
     """Shared tables for a codec of code "rans" or "huffman": likely levels, unlikely ones, any.
 
     Parameters
     ----------
     codec : Codec
-        As `qsgd.tables` takes it.
+        As `qsgd.build_tables` takes it.
 
     Returns
     -------
-    SearchStrategy[Tables]
+    SearchStrategy[SharedTables]
 
     Examples
     --------
     >>> @given(st.data())
     ... def test_my_handler_knows_the_tables(data):
     ...     codec = qsgd.Codec(seed=1)
-    ...     codec = codec.replace(tables=data.draw(shared_tables(codec)))
-    ...     my_handler(codec.encode(x), known=[codec.tables])
+    ...     codec = codec.replace(shared_tables=data.draw(shared_tables(codec)))
+    ...     my_handler(codec.encode(x), known=[codec.shared_tables])
     """
     low, high, zero = level_range(codec)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     k = np.array([k for k in range(low, high + 1) if k or zero])
     kind = draw(st.sampled_from(["falling", "random", "one"]))
     if kind == "falling":
-        return tables(codec, np.exp2(-np.abs(k) * draw(st.sampled_from([0.01, 0.5, 1.0, 3.0]))))
+        return build_tables(
+            codec, np.exp2(-np.abs(k) * draw(st.sampled_from([0.01, 0.5, 1.0, 3.0])))
+        )
     if kind == "random":
-        return tables(codec, rng.random(k.size) + 2.0**-20)
-    return tables(codec, {int(rng.choice(k)): 1.0})
+        return build_tables(codec, rng.random(k.size) + 2.0**-20)
+    return build_tables(codec, {int(rng.choice(k)): 1.0})

@@ -140,7 +140,7 @@ static qsgd_status rans_read(const struct code_chunk *chunk, const struct code_p
     return end == QSGD_OK ? status : end;
 }
 
-const struct qsgd_code code_rans = {
+const struct code code_rans = {
     .name = "rans",
     .may_be_constant = true,
     .may_share = true,

@@ -1,0 +1,45 @@
+"""The arguments of `Codec` as a type, for functions that pass them on.
+
+>>> from typing import Unpack
+>>> def send(x: np.ndarray, **options: Unpack[qsgd.CodecOptions]) -> None:
+...     transport(qsgd.encode(x, **options))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypedDict
+
+from qsgd.shared_tables import SharedTables
+from qsgd.types import Classes, Code, Levels, Nonfinite, Norm, Rounding, ScaleDtype
+
+__all__ = ["CodecOptions", "OptionsBesideLevels"]
+
+
+class OptionsBesideLevels(TypedDict, total=False):
+    """The arguments of `qsgd.Codec` but those that choose the level set."""
+
+    norm: Norm
+    zero: bool
+    bucket: int
+    rounding: Rounding
+    code: Code
+    classes: Classes | bool
+    rotation: bool
+    rescale: bool
+    clip: float | None
+    scale_dtype: ScaleDtype
+    seed: int | None
+    nonfinite: Nonfinite
+    checksum: bool
+    threads: int | None
+    chunk: int
+    shared_tables: SharedTables | bytes | str | None
+
+
+class CodecOptions(OptionsBesideLevels, total=False):
+    """All arguments of `qsgd.Codec`, each of which may be left out."""
+
+    levels: Levels | Iterable[float]
+    s: int | None
+    step: float | None
