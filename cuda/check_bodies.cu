@@ -97,7 +97,7 @@ __global__ void histograms(const memory m, uint32_t counts[64], uint32_t (*group
     kernel_histogram(m.tokens, m.n, counts);
     kernel_group_bins(m.k, m.tokens, m.n, m.bytes);
     lanes_sync();
-    kernel_group_histograms(m.tokens, m.n, m.bytes, groups, NULL);
+    kernel_group_histograms(m.tokens, m.n, m.bytes, GROUP_BINS, groups);
 }
 
 __global__ void ranks(const memory m) {

@@ -374,7 +374,8 @@ static void damaged_chunks_are_refused_as_a_plain_reader_would(void) {
 int main(void) {
     find_backends();
     for (int i = 0; i < 3; i++) guards[i] = guard_new(8 * LONGEST);
-    memory = aligned_alloc(64, sizeof *memory);
+    memory =
+        aligned_alloc(64, (sizeof *memory + (size_t)prefix_runs_bytes(SIZE_MAX) + 63) / 64 * 64);
     void *work = new_scratch(&scratch, LONGEST);
     kernels_write_what_single_bits_make();
     runs_hold_all_codewords_within_the_window_up_to_six();

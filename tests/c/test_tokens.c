@@ -57,7 +57,6 @@ static void groups_are_counted_by_energy(void) {
     static uint8_t tokens[MOST], bins[MOST / 128], expected_bins[MOST / 128];
     static int16_t k[MOST];
     static uint32_t counts[GROUP_BINS][64], expected[GROUP_BINS][64];
-    static _Alignas(64) uint8_t memory[GROUP_MEMORY];
     for (size_t n = 1; n <= MOST; n = n < 300 ? n + 37 : n * 3 / 2 + 5) {
         for (unsigned round = 0; round < 6; round++) {
             memset(expected, 0, sizeof expected);
@@ -88,7 +87,7 @@ static void groups_are_counted_by_energy(void) {
                     backends[b]->group_bins(NULL, tokens, n, bins);
                     CHECK(memcmp(bins, expected_bins, (n + 127) / 128) == 0);
                 }
-                backends[b]->group_histograms(tokens, n, bins, counts, memory);
+                backends[b]->group_histograms(tokens, n, bins, GROUP_BINS, counts);
                 CHECK(memcmp(counts, expected, sizeof counts) == 0);
             }
         }
@@ -98,8 +97,8 @@ static void groups_are_counted_by_energy(void) {
 /* Symbols name the half of an element by its noise, where its class is split, and its token. Marked
  * tokens, those of half 0, are not counted. */
 static void symbols_are_halves_and_tokens(void) {
-    static uint8_t memory[GROUP_MEMORY + 64], bins[LONGEST / 128 + 1];
-    static uint32_t groups[GROUP_BINS][64];
+    static uint8_t bins[LONGEST / 128 + 1];
+    static uint32_t groups[1][64];
     FOR_LENGTHS(n) {
         FOR_GAPS(gap, n) {
             uint16_t *noise = guard_place(guards[0], 2 * n, even(gap));
@@ -123,8 +122,7 @@ static void symbols_are_halves_and_tokens(void) {
                 backends[b]->mark(noise, tokens, n, symbols);
                 backends[b]->histogram(symbols, n, got);
                 CHECK(memcmp(got, counts, sizeof got) == 0);
-                backends[b]->group_histograms(symbols, n, bins, groups,
-                                              memory + (64 - (uintptr_t)memory % 64) % 64);
+                backends[b]->group_histograms(symbols, n, bins, 1, groups);
                 CHECK(memcmp(groups[0], counts, sizeof counts) == 0);
                 backends[b]->symbols(split, n, symbols);
                 for (size_t i = 0; i < n; i++) {

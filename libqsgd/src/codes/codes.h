@@ -20,11 +20,11 @@ struct noise_key;
 struct prefix_memory;
 struct shared_tables;
 
-#define CODE_TOKENS 64                          /* tokens are below 63 */
-#define CODE_CLASSES 8                          /* rans: at most so many, of one or two tables */
-#define CODE_GROUP 128                          /* rans: elements that share a class */
-#define CODE_CLASSIFY_BYTES ((size_t)128 << 10) /* rans: memory while classes are chosen */
-#define CODE_HUFFMAN_BITS 12                    /* huffman: longest codeword */
+#define CODE_TOKENS 64         /* tokens are below 63 */
+#define CODE_CLASSES 8         /* rans: at most so many, of one or two tables */
+#define CODE_GROUP 128         /* rans: elements that share a class */
+#define CODE_LEAST_SEGMENT 256 /* elements (grid/layout.h) */
+#define CODE_HUFFMAN_BITS 12   /* huffman: longest codeword */
 
 /* What a code knows of its chunk. */
 struct code_chunk {
@@ -49,14 +49,17 @@ static inline size_t code_segments(const struct code_chunk *chunk) {
 
 /* Per-worker scratch, carved from the caller's workspace (codes/scratch.h). */
 struct code_scratch {
-    uint8_t *tokens;  /* len bytes: a token per element */
-    uint16_t *words;  /* room for len + 256 rans words, or len + 128 positions (codes/nonzeros.h) */
-    uint8_t *symbols; /* rans, turned indices: len bytes, symbols of struct rans_job */
-    uint8_t *classes; /* len / 128 + 1 bytes: class of each group */
-    uint8_t *more_classes;        /* as many, for a second chunk */
-    uint32_t *decode;             /* CODE_CLASSES << 13 entries: decode tables (rans, huffman) */
-    void *classify;               /* rans: histograms of bins while classes are chosen */
+    uint8_t *tokens;              /* len bytes: a token per element */
     struct prefix_memory *prefix; /* dense elias and huffman: tables */
+    uint8_t *classes;             /* rans: len / 128 + 1 bytes: class of each group */
+    uint8_t *more_classes;        /* as many, for a second chunk */
+    uint8_t *symbols;             /* rans, turned indices: len bytes, symbols of struct rans_job */
+    /* Room for len + 256 rans words, len + 128 positions (codes/nonzeros.h), or what segments need
+     * (codes/segments.h). */
+    uint16_t *words;
+    void *classify; /* rans: histograms of bins while classes are chosen; words come later */
+    void *decode;   /* 64-byte aligned: decode tables (rans, huffman), which words may overwrite */
+    size_t decode_bytes;
 };
 
 /* rans: what a table is written by. */

@@ -10,6 +10,7 @@
 
 #define COUNT_BITS 6U
 #define LENGTH_BITS 4U
+#define LOOK_BITS 9U                /* what most codewords lie within */
 #define NO_TOKEN (CODE_TOKENS - 1U) /* names no index under any set of levels */
 
 static size_t table_bytes(unsigned token_count) {
@@ -217,47 +218,75 @@ static qsgd_status huffman_parse(const struct code_chunk *chunk, const uint8_t *
     return leftover ? QSGD_ERR_PADDING : QSGD_OK;
 }
 
-/* Fills table[1 << longest], entry = token | length << 8, for the next `longest` bits. The code is
- * canonical, so codewords fill it from the start, and complete unless a token is alone: then the
- * rest is NO_TOKEN. Returns `longest`. */
-static unsigned decode_table(const uint8_t lengths[CODE_TOKENS], uint32_t *table) {
-    unsigned longest = 0;
-    uint32_t *next = table;
-    for (unsigned t = 0; t < CODE_TOKENS; t++) {
-        if (lengths[t] > longest) longest = lengths[t];
-    }
-    for (unsigned length = 1; length <= longest; length++) {
+/* Looks codewords up by their first bits, and finds those that are longer by counting: the code is
+ * canonical. */
+struct decoder {
+    uint16_t entry[1 << LOOK_BITS];        /* token | length << 8; 0: the codeword is longer */
+    uint16_t first[CODE_HUFFMAN_BITS + 1]; /* codeword of each length */
+    uint8_t count[CODE_HUFFMAN_BITS + 1];  /* of codewords of that length */
+    uint8_t at[CODE_HUFFMAN_BITS + 1];     /* place of the first one's token */
+    uint8_t token[CODE_TOKENS];            /* in order of codewords */
+};
+
+_Static_assert(sizeof(struct decoder) <= HUFFMAN_DECODER_BYTES, "scratch of the decoder");
+
+/* Codewords fill the entries from the start. All of them, unless there are longer ones, or a token
+ * is alone: then the rest is NO_TOKEN. */
+static void decoder_build(struct decoder *d, const uint8_t lengths[CODE_TOKENS]) {
+    uint16_t *next = d->entry, *const end = d->entry + (1 << LOOK_BITS);
+    unsigned codeword = 0, tokens = 0;
+    for (unsigned length = 1; length <= CODE_HUFFMAN_BITS; length++) {
+        codeword <<= 1;
+        d->first[length] = (uint16_t)codeword;
+        d->at[length] = (uint8_t)tokens;
         for (unsigned t = 0; t < CODE_TOKENS; t++) {
             if (lengths[t] != length) continue;
-            for (unsigned i = 1U << (longest - length); i > 0; i--) *next++ = t | length << 8;
+            d->token[tokens++] = (uint8_t)t;
+            codeword++;
+            for (unsigned i = length > LOOK_BITS ? 0 : 1U << (LOOK_BITS - length); i > 0; i--) {
+                *next++ = (uint16_t)(t | length << 8);
+            }
         }
+        d->count[length] = (uint8_t)(tokens - d->at[length]);
     }
-    while (next < table + (1U << longest)) *next++ = NO_TOKEN | 1U << 8;
-    return longest;
+    while (next < end) *next++ = tokens == 1 ? NO_TOKEN | 1U << 8 : 0;
 }
 
-static inline uint8_t take_token(struct bit_reader *r, const uint32_t *table, unsigned longest) {
-    uint32_t entry = table[r->acc >> (64 - longest)];
+/* A token of more than LOOK_BITS bits. The code is complete, so that there is one. */
+static uint8_t take_long(const struct decoder *d, struct bit_reader *r) {
+    unsigned length = LOOK_BITS + 1;
+    uint64_t above = 0; /* of the length's first codeword */
+    for (; length <= CODE_HUFFMAN_BITS; length++) {
+        above = (r->acc >> (64 - length)) - d->first[length];
+        if (above < d->count[length]) break;
+    }
+    msb_take(r, length);
+    return d->token[d->at[length] + above];
+}
+
+static inline uint8_t take_token(const struct decoder *d, struct bit_reader *r) {
+    const unsigned entry = d->entry[r->acc >> (64 - LOOK_BITS)];
+    if (entry == 0) return take_long(d, r);
     msb_take(r, entry >> 8);
     return (uint8_t)entry;
 }
 
-static void read_segment(struct bit_reader *r, const uint32_t *table, unsigned longest,
-                         uint8_t *tokens, size_t len) {
+static void read_segment(const struct decoder *d, struct bit_reader *r, uint8_t *tokens,
+                         size_t len) {
     size_t i = 0;
     for (; i + 4 <= len; i += 4) { /* a refill covers 4 codewords */
         msb_refill(r);
-        for (size_t j = i; j < i + 4; j++) tokens[j] = take_token(r, table, longest);
+        for (size_t j = i; j < i + 4; j++) tokens[j] = take_token(d, r);
     }
     msb_refill(r);
-    for (; i < len; i++) tokens[i] = take_token(r, table, longest);
+    for (; i < len; i++) tokens[i] = take_token(d, r);
 }
 
 /* Token by token: says what is wrong with a payload, and reads what is too short for runs. */
 static qsgd_status read_plain(const struct code_chunk *chunk, const struct code_plan *plan) {
-    uint32_t *table = chunk->scratch->decode;
+    struct decoder *d = chunk->scratch->decode;
     uint8_t *tokens = chunk->scratch->tokens;
-    unsigned longest = decode_table(plan->prefix.lengths, table);
+    decoder_build(d, plan->prefix.lengths);
     const uint8_t *p = plan->body;
     qsgd_status status = QSGD_OK;
     for (size_t s = 0; s < code_segments(chunk); s++) {
@@ -265,12 +294,18 @@ static qsgd_status read_plain(const struct code_chunk *chunk, const struct code_
         struct bit_reader r;
         bit_read_init(&r, p, p + segments_length(plan, s));
         p = r.end;
-        read_segment(&r, table, longest, tokens, len);
+        read_segment(d, &r, tokens, len);
         tokens += len;
         bool whole = msb_read_end(&r);
         if (status == QSGD_OK && !whole) status = r.overrun ? QSGD_ERR_STREAM : QSGD_ERR_PADDING;
     }
     return status;
+}
+
+/* For prefix_read_segments: the decoder is there. */
+static int take_any(const struct code_chunk *chunk, struct bit_reader *r) {
+    const uint8_t token = take_token(chunk->scratch->decode, r);
+    return token == NO_TOKEN ? -1 : token;
 }
 
 /* By runs; false if a segment is malformed, or too short to repay them. */
@@ -281,10 +316,14 @@ static bool read_runs(const struct code_chunk *chunk, const struct code_plan *pl
     for (unsigned t = 0; t < plan->prefix.token_count; t++) {
         if (plan->prefix.lengths[t] > longest) longest = plan->prefix.lengths[t];
     }
-    if (longest > window) window = longest; /* then no codeword is longer than a look-up */
+    /* No codeword is longer than a look-up, if there is memory. */
+    const unsigned most = prefix_window_most(chunk->len);
+    if (longest > window) window = longest < most ? longest : most;
+    const bool longer = longest > window;
     canonical_code(plan->prefix.lengths, plan->prefix.token_count, chunk->scratch->prefix);
     prefix_runs_build(chunk->scratch->prefix, window);
-    return prefix_read_segments(chunk, plan, NULL, chunk->scratch->tokens);
+    if (longer) decoder_build(chunk->scratch->decode, plan->prefix.lengths);
+    return prefix_read_segments(chunk, plan, longer ? take_any : NULL, chunk->scratch->tokens);
 }
 
 static qsgd_status huffman_read(const struct code_chunk *chunk, const struct code_plan *plan,

@@ -13,9 +13,9 @@
 /* Tables, kept by a worker from chunk to chunk. Keys say what they hold; 0: nothing. */
 struct prefix_memory {
     _Alignas(64) struct prefix_code code;
-    _Alignas(64) uint64_t runs[2 << PREFIX_WINDOW];
     unsigned window; /* of runs */
     uint64_t code_key, runs_key;
+    _Alignas(64) uint64_t runs[]; /* decoding: 2 << window, at most */
 };
 
 static inline void prefix_set(struct prefix_code *code, unsigned symbol, uint32_t bits,
@@ -49,6 +49,17 @@ static inline unsigned prefix_window(size_t len) {
     if (len >= 8192) return 10;
     if (len >= 2048) return 9;
     return len >= 1024 ? 8 : 0;
+}
+
+/* The largest one that there is memory for: a code may ask for more where its chunks are long. */
+static inline unsigned prefix_window_most(size_t len) {
+    return len > 4096 ? PREFIX_WINDOW : prefix_window(len);
+}
+
+/* Of the runs of chunks of at most `len` elements. */
+static inline size_t prefix_runs_bytes(size_t len) {
+    const unsigned window = prefix_window_most(len);
+    return window == 0 ? 0 : sizeof(uint64_t) << (window + 1);
 }
 
 #endif

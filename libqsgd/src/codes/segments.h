@@ -8,7 +8,7 @@
 
 #include "codes/codes.h"
 
-/* Room for code_segments(chunk) lengths, in the memory of scratch->words (2 * len + 64 u16). */
+/* Room for code_segments(chunk) lengths and one more, in the memory of scratch->words. */
 static inline uint32_t *segments_scratch(const struct code_chunk *chunk) {
     return (void *)chunk->scratch->words;
 }

@@ -14,6 +14,7 @@
 struct stats_add {
     struct tensor t; /* scales: of buckets longer than a chunk */
     struct quantize_scratch scratch;
+    float *block; /* STATS_BLOCK elements */
     qsgd_stats *fresh;
     uint32_t (*counts)[STATS_COPIES][STATS_BINS]; /* by row */
     uint64_t held[STATS_ROWS]; /* what a counter of a row holds, at most; 0: the row is empty */
@@ -22,7 +23,10 @@ struct stats_add {
 static void add_carve(struct stats_add *a, struct memory *memory) {
     const struct layout *l = &a->t.q.layout;
     const uint64_t longer = l->per_bucket != 0 ? l->buckets : 0;
-    quantize_scratch_carve(&a->scratch, memory, &a->t.q, source_converts(&a->t.source));
+    const bool copies = source_converts(&a->t.source);
+    quantize_scratch_carve(&a->scratch, memory, &a->t.q,
+                           copies ? QUANTIZE_COPIES : QUANTIZE_IN_PLACE);
+    a->block = memory_take(memory, STATS_BLOCK * sizeof(float));
     tensor_carve(&a->t, memory);
     a->t.scales = (struct scale_array){memory_take(memory, longer * sizeof(float)), SCALES_NATIVE};
     a->fresh = memory_take(memory, sizeof *a->fresh);
@@ -115,7 +119,7 @@ static void bucket_count(struct stats_add *a, struct open_bucket *b, const float
     if (scale_is_idle(b->scale)) return;
     for (uint64_t i = 0; i < len; i += STATS_BLOCK) {
         const size_t n = (size_t)min_u64(STATS_BLOCK, len - i);
-        const float *block = source_in_range(x + i, n, b->range, a->scratch.block);
+        const float *block = source_in_range(x + i, n, b->range, a->block);
         row_prepare(a, b->row, n, b->weight);
         a->t.q.kernels->stats_count(block, n, b->inv, b->weight, a->counts[b->row], b->sums);
     }

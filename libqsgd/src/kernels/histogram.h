@@ -186,7 +186,7 @@ struct group_counter {
     uint8_t left[4];
 };
 
-enum { GROUP_VECTORS = 128 / W_BYTES, GROUP_ROUNDS = 15 / GROUP_VECTORS };
+enum { GROUP_VECTORS = 128 / W_BYTES, GROUP_ROUNDS = 15 / GROUP_VECTORS, GROUP_BLOCK = 256 };
 
 KERNEL void group_flush(struct group_counter *c, unsigned quarter, uint32_t counts[64]) {
     if (c->left[quarter] == GROUP_ROUNDS) return;
@@ -195,42 +195,57 @@ KERNEL void group_flush(struct group_counter *c, unsigned quarter, uint32_t coun
     c->left[quarter] = GROUP_ROUNDS;
 }
 
-static_assert(GROUP_BINS * sizeof(struct group_counter) <= GROUP_MEMORY, "memory of the counters");
+/* Groups of one bin, from `group` on to the one that is its own next. */
+KERNEL void group_chain(const uint8_t *tokens, unsigned group, const uint8_t *next,
+                        struct group_counter *c, uint32_t counts[64]) {
+    for (;; group = next[group]) {
+        const uint8_t *p = tokens + (size_t)128 * group;
+        const vb all = histogram_nibbles(p, GROUP_VECTORS, 0, c->sum[0]);
+        if (--c->left[0] == 0) group_flush(c, 0, counts);
+        if (vb_any_above(vb_and(all, vb_set1(63)), 15)) {
+            const uint8_t seen = vb_or_lanes(all);
+            for (unsigned q = 1; q < 4; q++) {
+                if (!histogram_in_quarter(seen, q)) continue;
+                histogram_nibbles(p, GROUP_VECTORS, q, c->sum[q]);
+                if (--c->left[q] == 0) group_flush(c, q, counts);
+            }
+        }
+        if (next[group] == group) break;
+    }
+    for (unsigned q = 0; q < 4; q++) group_flush(c, q, counts);
+}
 
+/* Bin by bin, so that one bin's counters serve for all. */
 KERNEL void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8_t *bins,
-                                    uint32_t (*counts)[64], void *memory) {
-    struct group_counter *counters = memory;
-    bool used[GROUP_BINS] = {false};
-    size_t i = 0;
-    memset(counts, 0, GROUP_BINS * sizeof *counts);
-    for (; i + 128 <= n; i += 128) {
-        const unsigned bin = bins[i / 128];
-        struct group_counter *c = &counters[bin];
-        if (!used[bin]) {
-            for (int j = 0; j < 32; j++) c->sum[j / 8][j % 8] = vb_set1(0);
-            memset(c->left, GROUP_ROUNDS, sizeof c->left);
+                                    unsigned count, uint32_t (*counts)[64]) {
+    struct group_counter c;
+    size_t whole = n / 128;
+    for (int j = 0; j < 32; j++) c.sum[j / 8][j % 8] = vb_set1(0);
+    memset(c.left, GROUP_ROUNDS, sizeof c.left);
+    memset(counts, 0, count * sizeof *counts);
+    if (n % 128 != 0) histogram_add(tokens + 128 * whole, n % 128, counts[bins[whole]]);
+    while (whole > 0) {
+        const unsigned groups = whole < GROUP_BLOCK ? (unsigned)whole : GROUP_BLOCK;
+        uint8_t first[GROUP_BINS], next[GROUP_BLOCK];
+        bool used[GROUP_BINS] = {false};
+        for (unsigned g = groups; g-- > 0;) {
+            const unsigned bin = bins[g];
+            next[g] = used[bin] ? first[bin] : (uint8_t)g;
+            first[bin] = (uint8_t)g;
             used[bin] = true;
         }
-        const vb all = histogram_nibbles(tokens + i, GROUP_VECTORS, 0, c->sum[0]);
-        if (--c->left[0] == 0) group_flush(c, 0, counts[bin]);
-        if (!vb_any_above(vb_and(all, vb_set1(63)), 15)) continue;
-        const uint8_t seen = vb_or_lanes(all);
-        for (unsigned q = 1; q < 4; q++) {
-            if (!histogram_in_quarter(seen, q)) continue;
-            histogram_nibbles(tokens + i, GROUP_VECTORS, q, c->sum[q]);
-            if (--c->left[q] == 0) group_flush(c, q, counts[bin]);
+        for (unsigned bin = 0; bin < count; bin++) {
+            if (used[bin]) group_chain(tokens, first[bin], next, &c, counts[bin]);
         }
+        tokens += (size_t)128 * groups;
+        bins += groups;
+        whole -= groups;
     }
-    for (unsigned bin = 0; bin < GROUP_BINS; bin++) {
-        for (unsigned q = 0; used[bin] && q < 4; q++) group_flush(&counters[bin], q, counts[bin]);
-    }
-    if (i < n) histogram_add(tokens + i, n - i, counts[bins[i / 128]]);
 }
 #else
 KERNEL void kernel_group_histograms(const uint8_t *tokens, size_t n, const uint8_t *bins,
-                                    uint32_t (*counts)[64], void *memory) {
-    (void)memory;
-    EACH(c, 0, (size_t)GROUP_BINS * 64, 1) counts[c / 64][c % 64] = 0;
+                                    unsigned count, uint32_t (*counts)[64]) {
+    EACH(c, 0, (size_t)count * 64, 1) counts[c / 64][c % 64] = 0;
     lanes_sync();
 #ifdef W_TALLY
     for (size_t i = 0; i < n; i += W) histogram_tally(tokens + i, n - i, counts[bins[i / 128]]);

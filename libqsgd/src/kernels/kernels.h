@@ -113,10 +113,9 @@ struct kernels {
     /* Of each group of 128 elements (the last may be shorter), a bin below GROUP_BINS by its sum of
      * |k|: from the indices, or from direct tokens if k is NULL. */
     void (*group_bins)(const int16_t *k, const uint8_t *tokens, size_t n, uint8_t *bins);
-    /* Histograms of the groups' tokens, added up by bin: GROUP_BINS of them. memory: GROUP_MEMORY
-     * bytes, 64-byte aligned, too many for the stacks of some threads. */
-    void (*group_histograms)(const uint8_t *tokens, size_t n, const uint8_t *bins,
-                             uint32_t (*counts)[64], void *memory);
+    /* Histograms of the groups' tokens, added up by bin. Bins are below count <= GROUP_BINS. */
+    void (*group_histograms)(const uint8_t *tokens, size_t n, const uint8_t *bins, unsigned count,
+                             uint32_t (*counts)[64]);
 
     /* The encoding table of a class from its frequencies, which sum to 2^prob_bits, or do so twice
      * if it is split. */
@@ -127,7 +126,8 @@ struct kernels {
      * word may be overwritten. */
     void (*rans_encode)(const struct rans_job *job, const struct rans_symbol_table *tables,
                         const uint8_t *symbols, uint16_t *words[RANS_GROUPS], uint32_t *states);
-    /* Builds the decoding tables in 64-byte aligned memory of job->tables * RANS_TABLE_BYTES. */
+    /* Builds the decoding tables in 64-byte aligned memory: for each of job->tables 4 bytes a slot,
+     * or twice that if some class is split; RANS_TABLE_LEAST, if that is more. */
     void (*rans_decode_tables)(const struct rans_job *job, void *tables);
     /* Decodes elements [stream->at, to): to is a multiple of 128, or job->len. */
     void (*rans_decode)(const struct rans_job *job, const void *tables, struct rans_stream *stream,

@@ -113,6 +113,9 @@ BODY void rans_build_starts(const uint16_t *freq, struct rans_starts *s) {
 #define RANS_STARTS_BYTES 0
 #endif
 
+static_assert(sizeof(struct rans_slots) <= RANS_TABLE_LEAST, "memory of slots");
+static_assert(1024 + RANS_STARTS_BYTES <= RANS_TABLE_LEAST, "memory of starts");
+
 /* RANS_HALF if the class is split, else 0. */
 BODY uint32_t rans_split_of(const struct rans_job *job, unsigned of) {
     return (job->split >> of & 1) * RANS_HALF;

@@ -117,11 +117,11 @@ struct extra_stream {
 
 #define RANS_LOW 65536U                    /* the least state */
 #define RANS_TABLE_BYTES ((size_t)4 << 13) /* memory of a class's table for decoding, at most */
+#define RANS_TABLE_LEAST ((size_t)2 << 10) /* what suffices where 4 bytes a slot are less */
 
 #define TOKENS_WHOLE 15 /* not direct: tokens below it are whole indices, |k| < 8 */
 
 #define GROUP_BINS 48 /* half octaves of sums below 2^23, and one for 0 */
-#define GROUP_MEMORY ((size_t)GROUP_BINS * (4 * 8 * 64 + 64))
 
 /* Codewords of symbols that are bytes, at most 16 bits each (dense Elias, huffman). */
 struct prefix_code {

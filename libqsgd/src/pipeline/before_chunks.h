@@ -17,7 +17,7 @@ struct before_chunks {
     struct worker *workers;
     uint8_t *spill; /* a payload per worker, of spill_bytes, where dst has no room to write one */
     uint64_t spill_bytes;
-    float *survey_scales; /* code auto: of every bucket, while no frame is there to hold them */
+    struct scale_array survey; /* code auto: scales, while no frame is there to hold them */
 };
 
 /* Bytes that a chunk of that length needs while it is written: its payload's bound, and the reach

@@ -63,7 +63,7 @@ static qsgd_status find_tables(struct decode_call *call) {
 static void carve(struct decode_call *call, struct memory *memory) {
     call->offsets = memory_take(memory, (call->frame.layout.chunks + 1) * sizeof(uint64_t));
     call->shapes = memory_take(memory, call->frame.layout.chunks);
-    call->workers = workers_carve(memory, &call->q, call->options.workers, false);
+    call->workers = workers_carve(memory, &call->q, call->options.workers, QUANTIZE_DECODES);
     call->runner =
         (struct runner){call->options.runner, call->options.runner_context, call->options.workers,
                         task_marks_carve(memory, call->frame.layout.chunks)};

@@ -28,15 +28,16 @@ bool decode_chunk_streams(const struct decode_call *call, const struct decode_ch
            tokens_are_levels(&call->q.levels, rans_possible(&c->form.plan));
 }
 
-static size_t table_words(const struct decode_chunk *c) {
-    const struct code_plan *plan = &c->form.plan;
-    return (size_t)plan->rans.classes << plan->rans.prob_bits << (plan->rans.split != 0);
+/* Bytes of each one's tables, of `count`. */
+static size_t tables_bytes(const struct code_scratch *scratch, int count) {
+    return count == 1 ? scratch->decode_bytes : scratch->decode_bytes / 128 * 64;
 }
 
 bool decode_chunks_pair(const struct decode_chunk *a, const struct decode_chunk *b) {
-    const size_t half = CODE_CLASSES * RANS_TABLE_BYTES / 2 / sizeof(uint32_t);
+    const size_t most = tables_bytes(&a->scratch, 2);
     if (a->quantize.rotation != NULL && b->quantize.rotation == NULL) return false;
-    return a->span.len >= 2 * BLOCK && table_words(a) <= half && table_words(b) <= half;
+    return a->span.len >= 2 * BLOCK && rans_reader_bytes(&a->form.plan) <= most &&
+           rans_reader_bytes(&b->form.plan) <= most;
 }
 
 /* Values of the block [from, to) of the chunk, from its tokens. */
@@ -54,7 +55,7 @@ static void write_block(const struct decode_call *call, struct decode_chunk *c, 
     values_from_indices(&d, &block, block.first, end, k);
 }
 
-_Static_assert(2 * (BLOCK + 2 * NOISE_TILE) <= QUANTIZE_BLOCK + 2 * NOISE_TILE, "noise of two");
+_Static_assert(2 * (BLOCK + 2 * NOISE_TILE) <= QUANTIZE_NOISE_OF_TWO, "noise of two");
 _Static_assert(BLOCK <= RANS_SPLIT_BLOCK, "halves of a block");
 
 /* Noise of the block [from, to), for its symbols and its values. */
@@ -72,12 +73,13 @@ static void make_noise(const struct decode_call *call, struct decode_chunk *c, u
 void decode_stream(const struct decode_call *call, struct decode_chunk *const *c, int count,
                    struct worker *worker, qsgd_status *status) {
     uint8_t *const tokens[2] = {worker->codes.tokens, worker->codes.tokens + BLOCK};
-    uint8_t *tables = (uint8_t *)worker->codes.decode;
+    uint8_t *tables = worker->codes.decode;
+    const size_t bytes = tables_bytes(&worker->codes, count);
     struct rans_reader *reader[2] = {&c[0]->reader, &c[count - 1]->reader};
     uint64_t longest = 0;
-    for (int i = 0; i < count; i++, tables += CODE_CLASSES * RANS_TABLE_BYTES / 2) {
+    for (int i = 0; i < count; i++, tables += bytes) {
         const struct code_plan *plan = &c[i]->form.plan;
-        rans_reader_open(reader[i], &c[i]->chunk, plan, tables);
+        rans_reader_open(reader[i], &c[i]->chunk, plan, tables, bytes);
         tokens_reader_open(&c[i]->indices, &c[i]->chunk, rans_possible(plan), plan->tail,
                            plan->end);
         if (c[i]->span.len > longest) longest = c[i]->span.len;

@@ -230,7 +230,7 @@ uint64_t encode_bound(const struct encode_call *call, const struct quantizer *q)
 static qsgd_status encode_survey(struct encode_job *job, const struct encode_call *call,
                                  qsgd_error *error) {
     job->pass = ENCODE_SURVEY;
-    job->f.t.scales = scales_native(job->f.survey_scales);
+    job->f.t.scales = job->f.survey;
     frame_place(&job->frame, &job->f.t.q.layout,
                 header_bytes_of(&job->f.t.q.params, &call->options), &job->f.t.q.params);
     qsgd_status status = before_chunks_scales(&job->f, error);

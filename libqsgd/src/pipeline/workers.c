@@ -1,34 +1,36 @@
 /* Per-worker scratch and errors. */
 #include "pipeline/workers.h"
 
-#include <string.h>
-
 #include "codes/scratch.h"
 
+/* Of one worker. What quantizes and what codes take turns in some of the memory: while decoding,
+ * only block by block. */
+static void carve(struct worker *w, struct memory *memory, const struct quantizer *q,
+                  enum quantize_use use) {
+    if (q->params.code == QSGD_CODE_RAW) { /* needs one block of floats */
+        w->quantize.block = memory_take(memory, QUANTIZE_SMALL_BLOCK * sizeof(float));
+        return;
+    }
+    const bool decodes = use == QUANTIZE_DECODES;
+    const struct code_use code = {q->params.code, (size_t)layout_longest(&q->layout),
+                                  decodes ? CODE_DECODES : CODE_ENCODES, q->turned};
+    quantize_scratch_carve(&w->quantize, memory, q, use);
+    code_scratch_carve(&w->codes, memory, &code);
+    const uint64_t from = memory->used;
+    quantize_passing_carve(&w->quantize, memory, q, use);
+    const uint64_t to = memory->used;
+    if (!decodes) memory->used = from;
+    code_passing_carve(&w->codes, memory, &code);
+    if (memory->used < to) memory->used = to;
+}
+
 struct worker *workers_carve(struct memory *memory, const struct quantizer *q, uint32_t workers,
-                             bool copies) {
+                             enum quantize_use use) {
     struct worker *all = memory_take(memory, workers * sizeof(struct worker));
-    const size_t longest = (size_t)layout_longest(&q->layout);
-    const bool raw = q->params.code == QSGD_CODE_RAW; /* needs one block of floats */
     for (uint32_t i = 0; i < workers; i++) {
-        if (raw) {
-            float *block = memory_take(memory, QUANTIZE_BLOCK * sizeof(float));
-            if (all == NULL) continue;
-            memset(&all[i], 0, sizeof all[i]);
-            all[i].quantize.block = block;
-            all[i].error_task = UINT64_MAX;
-            continue;
-        }
-        struct quantize_scratch quantize;
-        quantize_scratch_carve(&quantize, memory, q, copies);
-        struct code_scratch codes;
-        code_scratch_carve(&codes, memory, longest);
-        if (all == NULL) continue;
-        all[i].quantize = quantize;
-        all[i].codes = codes;
-        all[i].error_task = UINT64_MAX;
-        all[i].error = QSGD_OK;
-        memset(all[i].auto_bytes, 0, sizeof all[i].auto_bytes);
+        struct worker w = {.error_task = UINT64_MAX, .error = QSGD_OK};
+        carve(&w, memory, q, use);
+        if (all != NULL) all[i] = w;
     }
     return all;
 }

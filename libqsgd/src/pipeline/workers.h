@@ -22,7 +22,7 @@ struct worker {
 
 /* Workers, with scratch for q's chunks. Memory may be NULL to count. */
 struct worker *workers_carve(struct memory *memory, const struct quantizer *q, uint32_t workers,
-                             bool copies);
+                             enum quantize_use use);
 
 static inline void worker_fail(struct worker *w, uint64_t task, qsgd_status status,
                                uint64_t where) {

@@ -67,7 +67,7 @@ static uint32_t round_signed(const struct quantizer *q, uint64_t at, uint32_t no
     return ((t + (noise ^ 0xFFFF)) >> 16) + (up ? 1 : 0);
 }
 
-/* n <= QUANTIZE_BLOCK elements from `element` on that share bucket and block of noise, and where
+/* n elements from `element` on that share bucket and block of noise, and where
  * their indices go, or their tokens if k is NULL. */
 struct run {
     const float *x;

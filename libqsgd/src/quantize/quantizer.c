@@ -7,21 +7,43 @@
 #include "base/fpenv.h"
 #include "quantize/topk.h"
 
+/* True if two chunks may be decoded in turn: they take two steps each, at least. */
+static bool in_turn(const struct layout *l, enum quantize_use use) {
+    const bool long_enough = layout_longest(l) >= (uint64_t)2 * QUANTIZE_SMALL_BLOCK;
+    return use == QUANTIZE_DECODES && l->chunks > 1 && long_enough;
+}
+
 void quantize_scratch_carve(struct quantize_scratch *s, struct memory *memory,
-                            const struct quantizer *q, bool copies) {
-    const uint64_t longest = layout_longest(&q->layout);
-    const uint64_t elements = longest > NORM_BLOCK ? longest : NORM_BLOCK;
-    const uint64_t heap = q->params.rounding == QSGD_ROUND_TOPK ? topk_heap_entries(&q->layout) : 0;
-    s->elements = memory_take(memory, copies ? elements * sizeof(float) : 0);
-    s->noise_from = s->noise_to = 0;
-    s->noise = memory_take(memory, (QUANTIZE_BLOCK + 2 * NOISE_TILE) * sizeof(uint16_t));
-    s->block = memory_take(memory, QUANTIZE_BLOCK * sizeof(float));
+                            const struct quantizer *q, enum quantize_use use) {
+    const struct layout *l = &q->layout;
+    const uint64_t longest = layout_longest(l);
+    uint64_t elements = min_u64(NORM_BLOCK, l->n);
+    if (elements < longest) elements = longest;
+    if (q->params.rotation != 0 && elements < l->bucket) elements = l->bucket; /* 1, of nothing */
+    s->elements = memory_take(memory, use == QUANTIZE_COPIES ? elements * sizeof(float) : 0);
     s->indices = memory_take(memory, longest * sizeof(int16_t));
-    s->heap = memory_take(memory, heap * sizeof(struct topk_entry));
     s->rotation = s->second = NULL;
     if (q->params.rotation == 0) return;
-    s->rotation = rotation_carve(memory, &q->layout);
-    if (q->layout.bucket <= longest / 2) s->second = rotation_carve(memory, &q->layout);
+    float *bucket = s->elements; /* residuals are made when rotated elements were coded */
+    if (use != QUANTIZE_COPIES) bucket = memory_take(memory, l->bucket * sizeof(float));
+    s->rotation = rotation_carve(memory, bucket);
+    if (!in_turn(l, use) || l->bucket > longest / 2) return;
+    bucket = memory_take(memory, l->bucket * sizeof(float));
+    s->second = rotation_carve(memory, bucket);
+}
+
+void quantize_passing_carve(struct quantize_scratch *s, struct memory *memory,
+                            const struct quantizer *q, enum quantize_use use) {
+    const struct layout *l = &q->layout;
+    const uint64_t tiles = div_up(layout_longest(l), NOISE_TILE) * NOISE_TILE;
+    const uint64_t block = min_u64(quantize_block(l), tiles);
+    const bool topk = use != QUANTIZE_DECODES && q->params.rounding == QSGD_ROUND_TOPK;
+    uint64_t noise = block + 2 * NOISE_TILE;
+    if (in_turn(l, use) && noise < QUANTIZE_NOISE_OF_TWO) noise = QUANTIZE_NOISE_OF_TWO;
+    s->noise_from = s->noise_to = 0;
+    s->noise = memory_take(memory, noise * sizeof(uint16_t));
+    s->block = memory_take(memory, block * sizeof(float));
+    s->heap = memory_take(memory, topk ? topk_heap_entries(l) * sizeof(struct topk_entry) : 0);
 }
 
 /* Levels as the rounding kernels want them: cells, reciprocals, weights of the dither. */

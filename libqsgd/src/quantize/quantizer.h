@@ -33,20 +33,29 @@ void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint6
 
 /* Per-worker memory of these stages, carved from the workspace. */
 struct quantize_scratch {
-    float *elements; /* longest chunk: elements after conversion and rotation, if any */
-    uint16_t *noise; /* QUANTIZE_BLOCK + 2 tiles */
+    float *elements;  /* longest chunk: elements after conversion and rotation, if any */
+    int16_t *indices; /* longest chunk */
+    uint16_t *noise;  /* a block (quantize_block) and 2 tiles; or QUANTIZE_NOISE_OF_TWO */
     uint64_t noise_from, noise_to; /* decoding: elements whose noise is there already */
-    float *block;                  /* QUANTIZE_BLOCK */
-    int16_t *indices;              /* longest chunk */
-    struct topk_entry *heap;       /* top-k, else NULL */
+    float *block;                  /* a block */
+    struct topk_entry *heap;       /* top-k */
     /* Rotated frames, else NULL. second: of a chunk that is decoded beside another; NULL where a
      * chunk does not hold two whole buckets. */
     struct rotation *rotation, *second;
 };
 
-/* Takes the scratch from the memory, or only counts it. `copies`: as quantizer_copies. */
+/* Noise of two chunks that are decoded in turn, for QUANTIZE_SMALL_BLOCK elements of each. */
+#define QUANTIZE_NOISE_OF_TWO (2 * (QUANTIZE_SMALL_BLOCK + 2 * NOISE_TILE))
+
+/* What a scratch is for. Copies: as quantizer_copies. */
+enum quantize_use { QUANTIZE_DECODES, QUANTIZE_IN_PLACE, QUANTIZE_COPIES };
+
+/* Takes the scratch from the memory, or only counts it: what lasts until a chunk is coded and its
+ * residual is stored; and what these stages need each by itself. */
 void quantize_scratch_carve(struct quantize_scratch *s, struct memory *memory,
-                            const struct quantizer *q, bool copies);
+                            const struct quantizer *q, enum quantize_use use);
+void quantize_passing_carve(struct quantize_scratch *s, struct memory *memory,
+                            const struct quantizer *q, enum quantize_use use);
 
 /* True if elements are copied before use: converted, or rotated. */
 static inline bool quantizer_copies(const struct quantizer *q, uint32_t dtype,

@@ -6,9 +6,8 @@
 
 #include "grid/scales.h"
 
-struct rotation *rotation_carve(struct memory *memory, const struct layout *l) {
+struct rotation *rotation_carve(struct memory *memory, float *bucket) {
     struct rotation *r = memory_take(memory, sizeof *r);
-    float *bucket = memory_take(memory, l->bucket * sizeof(float));
     if (r == NULL) return NULL;
     memset(r, 0, sizeof *r);
     r->bucket = bucket;

@@ -21,8 +21,8 @@ struct rotation {
     struct sign_tile first, last;
 };
 
-/* Takes the memory from the memory, or only counts it and returns NULL. */
-struct rotation *rotation_carve(struct memory *memory, const struct layout *l);
+/* Takes the memory from the memory, or only counts it and returns NULL. bucket: room for one. */
+struct rotation *rotation_carve(struct memory *memory, float *bucket);
 
 /* The elements [first, first + len) of one bucket, x, rotated: to `to`, which may be x. */
 void rotation_forward(struct rotation *r, const struct kernels *kernels,

@@ -10,7 +10,14 @@
 #include "grid/layout.h"
 #include "qsgd.h"
 
-#define QUANTIZE_BLOCK 4096 /* elements that are held at once; a multiple of NOISE_TILE */
+/* Elements that are held at once, at most, and of what is short: multiples of NOISE_TILE. */
+#define QUANTIZE_BLOCK 4096
+#define QUANTIZE_SMALL_BLOCK 1024
+
+/* That of a tensor, whose chunks are no longer than QUANTIZE_BLOCK if they are short. */
+static inline uint64_t quantize_block(const struct layout *l) {
+    return layout_longest(l) > QUANTIZE_BLOCK ? QUANTIZE_BLOCK : QUANTIZE_SMALL_BLOCK;
+}
 
 /* Where elements come from: src of any float type, with an optional residual and given scales. */
 struct source {
@@ -28,7 +35,7 @@ static inline bool source_converts(const struct source *source) {
 /* Elements [first, first + len) as float32: a pointer into the source, or into `to`. */
 const float *source_read(const struct source *source, uint64_t first, uint64_t len, float *to);
 
-/* n <= QUANTIZE_BLOCK elements times X (FORMAT.md section 5): x itself where X is 1, or in `block`.
+/* n elements, at most a block, times X (FORMAT.md section 5): x itself where X is 1, or in `block`.
  */
 const float *source_in_range(const float *x, size_t n, float range, float *block);
 

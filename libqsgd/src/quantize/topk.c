@@ -56,9 +56,10 @@ static uint64_t collect(const struct layout *l, const struct source *source, uin
                         struct topk_entry *heap, float *block) {
     const uint64_t len = layout_bucket_len(l, bucket), first = bucket * l->bucket;
     const uint64_t most = ceil_sqrt(len) + 1;
+    const uint64_t step = quantize_block(l);
     uint64_t count = 0;
-    for (uint64_t i = 0; i < len; i += QUANTIZE_BLOCK) {
-        uint64_t n = min_u64(QUANTIZE_BLOCK, len - i);
+    for (uint64_t i = 0; i < len; i += step) {
+        uint64_t n = min_u64(step, len - i);
         const float *x = source_read(source, first + i, n, block);
         for (uint64_t j = 0; j < n; j++) {
             struct topk_entry entry = {0, i + j};

@@ -18,7 +18,7 @@ struct topk_entry {
 /* Entries of the heap that topk_select needs. */
 uint64_t topk_heap_entries(const struct layout *layout);
 
-/* The cut of one bucket. block: room for QUANTIZE_BLOCK elements. */
+/* The cut of one bucket. block: room for quantize_block elements. */
 struct topk_cut topk_select(const struct layout *l, const struct source *source, uint64_t bucket,
                             double sum_of_squares, struct topk_entry *heap, float *block);
 

@@ -235,15 +235,26 @@ static void store_residual(const float *x, const float *v, size_t n, float *resi
     }
 }
 
+/* Of a rotated bucket, whose elements are read anew. */
+static void residual_of_bucket(const struct dequantizer *d, const struct source *source,
+                               uint64_t bucket, float scale) {
+    const struct layout *l = &d->q->layout;
+    const uint64_t start = bucket * l->bucket, len = layout_bucket_len(l, bucket);
+    const float *v = turn_back(d, bucket, scale);
+    for (uint64_t i = 0, n; i < len; i += n) {
+        n = min_u64(quantize_block(l), len - i);
+        const float *x = source_read(source, start + i, n, d->scratch->block);
+        store_residual(x, v + i, (size_t)n, source->residual + start + i);
+    }
+}
+
 void residual_of_chunk(const struct dequantizer *d, const struct source *source,
                        const struct chunk_span *span, const float *x, const int16_t *k) {
-    const struct layout *l = &d->q->layout;
     const struct symbols s = {.k = k, .first = span->first};
     const bool rotated = d->q->params.rotation != 0;
     struct walk w = walk_over(d->q, d->scratch, span->first, span->first + span->len,
                               d->alpha != 0 || d->q->turned);
     float scale = 0, *block = d->scratch->block;
-    if (rotated) x = source_read(source, span->first, span->len, d->scratch->elements);
     while (walk_next(&w)) {
         if (w.opens) scale = scale_get(&d->scales, w.bucket);
         if (!rotated) {
@@ -251,9 +262,7 @@ void residual_of_chunk(const struct dequantizer *d, const struct source *source,
             undo_range(scale, w.n, block);
             store_residual(x + (w.element - span->first), block, w.n, source->residual + w.element);
         } else if (run_rotated(d, &s, &w, scale)) {
-            const uint64_t start = w.bucket * l->bucket;
-            store_residual(x + (start - span->first), turn_back(d, w.bucket, scale),
-                           (size_t)layout_bucket_len(l, w.bucket), source->residual + start);
+            residual_of_bucket(d, source, w.bucket, scale);
         }
     }
 }

@@ -44,7 +44,7 @@ void residual_of_chunk(const struct dequantizer *d, const struct source *source,
 void values_turn(const struct quantizer *q, const struct chunk_span *span,
                  const struct scale_array *scales, struct quantize_scratch *scratch, int16_t *k);
 
-/* n <= QUANTIZE_BLOCK values of one bucket without damping into v; k may be NULL if it is idle. */
+/* n values, at most a block, of one bucket without damping into v; k may be NULL if it is idle. */
 void values_of_bucket(const struct quantizer *q, float scale, const int16_t *k, size_t n, float *v);
 
 /* n values to the sink's element `element` and those behind it. */

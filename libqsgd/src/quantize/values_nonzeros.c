@@ -19,7 +19,7 @@ bool values_skip_zeros(const struct quantizer *q, const struct sink *sink, uint6
 /* The whole of a bucket of scale NaN, as far as it lies in [from, to). */
 static void put_idle(const struct dequantizer *d, float scale, uint64_t from, uint64_t to) {
     for (uint64_t i = from; i < to;) {
-        const size_t n = (size_t)min_u64(QUANTIZE_BLOCK, to - i);
+        const size_t n = (size_t)min_u64(quantize_block(&d->q->layout), to - i);
         values_of_bucket(d->q, scale, NULL, n, d->scratch->block);
         values_put(d->sink, i, d->scratch->block, n);
         i += n;
@@ -33,7 +33,7 @@ static void put_nonzeros(const struct dequantizer *d, float scale, const uint32_
     const size_t item = dtype_bytes(sink->dtype);
     float *block = d->scratch->block;
     for (size_t i = 0; i < n;) {
-        const size_t some = (size_t)min_u64(QUANTIZE_BLOCK, n - i);
+        const size_t some = (size_t)min_u64(quantize_block(&d->q->layout), n - i);
         values_of_bucket(d->q, scale, k + i, some, block);
         for (size_t j = 0; j < some; j++) {
             uint8_t *to = sink->data + (first + at[i + j] - sink->origin) * item;

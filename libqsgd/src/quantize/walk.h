@@ -10,7 +10,7 @@ struct walk {
     struct quantize_scratch *scratch; /* holds the noise of the block */
     uint64_t end;                     /* of all runs */
     bool noisy;                       /* the noise is wanted */
-    uint64_t element;                 /* the run: n <= QUANTIZE_BLOCK elements from there on */
+    uint64_t element;                 /* the run: n elements, at most a block, from there on */
     size_t n;
     bool opens; /* it is the first run of its bucket */
     uint64_t bucket, bucket_end;
@@ -35,7 +35,7 @@ static inline bool walk_next(struct walk *w) {
     if (i >= w->block_end) {
         struct quantize_scratch *s = w->scratch;
         w->block = i - i % NOISE_TILE;
-        w->block_end = min_u64(w->block + QUANTIZE_BLOCK, w->end);
+        w->block_end = min_u64(w->block + quantize_block(&w->q->layout), w->end);
         const bool there = s->noise_from == w->block && w->block_end <= s->noise_to;
         if (w->noisy && !there) {
             kernels_noise(w->q->kernels, &w->q->key, w->block, w->block_end, s->noise);

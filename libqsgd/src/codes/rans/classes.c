@@ -10,13 +10,13 @@
 #define BINS GROUP_BINS
 
 struct cluster {
-    uint32_t counts[BINS][CODE_TOKENS];
     struct tally tally[BINS]; /* per class, at first per bin that occurs */
-    uint8_t of_bin[BINS];     /* class of a bin */
-    _Alignas(64) uint8_t counters[GROUP_MEMORY];
+    uint8_t of_bin[BINS];     /* class of such a bin */
+    /* Of the bins that occur; and from rans_classes_histograms, behind as many as there may be. */
+    _Alignas(64) token_counts counts[];
 };
 
-_Static_assert(sizeof(struct cluster) <= CODE_CLASSIFY_BYTES, "scratch of the classes");
+_Static_assert(sizeof(struct cluster) <= CODE_CLASSIFY_HEAD, "scratch of the classes");
 
 /* The cost of two in one. */
 static int64_t joint_cost(const struct tally *a, const struct tally *b) {
@@ -26,27 +26,38 @@ static int64_t joint_cost(const struct tally *a, const struct tally *b) {
     return tally_cost(bits, tokens);
 }
 
-/* Tallies of the bins that occur, and of all together; returns how many do. */
+/* Groups' bins, numbered anew so that all occur; returns how many there are. */
+static unsigned name_bins(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
+                          uint8_t *bins) {
+    const size_t groups = code_groups(chunk->len);
+    uint8_t used[BINS] = {0};
+    unsigned count = 0;
+    chunk->kernels->group_bins(k, tokens, chunk->len, bins);
+    for (size_t g = 0; g < groups; g++) used[bins[g]] = 1;
+    for (unsigned b = 0; b < BINS; b++) {
+        const unsigned before = count;
+        count += used[b];
+        used[b] = (uint8_t)before;
+    }
+    for (size_t g = 0; g < groups; g++) bins[g] = used[bins[g]];
+    return count;
+}
+
+/* Tallies of the bins, and of all together; returns how many bins there are. */
 static unsigned count_bins(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
                            struct cluster *c, uint8_t *bins, struct tally *all) {
-    const size_t groups = rans_groups(chunk->len);
-    bool used[BINS] = {false};
-    unsigned classes = 0;
-    chunk->kernels->group_bins(k, tokens, chunk->len, bins);
-    chunk->kernels->group_histograms(tokens, chunk->len, bins, c->counts, c->counters);
-    memset(all, 0, sizeof *all);
-    memset(c->of_bin, 0, sizeof c->of_bin); /* merge moves those of bins that do not occur, too */
-    for (size_t g = 0; g < groups; g++) used[bins[g]] = true;
-    for (unsigned b = 0; b < BINS; b++) {
-        if (!used[b]) continue;
-        struct tally *tally = &c->tally[classes];
-        memcpy(tally->counts, c->counts[b], sizeof tally->counts);
+    const unsigned count = name_bins(chunk, k, tokens, bins);
+    chunk->kernels->group_histograms(tokens, chunk->len, bins, count, c->counts);
+    memset(all->counts, 0, sizeof(token_counts));
+    for (unsigned b = 0; b < count; b++) {
+        struct tally *tally = &c->tally[b];
+        tally->counts = c->counts[b];
         tally_finish(tally);
         for (unsigned t = 0; t < tally->tokens; t++) all->counts[t] += tally->counts[t];
-        c->of_bin[b] = (uint8_t)classes++;
+        c->of_bin[b] = (uint8_t)b;
     }
     tally_finish(all);
-    return classes;
+    return count;
 }
 
 /* What merging a and a + 1 would cost. */
@@ -55,20 +66,21 @@ static int64_t merge_delta(const struct cluster *c, unsigned a) {
     return joint_cost(one, two) - one->cost - two->cost;
 }
 
-static void merge(struct cluster *c, unsigned a, unsigned classes, int64_t delta) {
+static void merge(struct cluster *c, unsigned a, unsigned classes, unsigned bins, int64_t delta) {
     struct tally *one = &c->tally[a], *two = one + 1;
     one->cost += two->cost + delta;
     one->sum += two->sum;
     if (two->tokens > one->tokens) one->tokens = two->tokens;
     for (unsigned t = 0; t < two->tokens; t++) one->counts[t] += two->counts[t];
     memmove(two, two + 1, (classes - a - 2) * sizeof *two);
-    for (unsigned b = 0; b < BINS; b++) {
+    for (unsigned b = 0; b < bins; b++) {
         if (c->of_bin[b] > a) c->of_bin[b]--;
     }
 }
 
 /* Greedy merging of neighbours; delta[a] is what merging a and a + 1 would cost. */
-static unsigned merge_all(struct cluster *c, unsigned classes) {
+static unsigned merge_all(struct cluster *c, unsigned bins) {
+    unsigned classes = bins;
     int64_t delta[BINS];
     for (unsigned a = 0; a + 1 < classes; a++) delta[a] = merge_delta(c, a);
     while (classes > 1) {
@@ -77,7 +89,7 @@ static unsigned merge_all(struct cluster *c, unsigned classes) {
             if (delta[a] < delta[best]) best = a;
         }
         if (classes <= CODE_CLASSES && delta[best] > 0) break;
-        merge(c, best, classes--, delta[best]);
+        merge(c, best, classes--, bins, delta[best]);
         for (unsigned a = best; a + 1 < classes; a++) delta[a] = delta[a + 1];
         if (best > 0) delta[best - 1] = merge_delta(c, best - 1);
         if (best + 1 < classes) delta[best] = merge_delta(c, best);
@@ -115,7 +127,7 @@ unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
                              const uint8_t *tokens, struct tally *all, struct tally **each) {
     struct cluster *c = chunk->scratch->classify;
     uint8_t *bins = chunk->scratch->classes;
-    const size_t groups = rans_groups(chunk->len);
+    const size_t groups = code_groups(chunk->len);
     *each = c->tally;
     unsigned classes = merge_all(c, count_bins(chunk, k, tokens, c, bins, all));
     if (classes == 1) return 1;
@@ -128,13 +140,14 @@ unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
 token_counts *rans_classes_histograms(const struct code_chunk *chunk, const uint8_t *tokens,
                                       unsigned classes) {
     struct cluster *c = chunk->scratch->classify;
+    token_counts *const counts = c->counts + code_classify_bins(chunk->len);
     if (classes == 1) {
-        chunk->kernels->histogram(tokens, chunk->len, c->counts[0]);
+        chunk->kernels->histogram(tokens, chunk->len, counts[0]);
     } else {
-        chunk->kernels->group_histograms(tokens, chunk->len, chunk->scratch->classes, c->counts,
-                                         c->counters);
+        chunk->kernels->group_histograms(tokens, chunk->len, chunk->scratch->classes, classes,
+                                         counts);
     }
-    return c->counts;
+    return counts;
 }
 
 /* ---- bits ------------------------------------------------------------------------------------ */

@@ -4,17 +4,16 @@
 
 #include "base/bits.h"
 #include "codes/rans/cost.h"
-
-static inline size_t rans_groups(size_t len) { return (len + CODE_GROUP - 1) / CODE_GROUP; }
+#include "codes/scratch.h"
 
 /* Chooses the classes of k and its tokens, into chunk->scratch->classes. Returns their number;
  * their tallies go to *each, in the scratch too. 1: no classes, and *all is the tally of
- * everything. */
+ * everything, with counts in the caller's memory. */
 unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
                              const uint8_t *tokens, struct tally *all, struct tally **each);
 
 /* Histograms of tokens by class, without marked ones: of those in chunk->scratch->classes, or, if
- * `classes` is 1, of one. In the scratch, until classes are chosen again. */
+ * `classes` is 1, of one. In the scratch, beside the tallies of rans_classes_choose. */
 token_counts *rans_classes_histograms(const struct code_chunk *chunk, const uint8_t *tokens,
                                       unsigned classes);
 

@@ -23,7 +23,7 @@ typedef uint32_t token_counts[CODE_TOKENS];
 
 /* How often the tokens of a class occur. */
 struct tally {
-    uint32_t counts[CODE_TOKENS];
+    uint32_t *counts; /* CODE_TOKENS of them */
     uint64_t sum;
     unsigned tokens; /* the last one that occurs, plus 1 */
     int64_t cost;    /* of the elements and a table, in units of 2^-16 bits */

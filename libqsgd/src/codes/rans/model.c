@@ -157,7 +157,9 @@ static uint64_t shared_cost(const struct shared_tables *shared,
 
 void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
                        struct code_plan *plan) {
-    struct tally all, *each = &all, two[2 * CODE_CLASSES];
+    token_counts counts[1 + 2 * CODE_CLASSES];
+    struct tally all = {.counts = counts[0]}, *each = &all, two[2 * CODE_CLASSES];
+    for (unsigned i = 0; i < 2 * CODE_CLASSES; i++) two[i].counts = counts[1 + i];
     plan->rans.classes = 1;
     plan->rans.split = 0;
     plan->shared = false;
@@ -182,8 +184,8 @@ void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const u
 }
 
 void rans_model_fit(const uint32_t counts[CODE_TOKENS], struct code_plan *plan) {
-    struct tally tally;
-    memcpy(tally.counts, counts, sizeof tally.counts);
+    token_counts own;
+    struct tally tally = {.counts = memcpy(own, counts, sizeof own)};
     tally_finish(&tally);
     plan->rans.classes = 1;
     plan->rans.split = 0;

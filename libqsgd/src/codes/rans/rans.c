@@ -132,7 +132,7 @@ static qsgd_status rans_read(const struct code_chunk *chunk, const struct code_p
                              int16_t *k) {
     struct rans_reader r;
     uint8_t *tokens = chunk->scratch->tokens;
-    rans_reader_open(&r, chunk, plan, chunk->scratch->decode);
+    rans_reader_open(&r, chunk, plan, chunk->scratch->decode, chunk->scratch->decode_bytes);
     rans_reader_read(&r, 0, chunk->len, tokens);
     qsgd_status status =
         tokens_to_indices(chunk, tokens, rans_possible(plan), plan->tail, plan->end, k);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "codes/rans/search.h"
 
 /* The tail's tokens. False if a state is none that an encoder starts from. */
 static bool tail_from_states(const struct code_chunk *chunk, const struct code_plan *plan,
@@ -26,13 +27,20 @@ static bool tail_from_states(const struct code_chunk *chunk, const struct code_p
     return true;
 }
 
+size_t rans_reader_bytes(const struct code_plan *plan) {
+    size_t each = sizeof(uint32_t) << (plan->rans.prob_bits + (plan->rans.split != 0));
+    if (each < RANS_TABLE_LEAST) each = RANS_TABLE_LEAST;
+    return plan->rans.classes * each;
+}
+
 void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
-                      const struct code_plan *plan, void *tables) {
+                      const struct code_plan *plan, void *tables, size_t bytes) {
     const size_t lanes = (size_t)1 << plan->rans.lanes_log2;
     const uint8_t *p = plan->body;
     r->chunk = chunk;
     r->plan = plan;
     r->tables = tables;
+    r->search = rans_reader_bytes(plan) > bytes;
     r->noise = NULL;
     r->tail = rans_tail_of(plan, chunk->len);
     r->job = rans_job_of(chunk, plan, &r->tail);
@@ -45,7 +53,11 @@ void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
     }
     r->stream.at = 0;
     r->stream.bad = false;
-    chunk->kernels->rans_decode_tables(&r->job, tables);
+    if (r->search) {
+        rans_search_build(&r->job, tables);
+    } else {
+        chunk->kernels->rans_decode_tables(&r->job, tables);
+    }
 }
 
 /* What is left of elements [from, to) once the body is decoded. Lanes come to rest with the last
@@ -79,7 +91,12 @@ void rans_reader_read(struct rans_reader *r, size_t from, size_t to, uint8_t *to
         const bool all = r->job.split == 0 || stop - i <= RANS_SPLIT_BLOCK;
         const size_t next = all ? stop : i + RANS_SPLIT_BLOCK;
         read_halves(r, i, next);
-        r->chunk->kernels->rans_decode(&r->job, r->tables, &r->stream, next, tokens + (i - from));
+        uint8_t *out = tokens + (i - from);
+        if (r->search) {
+            rans_search_decode(&r->job, r->tables, &r->stream, next, out);
+        } else {
+            r->chunk->kernels->rans_decode(&r->job, r->tables, &r->stream, next, out);
+        }
         i = next;
     }
     read_tail(r, from, to, tokens);

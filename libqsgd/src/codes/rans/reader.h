@@ -13,17 +13,21 @@ struct rans_reader {
     struct rans_tail tail;
     struct rans_stream stream;
     void *tables;
+    bool search; /* tables: of codes/rans/search.h */
     /* If some class is split: noise of the next block's elements, which else is made anew; their
      * halves. */
     const uint16_t *noise;
     uint8_t halves[RANS_SPLIT_BLOCK];
 };
 
-/* Of a parsed plan. tables: 64-byte aligned, at most plan->rans.classes * RANS_TABLE_BYTES of it
- * are used: 4 bytes for each of its classes' slots, or 8 if some class is split, and 4096 for a
- * class at least. */
+/* Bytes that suffice for a parsed plan's tables. */
+size_t rans_reader_bytes(const struct code_plan *plan);
+
+/* Of a parsed plan. tables: 64-byte aligned. If `bytes` are less than rans_reader_bytes, but at
+ * least RANS_SEARCH_BYTES for each class, frequencies are searched, by itself, not beside another.
+ */
 void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
-                      const struct code_plan *plan, void *tables);
+                      const struct code_plan *plan, void *tables, size_t bytes);
 
 /* Tokens of elements [from, to), after those below `from` were read; to is a multiple of 128, or
  * the chunk's length. Of two at once: at most RANS_SPLIT_BLOCK. */

@@ -63,13 +63,20 @@ static bool may_split(const struct tally *tally) {
 
 /* Tallies of both halves: of half 1 from its counts, of half 0 from the rest. */
 static void tally_halves(const struct tally *both, const uint32_t *counts, struct tally two[2]) {
-    memset(two, 0, 2 * sizeof *two);
+    for (int half = 0; half < 2; half++) memset(two[half].counts, 0, sizeof(token_counts));
     for (unsigned t = 0; t < both->tokens; t++) {
         two[1].counts[t] = counts[t];
         two[0].counts[t] = both->counts[t] - counts[t];
     }
     tally_finish(&two[0]);
     tally_finish(&two[1]);
+}
+
+/* With counts of its own, which may change. */
+static void tally_copy(struct tally *to, const struct tally *from) {
+    uint32_t *const counts = memcpy(to->counts, from->counts, sizeof(token_counts));
+    *to = *from;
+    to->counts = counts;
 }
 
 /* Splits the candidates that gain, and returns by how much. Their tables' tallies go to `two`. */
@@ -86,7 +93,7 @@ static int64_t split_all(const struct code_chunk *chunk, struct code_plan *plan,
             saved += gain;
             two++;
         } else {
-            two[0] = each[c];
+            tally_copy(&two[0], &each[c]);
         }
     }
     return saved;

@@ -11,8 +11,8 @@
 void rans_split_halves(const struct code_chunk *chunk, size_t from, size_t to, uint8_t *halves);
 
 /* Decides which classes are split (plan->rans.split), from the tallies of plan->rans.classes
- * classes. If some are: their tables' tallies, in order, go to `two`, the symbols to the scratch,
- * and it is true. */
+ * classes. If some are: their tables' tallies, in order, go to `two`, which have counts, the
+ * symbols to the scratch, and it is true. */
 bool rans_split_choose(const struct code_chunk *chunk, struct code_plan *plan,
                        const struct tally *each, struct tally two[2 * CODE_CLASSES]);
 

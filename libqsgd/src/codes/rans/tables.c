@@ -43,7 +43,7 @@ uint64_t rans_tables_bits(const struct code_chunk *chunk, const struct code_plan
         }
     }
     if (plan->rans.classes == 1) return bits;
-    return bits + rans_classes_bits(chunk->scratch->classes, rans_groups(chunk->len));
+    return bits + rans_classes_bits(chunk->scratch->classes, code_groups(chunk->len));
 }
 
 /* A token takes 8 bits at most, so that one write serves seven. */
@@ -88,7 +88,7 @@ uint8_t *rans_tables_write(const struct code_chunk *chunk, const struct code_pla
         }
     }
     if (plan->rans.classes > 1) {
-        rans_classes_write(&w, chunk->scratch->classes, rans_groups(chunk->len));
+        rans_classes_write(&w, chunk->scratch->classes, code_groups(chunk->len));
     }
     return lsb_write_end(&w);
 }
@@ -163,7 +163,7 @@ qsgd_status rans_tables_parse(const struct code_chunk *chunk, const uint8_t *p, 
     }
     if (plan->rans.classes > 1 &&
         !rans_classes_parse(&r, plan->rans.classes, chunk->scratch->classes,
-                            rans_groups(chunk->len))) {
+                            code_groups(chunk->len))) {
         return QSGD_ERR_CODE_TABLE;
     }
     lsb_refill(&r); /* padding: what is left of the last byte */
