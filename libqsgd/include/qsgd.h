@@ -555,7 +555,8 @@ QSGD_API qsgd_status qsgd_inspect(const void *frame, uint64_t bytes, qsgd_frame_
 /* The codec of a frame, as far as a decoder knows it: clip, nonfinite and classes get their
  * defaults, shared_tables is NULL, seed is 0 unless the frame has a noise key. *params must be
  * initialised; level_table, which has room for QSGD_MAX_LEVEL_TABLE entries, receives the levels of
- * TABLE and SIGNED, and params->level_table then points to it. */
+ * TABLE and SIGNED, and params->level_table then points to it (NULL: QSGD_ERR_NULL if the frame has
+ * a table). */
 QSGD_API qsgd_status qsgd_inspect_params(const void *frame, uint64_t bytes, qsgd_params *params,
                                          float *level_table, qsgd_error *error);
 

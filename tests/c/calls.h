@@ -59,17 +59,19 @@ void __asan_poison_memory_region(void const volatile *address, size_t bytes); /*
 
 #define ODD_BYTE 0xA5
 enum { ODD_HEAD = sizeof(void *) + 1 }; /* the block's own address, and a byte to look at */
+enum { ODD_TAIL = 64 };                 /* bytes to look at, behind */
 
 /* `bytes` bytes at the place that is worst for a workspace, 1 past a multiple of 64. The sanitizer
- * sees every access behind them. */
+ * sees every access behind them; without it, odd_free sees what was written there. */
 static inline qsgd_memory odd_memory(uint64_t bytes) {
-    const size_t room = (size_t)bytes + ODD_HEAD + 64 + 16;
+    const size_t room = (size_t)bytes + ODD_HEAD + 64 + ODD_TAIL;
     uint8_t *block = malloc(room);
     if (block == NULL) abort();
     uint8_t *p = block + ODD_HEAD;
     while ((uintptr_t)p % 64 != 1) p++;
     memcpy(p - ODD_HEAD, &block, sizeof block);
     p[-1] = ODD_BYTE;
+    memset(p + bytes, ODD_BYTE, ODD_TAIL);
 #ifdef CALLS_POISON
     __asan_poison_memory_region(p + bytes, room - (size_t)(p - block) - (size_t)bytes);
 #endif
@@ -79,6 +81,9 @@ static inline qsgd_memory odd_memory(uint64_t bytes) {
 static inline void odd_free(qsgd_memory memory) {
     uint8_t *p = memory.data, *block;
     CHECK(p[-1] == ODD_BYTE);
+#ifndef CALLS_POISON
+    for (int i = 0; i < ODD_TAIL; i++) CHECK(p[memory.bytes + (uint64_t)i] == ODD_BYTE);
+#endif
     memcpy(&block, p - ODD_HEAD, sizeof block);
     free(block);
 }

@@ -49,10 +49,10 @@ qsgd_status qsgd_inspect(const void *frame, uint64_t bytes, qsgd_frame_info *inf
 qsgd_status qsgd_inspect_params(const void *frame, uint64_t bytes, qsgd_params *params,
                                 float *level_table, qsgd_error *error) {
     struct frame f;
-    if (level_table == NULL) return memory_missing("level_table", error);
     qsgd_status status = parse(frame, bytes, &f, error);
     if (status != QSGD_OK) return status;
     const uint64_t levels = f.params.level_table_len;
+    if (levels > 0 && level_table == NULL) return memory_missing("level_table", error);
     if (levels > 0) f.params.level_table = level_table;
     status = params_give(&f.params, params, error);
     if (status == QSGD_OK && levels > 0) {
