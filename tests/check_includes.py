@@ -8,6 +8,9 @@ Python without packages, so that ctest can run it wherever there is an interpret
 The rules
 ---------
 room      a room includes what ROOMS allows it and no more
+begin     the first file of src that a file includes is base/begin.h, or one that begins so; in
+          vocabularies (simd) nothing stands before it
+names     base/names.h renames every function that files share, in order, and nothing else
 spelling  includes are written from libqsgd/src ("grid/levels.h"), never relative
 circle    no circle of modules (x.h with its x.c), and none of rooms
 twin      a function that x.h declares is defined in x.c, and what x.c shows others is in x.h
@@ -30,7 +33,12 @@ SRC = "libqsgd/src"
 TESTS = "tests/c"
 PUBLIC = {"qsgd.h", "qsgd_stages.h", "qsgd_fit.h"}
 
-# From the ground up. A room may always include itself.
+# What every file begins with, and what that is made of.
+BEGIN = "base/begin.h"
+NAMES = "base/names.h"
+BEGIN_PARTS = {BEGIN, NAMES}
+
+# From the ground up. A room may always include itself, and BEGIN.
 ROOMS: dict[str, set[str]] = {
     "base": {"qsgd.h"},
     "simd": set(),
@@ -230,6 +238,8 @@ def may_include(room: str, target: str) -> bool:
     allowed = ROOMS[room]
     if target in PUBLIC:
         return target in allowed
+    if target == BEGIN:
+        return True
     path = PurePosixPath(target)
     return str(path.parent) in allowed | {room} or any(path.match(a) for a in allowed)
 
@@ -247,6 +257,50 @@ def check_includes(sources: Mapping[str, Source]) -> Iterator[str]:
                 yield f"{s.path}:{line}: spelling: {target!r} {seen} {SRC}"
             elif ours and not may_include(s.room, target):
                 yield f"{s.path}:{line}: room: {s.room} may not include {target!r}"
+
+
+def check_begin(sources: Mapping[str, Source], used: set[str]) -> Iterator[str]:
+    """Rule `begin`; `used` receives the exceptions that were needed."""
+
+    def begins(s: Source, seen: frozenset[str] = frozenset()) -> bool:
+        if s.room == "simd" and s.includes and not s.includes[0].quoted:
+            return False
+        first = next((i.target for i in s.includes if i.target in sources), None)
+        if first is None or first in seen:
+            return False
+        return first == BEGIN or first in EXCEPTIONS or begins(sources[first], seen | {first})
+
+    for s in sources.values() if BEGIN in sources else ():
+        if s.room == "cuda" or s.name in BEGIN_PARTS or begins(s):
+            continue
+        used.add(s.name)
+        if s.name not in EXCEPTIONS:
+            yield f"{s.path}:1: begin: {BEGIN} is not what it includes first"
+
+
+def check_names(root: Path, sources: Mapping[str, Source]) -> Iterator[str]:
+    """Rule `names`; objects that files share are seen by ctest `symbols`."""
+    if NAMES not in sources:
+        return
+    path = sources[NAMES].path
+    renamed = re.findall(r"^#define (\w+) (\w+)$", (root / path).read_text("utf-8"), re.MULTILINE)
+    for before, name in zip([("", ""), *renamed], renamed, strict=False):
+        if before >= name or name[1] != f"qsgd_internal_{name[0]}":
+            yield f"{path}:1: names: {name[0]} stands in the wrong place, or has another name"
+    missing = {
+        f.name: f"{s.path}:{f.line}"
+        for s in sources.values()
+        for f in s.declared
+        if s.name.endswith(".h") and s.room not in BODIES and not f.name.startswith("qsgd_")
+    }
+    for name, where in sorted(missing.items()):
+        if name not in dict(renamed):
+            yield f"{where}: names: {path} lacks #define {name} qsgd_internal_{name}"
+    others = [(root / s.path).read_text("utf-8") for s in sources.values() if s.name != NAMES]
+    known = set(re.findall(r"\w+", "\n".join(others)))
+    for name, _ in renamed:
+        if name not in known:
+            yield f"{path}:1: names: {name} is nowhere else"
 
 
 def first_circle(graph: Mapping[str, Mapping[str, str]]) -> list[str] | None:
@@ -340,6 +394,8 @@ def check(root: Path) -> list[str]:
     used: set[str] = set()
     problems = [
         *check_includes(sources),
+        *check_begin(sources, used),
+        *check_names(root, sources),
         *check_circles(sources),
         *check_twins(sources),
         *check_sizes({**sources, **read_all(root, TESTS)}, used),

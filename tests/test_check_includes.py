@@ -128,6 +128,32 @@ class Rules(unittest.TestCase):
             changes = {"libqsgd/src/quantize/topk.c": f"#include <stdint.h>\n#include <{name}>\n"}
             self.assert_one(changes, "libqsgd/src/quantize/topk.c:2: spelling: ", repr(name))
 
+    def test_a_file_that_does_not_begin_as_all_do(self) -> None:
+        begin = '#include "base/begin.h"\n'
+        house = {n: begin + t for n, t in GOOD.items() if n.startswith("libqsgd/src/")}
+        house["libqsgd/src/base/begin.h"] = '#include "base/names.h"\n'
+        house["libqsgd/src/base/names.h"] = "#define levels_count qsgd_internal_levels_count\n"
+        assert self.found(house) == []
+        by_another = {"libqsgd/src/grid/levels.c": GOOD["libqsgd/src/grid/levels.c"]}
+        assert self.found({**house, **by_another}) == []
+        for late in ("", '#include "base/bits.h"\n', '#include "qsgd.h"\n#include <string.h>\n'):
+            changes = {**house, "libqsgd/src/base/bits.h": late, "libqsgd/src/grid/a.h": begin}
+            self.assert_one(changes, "libqsgd/src/base/bits.h:1: begin: ")
+        changes = {**house, "libqsgd/src/simd/neon.h": "#include <arm_neon.h>\n" + begin}
+        self.assert_one(changes, "libqsgd/src/simd/neon.h:1: begin: ")
+
+    def test_shared_names_that_another_library_may_have(self) -> None:
+        names = "libqsgd/src/base/names.h"
+        line = "#define levels_count qsgd_internal_levels_count\n"
+        assert self.found({names: line}) == []
+        self.assert_one({names: ""}, "libqsgd/src/grid/levels.h:6: names: ", "levels_count")
+        wrong = "#define levels_count qsgd_levels_count\n"
+        self.assert_one({names: wrong}, f"{names}:1: names: ", "levels_count")
+        for extra in ("#define aa qsgd_internal_aa\n", "#define zz qsgd_internal_zz\n"):
+            self.assert_one({names: extra + line if "aa" in extra else line + extra}, names)
+        two = "#define table qsgd_internal_table\n" + line
+        self.assert_one({names: two}, f"{names}:1: names: levels_count ")
+
     def test_a_circle_of_headers(self) -> None:
         changes = {
             "libqsgd/src/grid/a.h": '#include "grid/b.h"\n',

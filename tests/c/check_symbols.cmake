@@ -1,7 +1,8 @@
 # Checks what the shared library shows and needs: it exports qsgd_* alone, and asks nothing of the
-# system but malloc and free, and what compilers call by themselves: memory and string functions, and on aarch64
-# __getauxval, by which libgcc chooses its atomics.
-# cmake -DNM=<nm> -DLIBRARY=<libqsgd.so> -DHEADERS=<qsgd.h;..> -P check_symbols.cmake
+# system but malloc and free, and what compilers call by themselves: memory and string functions, and
+# on aarch64 __getauxval, by which libgcc chooses its atomics. Of the static library, that nothing is global but
+# qsgd_*, and that no name which base/names.h changes is one of the public headers.
+# cmake -DNM=<nm> -DLIBRARY=<libqsgd.so> -DARCHIVE=<libqsgd.a> -DNAMES=<names.h> -DHEADERS=<qsgd.h;..> -P check_symbols.cmake
 execute_process(COMMAND ${NM} -D --defined-only ${LIBRARY}
   OUTPUT_VARIABLE defined RESULT_VARIABLE failed)
 if(failed OR defined STREQUAL "")
@@ -36,5 +37,29 @@ foreach(line IN LISTS undefined)
   string(REGEX REPLACE "@.*$" "" name "${name}")
   if(NOT name MATCHES "^(malloc|free|mem(cpy|move|set|cmp)|bcmp|strcmp|__getauxval|__(mem(cpy|move|set)_chk|stack_chk_(fail|guard))|__cxa_finalize|__gmon_start__|_ITM_(de)?registerTMCloneTable)$")
     message(SEND_ERROR "needs ${name}")
+  endif()
+endforeach()
+
+execute_process(COMMAND ${NM} -g --defined-only ${ARCHIVE}
+  OUTPUT_VARIABLE defined RESULT_VARIABLE failed ERROR_QUIET)
+if(failed OR NOT defined MATCHES "qsgd_encode")
+  message(FATAL_ERROR "cannot list the symbols of ${ARCHIVE}")
+endif()
+string(REGEX MATCHALL "[0-9a-f]+ [A-Za-z] [^\n]+" defined "${defined}")
+set(lines "")
+foreach(line IN LISTS defined)
+  string(REGEX REPLACE "^[^ ]* [A-Za-z] " "" name "${line}")
+  if(NOT name MATCHES "^qsgd_" AND NOT name MATCHES "^__(odr_)?asan")
+    string(APPEND lines "#define ${name} qsgd_internal_${name}\n")
+  endif()
+endforeach()
+if(NOT lines STREQUAL "")
+  message(SEND_ERROR "global in the static library; lines that ${NAMES} lacks:\n${lines}")
+endif()
+file(STRINGS ${NAMES} renamed REGEX "^#define [a-z0-9_]+ qsgd_internal_")
+foreach(line IN LISTS renamed)
+  string(REGEX REPLACE "^#define ([a-z0-9_]+) .*" "\\1" name "${line}")
+  if(header MATCHES "[^A-Za-z0-9_]${name}[^A-Za-z0-9_]")
+    message(SEND_ERROR "${name} is a name of the public headers, too: call one of them otherwise")
   endif()
 endforeach()

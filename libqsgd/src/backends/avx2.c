@@ -1,4 +1,26 @@
 /* The AVX2 backend: eight lanes, and the permutations that pack and unpack rANS words. */
+#include "base/begin.h"
+
+#if defined(QSGD_HAVE_AVX2)
+#include <immintrin.h>
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/crc32c.h"
+#include "kernels/kernels.h"
+
+/* Functions below are for these instructions, by what each compiler heeds; headers that others
+ * share stand before, as theirs are for any machine. Vectors are written out: what compilers make
+ * of neighbouring scalars (SLP) beside them costs more than it saves. */
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,pclmul,bmi,bmi2,popcnt"))),               \
+                             apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,pclmul,bmi,bmi2,popcnt")
+#pragma GCC optimize("no-tree-slp-vectorize")
+#endif
+
 #include "simd/avx2.h"
 #include "simd/avx2_codes.h"
 
@@ -44,3 +66,11 @@ _Alignas(16) const uint8_t avx2_push[256][16] = {X256(PUSH)};
 
 const uint8_t avx2_close[7][16] = {CLOSE16(1), CLOSE16(2), CLOSE16(3), CLOSE16(4),
                                    CLOSE16(5), CLOSE16(6), CLOSE16(7)};
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+#endif

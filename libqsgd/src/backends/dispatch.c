@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "qsgd.h"
 
-#if defined(QSGD_HAVE_X86)
+#if defined(QSGD_HAVE_AVX2) || defined(QSGD_HAVE_AVX512)
 #include <cpuid.h>
 
 /* Leaf 1 ECX: PCLMULQDQ 1, POPCNT 23, OSXSAVE 27, AVX 28. `state`: bits of XCR0 that the operating
@@ -30,14 +30,18 @@ static int has_features(unsigned state, unsigned features, unsigned more) {
 /* XCR0: SSE 1, AVX 2. EBX: BMI1 3, AVX2 5, BMI2 8. */
 #define AVX2_FEATURES (1U << 3 | 1U << 5 | 1U << 8)
 
+#if defined(QSGD_HAVE_AVX2)
 static int has_avx2(void) { return has_features(6, AVX2_FEATURES, 0); }
+#endif
 
+#if defined(QSGD_HAVE_AVX512)
 /* And opmask 5, ZMM_Hi256 6, Hi16_ZMM 7; F 16, DQ 17, BW 30, VL 31. ECX: VBMI 1, VBMI2 6,
  * VPCLMULQDQ 10. */
 static int has_avx512(void) {
     const unsigned features = AVX2_FEATURES | 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31;
     return has_features(0xE6, features, 1U << 1 | 1U << 6 | 1U << 10);
 }
+#endif
 #endif
 
 static int always(void) { return 1; }
@@ -47,8 +51,11 @@ static const struct {
     int (*available)(void);
     bool by_name_alone; /* never chosen as the best */
 } backends[] = {
-#if defined(QSGD_HAVE_X86)
-    {&kernels_avx512, has_avx512, false}, {&kernels_avx2, has_avx2, false},
+#if defined(QSGD_HAVE_AVX512)
+    {&kernels_avx512, has_avx512, false},
+#endif
+#if defined(QSGD_HAVE_AVX2)
+    {&kernels_avx2, has_avx2, false},
 #endif
 #if defined(QSGD_HAVE_NEON) /* part of every 64-bit Arm */
     {&kernels_neon, always, false},

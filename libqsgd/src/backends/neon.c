@@ -1,5 +1,8 @@
 /* The NEON backend of 64-bit Arm: four lanes, and the permutations that pack and unpack rANS words.
  */
+#include "base/begin.h"
+
+#if defined(QSGD_HAVE_NEON)
 #include "simd/neon.h"
 
 #define BACKEND_NAME neon
@@ -22,3 +25,5 @@ const uint8_t neon_push[16][8] = {
     {0, 1, 0, 1, 4, 5, 6, 7}, {0, 1, 0, 1, 4, 5, 6, 7}, {0, 1, 2, 3, 4, 5, 6, 7},
     {0, 1, 2, 3, 4, 5, 6, 7},
 };
+
+#endif

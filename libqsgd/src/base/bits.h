@@ -6,16 +6,19 @@
 #ifndef QSGD_BASE_BITS_H
 #define QSGD_BASE_BITS_H
 
+#include "base/begin.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-/* Kernel bodies call them on devices, too. */
+/* Kernel bodies call them on devices, too. gcc inlines what is for any CPU into what is for a newer
+ * one only if it must. */
 #if defined(__CUDACC__)
 #define BITS static inline __host__ __device__
 #else
-#define BITS static inline
+#define BITS static inline __attribute__((always_inline))
 #endif
 
 BITS uint16_t load_le16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }

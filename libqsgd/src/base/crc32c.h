@@ -2,6 +2,8 @@
 #ifndef QSGD_BASE_CRC32C_H
 #define QSGD_BASE_CRC32C_H
 
+#include "base/begin.h"
+
 #include <stddef.h>
 #include <stdint.h>
 

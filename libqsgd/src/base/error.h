@@ -3,6 +3,8 @@
 #ifndef QSGD_BASE_ERROR_H
 #define QSGD_BASE_ERROR_H
 
+#include "base/begin.h"
+
 #include <stddef.h>
 
 #include "qsgd.h"

@@ -4,6 +4,8 @@
 #ifndef QSGD_BASE_FPENV_H
 #define QSGD_BASE_FPENV_H
 
+#include "base/begin.h"
+
 #include <stdint.h>
 
 #if defined(__x86_64__) || defined(__i386__)

@@ -2,6 +2,8 @@
 #ifndef QSGD_BASE_MEMORY_H
 #define QSGD_BASE_MEMORY_H
 
+#include "base/begin.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

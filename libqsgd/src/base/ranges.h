@@ -2,6 +2,8 @@
 #ifndef QSGD_BASE_RANGES_H
 #define QSGD_BASE_RANGES_H
 
+#include "base/begin.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

@@ -2,6 +2,8 @@
 #ifndef QSGD_BASE_SIZES_H
 #define QSGD_BASE_SIZES_H
 
+#include "base/begin.h"
+
 #include "qsgd.h"
 
 /* Copies sizes into a caller's, of whatever version. Workspaces are given as what is taken of them:

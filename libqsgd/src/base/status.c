@@ -1,4 +1,6 @@
 /* Names and meanings of statuses, and the library's version. */
+#include "base/begin.h"
+
 #include "qsgd.h"
 
 uint32_t qsgd_version(void) {

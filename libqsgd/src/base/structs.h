@@ -7,6 +7,8 @@
 #ifndef QSGD_BASE_STRUCTS_H
 #define QSGD_BASE_STRUCTS_H
 
+#include "base/begin.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/square_root.h"
 #include "fit/normal.h"
 
 /* ---- bins ------------------------------------------------------------------------------------ */
@@ -96,7 +97,7 @@ double fit_quantile(const struct fit_model *model, double target, double low, do
     }
     const double rest = target - model->before[first][0];
     const double a = model->density[first], b = model->slope[first];
-    const double under = a * a + 2 * b * rest, root = square_root_of(under > 0 ? under : 0);
+    const double under = a * a + 2 * b * rest, root = square_root(under > 0 ? under : 0);
     double x = model->edge[first];
     if (rest > 0 && a + root > 0) x += 2 * rest / (a + root);
     x = x < low ? low : x;
@@ -204,7 +205,7 @@ static double components_of(const struct qsgd_stats *stats, const double weights
 static void add_component(const struct fit_model *model, const struct component *c,
                           struct masses *to) {
     const double mean = c->sum / c->mass, variance = c->square / c->mass - mean * mean;
-    masses_add_normal(model, mean, square_root_of(variance > 0 ? variance : 0), c->mass, to);
+    masses_add_normal(model, mean, square_root(variance > 0 ? variance : 0), c->mass, to);
 }
 
 static void masses_of_components(const struct fit_model *model, const struct component *cells,

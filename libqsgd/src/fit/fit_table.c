@@ -2,6 +2,7 @@
  * forms in the moments of the model (papers: ALQ's cell variance and level probabilities). */
 #include "fit/fit_table.h"
 
+#include "base/square_root.h"
 #include "fit/normal.h"
 
 void fit_table_set(struct fit_table *t, uint32_t j, double level) {
@@ -112,9 +113,9 @@ void fit_start_exponential(struct fit_table *t) {
 /* x^(1/4 + 1/16 + 1/64), about the cube root: what point densities of least squared error follow
  * (Panter and Dite, 1951). */
 static double about_third_power(double x) {
-    const double fourth = square_root_of(square_root_of(x));
-    const double sixteenth = square_root_of(square_root_of(fourth));
-    return fourth * sixteenth * square_root_of(square_root_of(sixteenth));
+    const double fourth = square_root(square_root(x));
+    const double sixteenth = square_root(square_root(fourth));
+    return fourth * sixteenth * square_root(square_root(sixteenth));
 }
 
 /* Share of the model that lies below x. */

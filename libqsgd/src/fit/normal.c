@@ -98,5 +98,3 @@ double log2_of(double x) {
     for (int n = 21; n >= 1; n -= 2) sum = sum * z2 + 1.0 / n;
     return (double)e + sum * z * 2.8853900817779268; /* 2 / ln 2 */
 }
-
-double square_root_of(double x) { return __builtin_sqrt(x); }

@@ -2,6 +2,8 @@
 #ifndef QSGD_FRAME_CHECKSUM_H
 #define QSGD_FRAME_CHECKSUM_H
 
+#include "base/begin.h"
+
 #include <stddef.h>
 #include <stdint.h>
 

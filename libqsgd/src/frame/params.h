@@ -2,6 +2,8 @@
 #ifndef QSGD_FRAME_PARAMS_H
 #define QSGD_FRAME_PARAMS_H
 
+#include "base/begin.h"
+
 #include "qsgd.h"
 
 /* Copies a caller's parameters, of whatever version, and checks them as qsgd_params_check. */

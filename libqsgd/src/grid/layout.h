@@ -2,6 +2,8 @@
 #ifndef QSGD_GRID_LAYOUT_H
 #define QSGD_GRID_LAYOUT_H
 
+#include "base/begin.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -11,6 +11,8 @@
 #ifndef QSGD_KERNELS_BODY_H
 #define QSGD_KERNELS_BODY_H
 
+#include "base/begin.h"
+
 #include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>

@@ -158,14 +158,15 @@ static inline void kernels_noise(const struct kernels *kernels, const struct noi
 }
 
 extern const struct kernels kernels_scalar;
-#if defined(QSGD_HAVE_X86)
-extern const struct kernels kernels_avx2, kernels_avx512;
+#if defined(QSGD_HAVE_AVX2)
+extern const struct kernels kernels_avx2;
 #endif
-
+#if defined(QSGD_HAVE_AVX512)
+extern const struct kernels kernels_avx512;
+#endif
 #if defined(QSGD_HAVE_NEON)
 extern const struct kernels kernels_neon;
 #endif
-
 #if defined(QSGD_HAVE_WARP)
 extern const struct kernels kernels_warp;
 #endif

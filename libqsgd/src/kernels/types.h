@@ -3,6 +3,8 @@
 #ifndef QSGD_KERNELS_TYPES_H
 #define QSGD_KERNELS_TYPES_H
 
+#include "base/begin.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -5,11 +5,9 @@
 
 #include <string.h>
 
-/* ---- sums to scales ------------------------------------------------------------------------- */
+#include "base/square_root.h"
 
-/* Correctly rounded square root as one instruction where the CPU has it, so that the core needs no
- * libm: compilers may call sqrt() to set errno, which -fno-math-errno (CMakeLists.txt) forbids. */
-static double square_root(double x) { return __builtin_sqrt(x); }
+/* ---- sums to scales ------------------------------------------------------------------------- */
 
 static float scale_stored(const struct qsgd_params *params, float scale) {
     uint32_t bits = float_bits(scale);
@@ -200,7 +198,7 @@ void tensor_total_block(const struct tensor *t, uint64_t block, struct quantize_
 void tensor_total_store(struct tensor *t) {
     struct block_lanes lanes = {.blocks = 0};
     for (uint64_t i = 0; i < tensor_total_blocks(&t->q); i++) lanes_add(&lanes, &t->totals[i]);
-    t->q.tensor_rms = __builtin_sqrt(lanes_fold(&lanes).sum / (double)t->q.layout.n);
+    t->q.tensor_rms = square_root(lanes_fold(&lanes).sum / (double)t->q.layout.n);
 }
 
 /* ---- rescaling (FORMAT.md section 6.5) ------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "base/square_root.h"
 
 static uint64_t ceil_sqrt(uint64_t n) {
     uint64_t low = 0, high = (uint64_t)1 << 24; /* n <= 2^47 */
@@ -88,7 +89,7 @@ struct topk_cut topk_select(const struct layout *l, const struct source *source,
         heap[left] = last;
         sift_down(heap, left, 0);
     }
-    const double norm = __builtin_sqrt(sum_of_squares);
+    const double norm = square_root(sum_of_squares);
     struct topk_cut cut = {UINT32_MAX, 0};
     double sum = 0;
     for (uint64_t i = 0; i < count && sum < norm; i++) {

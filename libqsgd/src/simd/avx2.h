@@ -2,6 +2,8 @@
 #ifndef QSGD_SIMD_AVX2_H
 #define QSGD_SIMD_AVX2_H
 
+#include "base/begin.h"
+
 #include <immintrin.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,6 +3,8 @@
 #ifndef QSGD_SIMD_AVX512_H
 #define QSGD_SIMD_AVX512_H
 
+#include "base/begin.h"
+
 #include <immintrin.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,6 +3,8 @@
 #ifndef QSGD_SIMD_NEON_H
 #define QSGD_SIMD_NEON_H
 
+#include "base/begin.h"
+
 #include <arm_neon.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -5,6 +5,8 @@
 #ifndef QSGD_SIMD_PARTIAL_H
 #define QSGD_SIMD_PARTIAL_H
 
+#include "base/begin.h"
+
 /* memcpy of few bytes, without a call. */
 static inline void partial_copy(void *to, const void *from, size_t bytes) {
     uint8_t *t = (uint8_t *)to;

@@ -3,6 +3,8 @@
 #ifndef QSGD_SIMD_PARTIAL_BYTES_H
 #define QSGD_SIMD_PARTIAL_BYTES_H
 
+#include "base/begin.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

@@ -37,6 +37,8 @@
 #ifndef QSGD_SIMD_SCALAR_H
 #define QSGD_SIMD_SCALAR_H
 
+#include "base/begin.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>

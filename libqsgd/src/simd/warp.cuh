@@ -12,6 +12,8 @@
 #ifndef QSGD_SIMD_WARP_CUH
 #define QSGD_SIMD_WARP_CUH
 
+#include "base/begin.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

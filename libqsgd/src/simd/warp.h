@@ -4,6 +4,8 @@
 #ifndef QSGD_SIMD_WARP_H
 #define QSGD_SIMD_WARP_H
 
+#include "base/begin.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

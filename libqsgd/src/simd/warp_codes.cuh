@@ -3,6 +3,8 @@
 #ifndef QSGD_SIMD_WARP_CODES_CUH
 #define QSGD_SIMD_WARP_CODES_CUH
 
+#include "base/begin.h"
+
 #define W_TABLE 64
 
 struct vt {

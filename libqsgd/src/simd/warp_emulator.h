@@ -7,6 +7,8 @@
 #ifndef QSGD_SIMD_WARP_EMULATOR_H
 #define QSGD_SIMD_WARP_EMULATOR_H
 
+#include "base/begin.h"
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
