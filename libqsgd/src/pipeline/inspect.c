@@ -46,11 +46,22 @@ qsgd_status qsgd_inspect(const void *frame, uint64_t bytes, qsgd_frame_info *inf
     return status;
 }
 
+/* Raw frames name no quantizer: the defaults stand for it, so that the codec is one to encode with.
+ */
+static void fill_raw(qsgd_params *params) {
+    const qsgd_params known = *params;
+    qsgd_params_init(params);
+    params->code = known.code;
+    params->checksum = known.checksum;
+    params->chunk_log2 = known.chunk_log2;
+}
+
 qsgd_status qsgd_inspect_params(const void *frame, uint64_t bytes, qsgd_params *params,
                                 float *level_table, qsgd_error *error) {
     struct frame f;
     qsgd_status status = parse(frame, bytes, &f, error);
     if (status != QSGD_OK) return status;
+    if (frame_is_raw(&f)) fill_raw(&f.params);
     const uint64_t levels = f.params.level_table_len;
     if (levels > 0 && level_table == NULL) return memory_missing("level_table", error);
     if (levels > 0) f.params.level_table = level_table;
