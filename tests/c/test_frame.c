@@ -100,31 +100,6 @@ static void prefix_faults_have_their_own_status(void) {
     EXPECT(b, QSGD_ERR_TRAILING, whole);
 }
 
-static void frame_size_reads_the_prefix_alone(void) {
-    struct bytes b = base_frame();
-    uint64_t bytes = 0;
-    CHECK(qsgd_frame_size(b.p, 16, UINT64_MAX, &bytes, NULL) == QSGD_OK && bytes == b.n);
-    for (uint64_t n = 0; n < 16; n++) {
-        struct bytes cut = bytes_copy(b.p, n);
-        CHECK(qsgd_frame_size(cut.p, n, UINT64_MAX, &bytes, NULL) == QSGD_ERR_NEED_MORE);
-        free(cut.p);
-    }
-    b.p[5] = 128;
-    CHECK(qsgd_frame_size(b.p, 16, UINT64_MAX, &bytes, NULL) == QSGD_ERR_FLAGS);
-    b.p[4] = 9;
-    CHECK(qsgd_frame_size(b.p, 5, UINT64_MAX, &bytes, NULL) == QSGD_ERR_VERSION);
-    b.p[0] = 9;
-    CHECK(qsgd_frame_size(b.p, 1, UINT64_MAX, &bytes, NULL) == QSGD_ERR_MAGIC);
-    free(b.p);
-    b = base_frame();
-    store_le16(b.p + 6, 25);
-    CHECK(qsgd_frame_size(b.p, b.n, UINT64_MAX, &bytes, NULL) == QSGD_ERR_HEADER);
-    store_le16(b.p + 6, 30);
-    store_le64(b.p + 8, 29);
-    CHECK(qsgd_frame_size(b.p, b.n, UINT64_MAX, &bytes, NULL) == QSGD_ERR_HEADER);
-    free(b.p);
-}
-
 static void header_fields_are_checked_one_by_one(void) {
     static const struct {
         uint8_t at, value;
@@ -363,7 +338,6 @@ static void limits_and_schemes_are_refused(void) {
 int main(void) {
     fill_tensor(tensor, N, 1);
     prefix_faults_have_their_own_status();
-    frame_size_reads_the_prefix_alone();
     header_fields_are_checked_one_by_one();
     header_varints_are_minimal_and_bounded();
     shape_products_do_not_overflow();
