@@ -147,7 +147,15 @@ qsgd_status qsgd_turn_indices(const qsgd_params *params, uint64_t nonce,
     if (status == QSGD_OK) status = arguments_check_elements(n, error);
     if (status != QSGD_OK) return status;
     quantizer_init(&q, &p, n, nonce, false);
-    status = arguments_check_quantized(&q, quantized, error);
+    const struct region buffers[] = {
+        {"params", params, params->struct_size, false},
+        {"level_table", p.level_table, p.level_table_len * sizeof *p.level_table, false},
+        {"shared_tables", p.shared_tables, p.shared_tables_bytes, false},
+        {"scales", quantized->scales, q.layout.buckets * sizeof(float), false},
+        {"indices", quantized->indices, n * sizeof(int16_t), true},
+    };
+    status = regions_apart(buffers, sizeof buffers / sizeof *buffers, error);
+    if (status == QSGD_OK) status = arguments_check_quantized(&q, quantized, error);
     if (status != QSGD_OK || n == 0) return status;
     uint16_t noise[QUANTIZE_BLOCK + 2 * NOISE_TILE];
     struct quantize_scratch scratch = {.noise = noise};
