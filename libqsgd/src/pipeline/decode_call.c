@@ -106,7 +106,7 @@ qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t by
 
 qsgd_status decode_begin(struct decode_call *call) {
     carve(call, &call->memory);
-    values_token_levels(&call->q);
+    if (!frame_is_raw(&call->frame)) values_token_levels(&call->q);
     call->first = 0;
     call->last = call->frame.layout.chunks;
     call->deep = (call->options.flags & QSGD_DECODE_ATOMIC) || !call->frame.params.checksum;
