@@ -53,7 +53,8 @@ static inline unsigned prefix_window(size_t len) {
 
 /* The largest one that there is memory for: a code may ask for more where its chunks are long. */
 static inline unsigned prefix_window_most(size_t len) {
-    return len > 4096 ? PREFIX_WINDOW : prefix_window(len);
+    if (len > 4096) return PREFIX_WINDOW;
+    return len >= 1024 ? 10 : 0;
 }
 
 /* Of the runs of chunks of at most `len` elements. */

@@ -1,6 +1,8 @@
 /* Per-worker scratch and errors. */
 #include "pipeline/workers.h"
 
+#include <string.h>
+
 #include "codes/scratch.h"
 
 /* Of one worker. What quantizes and what codes take turns in some of the memory: while decoding,
@@ -28,9 +30,11 @@ struct worker *workers_carve(struct memory *memory, const struct quantizer *q, u
                              enum quantize_use use) {
     struct worker *all = memory_take(memory, workers * sizeof(struct worker));
     for (uint32_t i = 0; i < workers; i++) {
-        struct worker w = {.error_task = UINT64_MAX, .error = QSGD_OK};
-        carve(&w, memory, q, use);
-        if (all != NULL) all[i] = w;
+        struct worker counted, *const w = all == NULL ? &counted : &all[i];
+        carve(w, memory, q, use);
+        w->error_task = UINT64_MAX;
+        w->error = QSGD_OK;
+        memset(w->auto_bytes, 0, sizeof w->auto_bytes);
     }
     return all;
 }

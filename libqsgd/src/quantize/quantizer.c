@@ -20,8 +20,10 @@ void quantize_scratch_carve(struct quantize_scratch *s, struct memory *memory,
     uint64_t elements = min_u64(NORM_BLOCK, l->n);
     if (elements < longest) elements = longest;
     if (q->params.rotation != 0 && elements < l->bucket) elements = l->bucket; /* 1, of nothing */
-    s->elements = memory_take(memory, use == QUANTIZE_COPIES ? elements * sizeof(float) : 0);
-    s->indices = memory_take(memory, longest * sizeof(int16_t));
+    struct memory m = *memory; /* a copy, which the compiler knows nothing else to change */
+    s->elements = memory_take(&m, use == QUANTIZE_COPIES ? elements * sizeof(float) : 0);
+    s->indices = memory_take(&m, longest * sizeof(int16_t));
+    *memory = m;
     s->rotation = s->second = NULL;
     if (q->params.rotation == 0) return;
     float *bucket = s->elements; /* residuals are made when rotated elements were coded */
@@ -36,14 +38,17 @@ void quantize_passing_carve(struct quantize_scratch *s, struct memory *memory,
                             const struct quantizer *q, enum quantize_use use) {
     const struct layout *l = &q->layout;
     const uint64_t tiles = div_up(layout_longest(l), NOISE_TILE) * NOISE_TILE;
-    const uint64_t block = min_u64(quantize_block(l), tiles);
-    const bool topk = use != QUANTIZE_DECODES && q->params.rounding == QSGD_ROUND_TOPK;
-    uint64_t noise = block + 2 * NOISE_TILE;
+    const bool decodes = use == QUANTIZE_DECODES, rotated = q->params.rotation != 0;
+    const uint64_t block = decodes && rotated ? 0 : min_u64(quantize_block(l), tiles);
+    const bool topk = !decodes && q->params.rounding == QSGD_ROUND_TOPK;
+    uint64_t noise = min_u64(QUANTIZE_BLOCK, tiles) + 2 * NOISE_TILE;
     if (in_turn(l, use) && noise < QUANTIZE_NOISE_OF_TWO) noise = QUANTIZE_NOISE_OF_TWO;
+    struct memory m = *memory;
     s->noise_from = s->noise_to = 0;
-    s->noise = memory_take(memory, noise * sizeof(uint16_t));
-    s->block = memory_take(memory, block * sizeof(float));
-    s->heap = memory_take(memory, topk ? topk_heap_entries(l) * sizeof(struct topk_entry) : 0);
+    s->noise = memory_take(&m, noise * sizeof(uint16_t));
+    s->block = memory_take(&m, block * sizeof(float));
+    s->heap = memory_take(&m, topk ? topk_heap_entries(l) * sizeof(struct topk_entry) : 0);
+    *memory = m;
 }
 
 /* Levels as the rounding kernels want them: cells, reciprocals, weights of the dither. */

@@ -35,9 +35,9 @@ void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint6
 struct quantize_scratch {
     float *elements;  /* longest chunk: elements after conversion and rotation, if any */
     int16_t *indices; /* longest chunk */
-    uint16_t *noise;  /* a block (quantize_block) and 2 tiles; or QUANTIZE_NOISE_OF_TWO */
+    uint16_t *noise;  /* QUANTIZE_BLOCK, as far as there are elements, and 2 tiles */
     uint64_t noise_from, noise_to; /* decoding: elements whose noise is there already */
-    float *block;                  /* a block */
+    float *block;                  /* a block (quantize_block); decoding rotated frames, none */
     struct topk_entry *heap;       /* top-k */
     /* Rotated frames, else NULL. second: of a chunk that is decoded beside another; NULL where a
      * chunk does not hold two whole buckets. */

@@ -14,7 +14,8 @@ struct walk {
     size_t n;
     bool opens; /* it is the first run of its bucket */
     uint64_t bucket, bucket_end;
-    uint64_t block, block_end;
+    uint64_t block, block_end; /* of noise */
+    uint64_t most;             /* elements of a run */
 };
 
 /* Before the first run of elements [from, to). */
@@ -25,7 +26,8 @@ static inline struct walk walk_over(const struct quantizer *q, struct quantize_s
                          .end = to,
                          .noisy = noisy,
                          .element = from,
-                         .bucket = from / q->layout.bucket - 1};
+                         .bucket = from / q->layout.bucket - 1,
+                         .most = quantize_block(&q->layout)};
 }
 
 /* Moves to the next run; false if there is none. */
@@ -35,7 +37,7 @@ static inline bool walk_next(struct walk *w) {
     if (i >= w->block_end) {
         struct quantize_scratch *s = w->scratch;
         w->block = i - i % NOISE_TILE;
-        w->block_end = min_u64(w->block + quantize_block(&w->q->layout), w->end);
+        w->block_end = min_u64(w->block + QUANTIZE_BLOCK, w->end);
         const bool there = s->noise_from == w->block && w->block_end <= s->noise_to;
         if (w->noisy && !there) {
             kernels_noise(w->q->kernels, &w->q->key, w->block, w->block_end, s->noise);
@@ -44,7 +46,7 @@ static inline bool walk_next(struct walk *w) {
     w->opens = i >= w->bucket_end;
     if (w->opens) w->bucket_end = (++w->bucket + 1) * w->q->layout.bucket;
     w->element = i;
-    w->n = (size_t)(min_u64(w->block_end, w->bucket_end) - i);
+    w->n = (size_t)min_u64(min_u64(w->block_end, w->bucket_end) - i, w->most);
     return true;
 }
 
