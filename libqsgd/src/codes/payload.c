@@ -33,14 +33,14 @@ static const int16_t *indices_of_tokens(const struct code_chunk *chunk) {
     return k;
 }
 
-static size_t write_head(bool dithered, uint8_t mode, uint8_t alpha, uint8_t *dst) {
+static size_t write_head(bool dithered, uint8_t mode, uint8_t damping, uint8_t *dst) {
     dst[0] = mode;
-    if (dithered) dst[1] = alpha;
+    if (dithered) dst[1] = damping;
     return dithered ? 2 : 1;
 }
 
-static size_t write_constant(bool dithered, int16_t k, uint8_t alpha, uint8_t *dst) {
-    size_t head = write_head(dithered, MODE_CONSTANT, alpha, dst);
+static size_t write_constant(bool dithered, int16_t k, uint8_t damping, uint8_t *dst) {
+    size_t head = write_head(dithered, MODE_CONSTANT, damping, dst);
     return head + varint_write(dst + head, levels_zigzag(k));
 }
 
@@ -50,44 +50,44 @@ static size_t fixed_floor(const struct code_chunk *chunk, const struct code_plan
     return (size_t)fixed_bytes(chunk->levels, chunk->len, open ? plan->least_width : 0);
 }
 
-size_t payload_write(const struct code_chunk *chunk, bool dithered, const int16_t *k, uint8_t alpha,
-                     uint8_t *dst) {
+size_t payload_write(const struct code_chunk *chunk, bool dithered, const int16_t *k,
+                     uint8_t damping, uint8_t *dst) {
     const struct code *code = code_find(chunk->code);
     const size_t most = (size_t)payload_bound(chunk->levels, chunk->len) - 2;
     struct code_plan plan, fixed;
     memset(&plan, 0, sizeof plan); /* all of the union, whatever member a code fills */
     if (k == NULL && all_tokens_equal(chunk)) {
         const int32_t same = levels_unzigzag(chunk->scratch->tokens[0]);
-        return write_constant(dithered, (int16_t)same, alpha, dst);
+        return write_constant(dithered, (int16_t)same, damping, dst);
     }
     if (k != NULL && code->may_be_constant && all_equal(k, chunk->len)) {
-        return write_constant(dithered, k[0], alpha, dst);
+        return write_constant(dithered, k[0], damping, dst);
     }
     size_t bytes = SIZE_MAX;
     uint8_t mode = MODE_FIXED;
     if (code != &code_fixed) {
         code->plan(chunk, k, &plan);
         mode = plan.shared ? MODE_SHARED : MODE_CODED;
-        const size_t head = write_head(dithered, mode, alpha, dst);
+        const size_t head = write_head(dithered, mode, damping, dst);
         bytes = code->write(chunk, k, &plan, dst + head, most);
         if (bytes <= fixed_floor(chunk, &plan)) return head + bytes;
     }
     code_fixed.plan(chunk, k, &fixed);
     const size_t limit = (size_t)fixed_bytes(chunk->levels, chunk->len, fixed.fixed.width);
-    const size_t head = write_head(dithered, bytes <= limit ? mode : MODE_FIXED, alpha, dst);
+    const size_t head = write_head(dithered, bytes <= limit ? mode : MODE_FIXED, damping, dst);
     if (bytes <= limit) return head + bytes;
     if (k == NULL) k = indices_of_tokens(chunk);
     return head + code_fixed.write(chunk, k, &fixed, dst + head, limit);
 }
 
 size_t payload_write_like(const struct code_chunk *chunk, bool dithered, const int16_t *k,
-                          uint8_t alpha, const struct payload_form *like, uint8_t *dst,
+                          uint8_t damping, const struct payload_form *like, uint8_t *dst,
                           size_t cap) {
     uint8_t head_bytes[2 + VARINT_MAX_BYTES];
-    size_t head = write_head(dithered, like->mode, alpha, head_bytes);
+    size_t head = write_head(dithered, like->mode, damping, head_bytes);
     if (like->mode == MODE_CONSTANT) {
         if (!all_equal(k, chunk->len)) return SIZE_MAX;
-        head = write_constant(dithered, k[0], alpha, head_bytes);
+        head = write_constant(dithered, k[0], damping, head_bytes);
     }
     if (head > cap) return SIZE_MAX;
     memcpy(dst, head_bytes, head);
@@ -129,7 +129,7 @@ qsgd_status payload_parse(const struct code_chunk *chunk, bool dithered, const u
     *where = 0;
     if (bytes < head) return QSGD_ERR_CHUNK;
     form->mode = p[0];
-    form->alpha = dithered ? p[1] : 0;
+    form->damping = dithered ? p[1] : 0;
     memset(&form->plan, 0, sizeof form->plan);
     if (!mode_fits(code, form->mode, chunk->shared)) return QSGD_ERR_CHUNK;
     qsgd_status status;

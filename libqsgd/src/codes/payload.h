@@ -8,7 +8,7 @@ enum { MODE_CODED = 0, MODE_FIXED = 1, MODE_CONSTANT = 2, MODE_SHARED = 3 };
 
 /* A payload whose tables were read and checked, or whose form another chunk takes over. */
 struct payload_form {
-    uint8_t mode, alpha;
+    uint8_t mode, damping;
     int16_t constant;
     struct code_plan plan;
 };
@@ -22,13 +22,14 @@ static inline bool payload_is_coded(const struct payload_form *form) {
 uint64_t payload_bound(const struct levels *levels, uint64_t len);
 
 /* Writes the payload of k; dst holds payload_bound bytes. Returns its length. */
-size_t payload_write(const struct code_chunk *chunk, bool dithered, const int16_t *k, uint8_t alpha,
-                     uint8_t *dst);
+size_t payload_write(const struct code_chunk *chunk, bool dithered, const int16_t *k,
+                     uint8_t damping, uint8_t *dst);
 
 /* Writes it in the form of another frame's chunk; SIZE_MAX if k cannot be written so, or over cap.
  */
 size_t payload_write_like(const struct code_chunk *chunk, bool dithered, const int16_t *k,
-                          uint8_t alpha, const struct payload_form *like, uint8_t *dst, size_t cap);
+                          uint8_t damping, const struct payload_form *like, uint8_t *dst,
+                          size_t cap);
 
 /* Reads mode, damping and tables. *where: offset of an error within the payload. */
 qsgd_status payload_parse(const struct code_chunk *chunk, bool dithered, const uint8_t *p,

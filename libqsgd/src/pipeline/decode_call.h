@@ -52,8 +52,9 @@ qsgd_status decode_check_dtype(const struct decode_call *call, uint32_t dtype, b
 
 /* How a chunk of that damping becomes values. */
 static inline struct dequantizer decode_values(const struct decode_call *call,
-                                               struct quantize_scratch *scratch, uint8_t alpha) {
-    return (struct dequantizer){&call->q, frame_scales(&call->frame), scratch, &call->sink, alpha};
+                                               struct quantize_scratch *scratch, uint8_t damping) {
+    return (struct dequantizer){&call->q, frame_scales(&call->frame), scratch, &call->sink,
+                                damping};
 }
 
 /* The payload of chunk `index`. */

@@ -43,7 +43,7 @@ bool decode_chunks_pair(const struct decode_chunk *a, const struct decode_chunk 
 /* Values of the block [from, to) of the chunk, from its tokens. */
 static void write_block(const struct decode_call *call, struct decode_chunk *c, uint64_t from,
                         uint64_t to, const uint8_t *tokens) {
-    const struct dequantizer d = decode_values(call, &c->quantize, c->form.alpha);
+    const struct dequantizer d = decode_values(call, &c->quantize, c->form.damping);
     const struct chunk_span block = {.first = c->span.first + from, .len = to - from};
     const uint64_t end = block.first + block.len;
     if (c->indices.direct) {

@@ -74,7 +74,7 @@ static size_t write_coded(const struct encode_job *job, int32_t code, const stru
     const struct quantizer *q = &job->f.t.q;
     const struct code_chunk chunk =
         worker_code_chunk(q, &job->f.shared, code, span, &worker->codes);
-    return payload_write(&chunk, q->params.rounding == QSGD_ROUND_DITHERED, c->k, c->alpha, dst);
+    return payload_write(&chunk, q->params.rounding == QSGD_ROUND_DITHERED, c->k, c->damping, dst);
 }
 
 static void survey_codes(const struct encode_job *job, const struct chunk_span *span,
@@ -124,7 +124,7 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t
     if (status != QSGD_OK) return status;
     if (job->pass != ENCODE_RESIDUAL) encode_quantized(job, &span, index, worker, &c);
     if (t->source.residual != NULL && job->pass != ENCODE_SURVEY && !job->residual_later) {
-        const struct dequantizer d = {&t->q, t->scales, scratch, NULL, c.alpha};
+        const struct dequantizer d = {&t->q, t->scales, scratch, NULL, c.damping};
         residual_of_chunk(&d, &t->source, &span, x, c.k);
     }
     return QSGD_OK;

@@ -26,7 +26,7 @@ struct recode {
 };
 
 /* The payload of a chunk in the form of like's. SIZE_MAX if it cannot be written so. */
-static size_t write_like(const struct recode *r, uint64_t index, const int16_t *k, uint8_t alpha,
+static size_t write_like(const struct recode *r, uint64_t index, const int16_t *k, uint8_t damping,
                          uint8_t *dst, size_t cap) {
     const bool dithered = r->q->params.rounding == QSGD_ROUND_DITHERED;
     struct code_chunk chunk;
@@ -35,19 +35,19 @@ static size_t write_like(const struct recode *r, uint64_t index, const int16_t *
     if (decode_parse_chunk(r->like, index, &r->worker->codes, &chunk, &form, &where) != QSGD_OK) {
         return SIZE_MAX;
     }
-    return payload_write_like(&chunk, dithered, k, alpha, &form, dst, cap);
+    return payload_write_like(&chunk, dithered, k, damping, &form, dst, cap);
 }
 
 /* The payload of a chunk in the form that is best. SIZE_MAX if it is over cap. */
 static size_t write_new(const struct recode *r, const struct chunk_span *span, const int16_t *k,
-                        uint8_t alpha, uint8_t *dst, size_t cap) {
+                        uint8_t damping, uint8_t *dst, size_t cap) {
     const bool dithered = r->q->params.rounding == QSGD_ROUND_DITHERED;
     const struct code_chunk chunk =
         worker_code_chunk(r->q, r->shared, r->q->params.code, span, &r->worker->codes);
     if (chunk_room(r->q, span->len) <= cap) {
-        return payload_write(&chunk, dithered, k, alpha, dst);
+        return payload_write(&chunk, dithered, k, damping, dst);
     }
-    const size_t bytes = payload_write(&chunk, dithered, k, alpha, r->made->spill);
+    const size_t bytes = payload_write(&chunk, dithered, k, damping, r->made->spill);
     if (bytes > cap) return SIZE_MAX;
     memcpy(dst, r->made->spill, bytes);
     return bytes;
@@ -57,12 +57,12 @@ static size_t recode_chunk(const struct recode *r, uint64_t index, const struct 
                            uint8_t *dst, size_t cap) {
     const struct chunk_span span = layout_chunk(&r->q->layout, index);
     const bool dithered = r->q->params.rounding == QSGD_ROUND_DITHERED;
-    const uint8_t alpha = dithered && r->from.damping != NULL ? r->from.damping[index] : 0;
+    const uint8_t damping = dithered && r->from.damping != NULL ? r->from.damping[index] : 0;
     int16_t *k = r->worker->quantize.indices;
     memcpy(k, r->from.indices + span.first, (size_t)span.len * sizeof *k);
     values_turn(r->q, &span, scales, &r->worker->quantize, k);
-    if (r->like != NULL) return write_like(r, index, k, alpha, dst, cap);
-    return write_new(r, &span, k, alpha, dst, cap);
+    if (r->like != NULL) return write_like(r, index, k, damping, dst, cap);
+    return write_new(r, &span, k, damping, dst, cap);
 }
 
 /* All behind the header, which is there. UINT64_MAX, or the chunk that does not fit. */
@@ -235,7 +235,7 @@ static void task_indices(void *context, uint64_t index, uint32_t worker) {
     const struct scale_array scales = frame_scales(&sink->call.frame);
     values_turn(&sink->call.q, &span, &scales, &w->quantize, w->quantize.indices);
     memcpy(sink->indices + span.first, w->quantize.indices, (size_t)span.len * sizeof(int16_t));
-    if (sink->damping != NULL) sink->damping[index] = form.alpha;
+    if (sink->damping != NULL) sink->damping[index] = form.damping;
 }
 
 static qsgd_status check_outputs(const struct index_sink *sink, const float *scales, uint64_t n) {

@@ -33,7 +33,7 @@ static void task_quantize(void *context, uint64_t index, uint32_t worker) {
         worker_fail(w, index, status, bad_bucket);
     } else {
         memcpy(job->out.indices + span.first, c.k, (size_t)span.len * sizeof *c.k);
-        if (job->out.damping != NULL) job->out.damping[index] = c.alpha;
+        if (job->out.damping != NULL) job->out.damping[index] = c.damping;
     }
     fpenv_leave(env);
 }

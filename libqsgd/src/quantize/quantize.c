@@ -246,6 +246,6 @@ qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span
     }
     damping_add(&damping, b);
     bucket_finish(&chunk, b, out->k);
-    out->alpha = q->params.rounding == QSGD_ROUND_DITHERED ? damping_byte(&damping) : 0;
+    out->damping = q->params.rounding == QSGD_ROUND_DITHERED ? damping_byte(&damping) : 0;
     return QSGD_OK;
 }

@@ -11,7 +11,7 @@
 struct chunk_indices {
     int16_t *k;
     uint8_t *tokens;
-    uint8_t alpha;
+    uint8_t damping;
 };
 
 /* Quantizes one chunk of x (its elements as float32) to `out`, whose memory is given. Rotated

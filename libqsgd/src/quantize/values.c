@@ -9,11 +9,11 @@
 #include "base/fpenv.h"
 #include "quantize/walk.h"
 
-static void value_bucket_of(const struct quantizer *q, float scale, uint8_t alpha,
+static void value_bucket_of(const struct quantizer *q, float scale, uint8_t damping,
                             struct value_bucket *b) {
     const struct levels *levels = &q->levels;
     const float in_range = scale * scale_range(scale);
-    *b = (struct value_bucket){.damping = alpha,
+    *b = (struct value_bucket){.damping = damping,
                                .turned = q->turned,
                                .of_token = q->of_token,
                                .tokens = 2 * (unsigned)levels->largest + 1};
@@ -113,7 +113,7 @@ static void run_values_in_range(const struct dequantizer *d, const struct symbol
         return;
     }
     struct value_bucket b;
-    value_bucket_of(d->q, scale, d->alpha, &b);
+    value_bucket_of(d->q, scale, d->damping, &b);
     put_values(d->q->kernels, &b, symbols_of(s, w), walk_noise(w), w->n, v);
 }
 
@@ -151,7 +151,7 @@ static void run_to_sink(const struct dequantizer *d, const struct symbols *s, co
     struct value_bucket b;
     uint8_t *to = sink->data + (w->element - sink->origin) * sizeof(float);
     float *floats = (float *)(void *)to; /* any alignment; kernels allow it */
-    value_bucket_of(d->q, scale, d->alpha, &b);
+    value_bucket_of(d->q, scale, d->damping, &b);
     b.stream = sink->stream;
     if (sink->add) {
         add_values(d->q->kernels, &b, symbols_of(s, w), walk_noise(w), w->n, sink->alpha, floats);
@@ -206,7 +206,7 @@ static void bucket_to_sink(const struct dequantizer *d, uint64_t bucket, float s
 static void runs_to_sink(const struct dequantizer *d, const struct symbols *s, uint64_t from,
                          uint64_t to) {
     const bool rotated = d->q->params.rotation != 0;
-    struct walk w = walk_over(d->q, d->scratch, from, to, d->alpha != 0 || d->q->turned);
+    struct walk w = walk_over(d->q, d->scratch, from, to, d->damping != 0 || d->q->turned);
     float scale = 0;
     while (walk_next(&w)) {
         if (w.opens) scale = scale_get(&d->scales, w.bucket);
@@ -253,7 +253,7 @@ void residual_of_chunk(const struct dequantizer *d, const struct source *source,
     const struct symbols s = {.k = k, .first = span->first};
     const bool rotated = d->q->params.rotation != 0;
     struct walk w = walk_over(d->q, d->scratch, span->first, span->first + span->len,
-                              d->alpha != 0 || d->q->turned);
+                              d->damping != 0 || d->q->turned);
     float scale = 0, *block = d->scratch->block;
     while (walk_next(&w)) {
         if (w.opens) scale = scale_get(&d->scales, w.bucket);

@@ -22,7 +22,7 @@ struct dequantizer {
     struct scale_array scales;
     struct quantize_scratch *scratch;
     const struct sink *sink; /* residuals need none */
-    uint8_t alpha;           /* the chunk's damping */
+    uint8_t damping;         /* of the chunk's dither, in 1/128 */
 };
 
 /* Values of elements [from, to) of the chunk, from its indices. */
