@@ -245,16 +245,16 @@ static void model_edges(struct fit_model *model, struct fit_model *half) {
 static void models_of(struct fit_model *model, struct fit_model *half, struct masses *m) {
     masses_normalise(m);
     model_build(model, FIT_BINS, m->mass, m->first);
-    struct masses folded;
-    folded.mass[0] = m->mass[FIT_CENTRE];
-    folded.first[0] = m->mass[FIT_CENTRE] * half->edge[1] / 2;
+    double mass[STATS_MAGNITUDES], first[STATS_MAGNITUDES];
+    mass[0] = m->mass[FIT_CENTRE];
+    first[0] = m->mass[FIT_CENTRE] * half->edge[1] / 2;
     for (uint32_t i = 1; i < STATS_MAGNITUDES; i++) {
         const uint32_t up = FIT_CENTRE + i, down = FIT_CENTRE - i;
         const double width = half->edge[i + 1] - half->edge[i];
-        folded.mass[i] = m->mass[up] + m->mass[down];
-        folded.first[i] = m->first[up] + (m->mass[down] * width - m->first[down]);
+        mass[i] = m->mass[up] + m->mass[down];
+        first[i] = m->first[up] + (m->mass[down] * width - m->first[down]);
     }
-    model_build(half, STATS_MAGNITUDES, folded.mass, folded.first);
+    model_build(half, STATS_MAGNITUDES, mass, first);
 }
 
 bool fit_models_build(struct fit_models *models, const struct qsgd_stats *stats,
