@@ -15,7 +15,7 @@ foreach(line IN LISTS defined)
   string(REGEX REPLACE "@.*$" "" name "${name}")
   if(name MATCHES "^qsgd_")
     math(EXPR exports "${exports} + 1")
-  elseif(NOT name MATCHES "^QSGD_[0-9]+$") # the version node
+  elseif(NOT name MATCHES "^QSGD_[0-9.]+$") # the version node
     message(SEND_ERROR "exported: ${name}")
   endif()
 endforeach()

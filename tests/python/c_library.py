@@ -47,7 +47,7 @@ def build(folder: Path) -> Path:
     if cmake is None or shutil.which("cc") is None:
         pytest.skip("no QSGD_LIBRARY, and no cmake or C compiler to build it")
     configure = [cmake, "-S", str(ROOT), "-B", str(folder), "-DQSGD_TESTS=OFF"]
-    for command in (configure, [cmake, "--build", str(folder), "--target", "qsgd"]):
+    for command in (configure, [cmake, "--build", str(folder), "--target", "qsgd_shared"]):
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
     return next(folder.rglob("libqsgd.so"))
