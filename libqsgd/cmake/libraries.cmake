@@ -60,8 +60,24 @@ if(QSGD_SHARED_LIB)
   endif()
 endif()
 
+# Objects of a DLL say what they export. A static library's must not: a DLL that has them inside would
+# export them, and of its own only what is marked, too.
+set(static_objects qsgd_objects)
+if(WIN32 AND QSGD_SHARED_LIB)
+  set(static_objects qsgd_static_objects)
+  add_library(qsgd_static_objects OBJECT ${sources})
+  foreach(property COMPILE_OPTIONS COMPILE_DEFINITIONS INCLUDE_DIRECTORIES C_STANDARD
+      C_STANDARD_REQUIRED C_EXTENSIONS UNITY_BUILD)
+    get_target_property(value qsgd_objects ${property})
+    set_property(TARGET qsgd_static_objects PROPERTY ${property} ${value})
+  endforeach()
+endif()
+if(WIN32)
+  target_compile_definitions(${static_objects} PRIVATE QSGD_STATIC)
+endif()
+
 # Tests, benchmarks and the Python module link it in any case.
-add_library(qsgd_static STATIC $<TARGET_OBJECTS:qsgd_objects>)
+add_library(qsgd_static STATIC $<TARGET_OBJECTS:${static_objects}>)
 set_target_properties(qsgd_static PROPERTIES EXPORT_NAME static)
 target_compile_definitions(qsgd_static INTERFACE QSGD_STATIC)
 if(QSGD_STATIC_LIB)
