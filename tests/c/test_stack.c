@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "qsgd_fit.h"
+#include "qsgd_stages.h"
 #include "stack_support.h"
 #include "support.h"
 
@@ -13,55 +14,88 @@
 
 /* One case, and memory for all of its calls. */
 static struct {
-    struct qsgd_params params;
-    struct qsgd_encode_options options;
+    qsgd_params params;
+    qsgd_encode_options options;
     uint64_t n, bound, bytes;
-    struct qsgd_stats *stats;
-    struct qsgd_fit_options fit;
+    qsgd_stats *stats;
+    qsgd_fit_options fit;
 } job;
 
 static float x[LONGEST], scales[LONGEST], residual[LONGEST];
 static double y[LONGEST], weights[65536];
 static int16_t indices[LONGEST];
-static uint8_t alphas[LONGEST];
+static uint8_t damping[LONGEST];
 static uint8_t frame[8 * LONGEST + 65536], again[8 * LONGEST + 65536], blob[1024];
 static uint64_t integers[1000];
 static _Alignas(64) uint8_t work[WORK_BYTES];
 
 /* ---- the calls, as a caller without tasks of its own makes them ------------------------------ */
 
-static void run_in_turn(void *context, qsgd_task task, void *of, uint64_t count) {
+static const qsgd_memory room = {work, WORK_BYTES};
+static const qsgd_quantized quantized = {indices, scales, damping, 0};
+
+/* The bundle of this job's length. */
+static qsgd_quantized arrays(void) {
+    qsgd_quantized q = quantized;
+    q.n = job.n;
+    return q;
+}
+
+static qsgd_status run_in_turn(void *context, qsgd_task task, void *of, uint64_t count) {
     (void)context;
     for (uint64_t i = 0; i < count; i++) task(of, i, 0);
+    return QSGD_OK;
 }
 
 static void call_sizes(void *context) {
-    uint64_t bytes;
+    qsgd_sizes sizes = sizes_new();
     (void)context;
-    (void)qsgd_encode_workspace(&job.params, &job.options, job.n);
-    (void)qsgd_encode_bound(&job.params, &job.options, job.n);
-    CHECK(qsgd_decode_workspace(frame, job.bytes, NULL, &bytes, NULL) == QSGD_OK);
+    CHECK(qsgd_encode_sizes(&job.params, &job.options, job.n, &sizes, NULL) == QSGD_OK);
+    CHECK(qsgd_decode_sizes(frame, job.bytes, NULL, &sizes, NULL) == QSGD_OK);
 }
 
+/* Into as much room as always does, and into as much as the frame takes. */
 static void call_encode(void *context) {
     (void)context;
-    CHECK(qsgd_encode(&job.params, &job.options, x, job.n, frame, job.bound, work, WORK_BYTES,
+    CHECK(qsgd_encode(&job.params, &job.options, x, job.n, (qsgd_memory){frame, job.bound}, room,
+                      &job.bytes, NULL) == QSGD_OK);
+    if (job.options.residual != NULL) return; /* which the next frame depends on */
+    CHECK(qsgd_encode(&job.params, &job.options, x, job.n, (qsgd_memory){frame, job.bytes}, room,
                       &job.bytes, NULL) == QSGD_OK);
 }
 
-static void call_info(void *context) {
-    struct qsgd_frame_info info = {.struct_size = sizeof info};
+static void call_alloc(void *context) {
+    qsgd_memory made, values;
     (void)context;
-    CHECK(qsgd_frame_info(frame, job.bytes, &info, NULL) == QSGD_OK);
+    CHECK(qsgd_encode_alloc(&job.params, NULL, x, job.n, NULL, &made, NULL) == QSGD_OK);
+    CHECK(qsgd_decode_alloc(made.data, made.bytes, NULL, NULL, &values, NULL, NULL) == QSGD_OK);
+    qsgd_free(NULL, values.data);
+    qsgd_free(NULL, made.data);
+}
+
+static void call_selftest(void *context) {
+    (void)context;
+    CHECK(qsgd_selftest(NULL) == QSGD_OK);
+}
+
+static void call_inspect(void *context) {
+    qsgd_frame_info info;
+    qsgd_params params;
+    static float levels[QSGD_MAX_LEVEL_TABLE];
+    (void)context;
+    qsgd_frame_info_init(&info);
+    qsgd_params_init(&params);
+    CHECK(qsgd_inspect(frame, job.bytes, &info, NULL) == QSGD_OK);
+    CHECK(qsgd_inspect_params(frame, job.bytes, &params, levels, NULL) == QSGD_OK);
 }
 
 static void decode_as(uint32_t dtype, qsgd_runner runner) {
-    struct qsgd_decode_options o;
+    qsgd_decode_options o;
     qsgd_decode_options_init(&o);
     o.dtype = dtype;
     o.flags = runner != NULL ? QSGD_DECODE_ATOMIC : 0;
     o.runner = runner;
-    CHECK(qsgd_decode(frame, job.bytes, &o, y, job.n, work, WORK_BYTES, NULL) == QSGD_OK);
+    CHECK(qsgd_decode(frame, job.bytes, &o, y, job.n, room, NULL) == QSGD_OK);
 }
 
 static void call_decode(void *context) {
@@ -76,106 +110,110 @@ static void call_decode_tasks(void *context) {
 
 static void call_decode_add(void *context) {
     (void)context;
-    CHECK(qsgd_decode_add(frame, job.bytes, NULL, 0.5F, (float *)(void *)y, job.n, work, WORK_BYTES,
-                          NULL) == QSGD_OK);
+    CHECK(qsgd_decode_add(frame, job.bytes, NULL, 0.5F, (float *)(void *)y, job.n, room, NULL) ==
+          QSGD_OK);
 }
 
 static void call_decode_sum(void *context) {
-    const void *const frames[2] = {frame, frame};
-    const uint64_t sizes[2] = {job.bytes, job.bytes};
-    uint32_t bad;
+    const qsgd_weighted_frame frames[2] = {{frame, job.bytes, 1, 0}, {frame, job.bytes, 1, 0}};
     (void)context;
-    CHECK(qsgd_decode_sum(frames, sizes, 2, NULL, NULL, (float *)(void *)y, job.n, work, WORK_BYTES,
-                          &bad, NULL) == QSGD_OK);
+    CHECK(qsgd_decode_sum(frames, 2, NULL, (float *)(void *)y, job.n, room, NULL) == QSGD_OK);
 }
 
 static void call_decode_range(void *context) {
     (void)context;
-    CHECK(qsgd_decode_range(frame, job.bytes, NULL, job.n / 3, job.n, y, work, WORK_BYTES, NULL) ==
-          QSGD_OK);
+    CHECK(qsgd_decode_range(frame, job.bytes, NULL, job.n / 3, job.n, y, room, NULL) == QSGD_OK);
 }
 
 static void call_decode_indices(void *context) {
+    const qsgd_quantized q = arrays();
     (void)context;
-    CHECK(qsgd_decode_indices(frame, job.bytes, NULL, indices, scales, alphas, job.n, work,
-                              WORK_BYTES, NULL) == QSGD_OK);
+    CHECK(qsgd_decode_indices(frame, job.bytes, NULL, &q, room, NULL) == QSGD_OK);
 }
 
 static void call_encode_like(void *context) {
+    const qsgd_quantized q = arrays();
     uint64_t bytes;
     (void)context;
-    CHECK(qsgd_encode_indices(NULL, NULL, frame, job.bytes, indices, scales, alphas, job.n, again,
-                              sizeof again, work, WORK_BYTES, &bytes, NULL) == QSGD_OK);
+    CHECK(qsgd_encode_indices_like(frame, job.bytes, NULL, &q, (qsgd_memory){again, sizeof again},
+                                   room, &bytes, NULL) == QSGD_OK);
 }
 
 static void call_encode_indices(void *context) {
+    const qsgd_quantized q = arrays();
     uint64_t bytes;
     (void)context;
-    CHECK(qsgd_encode_indices(&job.params, NULL, NULL, 0, indices, scales, alphas, job.n, again,
-                              sizeof again, work, WORK_BYTES, &bytes, NULL) == QSGD_OK);
+    CHECK(qsgd_encode_indices(&job.params, NULL, &q, (qsgd_memory){again, sizeof again}, room,
+                              &bytes, NULL) == QSGD_OK);
 }
 
 static void call_quantize(void *context) {
+    const qsgd_quantized q = arrays();
     (void)context;
-    CHECK(qsgd_quantize(&job.params, &job.options, x, job.n, indices, scales, alphas, work,
-                        WORK_BYTES, NULL) == QSGD_OK);
+    CHECK(qsgd_quantize(&job.params, &job.options, x, &q, room, NULL) == QSGD_OK);
 }
 
 static void call_dequantize(void *context) {
+    const qsgd_quantized q = arrays();
+    qsgd_encode_options o;
     (void)context;
-    CHECK(qsgd_dequantize(&job.params, 0, indices, scales, alphas, job.n, QSGD_FLOAT16, y, work,
-                          WORK_BYTES, NULL) == QSGD_OK);
+    qsgd_encode_options_init(&o);
+    o.dtype = QSGD_FLOAT16;
+    CHECK(qsgd_dequantize(&job.params, &o, &q, y, room, NULL) == QSGD_OK);
 }
 
 static void call_turn(void *context) {
+    const qsgd_quantized q = arrays();
     (void)context;
-    CHECK(qsgd_turn_indices(&job.params, 0, indices, scales, job.n, NULL) == QSGD_OK);
+    CHECK(qsgd_turn_indices(&job.params, 0, &q, NULL) == QSGD_OK);
 }
 
 static void call_tables(void *context) {
     uint64_t bytes;
     uint8_t digest[8];
     (void)context;
-    CHECK(qsgd_tables_build(&job.params, weights, scheme_levels(&job.params), blob, sizeof blob,
-                            &bytes, NULL) == QSGD_OK);
-    CHECK(qsgd_tables_check(blob, bytes, NULL) == QSGD_OK);
-    CHECK(qsgd_tables_digest(blob, bytes, digest, NULL) == QSGD_OK);
-    job.params.tables = blob;
-    job.params.tables_bytes = bytes;
+    CHECK(qsgd_shared_tables_build(&job.params, weights, scheme_levels(&job.params),
+                                   (qsgd_memory){blob, sizeof blob}, &bytes, NULL) == QSGD_OK);
+    CHECK(qsgd_shared_tables_check(blob, bytes, NULL) == QSGD_OK);
+    CHECK(qsgd_shared_tables_digest(blob, bytes, digest, NULL) == QSGD_OK);
+    job.params.shared_tables = blob;
+    job.params.shared_tables_bytes = bytes;
 }
 
 static void call_elias(void *context) {
     uint64_t bits, used;
     (void)context;
     for (int32_t kind = QSGD_ELIAS_GAMMA; kind <= QSGD_ELIAS_OMEGA; kind++) {
-        CHECK(qsgd_elias_encode(kind, integers, 1000, again, sizeof again, &bits, NULL) == QSGD_OK);
+        CHECK(qsgd_elias_encode(kind, integers, 1000, (qsgd_memory){again, sizeof again}, &bits,
+                                NULL) == QSGD_OK);
         CHECK(qsgd_elias_decode(kind, again, bits, 1000, integers, &used, NULL) == QSGD_OK);
     }
 }
 
 static void call_stats(void *context) {
     uint64_t bytes;
+    qsgd_sizes sizes = sizes_new();
     (void)context;
     CHECK(qsgd_stats_init(job.stats, &job.params, NULL) == QSGD_OK);
-    CHECK(qsgd_stats_workspace(job.stats, QSGD_FLOAT32, job.n) <= WORK_BYTES);
-    CHECK(qsgd_stats_add(job.stats, QSGD_FLOAT32, x, job.n, work, WORK_BYTES, NULL) == QSGD_OK);
-    CHECK(qsgd_stats_save(job.stats, again, sizeof again, &bytes) == QSGD_OK);
+    CHECK(qsgd_stats_sizes(job.stats, QSGD_FLOAT32, job.n, &sizes, NULL) == QSGD_OK);
+    CHECK(qsgd_stats_add(job.stats, QSGD_FLOAT32, x, job.n, room, NULL) == QSGD_OK);
+    CHECK(qsgd_stats_save(job.stats, (qsgd_memory){again, sizeof again}, &bytes, NULL) == QSGD_OK);
     CHECK(qsgd_stats_load(job.stats, again, bytes, NULL) == QSGD_OK);
     CHECK(qsgd_stats_merge(job.stats, job.stats, NULL) == QSGD_OK);
 }
 
 static void call_fit(void *context) {
-    struct qsgd_fit result = {.struct_size = sizeof result};
-    struct qsgd_params params;
+    qsgd_fit result;
+    qsgd_params params;
     (void)context;
-    CHECK(qsgd_fit_levels(job.stats, &job.fit, &result, work, WORK_BYTES, NULL) == QSGD_OK);
+    qsgd_fit_init(&result);
+    CHECK(qsgd_fit_levels(job.stats, &job.fit, &result, room, NULL) == QSGD_OK);
     qsgd_params_init(&params);
     params.levels = result.levels;
     params.zero = result.zero;
-    params.table = result.table;
-    params.table_len = result.table_len;
-    CHECK(qsgd_fit_evaluate(job.stats, &job.fit, &params, &result, work, WORK_BYTES, NULL) ==
-          QSGD_OK);
+    params.level_table = result.level_table;
+    params.level_table_len = result.level_table_len;
+    CHECK(qsgd_fit_evaluate(job.stats, &job.fit, &params, &result, room, NULL) == QSGD_OK);
 }
 
 /* ---- cases ----------------------------------------------------------------------------------- */
@@ -204,12 +242,13 @@ static void measure(stack_call *call, const char *name) {
 #define MEASURE(call) measure(call, #call)
 
 static void measure_calls(void) {
-    job.bound = qsgd_encode_bound(&job.params, &job.options, job.n);
-    CHECK(job.bound <= sizeof frame &&
-          qsgd_encode_workspace(&job.params, &job.options, job.n) <= WORK_BYTES);
+    const qsgd_sizes sizes = encode_sizes(&job.params, &job.options, job.n);
+    job.bound = sizes.dst_bytes;
+    CHECK(job.bound <= sizeof frame && sizes.workspace_bytes <= WORK_BYTES);
     MEASURE(call_encode);
     MEASURE(call_sizes);
-    MEASURE(call_info);
+    MEASURE(call_inspect);
+    MEASURE(call_alloc);
     MEASURE(call_decode);
     MEASURE(call_decode_tasks);
     MEASURE(call_decode_add);
@@ -283,13 +322,14 @@ static void *measure_all(void *unused) {
     for (uint32_t b = 0; qsgd_backends(b, &available) != NULL; b++) {
         const char *name = qsgd_backends(b, NULL);
         if (!available || strncmp(name, "warp", 4) == 0) continue;
-        CHECK(qsgd_set_backend(name) == QSGD_OK);
+        CHECK(qsgd_set_backend(name, NULL) == QSGD_OK);
         for (size_t i = 0; i < SCHEMES; i++) {
             for (size_t n = 0; n < sizeof lengths / sizeof *lengths; n++) {
                 measure_scheme(&schemes[i], lengths[n]);
             }
             measure_tables(&schemes[i]);
         }
+        MEASURE(call_selftest);
         MEASURE(call_elias);
         measure_stats();
     }
