@@ -72,7 +72,7 @@ PARAMETERS = 8
 EXCEPTIONS: dict[str, str] = {}
 
 # Words that make a function local to the file that includes it.
-LOCAL = {"static", "BODY", "KERNEL", "ELIAS_BODY"}
+LOCAL = {"static", "BITS", "BODY", "KERNEL", "KERNEL_APART", "ELIAS_BODY"}
 
 
 class Include(NamedTuple):

@@ -49,6 +49,15 @@
 
 #endif
 
+/* ---- names ----------------------------------------------------------------------------------- */
+
+/* On Windows a DLL says that it is one; whatever else these files are part of is static. */
+#if defined(_WIN32) && !defined(QSGD_BUILD) && !defined(QSGD_STATIC)
+#define QSGD_STATIC
+#endif
+
+#include "base/names.h"
+
 /* ---- backends -------------------------------------------------------------------------------- */
 
 /* 0: the scalar backend alone. By one: QSGD_AVX2, QSGD_AVX512, QSGD_NEON. */
@@ -79,7 +88,5 @@
 #define QSGD_HAVE_NEON
 #endif
 #endif
-
-#include "base/names.h"
 
 #endif
