@@ -147,7 +147,7 @@ static inline qsgd_status run_decode_alloc(struct world *w, qsgd_error *error) {
         qsgd_decode_alloc(w->frame.p, w->frame.n, &w->decode, &allocator, &dst, NULL, error);
     if (status == QSGD_OK) {
         w->out_bytes = dst.bytes;
-        memcpy(w->out, dst.data, (size_t)dst.bytes);
+        if (dst.bytes > 0) memcpy(w->out, dst.data, (size_t)dst.bytes);
         qsgd_free(&allocator, dst.data);
     } else {
         CHECK(dst.data == NULL && dst.bytes == 0);
