@@ -5,12 +5,9 @@
 #define _DEFAULT_SOURCE
 #include <fenv.h>
 
+#include "fp_control.h"
 #include "guard.h"
 #include "support.h"
-
-#if defined(__SSE__)
-#include <xmmintrin.h>
-#endif
 
 #define N 1300
 #define SOURCES 3 /* plain; float64; float32 with a residual */
@@ -119,33 +116,24 @@ static void fill_sources(void) {
 /* ---- the caller's environments --------------------------------------------------------------- */
 
 static const int modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
-#define ENVIRONMENTS 7
+#define MODES (int)(sizeof modes / sizeof *modes)
+#define ENVIRONMENTS (MODES + FP_CONTROLS)
 
-static const int environment_mode[ENVIRONMENTS] = {0, 1, 2, 3, 0, 1, 0};
+static uint64_t control_before;
 
 static void environment_set(int e) {
-    fesetround(modes[environment_mode[e]]);
-#if defined(__SSE__)
-    if (e == 4) _mm_setcsr(0x1F80 | 0x8040); /* flush to zero, both ways */
-    if (e == 5) _mm_setcsr(0x1F80 | 0x8040 | _MM_ROUND_UP);
-    if (e == 6) _mm_setcsr(0x1000); /* every exception but inexact traps, toward nearest */
-#endif
+    control_before = fp_control_get();
+    if (e < MODES) fesetround(modes[e]);
+    if (e >= MODES) fp_control_set(fp_controls[e - MODES]);
 }
 
 static void environment_check(int e) {
-    CHECK(fegetround() == modes[environment_mode[e]]);
-#if defined(__SSE__)
-    unsigned control = _mm_getcsr() & ~0x3FU; /* without the flags of what happened */
-    if (e == 4) CHECK(control == (0x1F80 | 0x8040));
-    if (e == 5) CHECK(control == (0x1F80 | 0x8040 | _MM_ROUND_UP));
-    if (e == 6) CHECK(control == 0x1000);
-#endif
+    if (e < MODES) CHECK(fegetround() == modes[e]);
+    if (e >= MODES) CHECK((fp_control_get() & FP_KEPT) == fp_controls[e - MODES]);
 }
 
 static void environment_reset(void) {
-#if defined(__SSE__)
-    _mm_setcsr(0x1F80);
-#endif
+    fp_control_set(control_before);
     fesetround(FE_TONEAREST);
 }
 

@@ -8,7 +8,29 @@
 
 #include <stdint.h>
 
-#if defined(__x86_64__) || defined(__i386__)
+/* QSGD_FENV: what C99 has, as on machines that have no code below. */
+#if defined(QSGD_FENV)
+#elif defined(__i386__)
+#include <xmmintrin.h>
+/* And x87, by which conversions from 64-bit integers go. */
+typedef struct {
+    uint32_t sse;
+    uint16_t x87;
+} fpenv;
+static inline fpenv fpenv_enter(void) {
+    const uint16_t exact = 0x37F; /* all exceptions masked, 64 bits, nearest */
+    fpenv old;
+    old.sse = _mm_getcsr();
+    __asm__ volatile("fnstcw %0" : "=m"(old.x87));
+    _mm_setcsr(0x1F80);
+    __asm__ volatile("fldcw %0" ::"m"(exact));
+    return old;
+}
+static inline void fpenv_leave(fpenv old) {
+    __asm__ volatile("fldcw %0" ::"m"(old.x87));
+    _mm_setcsr(old.sse);
+}
+#elif defined(__x86_64__)
 #include <xmmintrin.h>
 typedef uint32_t fpenv;
 static inline fpenv fpenv_enter(void) {
@@ -17,29 +39,56 @@ static inline fpenv fpenv_enter(void) {
     return old;
 }
 static inline void fpenv_leave(fpenv old) { _mm_setcsr(old); }
-#elif defined(__aarch64__)
+#else
+/* Registers that are all zeros for nearest, subnormals kept, no traps: how they are read and
+ * written. */
+#if defined(__aarch64__)
 typedef uint64_t fpenv;
-static inline fpenv fpenv_enter(void) {
-    fpenv old;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(old));
-    __asm__ volatile("msr fpcr, %0" ::"r"((uint64_t)0));
-    return old;
-}
-static inline void fpenv_leave(fpenv old) { __asm__ volatile("msr fpcr, %0" ::"r"(old)); }
+#define FPENV_READ(to) __asm__ volatile("mrs %0, fpcr" : "=r"(to))
+#define FPENV_WRITE(from) __asm__ volatile("msr fpcr, %0" ::"r"(from))
+#elif defined(__arm__) && defined(__ARM_FP)
+typedef uint32_t fpenv;
+#define FPENV_READ(to) __asm__ volatile("vmrs %0, fpscr" : "=r"(to))
+#define FPENV_WRITE(from) __asm__ volatile("vmsr fpscr, %0" ::"r"(from))
 #elif defined(__s390x__)
 typedef uint32_t fpenv;
+#define FPENV_READ(to) __asm__ volatile("efpc %0" : "=d"(to))
+#define FPENV_WRITE(from) __asm__ volatile("sfpc %0" ::"d"(from))
+#elif defined(__riscv_flen)
+typedef unsigned long fpenv;
+#define FPENV_READ(to) __asm__ volatile("frcsr %0" : "=r"(to))
+#define FPENV_WRITE(from) __asm__ volatile("fscsr %0" ::"r"(from))
+#elif defined(__powerpc64__)
+typedef double fpenv; /* its bits */
+#define FPENV_READ(to) __asm__ volatile("mffs %0" : "=d"(to))
+#define FPENV_WRITE(from) __asm__ volatile("mtfsf 0xff, %0" ::"d"(from))
+#endif
+#if defined(FPENV_READ)
 static inline fpenv fpenv_enter(void) {
+    const fpenv exact = 0;
     fpenv old;
-    __asm__ volatile("efpc %0" : "=d"(old));
-    __asm__ volatile("sfpc %0" ::"d"((uint32_t)0));
+    FPENV_READ(old);
+    FPENV_WRITE(exact);
     return old;
 }
-static inline void fpenv_leave(fpenv old) { __asm__ volatile("sfpc %0" ::"d"(old)); }
+static inline void fpenv_leave(fpenv old) { FPENV_WRITE(old); }
+#undef FPENV_READ
+#undef FPENV_WRITE
 #else
-/* No known control register: the caller must keep the default environment. */
-typedef int fpenv;
-static inline fpenv fpenv_enter(void) { return 0; }
-static inline void fpenv_leave(fpenv old) { (void)old; }
+#define QSGD_FENV
+#endif
+#endif
+
+#if defined(QSGD_FENV) /* in libm, or in libc */
+#include <fenv.h>
+typedef fenv_t fpenv;
+static inline fpenv fpenv_enter(void) {
+    fpenv old;
+    fegetenv(&old);
+    fesetenv(FE_DFL_ENV);
+    return old;
+}
+static inline void fpenv_leave(fpenv old) { fesetenv(&old); }
 #endif
 
 #endif
