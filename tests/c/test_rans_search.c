@@ -82,7 +82,7 @@ static size_t words_left(const struct rans_stream *s, size_t g) {
 static void jobs_are_read_alike(void) {
     static uint8_t expected[LONGEST], got[LONGEST];
     int sound = 0, cut = 0;
-    for (int round = 0; round < 4000; round++) {
+    for (int round = 0; round < 500; round++) {
         const struct rans_job job = random_job();
         const struct rans_stream start = random_stream(&job);
         struct rans_stream a = start;
@@ -110,7 +110,7 @@ static void jobs_are_read_alike(void) {
         if (a.bad) cut++;
         if (!a.bad) sound++;
     }
-    CHECK(sound > 1000 && cut > 300);
+    CHECK(sound > 200 && cut > 50);
 }
 
 /* ---- payloads ---------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ static void payloads_are_read_alike(void) {
     static uint8_t payload[8 * LONGEST], one[LONGEST], other[LONGEST];
     static const struct noise_key key = {{1, 2}, {3, 4}};
     int sound = 0, broken = 0, many = 0;
-    for (int round = 0; round < 3000; round++) {
+    for (int round = 0; round < 500; round++) {
         struct levels levels;
         const int32_t s = (int32_t[]){2, 7, 127, 32767}[below(4)];
         build_levels(&levels, QSGD_LEVELS_UNIFORM, (uint32_t)s, 1);
@@ -170,7 +170,7 @@ static void payloads_are_read_alike(void) {
         sound += by_tables == QSGD_OK;
         broken += by_tables != QSGD_OK;
     }
-    CHECK(sound > 500 && broken > 200 && many > 300);
+    CHECK(sound > 100 && broken > 50 && many > 50);
 }
 
 int main(void) {
