@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -113,12 +114,10 @@ def amalgamation(setup: packages.Setup) -> None:
     """All of the library in one file, by a compiler without any flags."""
     tool = SOURCE / "tools" / "amalgamate.py"
     packages.run(sys.executable, tool, setup.work)
-    for options in ([], ["-O2"]):
-        program = setup.work / "main"
-        include = f"-I{setup.work}"
-        source = HERE / "c" / "main.c"
-        packages.run(setup.cc, *options, include, source, setup.work / "qsgd.c", "-o", program)
-        check_output(program)
+    program = setup.work / "main"
+    source = HERE / "c" / "main.c"
+    packages.run(setup.cc, f"-I{setup.work}", source, setup.work / "qsgd.c", "-o", program)
+    check_output(program)
 
 
 @consumer
@@ -149,6 +148,51 @@ def cffi(setup: packages.Setup) -> None:
     headers = [setup.prefix / "include" / f"qsgd{part}.h" for part in ("", "_stages", "_fit")]
     library = setup.prefix / "lib" / "libqsgd.so"
     check_output(sys.executable, HERE / "cffi" / "main.py", library, *headers)
+
+
+C_MAIN = """
+#include <stdio.h>
+int main(void) {
+    float x[64];
+    for (int i = 0; i < 64; i++) x[i] = (float)(i * 37 % 101 - 50) / 64;
+    const qsgd_memory frame = encode(x, 64, 42, 7);
+    printf("frame ");
+    for (uint64_t i = 0; i < frame.bytes; i++) printf("%02x", ((uint8_t *)frame.data)[i]);
+    puts("");
+    qsgd_free(NULL, frame.data);
+}
+"""
+CPP_MAIN = """
+int main() {
+    qsgd::EncodeOptions options;
+    options.nonce = 7;
+    const std::vector<float> x{1, 0, -1};
+    const auto y = sent(x, options);
+    return y.size() == 3 && y[1] == 0 ? 0 : 1;
+}
+"""
+
+
+@consumer
+def readme(setup: packages.Setup) -> None:
+    """README's examples in C and C++: at most 10 and 5 lines, and they run."""
+    need("pkg-config")
+    text = (SOURCE / "README.md").read_text()
+    frame = EXPECTED.split("\n")[0] + "\n"
+    for language, most, main, compiler, standard, expected in (
+        ("c", 10, C_MAIN, setup.cc, "-std=c11", frame),
+        ("cpp", 5, CPP_MAIN, setup.cxx, "-std=c++17", ""),
+    ):
+        (block,) = re.findall(rf"^```{language}\n(.*?)^```$", text, re.S | re.M)
+        assert len(block.splitlines()) <= most, f"README's example in {language} is too long"
+        source = setup.work / f"readme.{language}"
+        source.write_text(block + main)
+        flags = packages.pkg_config(setup.prefix, "--cflags", "--libs", "libqsgd")
+        link = f"-Wl,-rpath,{setup.prefix}/lib"
+        program = setup.work / language
+        packages.run(compiler, standard, *WARNINGS, source, *flags, link, "-o", program)
+        printed = packages.run(program)
+        assert printed == expected, printed
 
 
 CONSUMERS["packages"] = packages.check_all

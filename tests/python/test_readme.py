@@ -25,9 +25,15 @@ def test_python_examples_run(block: str, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", block], cwd=tmp_path, check=True)
 
 
-def test_the_c_example_compiles(tmp_path: Path) -> None:
-    compiler = shutil.which("cc") or pytest.skip("no C compiler")
-    (source,) = blocks("c")
-    (tmp_path / "example.c").write_text(source)
-    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'libqsgd' / 'include'}"]
-    subprocess.run([compiler, *flags, "-c", "example.c"], cwd=tmp_path, check=True)
+@pytest.mark.parametrize(
+    ("language", "compiler", "standard"), [("c", "cc", "c11"), ("cpp", "c++", "c++17")]
+)
+def test_the_example_compiles(
+    language: str, compiler: str, standard: str, tmp_path: Path
+) -> None:  # ctest consumers_readme runs it
+    command = shutil.which(compiler) or pytest.skip(f"no {compiler}")
+    (source,) = blocks(language)
+    (tmp_path / f"example.{language}").write_text(source)
+    flags = [f"-std={standard}", "-Wall", "-Wextra", "-Werror"]
+    flags += [f"-I{ROOT / 'libqsgd' / 'include'}", "-c", f"example.{language}"]
+    subprocess.run([command, *flags], cwd=tmp_path, check=True)
