@@ -4,7 +4,9 @@
 #define QSGD_FIT_HPP
 
 #include "qsgd.hpp"
+#if __has_include("qsgd_fit.h") // else qsgd.h is that of tools/amalgamate.py, with all inside
 #include "qsgd_fit.h"
+#endif
 
 namespace qsgd {
 inline namespace QSGD_INLINE_NAMESPACE {

@@ -6,7 +6,9 @@
 #include <array>
 
 #include "qsgd.hpp"
+#if __has_include("qsgd_stages.h") // else qsgd.h is that of tools/amalgamate.py, with all inside
 #include "qsgd_stages.h"
+#endif
 
 namespace qsgd {
 inline namespace QSGD_INLINE_NAMESPACE {

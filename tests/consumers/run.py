@@ -100,24 +100,26 @@ def subdirectory(setup: packages.Setup) -> None:
         packages.check_installed(build, setup.work / f"installed-{shared}", {"bin/qsgd"})
         tests = packages.run("ctest", "--test-dir", build, "-N")
         assert "Total Tests: 2" in tests, f"tests of qsgd in the parent:\n{tests}"
-    packages.configure(
-        setup,
-        HERE / "subdirectory",
-        setup.work / "fetched",
-        f"-DQSGD_SOURCE={SOURCE}",
-        "-DFETCH=ON",
-    )
+    wishes = ["-DFETCH=ON", "-DSTANDARD=17", "-DCMAKE_POSITION_INDEPENDENT_CODE=OFF"]
+    fetched = setup.work / "fetched"
+    packages.configure(setup, HERE / "subdirectory", fetched, f"-DQSGD_SOURCE={SOURCE}", *wishes)
 
 
 @consumer
 def amalgamation(setup: packages.Setup) -> None:
-    """All of the library in one file, by a compiler without any flags."""
-    tool = SOURCE / "tools" / "amalgamate.py"
-    packages.run(sys.executable, tool, setup.work)
+    """All in one file, by a compiler without any flags; the C++ headers beside it."""
+    packages.run(sys.executable, SOURCE / "tools" / "amalgamate.py", setup.work)
+    library = setup.work / "qsgd.o"
+    packages.run(setup.cc, "-c", setup.work / "qsgd.c", "-o", library)
+    include = f"-I{setup.work}"
     program = setup.work / "main"
-    source = HERE / "c" / "main.c"
-    packages.run(setup.cc, f"-I{setup.work}", source, setup.work / "qsgd.c", "-o", program)
+    packages.run(setup.cc, include, HERE / "c" / "main.c", library, "-o", program)
     check_output(program)
+    for header in (SOURCE / "libqsgd" / "include").glob("*.hpp"):
+        shutil.copy(header, setup.work)
+    source = SOURCE / "tests" / "cpp" / "headers.cpp"
+    packages.run(setup.cxx, "-std=c++17", include, source, library, "-o", program)
+    packages.run(program)
 
 
 @consumer
