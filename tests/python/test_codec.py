@@ -201,7 +201,7 @@ def test_s_is_seven_unless_the_levels_have_their_own() -> None:
 
 def test_arguments_of_codec_are_keywords() -> None:
     with pytest.raises(TypeError, match="positional"):
-        Codec("l2")  # type: ignore[misc]
+        Codec("l2")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="bukcet"):
         Codec(bukcet=512)  # type: ignore[call-arg]
 

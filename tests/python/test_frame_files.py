@@ -60,6 +60,16 @@ def test_load_gives_what_decoding_each_frame_gives(tmp_path: Path) -> None:
     assert np.abs(loaded["conv/weight"] - x).max() <= np.abs(x).max() / 7 * 1.01
 
 
+def test_save_takes_a_codec_or_its_options(tmp_path: Path) -> None:
+    qsgd.save(tmp_path / "a.qsgd", TENSORS, Codec(s=15, seed=1))
+    qsgd.save(tmp_path / "b.qsgd", TENSORS, s=15, seed=1)
+    assert (tmp_path / "a.qsgd").read_bytes() == (tmp_path / "b.qsgd").read_bytes()
+    with pytest.raises(qsgd.QsgdError) as caught:
+        qsgd.save(tmp_path / "c.qsgd", TENSORS, codec(), s=15)
+    assert caught.value.parameter == "codec"
+    assert not (tmp_path / "c.qsgd").exists()
+
+
 def test_integers_and_bools_are_stored_exactly(tmp_path: Path) -> None:
     qsgd.save(tmp_path / "m.qsgd", TENSORS, codec())
     loaded = qsgd.load(tmp_path / "m.qsgd", dtype=np.float64)
