@@ -97,8 +97,8 @@ qsgd.decode(frame, tables=[shared])  # wrong
 qsgd.save("x.qsgd", {"x": x}, raw=1)  # wrong
 qsgd.LevelStats(norm="rms")  # wrong
 qsgd.fit_levels(stats, "alk")  # wrong
-qsgd.fit_levels(stats, wieght="norm")  # wrong
-qsgd.AdaptiveCodec(codec, symetric=True)  # wrong
+qsgd.fit_levels(stats, weights="norm")  # wrong
+qsgd.AdaptiveCodec(codec, symmetry=True)  # wrong
 qsgd.stages.elias_encode([1, 2], "zeta")  # wrong
 qsgd.decod(frame)  # wrong
 qsgd.planning.plam(x)  # wrong

@@ -119,8 +119,8 @@ struct code {
     bool from_tokens;     /* k may be NULL where tokens are direct: they are in the scratch */
     /* Chooses the plan for k[0 .. len - 1]. */
     void (*plan)(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan);
-    /* Writes the payload after mode and damping. Returns bytes, or SIZE_MAX if over `cap`, or if the
-     * plan cannot code k (then it came from another frame). */
+    /* Writes the payload after mode and damping. Returns bytes, or SIZE_MAX if over `cap`, or if
+     * the plan cannot code k (then it came from another frame). */
     size_t (*write)(const struct code_chunk *chunk, const int16_t *k, const struct code_plan *plan,
                     uint8_t *dst, size_t cap);
     /* Reads and checks everything but the symbols. `where` receives the offset of an error from p.
