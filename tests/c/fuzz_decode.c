@@ -168,7 +168,7 @@ static int replay(const char *path) {
     size_t size = fread(data, 1, 1 << 20, file);
     fclose(file);
     struct bytes exact = bytes_copy(data, size);
-    LLVMFuzzerTestOneInput(exact.p, exact.n);
+    LLVMFuzzerTestOneInput(exact.p, (size_t)exact.n);
     free(exact.p);
     free(data);
     return 0;
@@ -190,7 +190,7 @@ static void split_seeds(struct bytes seeds[SPLIT_SEEDS]) {
         p.step = i % 2 == 0 ? 2 : 3;
         fill_tensor(x, LONGER, 1000 + i);
         seeds[i] = encode_frame(&p, NULL, x, LONGER);
-        LLVMFuzzerTestOneInput(seeds[i].p, seeds[i].n);
+        LLVMFuzzerTestOneInput(seeds[i].p, (size_t)seeds[i].n);
         CHECK(accepted);
     }
 }
@@ -212,14 +212,14 @@ int main(int argc, char **argv) {
             set_bucket(&params, l % 2 == 0 ? 100 : 0);
             fill_tensor(x, lengths[l % 5], i + l + 1);
             seeds[count] = encode_frame(&params, NULL, x, lengths[l % 5]);
-            LLVMFuzzerTestOneInput(seeds[count].p, seeds[count].n);
+            LLVMFuzzerTestOneInput(seeds[count].p, (size_t)seeds[count].n);
             CHECK(accepted);
             count++;
             if (tables.bytes[i] == 0) continue;
             params.shared_tables = tables.blob[i];
             params.shared_tables_bytes = tables.bytes[i];
             seeds[count] = encode_frame(&params, NULL, x, lengths[l % 5]);
-            LLVMFuzzerTestOneInput(seeds[count].p, seeds[count].n);
+            LLVMFuzzerTestOneInput(seeds[count].p, (size_t)seeds[count].n);
             CHECK(accepted);
             count++;
         }

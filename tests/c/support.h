@@ -17,8 +17,8 @@ static inline uint64_t random_u64(uint64_t *state) { /* xorshift64*; state is no
     return *state * 0x2545F4914F6CDD1DU;
 }
 
-static inline uint64_t random_below(uint64_t *state, uint64_t bound) {
-    return (random_u64(state) >> 16) % bound;
+static inline size_t random_below(uint64_t *state, uint64_t bound) {
+    return (size_t)((random_u64(state) >> 16) % bound);
 }
 
 /* Roughly Gaussian, standard deviation 1. */

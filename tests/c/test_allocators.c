@@ -26,7 +26,7 @@ static void frames_and_elements_are_those_of_the_longer_calls(void) {
         float values[N];
         CHECK(decode_frame(expected.p, expected.n, 0, values, N, NULL) == QSGD_OK);
         CHECK(qsgd_encode_alloc(&params, NULL, x, N, &allocator, &frame, NULL) == QSGD_OK);
-        CHECK(frame.bytes == expected.n && memcmp(frame.data, expected.p, expected.n) == 0);
+        CHECK(frame.bytes == expected.n && memcmp(frame.data, expected.p, (size_t)expected.n) == 0);
         CHECK(counting_left(&c) == frame.bytes); /* no more is kept than it takes */
         qsgd_free(&allocator, frame.data);
         CHECK(c.live == 0 && c.calls >= 1);

@@ -68,7 +68,8 @@ static void short_and_random_strings_are_refused(void) {
         uint64_t n = v < 65536 ? 2 : (v < 65792 ? 1 : 0);
         uint8_t text[2] = {(uint8_t)v, (uint8_t)(v >> 8)};
         struct bytes b = bytes_copy(text, n);
-        qsgd_status expected = memcmp(text, magic, n) == 0 ? QSGD_ERR_NEED_MORE : QSGD_ERR_MAGIC;
+        qsgd_status expected =
+            memcmp(text, magic, (size_t)n) == 0 ? QSGD_ERR_NEED_MORE : QSGD_ERR_MAGIC;
         CHECK(qsgd_decode_sizes(b.p, n, NULL, &sizes, NULL) == expected);
         CHECK(qsgd_frame_size(b.p, n, UINT64_MAX, &frame_bytes, NULL) == expected);
         free(b.p);

@@ -50,7 +50,7 @@ static uint32_t checksum(const void *data, uint64_t bytes) {
     uint32_t crc = UINT32_MAX;
     for (uint64_t i = 0; i < bytes; i++) {
         crc ^= p[i];
-        for (int b = 0; b < 8; b++) crc = crc >> 1 ^ (0U - (crc & 1) & 0x82F63B78U);
+        for (int b = 0; b < 8; b++) crc = crc >> 1 ^ ((0U - (crc & 1)) & 0x82F63B78U);
     }
     return ~crc;
 }

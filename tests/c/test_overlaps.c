@@ -16,9 +16,9 @@ static int16_t indices[N];
 static float scales[N / 100];
 static uint8_t damping[2]; /* of as many chunks */
 
-#define BYTES(name, n, written) {name, n, 1, written, NULL}
+#define BYTES(name, n, written) {name, (size_t)(n), 1, written, NULL}
 #define STRUCT(name, type) {name, sizeof(type), _Alignof(type), false, NULL}
-#define GIVEN(name, array, n) {name, n, _Alignof(uint64_t), false, array}
+#define GIVEN(name, array, n) {name, (size_t)(n), _Alignof(uint64_t), false, array}
 
 /* Levels of a table, and shared tables for them. */
 static qsgd_params table_params(void) {

@@ -15,7 +15,7 @@
 static _Alignas(64) uint8_t tables[TABLES];
 static _Alignas(64) uint8_t search[CODE_CLASSES * RANS_SEARCH_BYTES];
 
-static uint64_t below(uint64_t bound) { return (random_next() >> 16) % bound; }
+static size_t below(uint64_t bound) { return (size_t)((random_next() >> 16) % bound); }
 
 /* ---- random jobs and words --------------------------------------------------------------------
  */

@@ -45,7 +45,7 @@ static uint32_t crc_floats(const float *x, size_t n, uint8_t *bytes) {
 /* Tables of weights 1 / (1 + distance^2) from the middle level, into p, with memory of the caller.
  */
 static void share_tables(qsgd_params *p, uint64_t levels, uint8_t blob[160]) {
-    double *weights = malloc(levels * sizeof *weights);
+    double *weights = malloc((size_t)levels * sizeof *weights);
     uint64_t bytes = 0;
     CHECK(weights != NULL);
     for (uint64_t i = 0; i < levels; i++) {
@@ -105,7 +105,7 @@ static void run(const struct scheme *s, uint64_t levels, const float *x, size_t 
     const qsgd_memory scratch = decode_workspace(dst.data, bytes, &d);
     CHECK(qsgd_decode(dst.data, bytes, &d, y, n, scratch, NULL) == QSGD_OK);
     uint8_t *le = malloc(4 * n);
-    sums[0] = crc32c(dst.data, bytes);
+    sums[0] = crc32c(dst.data, (size_t)bytes);
     sums[1] = crc_floats(y, n, le);
     free(le);
     free(y);
