@@ -69,6 +69,13 @@ qsgd_status qsgd_elias_encode(int32_t elias, const uint64_t *values, uint64_t co
         return error_parameter(error, QSGD_ERR_NULL, "values",
                                "values must not be NULL if count is not 0");
     }
+    struct region buffers[] = {
+        {"values", values, count * sizeof *values, false},
+        {"bits", bits, sizeof *bits, true},
+        {"dst", NULL, 0, true},
+    };
+    qsgd_status status = regions_apart(buffers, sizeof buffers / sizeof *buffers, error);
+    if (status != QSGD_OK) return status;
     uint64_t total = 0;
     for (uint64_t i = 0; i < count; i++) {
         if (values[i] == 0) {
@@ -84,10 +91,9 @@ qsgd_status qsgd_elias_encode(int32_t elias, const uint64_t *values, uint64_t co
             return error_needed(error, QSGD_ERR_DST_TOO_SMALL, "dst", bytes,
                                 "dst must hold the bits, rounded up to bytes; ask with dst NULL");
         }
-        if (memory_overlap(values, count * sizeof *values, dst.data, bytes)) {
-            return error_parameter(error, QSGD_ERR_OVERLAP, "dst",
-                                   "values and dst must not overlap");
-        }
+        buffers[2] = (struct region){"dst", dst.data, bytes, true};
+        status = regions_apart(buffers, sizeof buffers / sizeof *buffers, error);
+        if (status != QSGD_OK) return status;
         struct msb_writer w;
         msb_write_init(&w, dst.data, (uint8_t *)dst.data + bytes);
         for (uint64_t i = 0; i < count; i++) write_codeword(elias, &w, values[i]);
@@ -157,11 +163,14 @@ qsgd_status qsgd_elias_decode(int32_t elias, const void *src, uint64_t bits, uin
         return error_parameter(error, QSGD_ERR_NULL, "values",
                                "values must not be NULL if count is not 0");
     }
-    bool wraps = count > UINT64_MAX / sizeof *values;
-    if (wraps || memory_overlap(src, bytes, values, count * sizeof *values)) {
-        return error_parameter(error, QSGD_ERR_OVERLAP, "values",
-                               "src and values must not overlap");
-    }
+    const bool wraps = count > UINT64_MAX / sizeof *values;
+    const struct region buffers[] = {
+        {"src", src, bytes, false},
+        {"used", used, sizeof *used, true},
+        {"values", values, wraps ? UINT64_MAX : count * sizeof *values, true},
+    };
+    const qsgd_status status = regions_apart(buffers, sizeof buffers / sizeof *buffers, error);
+    if (status != QSGD_OK) return status;
     static const uint8_t nothing = 0;
     const uint8_t *first = src != NULL ? src : &nothing;
     struct bit_reader r;

@@ -107,12 +107,17 @@ static qsgd_status prepare(const qsgd_stats *stats, const qsgd_fit_options *give
     return QSGD_OK;
 }
 
-/* Carves the caller's workspace. */
-static qsgd_status fit_open(struct fit_memory *w, const qsgd_stats *stats, const qsgd_fit *fit,
-                            qsgd_memory workspace, qsgd_error *error) {
+/* Carves the caller's workspace. options and params may be NULL. */
+static qsgd_status fit_open(struct fit_memory *w, const qsgd_stats *stats,
+                            const qsgd_fit_options *options, const qsgd_params *params,
+                            const qsgd_fit *fit, qsgd_memory workspace, qsgd_error *error) {
     struct memory memory = {NULL, 0};
+    const float *const table = params == NULL ? NULL : params->level_table;
     const struct region buffers[] = {
         {"stats", stats, sizeof *stats, false},
+        {"options", options, options == NULL ? 0 : options->struct_size, false},
+        {"params", params, params == NULL ? 0 : params->struct_size, false},
+        {"level_table", table, table == NULL ? 0 : params->level_table_len * sizeof *table, false},
         {"workspace", workspace.data, workspace.bytes, true},
         {"fit", fit, fit->struct_size, true},
     };
@@ -313,7 +318,7 @@ qsgd_status qsgd_fit_levels(const qsgd_stats *stats, const qsgd_fit_options *opt
     qsgd_fit result = {.struct_size = sizeof result};
     struct fit_memory w;
     qsgd_status status = prepare(stats, options, &o, fit, error);
-    if (status == QSGD_OK) status = fit_open(&w, stats, fit, workspace, error);
+    if (status == QSGD_OK) status = fit_open(&w, stats, options, NULL, fit, workspace, error);
     if (status != QSGD_OK) return status;
     fpenv env = fpenv_enter();
     status = fit_in(&w, stats, &o, &result, error);
@@ -335,7 +340,7 @@ qsgd_status qsgd_fit_evaluate(const qsgd_stats *stats, const qsgd_fit_options *o
     if (p.levels == QSGD_LEVELS_OPEN || (p.levels == QSGD_LEVELS_UNIFORM && p.s > 127)) {
         return COMBINATION("levels", "only tables of at most 127 positive levels are evaluated");
     }
-    status = fit_open(&w, stats, fit, workspace, error);
+    status = fit_open(&w, stats, options, params, fit, workspace, error);
     if (status != QSGD_OK) return status;
     fpenv env = fpenv_enter();
     qsgd_fit result = {.struct_size = sizeof result};

@@ -90,6 +90,13 @@ qsgd_status qsgd_stats_save(const qsgd_stats *stats, qsgd_memory dst, uint64_t *
     if (dst.data == NULL || bytes == NULL) {
         return memory_missing(dst.data == NULL ? "dst" : "bytes", error);
     }
+    struct region buffers[] = {
+        {"stats", stats, sizeof *stats, false},
+        {"bytes", bytes, sizeof *bytes, true},
+        {"dst", NULL, 0, true},
+    };
+    qsgd_status status = regions_apart(buffers, sizeof buffers / sizeof *buffers, error);
+    if (status != QSGD_OK) return status;
     struct writer w = {NULL, 0};
     put_all(&w, stats);
     const uint64_t needed = w.at + 4;
@@ -97,12 +104,8 @@ qsgd_status qsgd_stats_save(const qsgd_stats *stats, qsgd_memory dst, uint64_t *
         return error_needed(error, QSGD_ERR_DST_TOO_SMALL, "dst", needed,
                             "dst must hold the statistics: sizes.dst_bytes bytes suffice");
     }
-    const struct region buffers[] = {
-        {"stats", stats, sizeof *stats, false},
-        {"dst", dst.data, needed, true},
-        {"bytes", bytes, sizeof *bytes, true},
-    };
-    const qsgd_status status = regions_apart(buffers, sizeof buffers / sizeof *buffers, error);
+    buffers[2] = (struct region){"dst", dst.data, needed, true};
+    status = regions_apart(buffers, sizeof buffers / sizeof *buffers, error);
     if (status != QSGD_OK) return status;
     uint8_t *const start = dst.data;
     w.dst = start;

@@ -80,13 +80,14 @@ static void fit(struct shared_tables *t, uint32_t counts[CODE_TOKENS]) {
     memcpy(t->freq, plan.rans.freq[0], sizeof t->freq);
 }
 
-static qsgd_status check_buffers(const double *weights, uint64_t count, qsgd_memory dst,
-                                 uint64_t *bytes, qsgd_error *error) {
+static qsgd_status check_buffers(const qsgd_params *params, const double *weights, uint64_t count,
+                                 qsgd_memory dst, uint64_t *bytes, qsgd_error *error) {
     if (weights == NULL || dst.data == NULL || bytes == NULL) {
         return memory_missing(weights == NULL ? "weights" : (dst.data == NULL ? "dst" : "bytes"),
                               error);
     }
     const struct region buffers[] = {
+        {"params", params, params->struct_size, false},
         {"weights", weights, count * sizeof *weights, false},
         {"dst", dst.data, min_u64(dst.bytes, qsgd_shared_tables_bound()), true},
         {"bytes", bytes, sizeof *bytes, true},
@@ -111,7 +112,7 @@ qsgd_status qsgd_shared_tables_build(const qsgd_params *params, const double *we
     if (count != levels_ranks(&levels)) {
         return error_parameter(error, QSGD_ERR_PARAM, "count", "there must be a weight per level");
     }
-    status = check_buffers(weights, count, dst, bytes, error);
+    status = check_buffers(params, weights, count, dst, bytes, error);
     if (status != QSGD_OK) return status;
     if (!count_tokens(&levels, weights, counts)) {
         return error_parameter(
