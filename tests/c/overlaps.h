@@ -7,10 +7,13 @@
 
 #define BUFFERS 14
 
+/* UPDATED: is looked at before anything is compared, so that another error may speak first. */
+enum use { READ, WRITTEN, UPDATED };
+
 struct buffer {
     const char *name; /* as errors call it; NULL: the last one */
     size_t bytes, align;
-    bool written;
+    enum use use;
     const void *content; /* at the start; NULL: `prepare` writes it, or nobody */
 };
 
@@ -29,7 +32,7 @@ struct arena {
 };
 
 /* Keeps a place in the list of a call that lacks that buffer. */
-#define UNUSED {"unused", 8, 8, false, NULL}
+#define UNUSED {"unused", 8, 8, READ, NULL}
 static inline bool unused(const struct buffer *b) { return strcmp(b->name, "unused") == 0; }
 
 static inline size_t count_buffers(const struct overlap_call *c) {
@@ -69,10 +72,10 @@ static inline void arena_free(struct arena *a) {
 static inline void arena_fill(struct arena *a, const struct overlap_call *c) {
     const size_t count = count_buffers(c);
     memset(a->bytes, 0x5A, a->size);
-    for (int written = 1; written >= 0; written--) { /* what is read, last */
+    for (int reads = 0; reads < 2; reads++) { /* what is read, last */
         for (size_t i = 0; i < count; i++) {
             const struct buffer *b = &c->buffers[i];
-            if (b->written == (written == 1) && b->content != NULL) {
+            if ((b->use == READ) == (reads == 1) && b->content != NULL) {
                 memcpy(a->at[i], b->content, b->bytes);
             }
         }
@@ -99,9 +102,11 @@ static inline void one_overlap_is_refused(struct arena *a, const struct overlap_
     a->at[w] = place_across(c, a->at[r], r, w, how);
     arena_fill(a, c);
     const qsgd_status status = c->call(a->at, &error);
+    const bool updated = c->buffers[w].use == UPDATED || c->buffers[r].use == UPDATED;
+    const bool refused = status == QSGD_ERR_OVERLAP || (updated && status != QSGD_OK);
     const bool named = error_names(&error, status, one) || error_names(&error, status, other);
     const bool same = memcmp(a->before, a->bytes, a->size) == 0;
-    if (status != QSGD_ERR_OVERLAP || !named || !same) {
+    if (!refused || !named || !same) {
         fprintf(stderr, "%s: %s over %s (%d): %s (%s)%s\n", c->name, one, other, how,
                 qsgd_status_name(status), error.parameter == NULL ? "-" : error.parameter,
                 same ? "" : ", and something was written");
@@ -135,8 +140,8 @@ static inline void overlaps_are_refused(const struct overlap_call *c) {
     for (size_t w = 0; w < count; w++) {
         if (unused(&c->buffers[w])) continue;
         an_error_within_is_refused(&a, c, w);
-        for (size_t r = 0; c->buffers[w].written && r < count; r++) {
-            if (r == w || unused(&c->buffers[r]) || (c->buffers[r].written && r < w)) continue;
+        for (size_t r = 0; c->buffers[w].use != READ && r < count; r++) {
+            if (r == w || unused(&c->buffers[r]) || (c->buffers[r].use != READ && r < w)) continue;
             for (int how = 0; how < 3; how++) one_overlap_is_refused(&a, c, w, r, how);
         }
     }

@@ -16,9 +16,9 @@ static int16_t indices[N];
 static float scales[N / 100];
 static uint8_t damping[2]; /* of as many chunks */
 
-#define BYTES(name, n, written) {name, (size_t)(n), 1, written, NULL}
-#define STRUCT(name, type) {name, sizeof(type), _Alignof(type), false, NULL}
-#define GIVEN(name, array, n) {name, (size_t)(n), _Alignof(uint64_t), false, array}
+#define BYTES(name, n, use) {name, (size_t)(n), 1, use, NULL}
+#define STRUCT(name, type) {name, sizeof(type), _Alignof(type), READ, NULL}
+#define GIVEN(name, array, n) {name, (size_t)(n), _Alignof(uint64_t), READ, array}
 
 /* Levels of a table, and shared tables for them. */
 static qsgd_params table_params(void) {
@@ -187,14 +187,14 @@ static qsgd_status overlap_like(uint8_t *const *at, qsgd_error *error) {
 #define DECODE_IN                                                                                  \
     GIVEN("frame", frame, frame_bytes), STRUCT("options", qsgd_decode_options),                    \
         STRUCT("shared_tables", qsgd_bytes), GIVEN("shared_tables", shared, shared_bytes),         \
-        BYTES("workspace", decode_work_bytes, true)
-#define FLOATS(name) {name, sizeof x, _Alignof(float), true, NULL}
-#define QUANTIZED(written)                                                                         \
-    {"indices", sizeof indices, 2, written, written ? NULL : indices},                             \
-        {"scales", sizeof scales, 4, written, written ? NULL : scales}, {                          \
-        "damping", sizeof damping, 1, written, written ? NULL : damping                            \
+        BYTES("workspace", decode_work_bytes, WRITTEN)
+#define FLOATS(name) {name, sizeof x, _Alignof(float), WRITTEN, NULL}
+#define QUANTIZED(use)                                                                             \
+    {"indices", sizeof indices, 2, use, use == WRITTEN ? NULL : indices},                          \
+        {"scales", sizeof scales, 4, use, use == WRITTEN ? NULL : scales}, {                       \
+        "damping", sizeof damping, 1, use, use == WRITTEN ? NULL : damping                         \
     }
-#define LENGTH(name) {name, sizeof(uint64_t), _Alignof(uint64_t), true, NULL}
+#define LENGTH(name) {name, sizeof(uint64_t), _Alignof(uint64_t), WRITTEN, NULL}
 
 static void forward(void) {
     const struct overlap_call calls[] = {
@@ -207,33 +207,33 @@ static void forward(void) {
           GIVEN("tag", tag, sizeof tag),
           GIVEN("scales", given_scales, sizeof given_scales),
           GIVEN("src", x, sizeof x),
-          BYTES("workspace", work_bytes, true),
-          {"residual", sizeof x, _Alignof(float), true, x},
-          BYTES("dst", dst_bytes, true),
+          BYTES("workspace", work_bytes, WRITTEN),
+          {"residual", sizeof x, _Alignof(float), WRITTEN, x},
+          BYTES("dst", dst_bytes, WRITTEN),
           LENGTH("frame_bytes")},
          prepare_encode,
          overlap_encode},
         {"quantize",
-         {STRUCT("params", qsgd_params), STRUCT("options", qsgd_encode_options), QUANTIZED(true),
-          BYTES("workspace", work_bytes, true), GIVEN("src", x, sizeof x), UNUSED,
+         {STRUCT("params", qsgd_params), STRUCT("options", qsgd_encode_options), QUANTIZED(WRITTEN),
+          BYTES("workspace", work_bytes, WRITTEN), GIVEN("src", x, sizeof x), UNUSED,
           GIVEN("scales", given_scales, sizeof given_scales)},
          prepare_quantize,
          overlap_quantize},
         {"dequantize",
-         {STRUCT("params", qsgd_params), STRUCT("options", qsgd_encode_options), QUANTIZED(false),
-          BYTES("workspace", work_bytes, true), FLOATS("dst")},
+         {STRUCT("params", qsgd_params), STRUCT("options", qsgd_encode_options), QUANTIZED(READ),
+          BYTES("workspace", work_bytes, WRITTEN), FLOATS("dst")},
          prepare_quantized,
          overlap_dequantize},
         {"encode_indices",
-         {STRUCT("params", qsgd_params), STRUCT("options", qsgd_encode_options), QUANTIZED(false),
-          BYTES("workspace", work_bytes, true), BYTES("dst", plain_dst_bytes, true),
+         {STRUCT("params", qsgd_params), STRUCT("options", qsgd_encode_options), QUANTIZED(READ),
+          BYTES("workspace", work_bytes, WRITTEN), BYTES("dst", plain_dst_bytes, WRITTEN),
           LENGTH("frame_bytes")},
          prepare_quantized,
          overlap_encode_indices},
         {"turn_indices",
          {STRUCT("params", qsgd_params),
-          {"indices", sizeof indices, 2, true, indices},
-          {"scales", sizeof scales, 4, false, scales}},
+          {"indices", sizeof indices, 2, WRITTEN, indices},
+          {"scales", sizeof scales, 4, READ, scales}},
          prepare_turn,
          overlap_turn},
     };
@@ -244,20 +244,20 @@ static void back(void) {
     const struct overlap_call calls[] = {
         {"decode", {DECODE_IN, FLOATS("dst")}, prepare_decode, overlap_decode},
         {"decode_add",
-         {DECODE_IN, {"acc", sizeof x, 4, true, x}},
+         {DECODE_IN, {"acc", sizeof x, 4, WRITTEN, x}},
          prepare_decode,
          overlap_decode_add},
         {"decode_range",
-         {DECODE_IN, {"dst", (N - 100) * 4, 4, true, NULL}},
+         {DECODE_IN, {"dst", (N - 100) * 4, 4, WRITTEN, NULL}},
          prepare_decode,
          overlap_decode_range},
         {"decode_sum",
          {DECODE_IN, FLOATS("out"), UNUSED, UNUSED, STRUCT("frames", qsgd_weighted_frame)},
          prepare_sum,
          overlap_decode_sum},
-        {"decode_indices", {DECODE_IN, QUANTIZED(true)}, prepare_decode, overlap_decode_indices},
+        {"decode_indices", {DECODE_IN, QUANTIZED(WRITTEN)}, prepare_decode, overlap_decode_indices},
         {"encode_indices_like",
-         {DECODE_IN, QUANTIZED(false), BYTES("dst", frame_bytes, true), LENGTH("frame_bytes")},
+         {DECODE_IN, QUANTIZED(READ), BYTES("dst", frame_bytes, WRITTEN), LENGTH("frame_bytes")},
          prepare_decode,
          overlap_like},
     };
