@@ -112,16 +112,20 @@ static qsgd_status fit_open(struct fit_memory *w, const qsgd_stats *stats,
                             const qsgd_fit_options *options, const qsgd_params *params,
                             const qsgd_fit *fit, qsgd_memory workspace, qsgd_error *error) {
     struct memory memory = {NULL, 0};
-    const float *const table = params == NULL ? NULL : params->level_table;
     const struct region buffers[] = {
         {"stats", stats, sizeof *stats, false},
         {"options", options, options == NULL ? 0 : options->struct_size, false},
         {"params", params, params == NULL ? 0 : params->struct_size, false},
-        {"level_table", table, table == NULL ? 0 : params->level_table_len * sizeof *table, false},
         {"workspace", workspace.data, workspace.bytes, true},
         {"fit", fit, fit->struct_size, true},
     };
     qsgd_status status = regions_apart(buffers, sizeof buffers / sizeof *buffers, error);
+    if (status == QSGD_OK && params != NULL) { /* levels may be those of *fit itself */
+        const uint64_t bytes = params->level_table_len * sizeof *params->level_table;
+        const struct region levels[] = {{"workspace", workspace.data, workspace.bytes, true},
+                                        {"level_table", params->level_table, bytes, false}};
+        status = regions_apart(levels, sizeof levels / sizeof *levels, error);
+    }
     if (status == QSGD_OK) status = memory_open(&memory, workspace, fit_bytes(), error);
     if (status == QSGD_OK) fit_carve(w, &memory);
     return status;
@@ -349,6 +353,10 @@ qsgd_status qsgd_fit_evaluate(const qsgd_stats *stats, const qsgd_fit_options *o
         levels_build(&levels, &p);
         result.levels = p.levels;
         result.zero = p.zero;
+        if (p.levels == QSGD_LEVELS_TABLE || p.levels == QSGD_LEVELS_SIGNED) {
+            result.level_table_len = p.level_table_len;
+            memcpy(result.level_table, p.level_table, p.level_table_len * sizeof *p.level_table);
+        }
         measure(&w, &levels, &result);
         struct_give(&fit_row, &result, fit);
     }
