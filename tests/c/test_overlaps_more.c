@@ -68,6 +68,17 @@ static void prepare_fit(uint8_t *const *at) {
     memcpy(at[4], &p, sizeof p);
 }
 
+/* The same, with levels of a table. */
+static void prepare_evaluate(uint8_t *const *at) {
+    qsgd_params p;
+    prepare_fit(at);
+    qsgd_params_init(&p);
+    p.levels = QSGD_LEVELS_TABLE;
+    p.level_table = (void *)at[5];
+    p.level_table_len = 3;
+    memcpy(at[4], &p, sizeof p);
+}
+
 static qsgd_memory fit_work_at(uint8_t *const *at) {
     return (qsgd_memory){at[3], qsgd_fit_workspace_bytes()};
 }
@@ -135,11 +146,32 @@ static void fitting(void) {
           {"options", sizeof(qsgd_fit_options), 8, READ, NULL},
           {"fit", sizeof(qsgd_fit), 8, UPDATED, NULL},
           BYTES("workspace", fit_bytes),
-          {"params", sizeof(qsgd_params), 8, READ, NULL}},
-         prepare_fit,
+          {"params", sizeof(qsgd_params), 8, READ, NULL},
+          GIVEN("level_table", mirrored_table, sizeof mirrored_table)},
+         prepare_evaluate,
          overlap_evaluate},
     };
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) overlaps_are_refused(&calls[i]);
+}
+
+/* The levels of a fit may be evaluated into that fit. */
+static void a_fit_is_evaluated_in_its_place(void) {
+    qsgd_fit_options o;
+    qsgd_fit fit;
+    qsgd_params p;
+    const qsgd_memory work = odd_memory(qsgd_fit_workspace_bytes());
+    qsgd_fit_options_init(&o);
+    qsgd_fit_init(&fit);
+    qsgd_params_init(&p);
+    CHECK(qsgd_fit_levels(stats, &o, &fit, work, NULL) == QSGD_OK);
+    const qsgd_fit before = fit;
+    p.levels = fit.levels;
+    p.level_table = fit.level_table;
+    p.level_table_len = fit.level_table_len;
+    CHECK(qsgd_fit_evaluate(stats, &o, &p, &fit, work, NULL) == QSGD_OK);
+    CHECK(fit.variance == before.variance && fit.entropy == before.entropy);
+    CHECK(memcmp(fit.level_table, before.level_table, p.level_table_len * sizeof(float)) == 0);
+    odd_free(work);
 }
 
 static void prepare(void) {
@@ -167,6 +199,7 @@ int main(void) {
     prepare();
     stages();
     fitting();
+    a_fit_is_evaluated_in_its_place();
     free(stats);
     return check_result();
 }
