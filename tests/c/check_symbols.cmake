@@ -1,7 +1,7 @@
 # Checks what the shared library shows and needs: it exports qsgd_* alone, and asks nothing of the
 # system but malloc and free, and what compilers call by themselves: memory and string functions, and
-# on aarch64 __getauxval, by which libgcc chooses its atomics. Of the static library, that nothing is global but
-# qsgd_*, and that no name which base/names.h changes is one of the public headers.
+# on aarch64 __getauxval, by which libgcc chooses its atomics, on 32-bit Arm raise, for which its
+# division stands. Of the static library, that nothing is global but qsgd_*, and that no name which base/names.h changes is one of the public headers.
 # cmake -DNM=<nm> -DLIBRARY=<libqsgd.so> -DARCHIVE=<libqsgd.a> -DNAMES=<names.h> -DHEADERS=<qsgd.h;..> -P check_symbols.cmake
 execute_process(COMMAND ${NM} -D --defined-only ${LIBRARY}
   OUTPUT_VARIABLE defined RESULT_VARIABLE failed)
@@ -35,7 +35,7 @@ string(REGEX MATCHALL "[^\n]+" undefined "${undefined}")
 foreach(line IN LISTS undefined)
   string(REGEX REPLACE "^ *[A-Za-z] " "" name "${line}")
   string(REGEX REPLACE "@.*$" "" name "${name}")
-  if(NOT name MATCHES "^(malloc|free|mem(cpy|move|set|cmp)|bcmp|strcmp|__getauxval|__(mem(cpy|move|set)_chk|stack_chk_(fail|guard))|__cxa_finalize|__gmon_start__|_ITM_(de)?registerTMCloneTable)$")
+  if(NOT name MATCHES "^(malloc|free|mem(cpy|move|set|cmp)|bcmp|strcmp|__getauxval|raise|__(mem(cpy|move|set)_chk|stack_chk_(fail|guard))|__cxa_finalize|__gmon_start__|_ITM_(de)?registerTMCloneTable)$")
     message(SEND_ERROR "needs ${name}")
   endif()
 endforeach()

@@ -118,7 +118,8 @@ static inline void one_overlap_is_refused(struct arena *a, const struct overlap_
 /* The error itself lies in a buffer: then nothing can be said, and nothing is written. */
 static inline void an_error_within_is_refused(struct arena *a, const struct overlap_call *c,
                                               size_t i) {
-    if (c->buffers[i].bytes < 2 * sizeof(qsgd_error)) return;
+    /* Of no struct would be left enough to be one. */
+    if (c->buffers[i].bytes < sizeof(qsgd_params) + sizeof(qsgd_error)) return;
     uint8_t *const p = a->at[i] + down(c->buffers[i].bytes - sizeof(qsgd_error), 8);
     qsgd_error *const error = (void *)p;
     arena_fill(a, c);

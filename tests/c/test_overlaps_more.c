@@ -14,8 +14,8 @@ static uint64_t coded_bits, table_bytes, save_bytes, work_bytes; /* exactly */
 static qsgd_stats *stats;
 static uint8_t room[ROOM];
 
-#define GIVEN(name, array, n) {name, n, 8, READ, array}
-#define BYTES(name, n) {name, n, 1, WRITTEN, NULL}
+#define GIVEN(name, array, n) {name, (size_t)(n), 8, READ, array}
+#define BYTES(name, n) {name, (size_t)(n), 1, WRITTEN, NULL}
 #define LENGTH(name) {name, sizeof(uint64_t), 8, WRITTEN, NULL}
 
 /* ---- stages -----------------------------------------------------------------------------------
