@@ -6,6 +6,7 @@ here they are held together.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
 import inspect
@@ -97,6 +98,26 @@ later = {"torch", "hypothesis", "qsgd.levels", "qsgd.planning", "qsgd.storage", 
 assert not later & set(sys.modules), later & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_stub_of_the_compiled_module_has_its_names() -> None:
+    from qsgd import _core
+
+    def names(body: list[ast.stmt]) -> set[str]:
+        found = {node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        found |= {
+            node.target.id
+            for node in body
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        }
+        return {name for name in found if not name.startswith("_")}
+
+    stub = ast.parse((Path(qsgd.__file__).parent / "_core.pyi").read_text())
+    assert names(stub.body) == {name for name in dir(_core) if not name.startswith("_")}
+    for node in stub.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            held = dir(getattr(_core, node.name))
+            assert names(node.body) == {name for name in held if not name.startswith("_")}
 
 
 # ---- Choices ------------------------------------------------------------------------------------
