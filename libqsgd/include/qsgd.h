@@ -292,6 +292,7 @@ typedef struct qsgd_bytes {
 
 /* Parallel work is offered to the caller: the runner calls task(job, index, worker) once for every
  * index below `count`, in any order, on any threads, waits for all of them, and returns QSGD_OK.
+ * Where there is but one task, the library runs it itself.
  * `worker` < `workers` (of the options), and no two calls that run at the same time may share one.
  * Tasks never block and never call back. Whatever else a runner does (a task left out, run twice,
  * or out of range, a worker out of range or shared, another status) ends in QSGD_ERR_RUNNER, and no

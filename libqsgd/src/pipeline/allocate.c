@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/structs.h"
 #include "pipeline/arguments.h"
 
 #define DECODE_MOST ((uint64_t)1 << 28) /* elements, unless options say another limit */
@@ -101,6 +102,14 @@ qsgd_status qsgd_decode_alloc(const void *frame, uint64_t bytes, const qsgd_deco
     qsgd_frame_info_init(&header);
     qsgd_status status = check_allocator(allocator, dst, "dst", error);
     if (status == QSGD_OK) status = arguments_decode_options(options, &limited, error);
+    if (status != QSGD_OK) return status;
+    const bool known = info != NULL && info->struct_size <= STRUCT_MOST; /* else refused below */
+    const struct region given[] = {
+        {"frame", frame, bytes, false},
+        {"dst", dst, sizeof *dst, true},
+        {"info", info, known ? info->struct_size : 0, true},
+    };
+    status = regions_apart(given, sizeof given / sizeof *given, error);
     if (status != QSGD_OK) return status;
     if (limited.max_elements == UINT64_MAX) limited.max_elements = DECODE_MOST;
     status = look(frame, bytes, &limited, &sizes, &header, error);
