@@ -55,6 +55,13 @@ static inline qsgd_status memory_missing(const char *parameter, qsgd_error *erro
     return error_parameter(error, QSGD_ERR_NULL, parameter, "a buffer that is needed is NULL");
 }
 
+/* The result does not fit the caller's dst. */
+static inline qsgd_status memory_too_small(uint64_t needed, const char *reason, qsgd_error *error) {
+    return error_needed(error, QSGD_ERR_DST_TOO_SMALL, "dst", needed, reason);
+}
+
+#define FRAME_TOO_LONG "the frame does not fit dst: sizes.dst_bytes bytes always suffice"
+
 /* Bytes that a call reads, or writes. */
 struct region {
     const char *parameter;

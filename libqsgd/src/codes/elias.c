@@ -88,8 +88,8 @@ qsgd_status qsgd_elias_encode(int32_t elias, const uint64_t *values, uint64_t co
     if (dst.data != NULL) {
         uint64_t bytes = (total + 7) / 8;
         if (dst.bytes < bytes) {
-            return error_needed(error, QSGD_ERR_DST_TOO_SMALL, "dst", bytes,
-                                "dst must hold the bits, rounded up to bytes; ask with dst NULL");
+            return memory_too_small(
+                bytes, "dst must hold the bits, rounded up to bytes; ask with dst NULL", error);
         }
         buffers[2] = (struct region){"dst", dst.data, bytes, true};
         status = regions_apart(buffers, sizeof buffers / sizeof *buffers, error);

@@ -101,8 +101,8 @@ qsgd_status qsgd_stats_save(const qsgd_stats *stats, qsgd_memory dst, uint64_t *
     put_all(&w, stats);
     const uint64_t needed = w.at + 4;
     if (dst.bytes < needed) {
-        return error_needed(error, QSGD_ERR_DST_TOO_SMALL, "dst", needed,
-                            "dst must hold the statistics: sizes.dst_bytes bytes suffice");
+        return memory_too_small(
+            needed, "dst must hold the statistics: sizes.dst_bytes bytes suffice", error);
     }
     buffers[2] = (struct region){"dst", dst.data, needed, true};
     status = regions_apart(buffers, sizeof buffers / sizeof *buffers, error);

@@ -46,6 +46,13 @@ qsgd_status arguments_check_quantized(const struct quantizer *q, const qsgd_quan
 /* Raw frames have no indices. */
 qsgd_status arguments_check_coded(const qsgd_params *params, qsgd_error *error);
 
+/* The three regions of a qsgd_quantized of that layout, in a list of regions. */
+#define QUANTIZED_REGIONS(quantized, layout, written)                                              \
+    {"indices", (quantized)->indices, (layout)->n * sizeof(int16_t), written},                     \
+        {"scales", (quantized)->scales, (layout)->buckets * sizeof(float), written}, {             \
+        "damping", (quantized)->damping, (layout)->chunks, written                                 \
+    }
+
 /* Buffers that a call writes share no byte with each other, with what `call` holds, nor with other
  * buffers that it reads. At most 8 buffers. */
 qsgd_status arguments_apart(const struct encode_call *call, const struct region *buffers,

@@ -148,11 +148,6 @@ static qsgd_status run_chunks(struct encode_job *job, uint64_t count, qsgd_error
     return status == QSGD_OK ? before_chunks_error(&job->f, error) : status;
 }
 
-static qsgd_status too_small(uint64_t needed, qsgd_error *error) {
-    return error_needed(error, QSGD_ERR_DST_TOO_SMALL, "dst", needed,
-                        "the frame does not fit dst: sizes.dst_bytes bytes always suffice");
-}
-
 /* Chunks of the next wave, and where it goes: as many as fit behind the payloads that are in place,
  * whatever they hold; or, where dst ends soon, as many as there are spills. Without a runner one at
  * a time, so that payloads are written one behind the other. */
@@ -248,7 +243,7 @@ static qsgd_status encode_frame(struct encode_job *job, const struct encode_call
     frame_place(&job->frame, &job->f.t.q.layout, header_bytes_of(&params, &call->options), &params);
     job->at = job->frame.payload_offset;
     if (job->dst.bytes < job->at + (raw ? room_before(job, chunks) : 0)) {
-        return too_small(bound, error);
+        return memory_too_small(bound, FRAME_TOO_LONG, error);
     }
     header_write(job->dst.data, &params, &call->options);
     job->pass = ENCODE_PAYLOADS;
@@ -259,7 +254,8 @@ static qsgd_status encode_frame(struct encode_job *job, const struct encode_call
     while (status == QSGD_OK && job->first < chunks) {
         const uint64_t count = wave_begin(job);
         status = run_chunks(job, count, error);
-        if (status == QSGD_OK && !wave_end(job, count)) return too_small(bound, error);
+        if (status == QSGD_OK && !wave_end(job, count))
+            return memory_too_small(bound, FRAME_TOO_LONG, error);
     }
     if (status == QSGD_OK && job->residual_later && job->f.t.source.residual != NULL) {
         job->pass = ENCODE_RESIDUAL;

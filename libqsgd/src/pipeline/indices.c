@@ -95,10 +95,6 @@ static qsgd_status check_given(const qsgd_quantized *quantized, qsgd_memory dst,
     return QSGD_OK;
 }
 
-static qsgd_status too_small(const char *reason, uint64_t needed, qsgd_error *error) {
-    return error_needed(error, QSGD_ERR_DST_TOO_SMALL, "dst", needed, reason);
-}
-
 /* ---- in the form of another frame ------------------------------------------------------------ */
 
 /* What a frame that is to be written anew must be. */
@@ -111,13 +107,11 @@ static qsgd_status check_like(const struct recode *r, const struct decode_call *
         return error_parameter(error, QSGD_ERR_LENGTH, "n", "like has another number of elements");
     }
     if (r->dst.bytes < like->size) {
-        return too_small("dst must hold the size of `like`", like->size, error);
+        return memory_too_small(like->size, "dst must hold the size of `like`", error);
     }
     const struct layout *l = &like->q.layout;
     const struct region buffers[] = {
-        {"indices", r->from.indices, l->n * sizeof(int16_t), false},
-        {"scales", r->from.scales, l->buckets * sizeof(float), false},
-        {"damping", r->from.damping, l->chunks, false},
+        QUANTIZED_REGIONS(&r->from, l, false),
         {"dst", r->dst.data, r->dst.bytes, true},
         {"frame_bytes", frame_bytes, sizeof *frame_bytes, true},
     };
@@ -169,9 +163,7 @@ static qsgd_status check_new_buffers(const struct recode *r, const struct encode
                                      qsgd_error *error) {
     const struct layout *l = &r->q->layout;
     const struct region buffers[] = {
-        {"indices", r->from.indices, l->n * sizeof(int16_t), false},
-        {"scales", r->from.scales, l->buckets * sizeof(float), false},
-        {"damping", r->from.damping, l->chunks, false},
+        QUANTIZED_REGIONS(&r->from, l, false),
         {"workspace", workspace.data, workspace.bytes, true},
         {"dst", r->dst.data, min_u64(r->dst.bytes, encode_bound(call, r->q)), true},
         {"frame_bytes", frame_bytes, sizeof *frame_bytes, true},
@@ -199,7 +191,6 @@ qsgd_status qsgd_encode_indices(const qsgd_params *params, const qsgd_encode_opt
     shared_tables_of(&call.params, &job.shared);
     r.shared = &job.shared;
     r.worker = &job.workers[0];
-    const uint64_t most = encode_bound(&call, r.q);
     frame_place(&f, &r.q->layout, header_bytes_of(&call.params, &call.options), &call.params);
     bool fits = f.payload_offset <= dst.bytes;
     if (fits) {
@@ -207,16 +198,14 @@ qsgd_status qsgd_encode_indices(const qsgd_params *params, const qsgd_encode_opt
         fits = recode_all(&r, &f, frame_bytes) == UINT64_MAX;
     }
     if (fits) return QSGD_OK;
-    return too_small("the frame does not fit dst: sizes.dst_bytes bytes always suffice", most,
-                     error);
+    return memory_too_small(encode_bound(&call, r.q), FRAME_TOO_LONG, error);
 }
 
 /* ---- decode to indices ----------------------------------------------------------------------- */
 
 struct index_sink {
     struct decode_call call; /* first: decode_run passes its address */
-    int16_t *indices;
-    uint8_t *damping;
+    qsgd_quantized out;
 };
 
 static void task_indices(void *context, uint64_t index, uint32_t worker) {
@@ -234,27 +223,26 @@ static void task_indices(void *context, uint64_t index, uint32_t worker) {
     }
     const struct scale_array scales = frame_scales(&sink->call.frame);
     values_turn(&sink->call.q, &span, &scales, &w->quantize, w->quantize.indices);
-    memcpy(sink->indices + span.first, w->quantize.indices, (size_t)span.len * sizeof(int16_t));
-    if (sink->damping != NULL) sink->damping[index] = form.damping;
+    memcpy(sink->out.indices + span.first, w->quantize.indices, (size_t)span.len * sizeof(int16_t));
+    if (sink->out.damping != NULL) sink->out.damping[index] = form.damping;
 }
 
-static qsgd_status check_outputs(const struct index_sink *sink, const float *scales, uint64_t n) {
+static qsgd_status check_outputs(const struct index_sink *sink) {
     const struct decode_call *call = &sink->call;
     const struct layout *l = &call->q.layout;
+    const qsgd_quantized *out = &sink->out;
     if (frame_is_raw(&call->frame)) {
         return error_parameter(call->error, QSGD_ERR_SCHEME, "frame", "raw frames have no indices");
     }
-    if (n != call->frame.info.elements) {
+    if (out->n != call->frame.info.elements) {
         return error_parameter(call->error, QSGD_ERR_LENGTH, "n",
                                "the output's number of elements is not the frame's");
     }
-    if (n > 0 && (sink->indices == NULL || scales == NULL)) {
-        return memory_missing(sink->indices == NULL ? "indices" : "scales", call->error);
+    if (out->n > 0 && (out->indices == NULL || out->scales == NULL)) {
+        return memory_missing(out->indices == NULL ? "indices" : "scales", call->error);
     }
     const struct region outputs[] = {
-        {"indices", sink->indices, n * sizeof *sink->indices, true},
-        {"scales", scales, l->buckets * sizeof *scales, true},
-        {"damping", sink->damping, l->chunks, true},
+        QUANTIZED_REGIONS(out, l, true),
     };
     return decode_apart(call, outputs, sizeof outputs / sizeof *outputs, call->error);
 }
@@ -263,9 +251,9 @@ qsgd_status qsgd_decode_indices(const void *frame, uint64_t bytes,
                                 const qsgd_decode_options *options, const qsgd_quantized *quantized,
                                 qsgd_memory workspace, qsgd_error *error) {
     if (quantized == NULL) return memory_missing("quantized", error);
-    struct index_sink sink = {.indices = quantized->indices, .damping = quantized->damping};
+    struct index_sink sink = {.out = *quantized};
     qsgd_status status = decode_open(&sink.call, frame, bytes, options, workspace, error);
-    if (status == QSGD_OK) status = check_outputs(&sink, quantized->scales, quantized->n);
+    if (status == QSGD_OK) status = check_outputs(&sink);
     if (status == QSGD_OK) status = decode_begin(&sink.call);
     if (status != QSGD_OK) return status;
     sink.call.deep = true;

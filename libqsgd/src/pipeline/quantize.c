@@ -68,9 +68,7 @@ static qsgd_status check_quantize(const struct encode_call *call, const struct q
         {"src", src, l->n * dtype_bytes(o->dtype), false},
         {"scales", o->scales, l->buckets * sizeof(float), false},
         {"workspace", workspace.data, workspace.bytes, true},
-        {"indices", out->indices, l->n * sizeof(int16_t), true},
-        {"scales", out->scales, l->buckets * sizeof(float), true},
-        {"damping", out->damping, l->chunks, true},
+        QUANTIZED_REGIONS(out, l, true),
     };
     qsgd_status status = arguments_apart(call, buffers, sizeof buffers / sizeof *buffers, error);
     return status == QSGD_OK ? arguments_check_scales(call, l->buckets, error) : status;
@@ -119,9 +117,7 @@ qsgd_status qsgd_dequantize(const qsgd_params *params, const qsgd_encode_options
     const uint32_t dtype = call.options.dtype;
     if (dst == NULL && l->n > 0) return memory_missing("dst", error);
     const struct region buffers[] = {
-        {"indices", job.out.indices, l->n * sizeof(int16_t), false},
-        {"scales", job.out.scales, l->buckets * sizeof(float), false},
-        {"damping", job.out.damping, l->chunks, false},
+        QUANTIZED_REGIONS(&job.out, l, false),
         {"workspace", workspace.data, workspace.bytes, true},
         {"dst", dst, l->n * dtype_bytes(dtype), true},
     };

@@ -125,8 +125,8 @@ qsgd_status qsgd_shared_tables_build(const qsgd_params *params, const double *we
     fit(&t, counts);
     const uint64_t needed = shared_tables_bytes(t.code, t.tokens);
     if (dst.bytes < needed) {
-        return error_needed(error, QSGD_ERR_DST_TOO_SMALL, "dst", needed,
-                            "dst must hold the tables: qsgd_shared_tables_bound bytes suffice");
+        return memory_too_small(
+            needed, "dst must hold the tables: qsgd_shared_tables_bound bytes suffice", error);
     }
     *bytes = shared_tables_write(&t, dst.data);
     return QSGD_OK;
