@@ -125,6 +125,23 @@ static void decoding_survives_every_failure(const struct bytes *b, uint64_t elem
     CHECK(status == QSGD_OK);
 }
 
+/* A result that lies in the frame would be written over what is read. */
+static void results_within_the_frame_are_refused(void) {
+    const qsgd_params params = scheme_params(&schemes[16]);
+    struct bytes b = encode_frame(&params, NULL, x, N), before = bytes_copy(b.p, b.n);
+    qsgd_memory dst;
+    void *const within = b.p + 32; /* aligned, as malloc's memory is */
+    CHECK(b.n > 32 + sizeof(qsgd_frame_info));
+    CHECK(qsgd_decode_alloc(b.p, b.n, NULL, NULL, within, NULL, NULL) == QSGD_ERR_OVERLAP);
+    CHECK(memcmp(b.p, before.p, b.n) == 0);
+    qsgd_frame_info_init((qsgd_frame_info *)within);
+    memcpy(before.p, b.p, b.n);
+    CHECK(qsgd_decode_alloc(b.p, b.n, NULL, NULL, &dst, within, NULL) == QSGD_ERR_OVERLAP);
+    CHECK(memcmp(b.p, before.p, b.n) == 0);
+    free(before.p);
+    free(b.p);
+}
+
 static void memory_that_is_missing_is_an_error(void) {
     for (size_t i = 0; i < SCHEMES; i++) {
         qsgd_params params = scheme_params(&schemes[i]);
@@ -274,6 +291,7 @@ int main(void) {
     frames_and_elements_are_those_of_the_longer_calls();
     malloc_serves_where_no_allocator_is_given();
     empty_tensors_have_a_frame_and_no_elements();
+    results_within_the_frame_are_refused();
     memory_that_is_missing_is_an_error();
     other_errors_leave_nothing();
     incomplete_arguments_are_named();

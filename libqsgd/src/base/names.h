@@ -86,6 +86,7 @@
 #define fit_table_set qsgd_internal_fit_table_set
 #define fit_to_entropy qsgd_internal_fit_to_entropy
 #define frame_check_body qsgd_internal_frame_check_body
+#define frame_check_size qsgd_internal_frame_check_size
 #define frame_chunk_intact qsgd_internal_frame_chunk_intact
 #define frame_entry qsgd_internal_frame_entry
 #define frame_finish qsgd_internal_frame_finish

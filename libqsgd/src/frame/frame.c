@@ -65,15 +65,22 @@ static qsgd_status check_scales(const struct frame *f, struct qsgd_error *error)
     return QSGD_OK;
 }
 
+qsgd_status frame_check_size(const struct frame *f, uint64_t size, qsgd_error *error) {
+    const uint64_t whole = f->info.frame_bytes;
+    if (size < whole) {
+        return error_offset(error, QSGD_ERR_NEED_MORE, size, "the frame is cut short");
+    }
+    if (size > whole) {
+        return error_offset(error, QSGD_ERR_TRAILING, whole, "bytes follow the frame");
+    }
+    return QSGD_OK;
+}
+
 qsgd_status frame_check_body(const struct frame *f, uint64_t size, uint64_t *offsets,
                              struct qsgd_error *error) {
     const struct qsgd_frame_info *info = &f->info;
-    if (size < info->frame_bytes) {
-        return error_offset(error, QSGD_ERR_NEED_MORE, size, "the frame is cut short");
-    }
-    if (size > info->frame_bytes) {
-        return error_offset(error, QSGD_ERR_TRAILING, info->frame_bytes, "bytes follow the frame");
-    }
+    const qsgd_status status = frame_check_size(f, size, error);
+    if (status != QSGD_OK) return status;
     if (f->checksum && index_crc(f->bytes, f) != load_le32(f->bytes + f->payload_offset - 4)) {
         return error_offset(error, QSGD_ERR_INDEX_CRC, f->payload_offset - 4,
                             "the checksum of index and scales does not match");

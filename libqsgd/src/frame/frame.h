@@ -42,6 +42,9 @@ bool frame_chunk_intact(const struct frame *f, uint64_t chunk, const uint8_t *pa
 /* Stores frame_bytes, the index checksum and the header checksum. */
 void frame_finish(uint8_t *dst, const struct frame *f, uint64_t frame_bytes);
 
+/* A parsed frame has just `size` bytes. */
+qsgd_status frame_check_size(const struct frame *f, uint64_t size, qsgd_error *error);
+
 /* Checks that `size` is the frame's, the index, its checksum, and every scale. offsets[chunks + 1]
  * receives where payloads start (the last entry: the frame's end). */
 qsgd_status frame_check_body(const struct frame *f, uint64_t size, uint64_t *offsets,

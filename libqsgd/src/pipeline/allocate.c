@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/structs.h"
+#include "frame/header.h"
 #include "pipeline/arguments.h"
 
 #define DECODE_MOST ((uint64_t)1 << 28) /* elements, unless options say another limit */
@@ -79,17 +80,11 @@ qsgd_status qsgd_encode_alloc(const qsgd_params *params, const qsgd_encode_optio
 
 /* What is known of the frame before anything is allocated: that it is whole, and not too large. */
 static qsgd_status look(const void *frame, uint64_t bytes, const qsgd_decode_options *options,
-                        qsgd_sizes *sizes, qsgd_frame_info *info, qsgd_error *error) {
+                        qsgd_sizes *sizes, qsgd_error *error) {
+    struct frame f;
     qsgd_status status = qsgd_decode_sizes(frame, bytes, options, sizes, error);
-    if (status == QSGD_OK) status = qsgd_inspect(frame, bytes, info, error);
-    if (status != QSGD_OK) return status;
-    if (bytes < info->frame_bytes) {
-        return error_offset(error, QSGD_ERR_NEED_MORE, bytes, "the frame is cut short");
-    }
-    if (bytes > info->frame_bytes) {
-        return error_offset(error, QSGD_ERR_TRAILING, info->frame_bytes, "bytes follow the frame");
-    }
-    return QSGD_OK;
+    if (status == QSGD_OK) status = header_parse(&f, frame, bytes, error);
+    return status == QSGD_OK ? frame_check_size(&f, bytes, error) : status;
 }
 
 qsgd_status qsgd_decode_alloc(const void *frame, uint64_t bytes, const qsgd_decode_options *options,
@@ -97,22 +92,19 @@ qsgd_status qsgd_decode_alloc(const void *frame, uint64_t bytes, const qsgd_deco
                               qsgd_frame_info *info, qsgd_error *error) {
     qsgd_decode_options limited;
     qsgd_sizes sizes;
-    qsgd_frame_info header;
     qsgd_sizes_init(&sizes);
-    qsgd_frame_info_init(&header);
-    qsgd_status status = check_allocator(allocator, dst, "dst", error);
-    if (status == QSGD_OK) status = arguments_decode_options(options, &limited, error);
-    if (status != QSGD_OK) return status;
     const bool known = info != NULL && info->struct_size <= STRUCT_MOST; /* else refused below */
     const struct region given[] = {
         {"frame", frame, bytes, false},
         {"dst", dst, sizeof *dst, true},
         {"info", info, known ? info->struct_size : 0, true},
     };
-    status = regions_apart(given, sizeof given / sizeof *given, error);
+    qsgd_status status = regions_apart(given, sizeof given / sizeof *given, error);
+    if (status == QSGD_OK) status = check_allocator(allocator, dst, "dst", error);
+    if (status == QSGD_OK) status = arguments_decode_options(options, &limited, error);
     if (status != QSGD_OK) return status;
     if (limited.max_elements == UINT64_MAX) limited.max_elements = DECODE_MOST;
-    status = look(frame, bytes, &limited, &sizes, &header, error);
+    status = look(frame, bytes, &limited, &sizes, error);
     if (status == QSGD_OK && info != NULL) status = qsgd_inspect(frame, bytes, info, error);
     if (status != QSGD_OK) return status;
     void *const scratch = take(allocator, sizes.workspace_bytes);
