@@ -42,7 +42,7 @@ include(CheckCSourceCompiles)
 include(CMakePushCheckState)
 cmake_push_check_state(RESET)
 set(CMAKE_REQUIRED_INCLUDES ${CMAKE_CURRENT_SOURCE_DIR}/src)
-string(JOIN " " CMAKE_REQUIRED_FLAGS ${exact_flags})
+string(JOIN " " CMAKE_REQUIRED_FLAGS ${exact_flags_C})
 check_c_source_compiles("#include \"base/fpenv.h\"
 int main(void) { fpenv_leave(fpenv_enter()); return 0; }" QSGD_LINKS_WITHOUT_LIBM)
 cmake_pop_check_state()
