@@ -143,12 +143,14 @@ def renamed(text: str, clashes: set[str], suffix: str) -> str:
 # ---- files -----------------------------------------------------------------------------------
 
 
-def sources() -> list[str]:
-    """The library's sources, as CMakeLists.txt lists them."""
+def sources() -> dict[str, str]:
+    """The library's sources, as CMakeLists.txt lists them, and what each is under, if anything."""
     text = (ROOT / "libqsgd" / "CMakeLists.txt").read_text(encoding="utf-8")
-    return re.findall(
-        r"src/(\S+\.c)\b", text[text.index("set(sources") : text.index("\n\n# Which")]
-    )
+    switches = {"sources": "", "encoder_sources": "QSGD_ENCODER", "fit_sources": "QSGD_FIT"}
+    lists = re.findall(r"^set\((\w*sources)\n(.*?)\)$", text, re.MULTILINE | re.DOTALL)
+    return {
+        name: switches[which] for which, files in lists for name in re.findall(r"src/(\S+)", files)
+    }
 
 
 def title(name: str) -> str:
@@ -203,8 +205,11 @@ def body() -> str:
         used = clashes & names(part)
         stem = re.sub(r"\W", "_", name.removesuffix(".c"))
         stem = stem.removeprefix("backends_") if name in backends else stem
-        text += [title(name), made_static(renamed(part, used, stem)), "\n"]
-        text += [f"#undef {m}\n" for m in macros(part)] + ["\n"]
+        switch = files[name]
+        text += [title(name), f"#if {switch}\n" if switch else ""]
+        text += [made_static(renamed(part, used, stem)), "\n"]
+        text += [f"#undef {m}\n" for m in macros(part)]
+        text += [f"#endif /* {switch} */\n\n" if switch else "\n"]
     return re.sub(r"\n{3,}", "\n\n", "".join(text)).rstrip() + "\n"
 
 

@@ -55,6 +55,10 @@ if(QSGD_SHARED_LIB)
     VERSION ${PROJECT_VERSION} SOVERSION ${abi_version}
     LINK_DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/libqsgd.map)
   if(CMAKE_SYSTEM_NAME MATCHES "^(Linux|Android|GNU|.*BSD)$")
+    if(NOT QSGD_ENCODER) # what is left of its functions goes
+      target_compile_options(qsgd_objects PRIVATE -ffunction-sections -fdata-sections)
+      target_link_options(qsgd_shared PRIVATE -Wl,--gc-sections)
+    endif()
     target_link_options(qsgd_shared PRIVATE
       -Wl,--version-script=${CMAKE_CURRENT_BINARY_DIR}/libqsgd.map)
   endif()

@@ -41,48 +41,60 @@ static void kernel_stream_end(void) {
 #define BACKEND_ENTRY(kernel) kernel
 #endif
 
+/* Kernels that only encoders, or only fitting, call: libraries without those have none of them. */
+#if QSGD_ENCODER
+#define BACKEND_ENCODER(entry) entry
+#else
+#define BACKEND_ENCODER(entry) NULL
+#endif
+#if QSGD_FIT
+#define BACKEND_FIT(entry) entry
+#else
+#define BACKEND_FIT(entry) NULL
+#endif
+
 const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .name = BACKEND_STRING(BACKEND_NAME),
     .crc32c = BACKEND_ENTRY(kernel_crc32c),
-    .max_bits = BACKEND_ENTRY(kernel_max_bits),
-    .sum_squares = BACKEND_ENTRY(kernel_sum_squares),
-    .sum_magnitudes = BACKEND_ENTRY(kernel_sum_magnitudes),
-    .sum_products = BACKEND_ENTRY(kernel_sum_products),
-    .stats_count = BACKEND_ENTRY(kernel_stats_count),
+    .max_bits = BACKEND_ENCODER(BACKEND_ENTRY(kernel_max_bits)),
+    .sum_squares = BACKEND_ENCODER(BACKEND_ENTRY(kernel_sum_squares)),
+    .sum_magnitudes = BACKEND_ENCODER(BACKEND_ENTRY(kernel_sum_magnitudes)),
+    .sum_products = BACKEND_ENCODER(BACKEND_ENTRY(kernel_sum_products)),
+    .stats_count = BACKEND_FIT(BACKEND_ENTRY(kernel_stats_count)),
     .noise = BACKEND_ENTRY(kernel_noise),
-    .tie_noise = kernel_tie_noise,
+    .tie_noise = BACKEND_ENCODER(kernel_tie_noise),
     .flip = BACKEND_ENTRY(kernel_flip),
     .flip_add = BACKEND_ENTRY(kernel_flip_add),
     .hadamard = BACKEND_ENTRY(kernel_hadamard),
-    .round_uniform = BACKEND_ENTRY(kernel_round_uniform),
-    .round_table = BACKEND_ENTRY(kernel_round_table),
+    .round_uniform = BACKEND_ENCODER(BACKEND_ENTRY(kernel_round_uniform)),
+    .round_table = BACKEND_ENCODER(BACKEND_ENTRY(kernel_round_table)),
     .values = BACKEND_ENTRY(kernel_values),
     .values_add = BACKEND_ENTRY(kernel_values_add),
     .token_values = BACKEND_ENTRY(kernel_token_values),
     .token_values_add = BACKEND_ENTRY(kernel_token_values_add),
     .stream_end = kernel_stream_end,
-    .tokens = BACKEND_ENTRY(kernel_tokens),
+    .tokens = BACKEND_ENCODER(BACKEND_ENTRY(kernel_tokens)),
     .whole_tokens = BACKEND_ENTRY(kernel_whole_tokens),
     .extra_read = BACKEND_ENTRY(kernel_extra_read),
-    .extra_write = BACKEND_ENTRY(kernel_extra_write),
+    .extra_write = BACKEND_ENCODER(BACKEND_ENTRY(kernel_extra_write)),
     .halves = BACKEND_ENTRY(kernel_halves),
-    .mark = BACKEND_ENTRY(kernel_mark),
-    .symbols = BACKEND_ENTRY(kernel_symbols),
-    .histogram = BACKEND_ENTRY(kernel_histogram),
-    .pack = BACKEND_ENTRY(kernel_pack),
+    .mark = BACKEND_ENCODER(BACKEND_ENTRY(kernel_mark)),
+    .symbols = BACKEND_ENCODER(BACKEND_ENTRY(kernel_symbols)),
+    .histogram = BACKEND_ENCODER(BACKEND_ENTRY(kernel_histogram)),
+    .pack = BACKEND_ENCODER(BACKEND_ENTRY(kernel_pack)),
     .unpack = BACKEND_ENTRY(kernel_unpack),
-    .largest_zigzag = BACKEND_ENTRY(kernel_largest_zigzag),
-    .nonzeros = BACKEND_ENTRY(kernel_nonzeros),
+    .largest_zigzag = BACKEND_ENCODER(BACKEND_ENTRY(kernel_largest_zigzag)),
+    .nonzeros = BACKEND_ENCODER(BACKEND_ENTRY(kernel_nonzeros)),
     .keeps_with_zero = BACKEND_ENTRY(kernel_keeps_with_zero),
-    .group_bins = BACKEND_ENTRY(kernel_group_bins),
-    .group_histograms = BACKEND_ENTRY(kernel_group_histograms),
-    .rans_symbols = BACKEND_ENTRY(kernel_rans_symbols),
-    .rans_encode = BACKEND_ENTRY(kernel_rans_encode),
+    .group_bins = BACKEND_ENCODER(BACKEND_ENTRY(kernel_group_bins)),
+    .group_histograms = BACKEND_ENCODER(BACKEND_ENTRY(kernel_group_histograms)),
+    .rans_symbols = BACKEND_ENCODER(BACKEND_ENTRY(kernel_rans_symbols)),
+    .rans_encode = BACKEND_ENCODER(BACKEND_ENTRY(kernel_rans_encode)),
     .rans_decode_tables = BACKEND_ENTRY(kernel_rans_decode_tables),
     .rans_decode = BACKEND_ENTRY(kernel_rans_decode),
     .rans_decode_two = BACKEND_ENTRY(kernel_rans_decode_two),
     .prefix_bits = BACKEND_ENTRY(kernel_prefix_bits),
-    .prefix_write = kernel_prefix_write,
+    .prefix_write = BACKEND_ENCODER(kernel_prefix_write),
     .prefix_read = kernel_prefix_read,
     .prefix_read_one = kernel_prefix_read_one,
 };

@@ -58,6 +58,24 @@
 
 #include "base/names.h"
 
+/* ---- parts ----------------------------------------------------------------------------------- */
+
+/* QSGD_ENCODER 0: decodes alone. QSGD_FIT 0: has no qsgd_fit.h. In files that have both directions
+ * the public functions of one and its pointers in tables are under the switch, so that compilers
+ * drop what only they call. */
+#ifndef QSGD_ENCODER
+#define QSGD_ENCODER 1
+#endif
+#ifndef QSGD_FIT
+#define QSGD_FIT QSGD_ENCODER
+#endif
+#if !QSGD_ENCODER || !QSGD_FIT
+#pragma GCC diagnostic ignored "-Wunused-function"
+#endif
+#if QSGD_FIT && !QSGD_ENCODER
+#error "qsgd: fitting levels is for encoders: QSGD_FIT needs QSGD_ENCODER"
+#endif
+
 /* ---- backends -------------------------------------------------------------------------------- */
 
 /* 0: the scalar backend alone. By one: QSGD_AVX2, QSGD_AVX512, QSGD_NEON. */

@@ -198,7 +198,6 @@
 #define tokens_reader_read qsgd_internal_tokens_reader_read
 #define tokens_to_indices qsgd_internal_tokens_to_indices
 #define tokens_write_extra qsgd_internal_tokens_write_extra
-#define topk_heap_entries qsgd_internal_topk_heap_entries
 #define topk_select qsgd_internal_topk_select
 #define values_add_to qsgd_internal_values_add_to
 #define values_from_indices qsgd_internal_values_from_indices

@@ -136,6 +136,13 @@ struct code {
                                  uint32_t *at, int16_t *k, size_t *count);
 };
 
+/* Plans and writers, of libraries that encode. */
+#if QSGD_ENCODER
+#define ENCODES(function) function
+#else
+#define ENCODES(function) NULL
+#endif
+
 /* Row of QSGD_CODE_FIXED .. QSGD_CODE_RANS; NULL for any other number. */
 const struct code *code_find(int32_t code);
 

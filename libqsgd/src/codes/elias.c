@@ -61,6 +61,7 @@ static void write_codeword(int32_t elias, struct msb_writer *w, uint64_t v) {
     }
 }
 
+#if QSGD_ENCODER
 qsgd_status qsgd_elias_encode(int32_t elias, const uint64_t *values, uint64_t count,
                               qsgd_memory dst, uint64_t *bits, qsgd_error *error) {
     if (!kind_known(elias)) return bad_kind(error);
@@ -102,6 +103,7 @@ qsgd_status qsgd_elias_encode(int32_t elias, const uint64_t *values, uint64_t co
     *bits = total;
     return QSGD_OK;
 }
+#endif
 
 /* ---- decode --------------------------------------------------------------------------------- */
 

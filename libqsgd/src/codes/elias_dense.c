@@ -205,8 +205,8 @@ ELIAS_BODY qsgd_status dense_read(int32_t elias, const struct code_chunk *chunk,
     }                                                                                              \
     const struct code code_elias_##kind = {                                                        \
         .name = "elias-" #kind,                                                                    \
-        .plan = no_plan,                                                                           \
-        .write = dense_write_##kind,                                                               \
+        .plan = ENCODES(no_plan),                                                                  \
+        .write = ENCODES(dense_write_##kind),                                                      \
         .parse = dense_parse,                                                                      \
         .read = dense_read_##kind,                                                                 \
     };

@@ -115,8 +115,8 @@ ELIAS_BODY qsgd_status read_stream(int32_t elias, const struct code_chunk *chunk
     const struct code code_elias_##kind##_sparse = {                                               \
         .name = "elias-" #kind "-sparse",                                                          \
         .sparse = true,                                                                            \
-        .plan = sparse_plan,                                                                       \
-        .write = write_##kind,                                                                     \
+        .plan = ENCODES(sparse_plan),                                                              \
+        .write = ENCODES(write_##kind),                                                            \
         .parse = sparse_parse,                                                                     \
         .read = nonzeros_read,                                                                     \
         .read_nonzeros = read_##kind,                                                              \

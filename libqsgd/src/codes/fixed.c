@@ -98,8 +98,8 @@ static qsgd_status fixed_read(const struct code_chunk *chunk, const struct code_
 
 const struct code code_fixed = {
     .name = "fixed",
-    .plan = fixed_plan,
-    .write = fixed_write,
+    .plan = ENCODES(fixed_plan),
+    .write = ENCODES(fixed_write),
     .parse = fixed_parse,
     .read = fixed_read,
 };

@@ -343,8 +343,8 @@ const struct code code_huffman = {
     .name = "huffman",
     .may_be_constant = true,
     .may_share = true,
-    .plan = huffman_plan,
-    .write = huffman_write,
+    .plan = ENCODES(huffman_plan),
+    .write = ENCODES(huffman_write),
     .parse = huffman_parse,
     .read = huffman_read,
 };

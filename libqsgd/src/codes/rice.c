@@ -131,8 +131,8 @@ static qsgd_status rice_read(const struct code_chunk *chunk, const struct code_p
 const struct code code_rice_sparse = {
     .name = "rice-sparse",
     .sparse = true,
-    .plan = rice_plan,
-    .write = rice_write,
+    .plan = ENCODES(rice_plan),
+    .write = ENCODES(rice_write),
     .parse = rice_parse,
     .read = nonzeros_read,
     .read_nonzeros = rice_read,

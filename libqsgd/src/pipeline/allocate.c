@@ -50,6 +50,7 @@ static qsgd_status check_allocator(const qsgd_allocator *allocator, qsgd_memory 
                            "allocate and release are both needed");
 }
 
+#if QSGD_ENCODER
 qsgd_status qsgd_encode_alloc(const qsgd_params *params, const qsgd_encode_options *options,
                               const void *src, uint64_t n, const qsgd_allocator *allocator,
                               qsgd_memory *frame, qsgd_error *error) {
@@ -77,6 +78,7 @@ qsgd_status qsgd_encode_alloc(const qsgd_params *params, const qsgd_encode_optio
     qsgd_free(allocator, scratch);
     return status;
 }
+#endif
 
 /* What is known of the frame before anything is allocated: that it is whole, and not too large. */
 static qsgd_status look(const void *frame, uint64_t bytes, const qsgd_decode_options *options,

@@ -14,6 +14,8 @@
 #include "pipeline/encode.h"
 #include "quantize/values.h"
 
+#if QSGD_ENCODER
+
 /* What is to become a frame, and where. */
 struct recode {
     qsgd_quantized from;
@@ -200,6 +202,8 @@ qsgd_status qsgd_encode_indices(const qsgd_params *params, const qsgd_encode_opt
     if (fits) return QSGD_OK;
     return memory_too_small(encode_bound(&call, r.q), FRAME_TOO_LONG, error);
 }
+
+#endif /* QSGD_ENCODER */
 
 /* ---- decode to indices ----------------------------------------------------------------------- */
 

@@ -8,23 +8,6 @@
 #include "base/bits.h"
 #include "base/square_root.h"
 
-static uint64_t ceil_sqrt(uint64_t n) {
-    uint64_t low = 0, high = (uint64_t)1 << 24; /* n <= 2^47 */
-    while (low < high) {
-        uint64_t mid = (low + high) / 2;
-        if (mid * mid >= n) {
-            high = mid;
-        } else {
-            low = mid + 1;
-        }
-    }
-    return low;
-}
-
-uint64_t topk_heap_entries(const struct layout *layout) {
-    return ceil_sqrt(min_u64(layout->bucket, layout->n)) + 1;
-}
-
 /* True if a is taken after b: smaller, or equal and later. */
 static bool after(const struct topk_entry *a, const struct topk_entry *b) {
     return a->bits < b->bits || (a->bits == b->bits && a->position > b->position);

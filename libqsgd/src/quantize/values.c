@@ -228,6 +228,11 @@ void values_from_tokens(const struct dequantizer *d, uint64_t from, uint64_t to,
     runs_to_sink(d, &(struct symbols){.tokens = tokens, .first = from}, from, to);
 }
 
+/* ---- residuals, which encoders keep -----------------------------------------------------------
+ */
+
+#if QSGD_ENCODER
+
 static void store_residual(const float *x, const float *v, size_t n, float *residual) {
     for (size_t i = 0; i < n; i++) {
         const float left = x[i] - v[i];
@@ -266,6 +271,8 @@ void residual_of_chunk(const struct dequantizer *d, const struct source *source,
         }
     }
 }
+
+#endif /* QSGD_ENCODER */
 
 /* ---- turned indices (FORMAT.md section 6.6) -------------------------------------------------- */
 

@@ -12,6 +12,10 @@
 #include "codes/tokens.h"
 #include "kernels/kernels.h"
 
+/* ---- write ---------------------------------------------------------------------------------- */
+
+#if QSGD_ENCODER
+
 static void tail_to_states(const struct rans_tail *tail, const uint8_t *tokens, size_t lanes,
                            uint32_t *states) {
     const uint8_t *p = tokens + tail->body;
@@ -93,6 +97,10 @@ static size_t rans_write(const struct code_chunk *chunk, const int16_t *k,
     return p == NULL ? SIZE_MAX : (size_t)(p - dst);
 }
 
+#endif /* QSGD_ENCODER */
+
+/* ---- read ----------------------------------------------------------------------------------- */
+
 static qsgd_status rans_parse(const struct code_chunk *chunk, const uint8_t *p, size_t bytes,
                               struct code_plan *plan, size_t *where) {
     const uint8_t *end = p + bytes, *next = p;
@@ -145,8 +153,8 @@ const struct code code_rans = {
     .may_be_constant = true,
     .may_share = true,
     .from_tokens = true,
-    .plan = rans_plan,
-    .write = rans_write,
+    .plan = ENCODES(rans_plan),
+    .write = ENCODES(rans_write),
     .parse = rans_parse,
     .read = rans_read,
 };
