@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -38,9 +39,13 @@ class Quadratic:
         a = basis @ np.diag(np.linspace(1, condition, n)) @ basis.T
         return cls(a, rng.standard_normal(n), 1.0, condition)
 
+    @cached_property
+    def minimum(self) -> Vector:
+        return np.linalg.solve(self.a, self.b)
+
     def gap(self, x: Vector) -> float:
         """f(x) - f*."""
-        away = x - np.linalg.solve(self.a, self.b)
+        away = x - self.minimum
         return float(away @ self.a @ away) / 2
 
     def gradient(self, x: Vector) -> Vector:
