@@ -133,11 +133,11 @@ static void results_within_the_frame_are_refused(void) {
     void *const within = b.p + 32; /* aligned, as malloc's memory is */
     CHECK(b.n > 32 + sizeof(qsgd_frame_info));
     CHECK(qsgd_decode_alloc(b.p, b.n, NULL, NULL, within, NULL, NULL) == QSGD_ERR_OVERLAP);
-    CHECK(memcmp(b.p, before.p, b.n) == 0);
+    CHECK(memcmp(b.p, before.p, (size_t)b.n) == 0);
     qsgd_frame_info_init((qsgd_frame_info *)within);
-    memcpy(before.p, b.p, b.n);
+    memcpy(before.p, b.p, (size_t)b.n);
     CHECK(qsgd_decode_alloc(b.p, b.n, NULL, NULL, &dst, within, NULL) == QSGD_ERR_OVERLAP);
-    CHECK(memcmp(b.p, before.p, b.n) == 0);
+    CHECK(memcmp(b.p, before.p, (size_t)b.n) == 0);
     free(before.p);
     free(b.p);
 }
