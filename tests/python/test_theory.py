@@ -202,6 +202,16 @@ def test_code_length_theorem_holds_for_an_ideal_huffman_code() -> None:
     assert 32 + signs + v.size * theory.entropy(p) <= theory.code_length_bound(v.size, table, p)
 
 
+def test_unbiased_schemes_need_more_than_shannons_limit() -> None:
+    bits = np.array([0.5, 1, 2, 3])
+    product = theory.unbiased_limit(bits) * 4.0**bits
+    assert np.allclose(product, [2, 4 / 3, 16 / 15, 64 / 63])
+    error = theory.unbiased_limit(1.7)
+    assert np.isclose(error / (1 + error), theory.shannon_limit(1.7))
+    with pytest.raises(ValueError, match="bits must be above 0"):
+        theory.unbiased_limit([1, 0])
+
+
 def test_limits_at_known_points() -> None:
     assert theory.shannon_limit([0, 1, 2]).tolist() == [1, 0.25, 0.0625]
     gap = 10 * math.log10(float(theory.entropy_coded_scalar_limit(3) / theory.shannon_limit(3)))
