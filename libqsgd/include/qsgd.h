@@ -336,7 +336,8 @@ enum qsgd_decode_flags {
 typedef struct qsgd_decode_options {
     uint32_t struct_size;       /* set by qsgd_decode_options_init */
     uint32_t dtype;             /* qsgd_dtype of dst, a float type; default QSGD_DTYPE_OF_FRAME. Raw
-                                   frames convert between float types only */
+                                   frames convert between float types only. Narrow types are rounded
+                                   to nearest; what is finite stays so */
     uint32_t flags;             /* qsgd_decode_flags */
     uint32_t workers;           /* as in encode; default 1 */
     uint64_t max_elements;      /* refuse larger frames (QSGD_ERR_LIMIT). Default UINT64_MAX: none

@@ -171,7 +171,9 @@ def decode(
         Where to decode to: writable, C-contiguous, with the frame's number of elements (in any
         shape), of a float dtype (raw frames: of the frame's); NumPy, torch CPU, DLPack or buffer.
     dtype : dtype or str, optional
-        Of the new array; by default the frame's, and float32 for bfloat16 frames.
+        Of the new array; by default the frame's, and float32 for bfloat16 frames. Narrow types are
+        rounded to nearest, which for bfloat16 moves a value by up to 2^-9 of it, whatever the
+        frame's rounding; a finite value never becomes infinite, but the type's largest.
     max_elements : int, optional
         Refuse frames of more elements, before allocating. None: no limit.
     atomic : bool

@@ -355,3 +355,16 @@ def test_decoding_into_a_torch_tensor_counts_as_modifying_it() -> None:
     qsgd.decode(frame, out=out)
     qsgd.decode_add(frame, out)
     assert out._version == before + 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_finite_values_never_leave_as_infinite_ones(dtype: torch.dtype) -> None:
+    """Scales are rounded up and levels lie past the largest element: 217 of 1000 were infinite."""
+    most = torch.finfo(dtype).max
+    x = (torch.randn(1000, generator=torch.Generator().manual_seed(0)) * (most / 2)).to(dtype)
+    x = torch.nan_to_num(x)
+    for codec in (CODEC, qsgd.Codec(norm="rms", step=3.0, bucket=0, rounding="dithered", seed=1)):
+        y = qsgd.torch.decode(codec.encode(x))
+        assert y.dtype == dtype
+        assert torch.isfinite(y).all()
+        assert (y.abs() == most).any()

@@ -1,6 +1,7 @@
 /* Element types: conversion to and from float32 in integer arithmetic, and byte order. */
 #include "base/dtype.h"
 
+#include <float.h>
 #include <string.h>
 
 #include "base/bits.h"
@@ -31,10 +32,13 @@ static float float_from_half(uint16_t h) {
     return float_from_bits(sign | float_bits(value));
 }
 
+/* Of the numbers that are finite here and would be infinite there, the largest: what is far too
+ * large is still a gradient, and Inf is not. */
 static uint16_t half_from_float(float f) {
     uint32_t u = float_bits(f), sign = u >> 16 & 0x8000, magnitude = u & 0x7FFFFFFF;
     if (magnitude > 0x7F800000) return (uint16_t)(sign | 0x7E00 | (magnitude >> 13 & 0x1FF));
-    if (magnitude >= 0x477FF000) return (uint16_t)(sign | 0x7C00); /* >= 65520 rounds to Inf */
+    if (magnitude == 0x7F800000) return (uint16_t)(sign | 0x7C00);
+    if (magnitude >= 0x477FF000) return (uint16_t)(sign | 0x7BFF); /* >= 65520 would be Inf */
     if (magnitude < 0x38800000) { /* below 2^-14: to a multiple of 2^-24 */
         /* adding 2^-1 (ulp 2^-24) rounds to nearest even; the low bits are the half's */
         return (uint16_t)(sign |
@@ -46,7 +50,9 @@ static uint16_t half_from_float(float f) {
 
 static uint16_t bfloat_from_float(float f) {
     uint32_t u = float_bits(f);
-    if ((u & 0x7FFFFFFF) > 0x7F800000) return (uint16_t)(u >> 16 | 0x40); /* NaN stays NaN */
+    const uint32_t magnitude = u & 0x7FFFFFFF;
+    if (magnitude > 0x7F800000) return (uint16_t)(u >> 16 | 0x40); /* NaN stays NaN */
+    if (magnitude >= 0x7F7F8000 && magnitude < 0x7F800000) u &= 0xFFFF0000; /* would be Inf */
     return (uint16_t)((u + 0x7FFF + (u >> 16 & 1)) >> 16);
 }
 
@@ -67,6 +73,15 @@ void dtype_to_float(uint32_t dtype, const void *src, size_t n, float *out) {
             out[i] =
                 dtype == QSGD_FLOAT16 ? float_from_half(h) : float_from_bits((uint32_t)h << 16);
         }
+    }
+}
+
+void dtype_saturate(const void *doubles, size_t n, float *x) {
+    for (size_t i = 0; i < n; i++) {
+        double d;
+        memcpy(&d, (const uint8_t *)doubles + 8 * i, 8);
+        if (d > FLT_MAX && d <= DBL_MAX) x[i] = FLT_MAX;
+        if (d < -FLT_MAX && d >= -DBL_MAX) x[i] = -FLT_MAX;
     }
 }
 

@@ -16,7 +16,11 @@ static inline bool dtype_is_float(uint32_t dtype) { return dtype <= 3; }
 /* n elements of a float type from src (any alignment) to float32, rounded to nearest even. */
 void dtype_to_float(uint32_t dtype, const void *src, size_t n, float *out);
 
-/* n float32 to elements of a float type at dst (any alignment), rounded to nearest even. */
+/* Where n doubles, at any alignment, are finite and became infinite floats x: the largest float. */
+void dtype_saturate(const void *doubles, size_t n, float *x);
+
+/* n float32 to elements of a float type at dst (any alignment), rounded to nearest even; finite
+ * ones stay finite. */
 void dtype_from_float(uint32_t dtype, const float *x, size_t n, void *dst);
 
 /* Copies n elements between native order and the frame's little-endian. */

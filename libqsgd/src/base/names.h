@@ -55,6 +55,7 @@
 #define decode_verify qsgd_internal_decode_verify
 #define dtype_bytes qsgd_internal_dtype_bytes
 #define dtype_from_float qsgd_internal_dtype_from_float
+#define dtype_saturate qsgd_internal_dtype_saturate
 #define dtype_swap_copy qsgd_internal_dtype_swap_copy
 #define dtype_to_float qsgd_internal_dtype_to_float
 #define encode_bound qsgd_internal_encode_bound

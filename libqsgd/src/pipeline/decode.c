@@ -30,6 +30,7 @@ static void raw_to_sink(const struct decode_call *call, const uint8_t *p, uint64
         } else {
             dtype_swap_copy(dtype, p + (i - first) * item, n, native);
             dtype_to_float(dtype, native, n, block);
+            if (dtype == QSGD_FLOAT64) dtype_saturate(native, n, block);
         }
         values_put(sink, i, block, n);
         i += n;
