@@ -48,7 +48,7 @@ __global__ void norms(const memory m) {
     m.results[0] = kernel_max_bits(m.x, m.n);
     m.results[1] = kernel_sum_squares(m.x, m.n, m.totals);
     m.results[2] = kernel_sum_magnitudes(m.x, m.n, m.totals + 1);
-    kernel_sum_products(m.x, m.k, m.n, m.factor, m.totals + 2);
+    kernel_sum_products(m.x, m.x, m.n, m.totals + 2);
 }
 
 __global__ void stats(const memory m, uint32_t counts[STATS_COPIES][STATS_BINS]) {

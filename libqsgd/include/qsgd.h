@@ -269,6 +269,8 @@ typedef struct qsgd_params {
                                   where that is shorter; decoders need them. Read during calls only.
                                   NULL (default): none */
     uint64_t shared_tables_bytes;
+    double feedback_decay; /* with a residual: the part of it that is forgotten before it is added,
+                              0..1; default 0 */
 } qsgd_params;
 
 /* Fills *params with the defaults above. */
@@ -317,7 +319,10 @@ typedef struct qsgd_encode_options {
     const float *scales; /* one per bucket, finite and >= 0, used in place of the norm; or NULL.
                             Magnitudes past the last level are clamped to it */
     float *residual;     /* n float32 of error feedback: src + residual is encoded, and what the
-                            decoder will lack is left in residual; or NULL. float32 src only */
+                            decoder will lack is left in residual; or NULL. float32 src only, not
+                            with `scales`: each scale becomes the one that leaves least, so that a
+                            call never leaves more than it was given. Buckets that leave as NaN keep
+                            what they had */
     qsgd_runner runner;  /* NULL: tasks run one after another on this thread */
     void *runner_context;
 } qsgd_encode_options;

@@ -23,6 +23,7 @@ class _CodecFields(TypedDict):
     clip: float
     scale_dtype: int
     nonfinite: int
+    feedback_decay: float
     checksum: bool
     chunk_log2: int
     level_table: list[float]

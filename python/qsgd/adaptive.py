@@ -174,7 +174,9 @@ class AdaptiveCodec:
         """What is encoded, if it is to be counted: the residual changes with the encoding."""
         if not self.sampling:
             return None
-        return x if residual is None else x + residual
+        if residual is None:
+            return x
+        return x + residual * np.float32(1 - self.codec.feedback_decay)
 
     def _count(self, sample: Tensor | None) -> None:
         if sample is None:

@@ -83,7 +83,7 @@ class Codec(NamedSchemes, CodecStages):
     code : str
         How indices become bits: "rans", "huffman", "elias-gamma", "elias-delta", "elias-omega",
         each Elias also with "-sparse", "rice-sparse", "fixed", "raw" (lossless, any dtype), or
-        "auto" (the shortest).
+        "auto" (the shortest, by a trial with other noise).
     classes : {"auto", "on", "off"} or bool
         Several probability tables by local energy, for rans. True is "on", False is "off".
     rotation : bool
@@ -104,6 +104,8 @@ class Codec(NamedSchemes, CodecStages):
         and after unpickling. Workers that share a seed must mix their rank into the nonce.
     nonfinite : {"raise", "propagate"}
         NaN or Inf: an error that names the element, or the bucket decodes to NaN.
+    feedback_decay : float
+        With a residual: the part of it that is forgotten before it is added, 0 (nothing) to 1.
     checksum : bool
         Protect the whole frame with CRC-32C; False: the header alone.
     threads : int, optional
@@ -146,6 +148,7 @@ class Codec(NamedSchemes, CodecStages):
     scale_dtype: ScaleDtype
     seed: int | None
     nonfinite: Nonfinite
+    feedback_decay: float
     checksum: bool
     threads: int | None
     chunk: int
@@ -171,6 +174,7 @@ class Codec(NamedSchemes, CodecStages):
         scale_dtype: ScaleDtype = "bfloat16",
         seed: int | None = None,
         nonfinite: Nonfinite = "raise",
+        feedback_decay: float = 0.0,
         checksum: bool = True,
         threads: int | None = None,
         chunk: int = 65536,
@@ -285,7 +289,9 @@ class Codec(NamedSchemes, CodecStages):
             Up to 16384 bytes kept in the header, covered by its checksum.
         residual : (x.size,) float32, optional
             Error feedback: x + residual is encoded, and residual becomes what the decoder lacks.
-            Needs float32 `x`. Unspecified after an error.
+            Scales are chosen so that this is never more than x + residual was, whatever the codec;
+            so `scales` cannot be given. Buckets that leave as NaN keep what they had. Needs
+            float32 `x`. Unspecified after an error.
         scales : float32, one per bucket, optional
             Scales to use in place of the norm, finite and not negative; larger magnitudes than the
             last level are clamped.

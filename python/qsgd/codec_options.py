@@ -31,6 +31,7 @@ class OptionsBesideLevels(TypedDict, total=False):
     scale_dtype: ScaleDtype
     seed: int | None
     nonfinite: Nonfinite
+    feedback_decay: float
     checksum: bool
     threads: int | None
     chunk: int

@@ -36,6 +36,11 @@ def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
         options["step"] = opt.float32("step", given["step"], "None or a number")
     if given["clip"] is not None:
         options["clip"] = opt.float32("clip", given["clip"], "None or a number") or None
+    decay_range = "a number from 0 to 1"
+    decay = opt.number("feedback_decay", given["feedback_decay"], decay_range)
+    if not 0 <= decay <= 1:
+        raise opt.refuse("feedback_decay", decay, decay_range)
+    options["feedback_decay"] = decay
     for name in ("zero", "rotation", "rescale", "checksum"):
         options[name] = opt.flag(name, given[name])
     bucket_range = "an integer from 0 (the whole tensor) to 2**47"
@@ -82,6 +87,7 @@ def build_params(options: Mapping[str, Any]) -> _core.Params:
             rescale=options["rescale"],
             clip=options["clip"] or 0.0,
             scale_dtype=opt.choice("scale_dtype", options["scale_dtype"], opt.SCALE_DTYPES),
+            feedback_decay=options["feedback_decay"],
             nonfinite=opt.choice("nonfinite", options["nonfinite"], opt.NONFINITE),
             checksum=options["checksum"],
             chunk_log2=options["chunk"].bit_length() - 1,

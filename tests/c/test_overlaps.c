@@ -39,7 +39,6 @@ enum {
     IN_TABLES,
     IN_SHAPE,
     IN_TAG,
-    IN_SCALES,
     IN_SRC,
     OUT_WORK,
     OUT_RESIDUAL,
@@ -57,7 +56,6 @@ static void prepare_encode(uint8_t *const *at) {
     o.shape = (void *)at[IN_SHAPE];
     o.tag = at[IN_TAG];
     o.tag_bytes = sizeof tag;
-    o.scales = (void *)at[IN_SCALES];
     o.residual = (void *)at[OUT_RESIDUAL];
     memcpy(at[IN_PARAMS], &p, sizeof p);
     memcpy(at[IN_OPTIONS], &o, sizeof o);
@@ -67,6 +65,21 @@ static qsgd_status overlap_encode(uint8_t *const *at, qsgd_error *error) {
     return qsgd_encode((void *)at[IN_PARAMS], (void *)at[IN_OPTIONS], at[IN_SRC], N,
                        (qsgd_memory){at[OUT_DST], dst_bytes},
                        (qsgd_memory){at[OUT_WORK], work_bytes}, (void *)at[OUT_BYTES], error);
+}
+
+static void prepare_scaled(uint8_t *const *at) {
+    const qsgd_params p = table_params();
+    qsgd_encode_options o;
+    qsgd_encode_options_init(&o);
+    o.scales = (void *)at[2];
+    memcpy(at[0], &p, sizeof p);
+    memcpy(at[1], &o, sizeof o);
+}
+
+static qsgd_status overlap_encode_scaled(uint8_t *const *at, qsgd_error *error) {
+    return qsgd_encode((void *)at[0], (void *)at[1], at[3], N,
+                       (qsgd_memory){at[5], plain_dst_bytes}, (qsgd_memory){at[4], work_bytes},
+                       (void *)at[6], error);
 }
 
 enum { Q_PARAMS, Q_OPTIONS, Q_INDICES, Q_SCALES, Q_DAMPING, Q_WORK, Q_DST, Q_BYTES, Q_GIVEN };
@@ -205,7 +218,6 @@ static void forward(void) {
           GIVEN("shared_tables", shared, shared_bytes),
           GIVEN("shape", shape, sizeof shape),
           GIVEN("tag", tag, sizeof tag),
-          GIVEN("scales", given_scales, sizeof given_scales),
           GIVEN("src", x, sizeof x),
           BYTES("workspace", work_bytes, WRITTEN),
           {"residual", sizeof x, _Alignof(float), WRITTEN, x},
@@ -213,6 +225,13 @@ static void forward(void) {
           LENGTH("frame_bytes")},
          prepare_encode,
          overlap_encode},
+        {"encode with scales", /* which exclude a residual */
+         {STRUCT("params", qsgd_params), STRUCT("options", qsgd_encode_options),
+          GIVEN("scales", given_scales, sizeof given_scales), GIVEN("src", x, sizeof x),
+          BYTES("workspace", work_bytes, WRITTEN), BYTES("dst", plain_dst_bytes, WRITTEN),
+          LENGTH("frame_bytes")},
+         prepare_scaled,
+         overlap_encode_scaled},
         {"quantize",
          {STRUCT("params", qsgd_params), STRUCT("options", qsgd_encode_options), QUANTIZED(WRITTEN),
           BYTES("workspace", work_bytes, WRITTEN), GIVEN("src", x, sizeof x), UNUSED,

@@ -25,7 +25,7 @@ enum absence { REFUSED, ALLOWED, UNTRIED }; /* a NULL pointer to the struct */
 
 static const struct kind {
     const char *parameter;
-    size_t known; /* of this version, the only one so far */
+    size_t known; /* of this version */
     init_function init;
     void (*values)(void *); /* another start than the defaults; or NULL */
     bool output;
@@ -86,8 +86,13 @@ static const struct kind {
 
 /* ---- every size ------------------------------------------------------------------------------ */
 
+/* Of the header in tests/abi/0.1, or 0 where the struct has not grown since. */
+static size_t earlier(const struct kind *kind) {
+    return kind->init == params_sized ? offsetof(qsgd_params, feedback_decay) : 0;
+}
+
 static bool legal(const struct kind *kind, uint64_t size) {
-    return size >= kind->known && size <= LARGEST;
+    return (size >= kind->known && size <= LARGEST) || (size > 0 && size == earlier(kind));
 }
 
 static bool all(const uint8_t *p, size_t from, size_t to, uint8_t value) {
@@ -119,8 +124,9 @@ static void inits_fill_structs_of_known_and_later_sizes(const struct kind *kind)
         CHECK(kind->init(p, size) == (legal(kind, size) ? QSGD_OK : QSGD_ERR_STRUCT_SIZE));
         if (legal(kind, size)) {
             memcpy(&written, p, sizeof written);
-            CHECK(written == size && memcmp(p + 4, whole + 4, kind->known - 4) == 0);
-            CHECK(all(p, kind->known, size, 0));
+            const size_t known = size < kind->known ? size : kind->known;
+            CHECK(written == size && memcmp(p + 4, whole + 4, known - 4) == 0);
+            CHECK(all(p, known, size, 0));
         } else {
             CHECK(all(p, 0, size, 0x5A));
         }
@@ -207,6 +213,19 @@ static void calls_fill_later_structs_as_far_as_they_know(const struct kind *kind
     free(whole);
 }
 
+/* An earlier version's is as long as it says, and reads or receives what it has. */
+static void calls_take_earlier_structs(const struct kind *kind, use_function use) {
+    const size_t size = earlier(kind);
+    if (size == 0) return;
+    uint8_t *whole = struct_new(kind, (uint32_t)kind->known, kind->known, 0);
+    uint8_t *p = struct_new(kind, (uint32_t)size, size, 0);
+    CHECK(use(whole, NULL) == QSGD_OK);
+    CHECK(use(p, NULL) == QSGD_OK);
+    CHECK(memcmp(p + 4, whole + 4, size - 4) == 0);
+    free(p);
+    free(whole);
+}
+
 static void absent_structs_are_named(const struct kind *kind, use_function use) {
     qsgd_error error = error_new();
     if (kind->absent == ALLOWED) CHECK(use(NULL, &error) == QSGD_OK);
@@ -280,6 +299,7 @@ int main(void) {
             calls_refuse_sizes_of_no_version(&kinds[i], *use);
             if (kinds[i].output) calls_fill_later_structs_as_far_as_they_know(&kinds[i], *use);
             if (!kinds[i].output) calls_take_later_structs_without_new_values(&kinds[i], *use);
+            calls_take_earlier_structs(&kinds[i], *use);
             absent_structs_are_named(&kinds[i], *use);
         }
     }

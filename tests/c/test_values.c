@@ -238,7 +238,8 @@ static void nearest_is_nearest(void) {
 int main(void) {
     fill_tensor(x, N, 21);
     outputs_round_to_nearest_even();
-    half_overflow_is_infinite();
+    finite_floats_stay_finite();
+    finite_doubles_stay_finite();
     empty_tensors_and_dimensions_work();
     residual_is_what_the_decoder_lacks();
     given_scales_replace_the_norm();

@@ -192,10 +192,14 @@ static void test_lengths_of_arrays_are_checked() {
     qsgd::EncodeOptions options;
     options.residual = short_one;
     CHECK(thrown_by([&] { qsgd::encode(seeded(1), x, options); }) == QSGD_ERR_LENGTH);
-    options.residual = residual;
+    options.residual = {};
     options.scales = one_scale;
     CHECK(thrown_by([&] { qsgd::encode(seeded(1), x, options); }) == QSGD_ERR_LENGTH);
     options.scales = scales;
+    CHECK(!qsgd::encode(seeded(1), x, options).empty());
+    options.residual = residual;
+    CHECK(thrown_by([&] { qsgd::encode(seeded(1), x, options); }) == QSGD_ERR_COMBINATION);
+    options.scales = {};
     const auto frame = qsgd::encode(seeded(1), x, options);
     const auto y = qsgd::decode<float>(frame);
     for (std::size_t i = 0; i < 1024; i++) CHECK(residual[i] == x[i] - y[i]);

@@ -106,6 +106,7 @@ def codec_of(p: Params, **changes: Any) -> qsgd.Codec:
         "clip": p.clip or None,
         "scale_dtype": p.scale_dtype,
         "nonfinite": p.nonfinite,
+        "feedback_decay": p.feedback_decay,
         "checksum": p.checksum,
         "chunk": 1 << p.chunk_log2,
         "shared_tables": None if p.shared_tables is None else qsgd.SharedTables(p.shared_tables),

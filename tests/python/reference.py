@@ -41,6 +41,7 @@ from reference_frame import DTYPES, Chunk, Frame, assemble, header, parse, probl
 from reference_levels import Cuts, Params, cut, grid
 from reference_quantize import halves_of, quantize_elements, stored, turned, values_of
 from reference_rans import rans_decode, rans_encode
+from reference_rotation import philox
 from reference_tables import read_tables
 from reference_tokens import huffman_decode, huffman_encode
 
@@ -221,10 +222,12 @@ def quantize(
     nonce: int = 0,
     scales: Array | None = None,
     dtype: str | None = None,
+    feeds_back: bool = False,
 ) -> tuple[Array, Array, Array]:
     """Indices (int16, flat), stored scales (float32, one per bucket), damping (uint8, per chunk).
 
-    Damping is empty unless rounding is dithered. Raises ValueError for illegal parameters, and for
+    `feeds_back`: as for an encoder with a residual. Damping is empty unless rounding is dithered.
+    Raises ValueError for illegal parameters, and for
     non-finite elements if `nonfinite` is "raise".
     """
     x = np.asarray(x)
@@ -233,8 +236,27 @@ def quantize(
         raise ValueError("top-k takes no scales")
     with np.errstate(all="ignore"):
         cuts = cut(x.size, params.bucket, params.chunk_log2, False)
-        k, out, damping = quantize_elements(elements(x, name), params, cuts, nonce, scales)
+        e = elements(x, name)
+        k, out, damping = quantize_elements(e, params, cuts, nonce, scales, feeds_back)
     return k.astype(np.int16), out, damping
+
+
+def frames_of(
+    x: Array, p: Params, nonce: int, tag: bytes, scales: Array | None, dtype: str, feeds_back: bool
+) -> list[bytes]:
+    """Frames of the code asked for, or of all legal ones but raw."""
+    k, found, damping = quantize(x, p, nonce, scales, dtype, feeds_back)
+    return quantized_frames(k.astype(np.int64), found, damping, p, x.shape, nonce, tag, dtype)
+
+
+def tried(
+    x: Array, p: Params, nonce: int, tag: bytes, scales: Array | None, dtype: str, feeds_back: bool
+) -> str:
+    """The code that `auto` takes, by a trial with other noise (section 9)."""
+    words = [int(word[0]) for word in philox(4, np.zeros(1, np.uint64), p.seed, nonce)]
+    other = replace(p, seed=words[0] | words[1] << 32)
+    trial = frames_of(x, other, words[2] | words[3] << 32, tag, scales, dtype, feeds_back)
+    return parse(min([raw_frame(x, p, dtype, tag), *trial], key=len)).params.code
 
 
 def encode(
@@ -255,21 +277,23 @@ def encode(
     name = checked(x, params, dtype)
     if len(tag) > 16384 or (residual is not None and name != "float32"):
         raise ValueError("tag too long, or residual for a dtype other than float32")
+    if residual is not None and scales is not None:
+        raise ValueError("residual and scales")
     with np.errstate(all="ignore"):
         if residual is not None:
-            x = x + residual
-        frames = []
-        if params.code in ("raw", "auto"):
-            frames.append(raw_frame(x, params, name, tag))
-        if params.code != "raw" and name in DTYPES[:4]:
-            k, found, damping = quantize(x, params, nonce, scales, dtype)
-            wide = k.astype(np.int64)
-            frames += quantized_frames(wide, found, damping, params, x.shape, nonce, tag, name)
-        frame = min(frames, key=len)
+            x = x + residual * np.float32(1 - params.feedback_decay)
+        p, feeds_back = params, residual is not None
+        given = (tag, scales, name, feeds_back)
+        if p.code == "auto" and name in DTYPES[:4]:
+            p = replace(p, code=tried(x, p, nonce, *given))
+        frame = raw_frame(x, p, name, tag)
+        if p.code not in ("raw", "auto"):
+            (frame,) = frames_of(x, p, nonce, *given)
         if residual is not None:
             f = parse(frame)
-            given = () if params.shared_tables is None else (params.shared_tables,)
-            residual[...] = 0 if f.raw else x - decode_values(frame, given)
+            known = () if params.shared_tables is None else (params.shared_tables,)
+            left = 0 if f.raw else x - decode_values(frame, known)
+            residual[...] = np.where(np.isnan(left) & ~f.raw, residual, left)
     return frame
 
 
@@ -363,6 +387,9 @@ def decode(frame: bytes, tables: Iterable[bytes] = ()) -> Array:
     v = decode_values(frame, tables)
     if f.dtype == "bfloat16":
         bits = v.view(np.uint32).astype(np.uint64)
-        return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+        near = ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+        return np.where(np.isfinite(v) & (near & 0x7FFF == 0x7F80), near - 1, near)
     with np.errstate(all="ignore"):
-        return v.astype(f.dtype)
+        near = v.astype(f.dtype)
+    most = np.copysign(np.finfo(near.dtype).max, near)
+    return np.where(np.isfinite(v) & np.isinf(near), most, near)

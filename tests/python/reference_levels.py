@@ -34,6 +34,7 @@ class Params:
     rescale: bool = False
     scale_dtype: str = "bfloat16"
     nonfinite: str = "raise"
+    feedback_decay: float = 0.0
     checksum: bool = True
     chunk_log2: int = 16
     seed: int = 0

@@ -6,6 +6,7 @@ The first half of encoding and the last of decoding; the codes (reference_codes.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -255,38 +256,97 @@ def top_k(e: Array, scales: Array, squares: Array, cuts: Cuts) -> Array:
     return k
 
 
+# -- 6.5 Scales by projection ----------------------------------------------------------------------
+
+
+def folded(sums: list[float]) -> float:
+    """Sums of blocks, added by 32 lanes and a fold."""
+    return float(lane_sums(np.array(sums)[None, :])[0])
+
+
+def projected(left: Array, right: Array, start: int, cuts: Cuts) -> float:
+    """The sum of products over a bucket that starts at element `start`: cut by chunks, and there
+    where an element's number is a multiple of 1024."""
+    wide, stop = left.astype(F64) * right.astype(F64), start + left.size
+    chunks = []
+    for chunk in range(cuts.chunks):
+        first, last = max(cuts.span(chunk)[0], start), min(cuts.span(chunk)[1], stop)
+        edges = [first, *range((first // 1024 + 1) * 1024, last, 1024), last]
+        pieces = [wide[a - start : b - start] for a, b in itertools.pairwise(edges) if a < b]
+        if pieces:
+            chunks.append(folded([folded(piece.tolist()) for piece in pieces]))
+    return folded(chunks)
+
+
+def nearest_stored(scale: float, kind: str) -> np.float32:
+    """A scale rounded to nearest, as stored; it may be 0 or infinite."""
+    found = F32(scale)
+    if kind == "bfloat16":
+        bits = int(found.view(np.uint32))
+        bits = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16
+        found = np.array([bits], np.uint32).view(F32)[0]
+    return found
+
+
+def force(e: Array, k: Array) -> None:
+    """Sends the first element of the largest magnitude."""
+    first = int(np.argmax(np.abs(e)))
+    k[first] += -1 if np.signbit(e[first]) else 1
+
+
 def rescaled(e: Array, k: Array, scales: Array, p: Params, cuts: Cuts) -> tuple[Array, Array]:
-    """Indices and scales after rescaling (section 6.5)."""
-    grd, k, scales = grid(p), k.copy(), scales.copy()
+    """Indices and scales after rescaling."""
+    k, scales = k.copy(), scales.copy()
+    ones, none = np.ones(cuts.n, F32), np.zeros(0, np.uint8)
     for j in np.flatnonzero(scales > 0).tolist():
         at = slice(j * cuts.bucket, min((j + 1) * cuts.bucket, cuts.n))
-        x = e[at].astype(F64)
         if not k[at].any():
-            first = at.start + int(np.argmax(np.abs(x)))
-            k[first] = -1 if np.signbit(e[first]) else 1
-        h = np.sign(k[at]) * (np.abs(k[at]) - (0 if grd.zero else 0.5))
-        squares, products = bucket_sums((x * x)[None, :])[0], bucket_sums((x * h)[None, :])[0]
-        found = F32(squares / (products * F64(grd.gap)))
-        if p.scale_dtype == "bfloat16":
-            bits = int(found.view(np.uint32))
-            bits = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16
-            found = np.array([bits], np.uint32).view(F32)[0]
+            force(e[at], k[at])
+        h = in_range(k, none, ones, p, cuts, 0)
+        squares = projected(e[at], e[at], at.start, cuts)
+        found = nearest_stored(squares / projected(e[at], h[at], at.start, cuts), p.scale_dtype)
         if found > 0 and np.isfinite(found):
             scales[j] = found
     return k, scales
 
 
+def feedback(
+    e: Array, k: Array, scales: Array, damping: Array, p: Params, cuts: Cuts, nonce: int
+) -> tuple[Array, Array, Array]:
+    """Indices, scales and damping of error feedback."""
+    k, scales, ones = k.copy(), scales.copy(), np.ones(cuts.n, F32)
+    most = F32(np.finfo(F32).max) if p.scale_dtype == "float32" else F32(2.0**128 - 2.0**120)
+    h = in_range(k, damping, ones, p, cuts, nonce)
+    for j in np.flatnonzero(scales > 0).tolist():
+        at = slice(j * cuts.bucket, min((j + 1) * cuts.bucket, cuts.n))
+        if not h[at].any() and p.rounding != "dithered":
+            force(e[at], k[at])
+            h[at] = in_range(k, damping, ones, p, cuts, nonce)[at]
+        products = projected(e[at], h[at], at.start, cuts)
+        squares = projected(h[at], h[at], at.start, cuts)
+        scales[j] = 0
+        if products > 0:
+            scales[j] = min(most, nearest_stored(products / squares, p.scale_dtype))
+        if scales[j] == 0:
+            k[at] = grid(p).idle
+    live = (scales > 0)[np.arange(cuts.n) // cuts.bucket]
+    lives = [live[slice(*cuts.span(j))].any() for j in range(len(damping))]
+    return k, scales, np.where(lives, damping, 0).astype(np.uint8)
+
+
 def quantize_elements(
-    e: Array, p: Params, cuts: Cuts, nonce: int, given: Array | None
+    e: Array, p: Params, cuts: Cuts, nonce: int, given: Array | None, feeds_back: bool = False
 ) -> tuple[Array, Array, Array]:
     """Indices (int64), stored scales (float32), damping (uint8; none if not dithered)."""
+    none = np.zeros(0, np.uint8)
     whole = tensor_rms(e) if p.norm == "balanced" else F64(0)
     if p.rotation:
         e = rotate(e, p, cuts, nonce)
     scales, squares = all_scales(e, p, cuts, given, whole)
     grd = grid(p)
     if p.rounding == "topk":
-        return top_k(e, scales, squares, cuts), scales, np.zeros(0, np.uint8)
+        k = top_k(e, scales, squares, cuts)
+        return feedback(e, k, scales, none, p, cuts, nonce) if feeds_back else (k, scales, none)
     idle = ~(scales > 0)
     of_element = np.arange(cuts.n) // cuts.bucket
     resting = idle[of_element]
@@ -294,9 +354,11 @@ def quantize_elements(
     at = positions(np.where(resting, F32(0), e), scale, grd)
     at = Position(np.where(resting, 0, at.t), at.low, at.g)
     k = np.where(resting, grd.idle, round_positions(e, at, p, grd, nonce))
+    damping = damping_of(at, scales, cuts) if p.rounding == "dithered" else none
+    if feeds_back:
+        return feedback(e, k, scales, damping, p, cuts, nonce)
     if p.rescale:
         k, scales = rescaled(e, k, scales, p, cuts)
-    damping = damping_of(at, scales, cuts) if p.rounding == "dithered" else np.zeros(0, np.uint8)
     return k, scales, damping
 
 
@@ -319,13 +381,10 @@ def halves_of(p: Params, cuts: Cuts, nonce: int) -> Array | None:
 # -- 7 From index to value -----------------------------------------------------------------------
 
 
-def values_of(k: Array, scales: Array, damping: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
-    """Decoded float32 values (n,); `damping` is empty if not dithered."""
-    grd, of_element = grid(p), np.arange(cuts.n) // cuts.bucket
-    idle = ~(scales > 0)
-    safe = np.where(idle, F32(1), scales)
-    factor = range_factor(safe)
-    scaled = (safe * factor)[of_element]
+def in_range(k: Array, damping: Array, scaled: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
+    """Values (n,) of indices whose scales, times X, are `scaled` (n,), before they are turned back;
+    `damping` is empty if not dithered."""
+    grd = grid(p)
     unit = grd.gap * scaled
     c: Array = np.zeros(cuts.n, F32)
     if damping.size:
@@ -335,16 +394,23 @@ def values_of(k: Array, scales: Array, damping: Array, p: Params, cuts: Cuts, no
     magnitude = np.abs(k)
     if grd.kind in ("uniform", "open"):
         level = np.sign(k).astype(F32) * (magnitude.astype(F32) - F32(0 if grd.zero else 0.5))
-        v = ((level + F32(0)) + c) * unit
+        return np.asarray(((level + F32(0)) + c) * unit)
+    if grd.kind == "signed":
+        level = grd.table[k + grd.kmax]
     else:
-        if grd.kind == "signed":
-            level = grd.table[k + grd.kmax]
-        else:
-            edges = np.concatenate([np.zeros(1, F32), grd.table])
-            level = np.where(k < 0, -edges[magnitude], edges[magnitude])
-        v = level * scaled
-        if damping.size:
-            v = v + c * unit
+        edges = np.concatenate([np.zeros(1, F32), grd.table])
+        level = np.where(k < 0, -edges[magnitude], edges[magnitude])
+    v = level * scaled
+    return np.asarray(v + c * unit if damping.size else v)
+
+
+def values_of(k: Array, scales: Array, damping: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
+    """Decoded float32 values (n,)."""
+    of_element = np.arange(cuts.n) // cuts.bucket
+    idle = ~(scales > 0)
+    safe = np.where(idle, F32(1), scales)
+    factor = range_factor(safe)
+    v = in_range(k, damping, (safe * factor)[of_element], p, cuts, nonce)
     if p.rotation:
         v = unrotate(v.astype(F32), idle, p, cuts, nonce)
     back = (F32(1) / factor)[of_element]

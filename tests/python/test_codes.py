@@ -7,6 +7,7 @@ seeds, not about time.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -306,9 +307,7 @@ AUTO_CODECS = [
 
 @pytest.mark.parametrize("options", AUTO_CODECS, ids=str)
 @pytest.mark.parametrize("n", [0, 1, 2, 5, 10, 33, 200, 3000])
-def test_auto_is_the_shortest_explicit_code_with_ties_to_the_lower(
-    options: dict[str, object], n: int
-) -> None:
+def test_auto_is_about_the_shortest_explicit_code(options: dict[str, object], n: int) -> None:
     for kind in ("normal", "zeros", "sparse"):
         rng = np.random.default_rng(n)
         x = rng.standard_normal(n).astype(np.float32)
@@ -325,7 +324,26 @@ def test_auto_is_the_shortest_explicit_code_with_ties_to_the_lower(
                 continue
             frames.append(codec.encode(x, 0))
         auto = qsgd.Codec(code="auto", seed=5, **options).encode(x, 0)  # type: ignore[arg-type]
-        assert auto == min(frames, key=len)  # the first of the shortest
+        assert auto in frames
+        # By a trial with other noise (FORMAT.md section 9), which is a little longer, or shorter.
+        assert len(auto) <= 1.02 * len(min(frames, key=len)) + 4
+
+
+@pytest.mark.parametrize("options", AUTO_CODECS[:5], ids=str)
+@pytest.mark.parametrize("n", [0, 1, 2, 5, 10, 33, 200, 3000])
+def test_auto_without_noise_is_the_shortest_code_with_ties_to_the_lower(
+    options: dict[str, object], n: int
+) -> None:
+    x = np.random.default_rng(n).standard_normal(n).astype(np.float32)
+    given: dict[str, Any] = {"seed": 5, "rounding": "nearest", **options}
+    frames = []
+    for code in CODES:  # in ascending order of their numbers
+        try:
+            frames.append(qsgd.Codec(code=code, **given).encode(x, 0))
+        except qsgd.QsgdError as error:
+            if error.name != "QSGD_ERR_COMBINATION":
+                raise
+    assert qsgd.Codec(code="auto", **given).encode(x, 0) == min(frames, key=len)
 
 
 def test_auto_picks_different_codes_for_different_tensors() -> None:

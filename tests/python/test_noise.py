@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 import qsgd
+import reference
+from cases import codec_of
 from reference_bits import Array
-from reference_levels import F32
+from reference_levels import F32, Params
 from sampling import draws, gaussian, z_limit
 from test_statistics import UNBIASED
 
@@ -107,3 +109,19 @@ def test_equal_nonces_give_equal_errors_so_that_averaging_gains_nothing() -> Non
     x = gaussian(1000, 8)
     codec = qsgd.Codec(s=3, seed=110)
     assert codec.encode(x, 4) == codec.replace().encode(x, 4)
+
+
+def test_auto_chooses_raw_by_a_trial_and_never_by_the_noise_of_the_frame() -> None:
+    """n = 457: raw and coded frames are of about equal length, so that noise could choose.
+
+    The reference makes its choice from other noise (FORMAT.md section 9), and the same one.
+    """
+    x = np.random.default_rng(1).standard_normal(4000).astype(np.float16)[:457]
+    p = Params(code="auto", s=32767, bucket=0, seed=3)
+    codec, chosen = codec_of(p), set()
+    for nonce in range(40):
+        frame = codec.encode(x, nonce)
+        assert frame == reference.encode(x, p, nonce=nonce)
+        chosen.add(qsgd.inspect(frame).codec.code)
+    assert "raw" in chosen
+    assert len(chosen) > 1

@@ -171,7 +171,6 @@ def test_residual_is_what_the_decoder_lacks(scheme: str) -> None:
     residual = before.copy()
     codec = Codec(rotation=True, bucket=500, chunk=1024, seed=16, **SCHEMES[scheme])
     frame = codec.encode(x, residual=residual)
-    assert frame == codec.encode(x + before, nonce=0)
     assert residual.tobytes() == ((x + before) - qsgd.decode(frame)).tobytes()
 
 
@@ -240,7 +239,7 @@ def test_a_nonfinite_element_is_named_or_spoils_its_bucket_alone(bad: float, pla
     )
     spoilt = np.arange(1500) // 512 == place // 512
     assert np.array_equal(np.isnan(y), spoilt)
-    assert np.array_equal(np.isnan(residual), spoilt)
+    assert np.array_equal(residual == 0, spoilt)  # which keeps what it had
 
 
 def test_an_overflow_of_the_rotation_is_nonfinite() -> None:

@@ -24,7 +24,6 @@
 #define big_scales_block qsgd_internal_big_scales_block
 #define big_scales_blocks qsgd_internal_big_scales_blocks
 #define big_scales_store qsgd_internal_big_scales_store
-#define bucket_rescale qsgd_internal_bucket_rescale
 #define code_elias_delta qsgd_internal_code_elias_delta
 #define code_elias_delta_sparse qsgd_internal_code_elias_delta_sparse
 #define code_elias_gamma qsgd_internal_code_elias_gamma
@@ -69,6 +68,10 @@
 #define error_parameter qsgd_internal_error_parameter
 #define error_set qsgd_internal_error_set
 #define error_size qsgd_internal_error_size
+#define feedback_chunks qsgd_internal_feedback_chunks
+#define feedback_of_chunk qsgd_internal_feedback_of_chunk
+#define feedback_store qsgd_internal_feedback_store
+#define feedback_survey qsgd_internal_feedback_survey
 #define fit_alq qsgd_internal_fit_alq
 #define fit_alq_gradient qsgd_internal_fit_alq_gradient
 #define fit_amq qsgd_internal_fit_amq
@@ -126,10 +129,16 @@
 #define prefix_read_segments qsgd_internal_prefix_read_segments
 #define prefix_runs_build qsgd_internal_prefix_runs_build
 #define prefix_write_segments qsgd_internal_prefix_write_segments
+#define projection_force qsgd_internal_projection_force
+#define projection_largest qsgd_internal_projection_largest
+#define projection_least qsgd_internal_projection_least
+#define projection_of qsgd_internal_projection_of
+#define projection_rescale qsgd_internal_projection_rescale
 #define quantize_chunk qsgd_internal_quantize_chunk
 #define quantize_passing_carve qsgd_internal_quantize_passing_carve
 #define quantize_scratch_carve qsgd_internal_quantize_scratch_carve
 #define quantizer_init qsgd_internal_quantizer_init
+#define quantizer_trial_key qsgd_internal_quantizer_trial_key
 #define rans_classes_bits qsgd_internal_rans_classes_bits
 #define rans_classes_choose qsgd_internal_rans_classes_choose
 #define rans_classes_histograms qsgd_internal_rans_classes_histograms
@@ -201,6 +210,7 @@
 #define tokens_write_extra qsgd_internal_tokens_write_extra
 #define topk_select qsgd_internal_topk_select
 #define values_add_to qsgd_internal_values_add_to
+#define values_at_one qsgd_internal_values_at_one
 #define values_from_indices qsgd_internal_values_from_indices
 #define values_from_nonzeros qsgd_internal_values_from_nonzeros
 #define values_from_tokens qsgd_internal_values_from_tokens

@@ -27,7 +27,7 @@ static void add_carve(struct stats_add *a, struct memory *memory) {
     quantize_scratch_carve(&a->scratch, memory, &a->t.q,
                            copies ? QUANTIZE_COPIES : QUANTIZE_IN_PLACE);
     a->block = memory_take(memory, STATS_BLOCK * sizeof(float));
-    tensor_carve(&a->t, memory);
+    tensor_carve(&a->t, memory, NULL);
     a->t.scales = (struct scale_array){memory_take(memory, longer * sizeof(float)), SCALES_NATIVE};
     a->fresh = memory_take(memory, sizeof *a->fresh);
     a->counts = memory_take(memory, STATS_ROWS * sizeof *a->counts);
@@ -48,7 +48,7 @@ static void add_prepare(struct stats_add *a, const qsgd_stats *stats, uint32_t d
                         const void *src, uint64_t n) {
     const qsgd_params params = params_of(stats);
     memset(a->held, 0, sizeof a->held);
-    a->t.source = (struct source){src, dtype, NULL, NULL};
+    a->t.source = (struct source){src, dtype, NULL, 0, NULL};
     quantizer_init(&a->t.q, &params, n, 0, false);
 }
 

@@ -202,6 +202,9 @@ static qsgd_status check(const qsgd_params *p, qsgd_error *error) {
         return PARAM("chunk_log2", "chunk_log2 must lie in 10..25");
     }
     if (p->reserved != 0) return PARAM("reserved", "reserved must be 0");
+    if (!(p->feedback_decay >= 0 && p->feedback_decay <= 1)) {
+        return PARAM("feedback_decay", "feedback_decay must lie in 0..1");
+    }
     if (!(p->clip >= 0) || !params_finite(p->clip)) {
         return PARAM("clip", "clip must be 0 (off) or finite and positive");
     }

@@ -25,8 +25,8 @@ struct kernels {
     uint32_t (*max_bits)(const float *x, size_t n);
     uint32_t (*sum_squares)(const float *x, size_t n, double *sum);
     uint32_t (*sum_magnitudes)(const float *x, size_t n, double *sum);
-    /* Sum of x[i] h by the same rule, h = k[i], less `half` (0 or 1/2) towards 0. */
-    void (*sum_products)(const float *x, const int16_t *k, size_t n, float half, double *sum);
+    /* Sum of x[i] h[i] by the same rule. */
+    void (*sum_products)(const float *x, const float *h, size_t n, double *sum);
 
     /* Adds the weight of n <= STATS_BLOCK elements of one bucket, times inv, to bins of FORMAT.md
      * section 12, and the sums of r and of r^2 to sums. Which copy counts an element is open; none

@@ -85,29 +85,24 @@ KERNEL uint32_t kernel_sum_squares(const float *x, size_t n, double *sum) {
     return norm_sum(x, n, sum, true);
 }
 
-/* Sums of x h, h = k, or k less 1/2 towards 0; the products are exact. */
-BODY void norm_products(const float *row, const int16_t *k, size_t left, const bool whole, vf half,
-                        vd *acc) {
+BODY void norm_products(const float *x, const float *h, size_t left, const bool whole, vd *acc) {
     for (size_t v = 0; v < NORM_LANES / W; v++) {
         const size_t at = v * W, some = elements_left(left, at);
-        const vf x = whole ? vf_load(row + at) : vf_load_some(row + at, some);
-        const vf index = vf_from_int(whole ? vu_load_i16(k + at) : vu_load_i16_some(k + at, some));
-        const vu sign = vu_and(vf_bits(index), vu_set1(0x80000000));
-        const vf h = vf_sub(index, vf_from_bits(vu_or(vf_bits(half), sign)));
-        acc[v] = vd_add(acc[v], vd_mul(vd_from_vf(x), vd_from_vf(h)));
+        const vf a = whole ? vf_load(x + at) : vf_load_some(x + at, some);
+        const vf b = whole ? vf_load(h + at) : vf_load_some(h + at, some);
+        acc[v] = vd_add(acc[v], vd_mul(vd_from_vf(a), vd_from_vf(b)));
     }
 }
 
-KERNEL void kernel_sum_products(const float *x, const int16_t *k, size_t n, float half,
-                                double *sum) {
-    const vf halves = vf_set1(half);
+/* Of x h; the products are exact. */
+KERNEL void kernel_sum_products(const float *x, const float *h, size_t n, double *sum) {
     vd acc[NORM_LANES / W];
     for (int v = 0; v < NORM_LANES / W; v++) acc[v] = vd_zero();
     size_t i = 0;
     for (; n - i >= NORM_LANES; i += NORM_LANES) {
-        norm_products(x + i, k + i, NORM_LANES, true, halves, acc);
+        norm_products(x + i, h + i, NORM_LANES, true, acc);
     }
-    if (i < n) norm_products(x + i, k + i, n - i, false, halves, acc);
+    if (i < n) norm_products(x + i, h + i, n - i, false, acc);
     *sum = norm_fold(acc);
 }
 

@@ -13,7 +13,7 @@
 #define NOISE_TILE 256   /* numbers per 32 Philox blocks (FORMAT.md section 6.1) */
 
 /* Domains of the noise. */
-enum { NOISE_ROUNDING = 0, NOISE_TIES = 1, NOISE_SIGNS = 2, NOISE_SIGNS_LAST = 3 };
+enum { NOISE_ROUNDING = 0, NOISE_TIES = 1, NOISE_SIGNS = 2, NOISE_SIGNS_LAST = 3, NOISE_TRIAL = 4 };
 
 /* Philox key and nonce of one tensor. */
 struct noise_key {

@@ -132,6 +132,10 @@ qsgd_status arguments_check_dtype(const struct encode_call *call, qsgd_error *er
     if (o->residual != NULL && o->dtype != QSGD_FLOAT32) {
         return error_parameter(error, QSGD_ERR_DTYPE, "residual", "a residual needs float32 input");
     }
+    if (o->residual != NULL && o->scales != NULL) {
+        return error_parameter(error, QSGD_ERR_COMBINATION, "scales",
+                               "error feedback chooses scales itself: give a residual or scales");
+    }
     return QSGD_OK;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/fpenv.h"
+#include "quantize/feedback.h"
 
 static uint64_t most_tasks(const struct quantizer *q) {
     const uint64_t big = big_scales_blocks(&q->layout), total = tensor_total_blocks(q);
@@ -26,7 +27,7 @@ static void carve(struct before_chunks *f, const struct encode_call *call, struc
     const bool survey = q->params.code == QSGD_CODE_AUTO;
     f->survey.kind = kind;
     f->survey.bytes = memory_take(memory, survey ? q->layout.buckets * scale_bytes(kind) : 0);
-    tensor_carve(&f->t, memory);
+    tensor_carve(&f->t, memory, o->residual);
 }
 
 uint64_t before_chunks_bytes(const struct encode_call *call, const struct quantizer *q) {
@@ -74,6 +75,26 @@ static qsgd_status tensor_total(struct before_chunks *f, qsgd_error *error) {
     return QSGD_OK;
 }
 
+static void task_feedback(void *context, uint64_t chunk, uint32_t worker) {
+    struct before_chunks *f = context;
+    fpenv env = fpenv_enter();
+    feedback_survey(&f->t, chunk, &f->workers[worker].quantize);
+    fpenv_leave(env);
+}
+
+/* The second pass of error feedback under long buckets: their indices say which scales they want.
+ */
+static qsgd_status feedback_scales(struct before_chunks *f, qsgd_error *error) {
+    const uint64_t chunks = feedback_chunks(&f->t);
+    if (chunks == 0) return QSGD_OK;
+    const qsgd_status status = runner_run(&f->runner, task_feedback, f, chunks, error);
+    if (status != QSGD_OK) return status;
+    fpenv env = fpenv_enter();
+    feedback_store(&f->t);
+    fpenv_leave(env);
+    return QSGD_OK;
+}
+
 qsgd_status before_chunks_scales(struct before_chunks *f, qsgd_error *error) {
     qsgd_status status = tensor_total(f, error);
     if (status != QSGD_OK || f->t.q.layout.per_bucket == 0) return status;
@@ -82,7 +103,7 @@ qsgd_status before_chunks_scales(struct before_chunks *f, qsgd_error *error) {
     fpenv env = fpenv_enter();
     big_scales_store(&f->t, &f->workers[0].quantize);
     fpenv_leave(env);
-    return QSGD_OK;
+    return feedback_scales(f, error);
 }
 
 qsgd_status before_chunks_error(const struct before_chunks *f, qsgd_error *error) {

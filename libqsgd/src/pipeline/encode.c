@@ -14,6 +14,7 @@
 #include "frame/params.h"
 #include "pipeline/arguments.h"
 #include "pipeline/before_chunks.h"
+#include "quantize/feedback.h"
 #include "quantize/quantize.h"
 #include "quantize/values.h"
 
@@ -61,7 +62,8 @@ static size_t write_raw(struct encode_job *job, const struct chunk_span *span, u
         float x, r, none = 0;
         memcpy(&x, src + 4 * i, 4);
         memcpy(&r, job->f.t.source.residual + span->first + i, 4);
-        x = x + r;
+        const float kept = r * job->f.t.source.keep;
+        x = x + kept;
         dtype_swap_copy(dtype, &x, 1, dst + 4 * i);
         memcpy(job->f.t.source.residual + span->first + i, &none, 4);
     }
@@ -122,6 +124,7 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t
     const float *x = source_read(&t->source, span.first, span.len, scratch->elements);
     qsgd_status status = quantize_chunk(t, &span, x, scratch, &c, bad_bucket);
     if (status != QSGD_OK) return status;
+    if (t->source.residual != NULL) feedback_of_chunk(t, &span, x, scratch, &c);
     if (job->pass != ENCODE_RESIDUAL) encode_quantized(job, &span, index, worker, &c);
     if (t->source.residual != NULL && job->pass != ENCODE_SURVEY && !job->residual_later) {
         const struct dequantizer d = {&t->q, t->scales, scratch, NULL, c.damping};
@@ -221,15 +224,19 @@ uint64_t encode_bound(const struct encode_call *call, const struct quantizer *q)
     return bound;
 }
 
-/* Counts what each code would take; nothing is written to dst. */
+/* Counts what each code would take, by noise of its own: raw is exact, so that to choose it, or
+ * not, by the noise would be a bias. Nothing is written to dst. */
 static qsgd_status encode_survey(struct encode_job *job, const struct encode_call *call,
                                  qsgd_error *error) {
     job->pass = ENCODE_SURVEY;
     job->f.t.scales = job->f.survey;
     frame_place(&job->frame, &job->f.t.q.layout,
                 header_bytes_of(&job->f.t.q.params, &call->options), &job->f.t.q.params);
+    const struct noise_key key = job->f.t.q.key;
+    job->f.t.q.key = quantizer_trial_key(&key);
     qsgd_status status = before_chunks_scales(&job->f, error);
     if (status == QSGD_OK) status = run_chunks(job, job->f.t.q.layout.chunks, error);
+    job->f.t.q.key = key;
     return status;
 }
 
@@ -346,8 +353,8 @@ qsgd_status qsgd_encode(const qsgd_params *params, const qsgd_encode_options *op
     if (status == QSGD_OK) status = arguments_check_tag(&call.options, error);
     if (status != QSGD_OK) return status;
     job.dst = dst;
-    job.f.t.source =
-        (struct source){src, call.options.dtype, call.options.residual, call.options.scales};
+    job.f.t.source = (struct source){src, call.options.dtype, call.options.residual,
+                                     (float)(1 - call.params.feedback_decay), call.options.scales};
     status = check_buffers(&call, &job, workspace, frame_bytes, error);
     if (status == QSGD_OK) {
         status = arguments_check_scales(&call, job.f.t.q.layout.buckets, error);

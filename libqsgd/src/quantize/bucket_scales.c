@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/square_root.h"
+#include "quantize/lane_sums.h"
 
 /* ---- sums to scales ------------------------------------------------------------------------- */
 
@@ -50,17 +51,6 @@ static float scale_of_given(const struct qsgd_params *params, float given, uint3
     return scale_stored(params, given + 0.0F); /* -0 becomes +0 */
 }
 
-/* The scale that replaces one (FORMAT.md section 6.5), as stored; or that one, if it cannot be. */
-static float scale_rescaled(const struct qsgd_params *params, float scale, double squares,
-                            double projection) {
-    const float found = (float)(squares / projection);
-    uint32_t bits = float_bits(found);
-    if (params->scale_dtype == QSGD_BFLOAT16) { /* to nearest even: up would be a bias */
-        bits = ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) << 16;
-    }
-    return bits == 0 || bits >= SCALE_INF_BITS ? scale : float_from_bits(bits);
-}
-
 /* ---- elements to sums ------------------------------------------------------------------------ */
 
 /* Which sum a norm needs beside the largest magnitude. */
@@ -84,36 +74,31 @@ static struct bucket_sums block_sums(const struct quantizer *q, const float *x, 
     return sums;
 }
 
-/* A bucket's sums from those of its blocks, in order: block m adds to lane m mod 32, and the lanes
- * are folded at the end (FORMAT.md section 4.1). */
+/* A bucket's sums from those of its blocks, in order. */
 struct block_lanes {
-    double lane[32];
-    uint64_t blocks;
+    struct lane_sums sums;
     uint32_t max_bits;
 };
 
-static void lanes_add(struct block_lanes *l, const struct bucket_sums *block) {
-    l->lane[l->blocks++ % 32] += block->sum;
+static void blocks_add(struct block_lanes *l, const struct bucket_sums *block) {
+    lanes_add(&l->sums, block->sum);
     l->max_bits = block->max_bits > l->max_bits ? block->max_bits : l->max_bits;
 }
 
-static struct bucket_sums lanes_fold(struct block_lanes *l) {
-    for (int half = 16; half > 0; half /= 2) {
-        for (int i = 0; i < half; i++) l->lane[i] += l->lane[i + half];
-    }
-    return (struct bucket_sums){l->max_bits, l->lane[0]};
+static struct bucket_sums blocks_fold(struct block_lanes *l) {
+    return (struct bucket_sums){l->max_bits, lanes_fold(&l->sums)};
 }
 
 /* Sums of a whole bucket of at most a chunk. */
 static struct bucket_sums short_bucket_sums(const struct quantizer *q, const float *x,
                                             uint64_t len) {
     if (len <= NORM_BLOCK) return block_sums(q, x, (size_t)len);
-    struct block_lanes lanes = {.blocks = 0};
+    struct block_lanes lanes = {.max_bits = 0};
     for (uint64_t i = 0; i < len; i += NORM_BLOCK) {
         struct bucket_sums block = block_sums(q, x + i, (size_t)min_u64(NORM_BLOCK, len - i));
-        lanes_add(&lanes, &block);
+        blocks_add(&lanes, &block);
     }
-    return lanes_fold(&lanes);
+    return blocks_fold(&lanes);
 }
 
 /* The stored scale of a bucket from its sums: the caller's, or by norm. */
@@ -135,13 +120,17 @@ float scale_of_short_bucket(const struct tensor *t, uint64_t bucket, const float
     return bucket_scale(t, bucket, &sums);
 }
 
-void tensor_carve(struct tensor *t, struct memory *memory) {
+void tensor_carve(struct tensor *t, struct memory *memory, const float *residual) {
     const struct layout *l = &t->q.layout;
     const bool topk = t->q.params.rounding == QSGD_ROUND_TOPK && l->per_bucket != 0;
     t->partials = memory_take(memory, big_scales_blocks(l) * sizeof *t->partials);
     t->totals = memory_take(memory, tensor_total_blocks(&t->q) * sizeof *t->totals);
     t->cuts = memory_take(memory, topk ? l->buckets * sizeof *t->cuts : 0);
     if (!topk) t->cuts = NULL;
+    const bool feedback = residual != NULL && l->per_bucket != 0;
+    t->feedback_sums = memory_take(memory, feedback ? l->chunks * sizeof *t->feedback_sums : 0);
+    t->feedback = memory_take(memory, feedback ? l->buckets * sizeof *t->feedback : 0);
+    if (!feedback) t->feedback = NULL;
 }
 
 /* ---- buckets longer than a chunk ------------------------------------------------------------ */
@@ -167,11 +156,14 @@ void big_scales_store(const struct tensor *t, struct quantize_scratch *scratch) 
     const struct bucket_sums *partials = t->partials;
     for (uint64_t bucket = 0; bucket < l->buckets; bucket++) {
         uint64_t blocks = div_up(layout_bucket_len(l, bucket), NORM_BLOCK);
-        struct block_lanes lanes = {.blocks = 0};
-        for (uint64_t i = 0; i < blocks; i++) lanes_add(&lanes, &partials[i]);
-        const struct bucket_sums total = lanes_fold(&lanes);
+        struct block_lanes lanes = {.max_bits = 0};
+        for (uint64_t i = 0; i < blocks; i++) blocks_add(&lanes, &partials[i]);
+        const struct bucket_sums total = blocks_fold(&lanes);
         float scale = bucket_scale(t, bucket, &total);
         scale_set(&t->scales, bucket, scale);
+        if (t->feedback != NULL) {
+            t->feedback[bucket] = (struct feedback_bucket){scale, FEEDBACK_NOWHERE};
+        }
         if (t->cuts != NULL && !scale_is_idle(scale)) {
             t->cuts[bucket] =
                 topk_select(l, &t->source, bucket, total.sum, scratch->heap, scratch->block);
@@ -196,62 +188,7 @@ void tensor_total_block(const struct tensor *t, uint64_t block, struct quantize_
 }
 
 void tensor_total_store(struct tensor *t) {
-    struct block_lanes lanes = {.blocks = 0};
-    for (uint64_t i = 0; i < tensor_total_blocks(&t->q); i++) lanes_add(&lanes, &t->totals[i]);
-    t->q.tensor_rms = square_root(lanes_fold(&lanes).sum / (double)t->q.layout.n);
-}
-
-/* ---- rescaling (FORMAT.md section 6.5) ------------------------------------------------------- */
-
-/* Position of the first element of the largest magnitude. */
-static uint64_t largest_at(const float *x, uint64_t len) {
-    uint64_t at = 0;
-    uint32_t most = 0;
-    for (uint64_t i = 0; i < len; i++) {
-        uint32_t bits;
-        memcpy(&bits, x + i, sizeof bits);
-        bits &= 0x7FFFFFFF;
-        if (bits > most) {
-            most = bits;
-            at = i;
-        }
-    }
-    return at;
-}
-
-static double sum_products(const struct quantizer *q, const float *x, const int16_t *k,
-                           uint64_t len) {
-    const float half = q->levels.zero ? 0 : 0.5F;
-    struct block_lanes lanes = {.blocks = 0};
-    for (uint64_t i = 0; i < len; i += NORM_BLOCK) {
-        struct bucket_sums block = {0, 0};
-        const size_t n = (size_t)min_u64(NORM_BLOCK, len - i);
-        q->kernels->sum_products(x + i, k + i, n, half, &block.sum);
-        lanes_add(&lanes, &block);
-    }
-    return lanes_fold(&lanes).sum;
-}
-
-static double sum_squares(const struct quantizer *q, const float *x, uint64_t len) {
-    struct block_lanes lanes = {.blocks = 0};
-    for (uint64_t i = 0; i < len; i += NORM_BLOCK) {
-        struct bucket_sums block = {0, 0};
-        q->kernels->sum_squares(x + i, (size_t)min_u64(NORM_BLOCK, len - i), &block.sum);
-        lanes_add(&lanes, &block);
-    }
-    return lanes_fold(&lanes).sum;
-}
-
-float bucket_rescale(const struct quantizer *q, const float *x, uint64_t len, float scale,
-                     int16_t *k) {
-    double projection = sum_products(q, x, k, len);
-    if (!(projection > 0)) { /* all are 0: to say nothing of a bucket would be a bias */
-        const uint64_t at = largest_at(x, len);
-        float largest;
-        memcpy(&largest, x + at, sizeof largest);
-        k[at] = (int16_t)(float_bits(largest) >> 31 ? -1 : 1);
-        projection = sum_products(q, x, k, len);
-    }
-    return scale_rescaled(&q->params, scale, sum_squares(q, x, len),
-                          projection * (double)q->levels.gap);
+    struct block_lanes lanes = {.max_bits = 0};
+    for (uint64_t i = 0; i < tensor_total_blocks(&t->q); i++) blocks_add(&lanes, &t->totals[i]);
+    t->q.tensor_rms = square_root(blocks_fold(&lanes).sum / (double)t->q.layout.n);
 }

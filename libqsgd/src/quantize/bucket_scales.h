@@ -14,18 +14,36 @@ struct bucket_sums {
     double sum;        /* of squares or of magnitudes */
 };
 
+#define FEEDBACK_NOWHERE UINT64_MAX
+
+/* Error feedback in buckets longer than a chunk (quantize/feedback.h): what a chunk comes to
+ * before it is coded, */
+struct feedback_sums {
+    double products, squares; /* <e, h>, <h, h> */
+    uint32_t largest;         /* |e|, as bits, if all h are 0 */
+    uint64_t largest_at;      /* its element, or FEEDBACK_NOWHERE */
+};
+
+/* and what a bucket comes to. */
+struct feedback_bucket {
+    float quantizing; /* the scale that its indices are of: what is stored is another */
+    uint64_t forced;  /* the element that is sent although its index is 0, or FEEDBACK_NOWHERE */
+};
+
 /* A tensor on its way to indices: how, from where, and what its buckets have come to. */
 struct tensor {
     struct quantizer q;
     struct source source;
     struct scale_array scales;
-    struct bucket_sums *partials; /* per block of buckets longer than a chunk */
-    struct bucket_sums *totals;   /* per block of the tensor, for balanced scales */
-    struct topk_cut *cuts;        /* per such bucket, for top-k; else NULL */
+    struct bucket_sums *partials;        /* per block of buckets longer than a chunk */
+    struct bucket_sums *totals;          /* per block of the tensor, for balanced scales */
+    struct topk_cut *cuts;               /* per such bucket, for top-k; else NULL */
+    struct feedback_sums *feedback_sums; /* per chunk of such buckets, if there is a residual */
+    struct feedback_bucket *feedback;    /* per such bucket; else NULL */
 };
 
-/* Takes partials, totals and cuts from the memory, or only counts them. */
-void tensor_carve(struct tensor *t, struct memory *memory);
+/* Takes all of these arrays from the memory, or only counts them. */
+void tensor_carve(struct tensor *t, struct memory *memory, const float *residual);
 
 /* The stored scale of a bucket of at most a chunk; *sum_of_squares serves top-k. */
 float scale_of_short_bucket(const struct tensor *t, uint64_t bucket, const float *x,
@@ -43,10 +61,5 @@ void big_scales_store(const struct tensor *t, struct quantize_scratch *scratch);
 uint64_t tensor_total_blocks(const struct quantizer *q);
 void tensor_total_block(const struct tensor *t, uint64_t block, struct quantize_scratch *scratch);
 void tensor_total_store(struct tensor *t);
-
-/* Of an index of a bucket's elements x, after rounding: the scale to store (FORMAT.md section 6.5).
- * May change one index. */
-float bucket_rescale(const struct quantizer *q, const float *x, uint64_t len, float scale,
-                     int16_t *k);
 
 #endif

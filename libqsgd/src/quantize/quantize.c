@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "quantize/projection.h"
 #include "quantize/topk.h"
 #include "quantize/walk.h"
 
@@ -185,6 +186,9 @@ static void bucket_open(const struct chunk *c, uint64_t bucket, struct bucket_st
     b->x = l->per_bucket != 0 ? c->x : c->x + (bucket * l->bucket - c->span->first);
     if (l->per_bucket != 0) {
         b->scale = scale_get(&c->t->scales, bucket);
+        if (c->t->feedback != NULL && !scale_is_idle(b->scale)) {
+            b->scale = c->t->feedback[bucket].quantizing;
+        }
         if (c->t->cuts != NULL) b->cut = c->t->cuts[bucket];
     } else {
         double squares;
@@ -202,10 +206,13 @@ static void bucket_open(const struct chunk *c, uint64_t bucket, struct bucket_st
 /* A bucket whose indices are all there: its last word on the scale. */
 static void bucket_finish(const struct chunk *c, const struct bucket_state *b, int16_t *k) {
     const struct quantizer *q = &c->t->q;
-    if (q->params.rescale == 0 || b->elements == 0 || scale_is_idle(b->scale)) return;
-    const uint64_t at = b->bucket * q->layout.bucket - c->span->first;
+    const bool feedback = c->t->source.residual != NULL; /* which has a scale of its own */
+    if (q->params.rescale == 0 || feedback || b->elements == 0 || scale_is_idle(b->scale)) return;
+    const uint64_t first = b->bucket * q->layout.bucket;
     const uint64_t len = layout_bucket_len(&q->layout, b->bucket);
-    scale_set(&c->t->scales, b->bucket, bucket_rescale(q, b->x, len, b->scale, k + at));
+    scale_set(&c->t->scales, b->bucket,
+              projection_rescale(q, first, len, b->x, b->scale, c->scratch,
+                                 k + (first - c->span->first)));
 }
 
 qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span, const float *x,

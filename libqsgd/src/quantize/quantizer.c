@@ -5,6 +5,7 @@
 
 #include "backends/dispatch.h"
 #include "base/fpenv.h"
+#include "kernels/philox.h"
 #include "quantize/topk.h"
 
 /* True if two chunks may be decoded in turn: they take two steps each, at least. */
@@ -49,6 +50,12 @@ void quantize_passing_carve(struct quantize_scratch *s, struct memory *memory,
     s->block = memory_take(&m, block * sizeof(float));
     s->heap = memory_take(&m, topk ? topk_heap_entries(l) * sizeof(struct topk_entry) : 0);
     *memory = m;
+}
+
+struct noise_key quantizer_trial_key(const struct noise_key *key) {
+    uint32_t c[4] = {0, (uint32_t)NOISE_TRIAL << 28, key->nonce[0], key->nonce[1]};
+    philox(c, key->key[0], key->key[1]);
+    return (struct noise_key){{c[0], c[1]}, {c[2], c[3]}};
 }
 
 /* Levels as the rounding kernels want them: cells, reciprocals, weights of the dither. */

@@ -31,6 +31,10 @@ struct quantizer {
 void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint64_t n,
                     uint64_t nonce, bool raw);
 
+/* The key of a trial (FORMAT.md section 9): what it leads to must not depend on the noise of the
+ * frame itself. */
+struct noise_key quantizer_trial_key(const struct noise_key *key);
+
 /* Per-worker memory of these stages, carved from the workspace. */
 struct quantize_scratch {
     float *elements;  /* longest chunk: elements after conversion and rotation, if any */

@@ -15,7 +15,8 @@ const float *source_read(const struct source *source, uint64_t first, uint64_t l
         for (uint64_t i = 0; i < len; i++) {
             float r;
             memcpy(&r, source->residual + first + i, sizeof r);
-            to[i] += r;
+            const float kept = r * source->keep; /* rounded on its own */
+            to[i] += kept;
         }
     }
     return to;

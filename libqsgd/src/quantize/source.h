@@ -24,6 +24,7 @@ struct source {
     const uint8_t *data;
     uint32_t dtype;
     float *residual;
+    float keep;         /* what of it counts, 0 .. 1 */
     const float *given; /* scales, or NULL */
 };
 

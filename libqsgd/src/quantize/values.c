@@ -133,6 +133,13 @@ void values_of_bucket(const struct quantizer *q, float scale, const int16_t *k, 
     undo_range(scale, n, v);
 }
 
+void values_at_one(const struct quantizer *q, uint8_t damping, const int16_t *k,
+                   const uint16_t *noise, size_t n, float *v) {
+    struct value_bucket b;
+    value_bucket_of(q, 1, damping, &b);
+    q->kernels->values(&b, k, noise, n, v);
+}
+
 /* True if a bucket's values may go to the sink as the kernels make them. */
 static bool goes_straight(const struct sink *sink, float scale) {
     return sink->dtype == QSGD_FLOAT32 && !scale_is_idle(scale) && scale_range(scale) == 1;
@@ -262,6 +269,7 @@ void residual_of_chunk(const struct dequantizer *d, const struct source *source,
     float scale = 0, *block = d->scratch->block;
     while (walk_next(&w)) {
         if (w.opens) scale = scale_get(&d->scales, w.bucket);
+        if (scale != scale) continue; /* a bucket that leaves as NaN keeps what it had */
         if (!rotated) {
             run_values_in_range(d, &s, &w, scale, block);
             undo_range(scale, w.n, block);

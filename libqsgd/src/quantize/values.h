@@ -47,6 +47,11 @@ void values_turn(const struct quantizer *q, const struct chunk_span *span,
 /* n values, at most a block, of one bucket without damping into v; k may be NULL if it is idle. */
 void values_of_bucket(const struct quantizer *q, float scale, const int16_t *k, size_t n, float *v);
 
+/* n values, at most a block, of one bucket at scale 1; noise may be NULL if indices are not turned
+ * and damping is 0. */
+void values_at_one(const struct quantizer *q, uint8_t damping, const int16_t *k,
+                   const uint16_t *noise, size_t n, float *v);
+
 /* n values to the sink's element `element` and those behind it. */
 void values_put(const struct sink *sink, uint64_t element, const float *v, size_t n);
 

@@ -1,0 +1,129 @@
+/* Error feedback: scales that leave least. Without it a codec that adds more noise than there is
+ * signal (most unbiased ones at few bits) makes residuals grow without bound. */
+#include "quantize/feedback.h"
+
+#include <string.h>
+
+#include "quantize/lane_sums.h"
+#include "quantize/projection.h"
+#include "quantize/values.h"
+
+/* A bucket that would decode to zeros alone sends its largest element, lest its residual grow until
+ * chance lets one through. Under dither zeros do not decode to zeros. */
+static bool sends_nothing(const struct quantizer *q, const struct projection *p) {
+    return p->squares == 0 && q->params.rounding != QSGD_ROUND_DITHERED;
+}
+
+/* ---- buckets within chunks ------------------------------------------------------------------- */
+
+static float least_scale(struct decoded *d, uint64_t first, uint64_t len, const float *x,
+                         int16_t *k) {
+    const struct quantizer *q = d->q;
+    struct projection p = projection_of(d, first, len, x, k);
+    if (sends_nothing(q, &p)) {
+        uint32_t most = 0;
+        const uint64_t at = projection_largest(x, len, &most);
+        projection_force(x + at, k + at);
+        p = projection_of(d, first, len, x, k);
+    }
+    const float scale = projection_least(&q->params, &p);
+    for (uint64_t i = 0; scale == 0 && i < len; i++) k[i] = (int16_t)q->levels.idle;
+    return scale;
+}
+
+void feedback_of_chunk(const struct tensor *t, const struct chunk_span *span, const float *x,
+                       struct quantize_scratch *scratch, struct chunk_indices *out) {
+    const struct layout *l = &t->q.layout;
+    if (l->per_bucket != 0) {
+        const uint64_t at = t->feedback[span->bucket].forced - span->first;
+        if (at < span->len) projection_force(x + at, out->k + at);
+        return;
+    }
+    struct decoded d = decoded_of(&t->q, scratch, span->first + span->len, out->damping);
+    bool idle = true;
+    for (uint64_t b = span->bucket; b < span->bucket + span->buckets; b++) {
+        if (scale_is_idle(scale_get(&t->scales, b))) continue;
+        const uint64_t first = b * l->bucket, at = first - span->first;
+        const float scale = least_scale(&d, first, layout_bucket_len(l, b), x + at, out->k + at);
+        scale_set(&t->scales, b, scale);
+        idle = idle && scale == 0;
+    }
+    if (idle) out->damping = 0;
+}
+
+/* ---- longer buckets -------------------------------------------------------------------------- */
+
+uint64_t feedback_chunks(const struct tensor *t) {
+    return t->feedback == NULL ? 0 : t->q.layout.chunks;
+}
+
+void feedback_survey(const struct tensor *t, uint64_t chunk, struct quantize_scratch *scratch) {
+    const struct chunk_span span = layout_chunk(&t->q.layout, chunk);
+    struct feedback_sums *to = &t->feedback_sums[chunk];
+    struct chunk_indices c = {scratch->indices, NULL, 0};
+    *to = (struct feedback_sums){0, 0, 0, FEEDBACK_NOWHERE};
+    if (scale_is_idle(scale_get(&t->scales, span.bucket))) return;
+    const float *x = source_read(&t->source, span.first, span.len, scratch->elements);
+    uint64_t bad;
+    quantize_chunk(t, &span, x, scratch, &c, &bad);
+    struct decoded d = decoded_of(&t->q, scratch, span.first + span.len, c.damping);
+    const struct projection p = projection_of(&d, span.first, span.len, x, c.k);
+    to->products = p.products;
+    to->squares = p.squares;
+    if (sends_nothing(&t->q, &p)) {
+        to->largest_at = span.first + projection_largest(x, span.len, &to->largest);
+    }
+}
+
+/* Of one bucket, from those of its chunks. */
+static struct feedback_sums sum_of_chunks(const struct feedback_sums *chunks, uint64_t count) {
+    struct lane_sums products = {.blocks = 0}, squares = {.blocks = 0};
+    struct feedback_sums all = {0, 0, 0, FEEDBACK_NOWHERE};
+    for (uint64_t i = 0; i < count; i++) {
+        lanes_add(&products, chunks[i].products);
+        lanes_add(&squares, chunks[i].squares);
+        if (chunks[i].largest <= all.largest) continue;
+        all.largest = chunks[i].largest;
+        all.largest_at = chunks[i].largest_at;
+    }
+    all.products = lanes_fold(&products);
+    all.squares = lanes_fold(&squares);
+    return all;
+}
+
+/* The index that decodes to 0. */
+static int16_t index_of_zero(const struct quantizer *q) {
+    int32_t k = 0;
+    if (q->levels.kind == QSGD_LEVELS_SIGNED) {
+        for (k = q->levels.kmin; q->level_of[k - q->levels.kmin] != 0;) k++;
+    }
+    return (int16_t)k;
+}
+
+/* A bucket of one element, whose index decodes to 0 but for being forced. */
+static struct projection projection_forced(const struct tensor *t, uint64_t at) {
+    float e, h;
+    int16_t k = index_of_zero(&t->q);
+    memcpy(&e, source_read(&t->source, at, 1, &e), sizeof e);
+    projection_force(&e, &k);
+    values_at_one(&t->q, 0, &k, NULL, 1, &h);
+    const double element = (double)e, decoded = (double)h;
+    return (struct projection){element * element, element * decoded, decoded * decoded};
+}
+
+void feedback_store(const struct tensor *t) {
+    const struct layout *l = &t->q.layout;
+    const struct feedback_sums *chunks = t->feedback_sums;
+    for (uint64_t b = 0; b < l->buckets; b++) {
+        const uint64_t count = div_up(layout_bucket_len(l, b), l->chunk);
+        const struct feedback_sums sums = sum_of_chunks(chunks, count);
+        chunks += count;
+        if (scale_is_idle(scale_get(&t->scales, b))) continue;
+        struct projection p = {0, sums.products, sums.squares};
+        const bool forced = sends_nothing(&t->q, &p);
+        if (forced) p = projection_forced(t, sums.largest_at);
+        const float scale = projection_least(&t->q.params, &p);
+        if (forced && scale != 0) t->feedback[b].forced = sums.largest_at;
+        scale_set(&t->scales, b, scale);
+    }
+}
