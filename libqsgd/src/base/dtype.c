@@ -51,7 +51,7 @@ static uint16_t half_from_float(float f) {
 static uint16_t bfloat_from_float(float f) {
     uint32_t u = float_bits(f);
     const uint32_t magnitude = u & 0x7FFFFFFF;
-    if (magnitude > 0x7F800000) return (uint16_t)(u >> 16 | 0x40); /* NaN stays NaN */
+    if (magnitude > 0x7F800000) return (uint16_t)(u >> 16 | 0x40);          /* NaN stays NaN */
     if (magnitude >= 0x7F7F8000 && magnitude < 0x7F800000) u &= 0xFFFF0000; /* would be Inf */
     return (uint16_t)((u + 0x7FFF + (u >> 16 & 1)) >> 16);
 }
