@@ -170,6 +170,7 @@ BAD_HEADERS = [
     ("varint-of-ten-bytes", "HEADER", replaced(PLAIN, b"\x07\x28", b"\x07" + b"\x80" * 9 + b"\1")),
     ("varint-cut-by-header-end", "HEADER", PLAIN.at(SHAPE, 0x80)),
     ("dimension-past-2^47", "HEADER", head(shape=(0, (1 << 47) + 1))),
+    ("empty-past-2^47", "HEADER", head(shape=(1 << 47, 1 << 47, 0))),
     ("elements-past-2^47", "HEADER", head(shape=(1 << 24, 1 << 24))),
     ("elements-wrap-2^64", "HEADER", head(shape=(1 << 47, 1 << 17))),
     ("rms-with-uniform", "HEADER", PLAIN.at(18, 2)),

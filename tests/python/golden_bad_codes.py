@@ -233,6 +233,7 @@ BAD_PAYLOADS: list[BadPayload] = [
     bad("rice-padding", "PADDING", CODED + bits("00000 0100 1 0 1"), code="rice-sparse"),
     # Huffman.
     huffman("huffman-incomplete", "CODE_TABLE", [1, 2], "0 0 0 0"),
+    huffman("huffman-64-lengths", "CODE_TABLE", [1, *[0] * 62, 1], "0 0 0 0"),
     huffman("huffman-over-full", "CODE_TABLE", [1, 1, 1], "0 0 0 0"),
     huffman("huffman-length-13", "CODE_TABLE", [1, 13], "0 0 0 0"),
     huffman("huffman-last-length-0", "CODE_TABLE", [1, 1, 0], "0 0 0 0"),
@@ -247,6 +248,8 @@ BAD_PAYLOADS: list[BadPayload] = [
     rans("rans-lanes-128", "CODE_TABLE", TABLE, (1 << 16,) * 128, head=7 | 3 << 3),
     rans("rans-mode-token-past-table", "CODE_TABLE",
          [(2, 6), (3, 6), (0, 1), (1, 4), (1, 4), (1, 4)]),
+    rans("rans-64-tokens", "CODE_TABLE",
+         [(63, 6), (0, 6), (0, 1), *[(0, 4)] * 62, (11, 4), (0, 1)]),
     rans("rans-frequencies-past-2^P", "CODE_TABLE",
          [(2, 6), (0, 6), (0, 1), (12, 4), (0, 1), (12, 4), (0, 1)]),
     rans("rans-last-frequency-0", "CODE_TABLE", [(2, 6), (0, 6), (0, 1), (11, 4), (0, 1), (0, 4)]),

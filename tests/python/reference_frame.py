@@ -215,7 +215,7 @@ def read_scheme(data: bytes, end: int) -> tuple[Params, str, tuple[int, ...], di
         size, at = read_varint(data[:end], at)
         refuse(size > MOST, "too many elements")
         shape.append(size)
-    refuse(prod(shape) > MOST, "too many elements")
+    refuse(prod(size for size in shape if size) > MOST, "too many elements")
     return p, dtype, tuple(shape), read_extensions(data, at, end)
 
 

@@ -225,3 +225,15 @@ def test_a_bucket_that_leaves_as_nan_keeps_its_residual(codec: Codec) -> None:
     x[700] = 1
     codec.encode(x, 1, residual=residual)
     assert np.isfinite(residual).all()
+
+
+def test_auto_sees_scales_that_only_float32_can_store() -> None:
+    """Subnormal scales, which a survey of codes keeps in two bytes; the reference keeps four."""
+    rng = np.random.default_rng(11)
+    p = Params(code="auto", seed=3, bucket=64, scale_dtype="float32", s=3, chunk_log2=10)
+    for n in (70, 300, 3000):
+        x = (rng.standard_normal(n) * 3e-44).astype(F32)
+        ours, theirs = np.zeros(n, F32), np.zeros(n, F32)
+        frame = codec_of(p).encode(x, 1, residual=ours)
+        assert frame == reference.encode(x, p, nonce=1, residual=theirs)
+        assert np.array_equal(ours, theirs)

@@ -241,11 +241,9 @@ int params_shape(const uint64_t *shape, uint32_t ndim, uint64_t *product) {
     uint64_t n = 1;
     int empty = 0;
     for (uint32_t d = 0; d < ndim; d++) {
-        if (shape[d] > QSGD_MAX_ELEMENTS) return 0;
         if (shape[d] == 0) empty = 1;
-    }
-    for (uint32_t d = 0; d < ndim && !empty; d++) {
-        if (n > QSGD_MAX_ELEMENTS / shape[d]) return 0;
+        if (shape[d] == 0) continue;
+        if (shape[d] > QSGD_MAX_ELEMENTS / n) return 0;
         n *= shape[d];
     }
     *product = empty ? 0 : n;

@@ -23,6 +23,7 @@ static float least_scale(struct decoded *d, uint64_t first, uint64_t len, const 
     if (sends_nothing(q, &p)) {
         uint32_t most = 0;
         const uint64_t at = projection_largest(x, len, &most);
+        if (at == len) return 0; /* zeros themselves, whose indices are idle */
         projection_force(x + at, k + at);
         p = projection_of(d, first, len, x, k);
     }
@@ -42,7 +43,8 @@ void feedback_of_chunk(const struct tensor *t, const struct chunk_span *span, co
     struct decoded d = decoded_of(&t->q, scratch, span->first + span->len, out->damping);
     bool idle = true;
     for (uint64_t b = span->bucket; b < span->bucket + span->buckets; b++) {
-        if (scale_is_idle(scale_get(&t->scales, b))) continue;
+        const float given = scale_get(&t->scales, b);
+        if (given != given) continue; /* 0 may be what a survey has no room for (before_chunks.c) */
         const uint64_t first = b * l->bucket, at = first - span->first;
         const float scale = least_scale(&d, first, layout_bucket_len(l, b), x + at, out->k + at);
         scale_set(&t->scales, b, scale);
