@@ -304,7 +304,8 @@ def rescaled(e: Array, k: Array, scales: Array, p: Params, cuts: Cuts) -> tuple[
             force(e[at], k[at])
         h = in_range(k, none, ones, p, cuts, 0)
         squares = projected(e[at], e[at], at.start, cuts)
-        found = nearest_stored(squares / projected(e[at], h[at], at.start, cuts), p.scale_dtype)
+        products = projected(e[at], h[at], at.start, cuts)
+        found = nearest_stored(F64(squares) / F64(products), p.scale_dtype)
         if found > 0 and np.isfinite(found):
             scales[j] = found
     return k, scales

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 import qsgd
+import reference
+from cases import codec_of
 from qsgd import Codec
 from reference_bits import Array
+from reference_levels import Params
 
 
 def uneven(n: int, seed: int) -> Array:
@@ -150,3 +153,16 @@ def test_rotated_frames_beat_even_steps_at_one_bit() -> None:
         assert 0.9 < bits < 1.2
         figures.append(float(np.sum((qsgd.decode(frame) - x) ** 2)) * 4**bits)
     assert figures[0] < 0.95 * figures[1]
+
+
+def test_zeros_under_given_scales_are_forced_within_their_bucket() -> None:
+    """A bucket of zeros with a scale of its own: its first element is forced, and none past it."""
+    x = uneven(300, 9)
+    x[100:200] = 0
+    x[200:] = 0
+    scales = np.ones(3, np.float32)
+    p = Params(bucket=100, rounding="nearest", rescale=True, seed=1, chunk_log2=10)
+    frame = codec_of(p).encode(x, 2, scales=scales)
+    assert frame == reference.encode(x, p, nonce=2, scales=scales)
+    idx, _ = qsgd.stages.decode_indices(frame)[:2]
+    assert np.flatnonzero(idx.ravel()[100:]).tolist() == [0, 100]

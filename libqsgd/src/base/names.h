@@ -130,6 +130,7 @@
 #define prefix_runs_build qsgd_internal_prefix_runs_build
 #define prefix_write_segments qsgd_internal_prefix_write_segments
 #define projection_force qsgd_internal_projection_force
+#define projection_force_largest qsgd_internal_projection_force_largest
 #define projection_largest qsgd_internal_projection_largest
 #define projection_least qsgd_internal_projection_least
 #define projection_of qsgd_internal_projection_of

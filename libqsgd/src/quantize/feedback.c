@@ -21,10 +21,8 @@ static float least_scale(struct decoded *d, uint64_t first, uint64_t len, const 
     const struct quantizer *q = d->q;
     struct projection p = projection_of(d, first, len, x, k);
     if (sends_nothing(q, &p)) {
-        uint32_t most = 0;
-        const uint64_t at = projection_largest(x, len, &most);
-        if (at == len) return 0; /* zeros themselves, whose indices are idle */
-        projection_force(x + at, k + at);
+        /* of zeros themselves nothing comes: the scale is 0, and their indices idle again */
+        projection_force_largest(x, len, k);
         p = projection_of(d, first, len, x, k);
     }
     const float scale = projection_least(&q->params, &p);

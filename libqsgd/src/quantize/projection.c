@@ -63,7 +63,7 @@ float projection_least(const struct qsgd_params *params, const struct projection
 }
 
 uint64_t projection_largest(const float *x, uint64_t len, uint32_t *most) {
-    uint64_t at = len;
+    uint64_t at = 0;
     for (uint64_t i = 0; i < len; i++) {
         uint32_t bits;
         memcpy(&bits, x + i, sizeof bits);
@@ -82,14 +82,18 @@ void projection_force(const float *x, int16_t *k) {
     *k = (int16_t)(*k + (float_bits(element) >> 31 ? -1 : 1));
 }
 
+void projection_force_largest(const float *x, uint64_t len, int16_t *k) {
+    uint32_t most = 0;
+    const uint64_t at = projection_largest(x, len, &most);
+    projection_force(x + at, k + at);
+}
+
 float projection_rescale(const struct quantizer *q, uint64_t first, uint64_t len, const float *x,
                          float scale, struct quantize_scratch *scratch, int16_t *k) {
     struct decoded d = decoded_of(q, scratch, first + len, 0);
     struct projection p = projection_of(&d, first, len, x, k);
     if (!(p.products > 0)) { /* all are 0: to say nothing of a bucket would be a bias */
-        uint32_t most = 0;
-        const uint64_t at = projection_largest(x, len, &most);
-        projection_force(x + at, k + at);
+        projection_force_largest(x, len, k);
         p = projection_of(&d, first, len, x, k);
     }
     const float found = nearest_stored(&q->params, p.elements / p.products);

@@ -35,11 +35,14 @@ struct projection projection_of(struct decoded *d, uint64_t first, uint64_t len,
 float projection_least(const struct qsgd_params *params, const struct projection *p);
 
 /* Where the first element of the largest magnitude is, if that is above *most, which it becomes;
- * else len. */
+ * else 0. */
 uint64_t projection_largest(const float *x, uint64_t len, uint32_t *most);
 
 /* Makes an index that decodes to 0 the next one on the side of element *x. */
 void projection_force(const float *x, int16_t *k);
+
+/* The same for the first element of the largest magnitude, of len >= 1. */
+void projection_force_largest(const float *x, uint64_t len, int16_t *k);
 
 /* Rescaling, of nearest rounding: the scale to store of a whole bucket that is not idle. May force
  * one index. */
