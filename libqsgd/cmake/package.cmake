@@ -70,5 +70,5 @@ if(PROJECT_IS_TOP_LEVEL)
 else()
   set(documents ${CMAKE_INSTALL_DATAROOTDIR}/doc/qsgd)
 endif()
-install(FILES FORMAT.md ${PROJECT_SOURCE_DIR}/LICENSE
+install(FILES FORMAT.md ENCODER.md STATISTICS.md ${PROJECT_SOURCE_DIR}/LICENSE
   DESTINATION ${documents} COMPONENT qsgd_runtime)

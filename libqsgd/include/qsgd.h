@@ -2,7 +2,7 @@
  *
  * A tensor is cut into buckets that share a scale; each element is rounded at random, without bias,
  * to one of a few levels; the level indices are entropy coded; one self-describing frame results
- * (QSGD: Alistarh et al., NeurIPS 2017). The bytes and the arithmetic are defined in FORMAT.md.
+ * (QSGD: Alistarh et al., NeurIPS 2017). Bytes and arithmetic: FORMAT.md and ENCODER.md.
  *
  *     qsgd_params params;
  *     qsgd_memory frame;
@@ -176,7 +176,7 @@ typedef enum qsgd_dtype {
     QSGD_COMPLEX128 = 14
 } qsgd_dtype;
 
-/* The scale of a bucket (FORMAT.md section 4). */
+/* The scale of a bucket (ENCODER.md section 5). */
 typedef enum qsgd_norm {
     QSGD_NORM_MAX = 0,     /* largest magnitude */
     QSGD_NORM_L2 = 1,      /* Euclidean norm, as in the paper */
@@ -185,7 +185,7 @@ typedef enum qsgd_norm {
     QSGD_NORM_BALANCED = 4 /* geometric mean of the rms of bucket and tensor; for open levels */
 } qsgd_norm;
 
-/* The set of levels (FORMAT.md section 5). */
+/* The set of levels (FORMAT.md section 8.3). */
 typedef enum qsgd_levels {
     QSGD_LEVELS_UNIFORM = 0,     /* 0, 1/s .. 1; without zero: (2j-1)/(2s-1) */
     QSGD_LEVELS_EXPONENTIAL = 1, /* 0, 2^-(s-1) .. 1/2, 1 */
@@ -194,7 +194,7 @@ typedef enum qsgd_levels {
     QSGD_LEVELS_OPEN = 4         /* k * step for |k| <= 32767; with QSGD_NORM_RMS or _BALANCED */
 } qsgd_levels;
 
-/* How an element goes to a level (FORMAT.md section 6). */
+/* How an element goes to a level (ENCODER.md section 6). */
 typedef enum qsgd_rounding {
     QSGD_ROUND_STOCHASTIC = 0, /* at random between neighbours, unbiased */
     QSGD_ROUND_DITHERED = 1,   /* the same indices; the decoder subtracts part of the noise */
@@ -202,7 +202,7 @@ typedef enum qsgd_rounding {
     QSGD_ROUND_TOPK = 3        /* fewest largest elements whose magnitudes sum to the l2 norm */
 } qsgd_rounding;
 
-/* Integer codes (FORMAT.md section 8), numbered as in the frame. AUTO exists in parameters only. */
+/* Integer codes (FORMAT.md section 7), numbered as in the frame. AUTO exists in parameters only. */
 typedef enum qsgd_code {
     QSGD_CODE_RAW = 0,
     QSGD_CODE_FIXED = 1,

@@ -19,7 +19,7 @@ extern "C" {
 /* ---------------------------------------------------------------------------------------------
  * Statistics
  *
- * Two models at once (FORMAT.md section 12): an empirical one, the histogram of r in bins of 1/16
+ * Two models at once (STATISTICS.md): an empirical one, the histogram of r in bins of 1/16
  * octave, by half octave of the bucket's scale; and the parametric one of Faghri et al. (ALQ/AMQ,
  * NeurIPS 2020), mean and variance of r by bucket, gathered in cells of similar buckets.
  * ------------------------------------------------------------------------------------------- */
@@ -78,7 +78,7 @@ QSGD_API qsgd_status qsgd_stats_add(qsgd_stats *stats, uint32_t dtype, const voi
 QSGD_API qsgd_status qsgd_stats_merge(qsgd_stats *stats, const qsgd_stats *other,
                                       qsgd_error *error);
 
-/* Writes *stats as bytes (FORMAT.md section 12): equal statistics, equal bytes. *bytes: how many.
+/* Writes *stats as bytes (STATISTICS.md): equal statistics, equal bytes. *bytes: how many.
  * QSGD_ERR_DST_TOO_SMALL if they do not fit; dst is then untouched. */
 QSGD_API qsgd_status qsgd_stats_save(const qsgd_stats *stats, qsgd_memory dst, uint64_t *bytes,
                                      qsgd_error *error);

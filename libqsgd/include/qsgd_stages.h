@@ -45,7 +45,7 @@ QSGD_API qsgd_status qsgd_encode_indices(const qsgd_params *params,
                                          qsgd_error *error);
 
 /* The same in the form of another frame, whose header, modes and tables are taken over: a frame's
- * own indices, scales and damping give back that frame, byte for byte (FORMAT.md section 10).
+ * own indices, scales and damping give back that frame, byte for byte (FORMAT.md section 9).
  * Options, sizes and errors of `like` as of qsgd_decode; QSGD_ERR_INDEX also names the first
  * element of a chunk that cannot be coded so. dst: the size of `like`. */
 QSGD_API qsgd_status qsgd_encode_indices_like(const void *like, uint64_t like_bytes,
@@ -61,7 +61,7 @@ QSGD_API qsgd_status qsgd_decode_indices(const void *frame, uint64_t bytes,
                                          const qsgd_quantized *quantized, qsgd_memory workspace,
                                          qsgd_error *error);
 
-/* Turns indices in place into what dithered frames code, or back (FORMAT.md section 6.6): those of
+/* Turns indices in place into what dithered frames code, or back (FORMAT.md section 8.2): those of
  * buckets whose scale is above 0 change sign where the noise of params->seed and nonce says so. For
  * entropy codes of one's own, and the weights of shared tables. Without DITHERED, and for SIGNED
  * levels, indices stay as they are. QSGD_ERR_INDEX names an element, or a bucket whose scale a
@@ -70,7 +70,7 @@ QSGD_API qsgd_status qsgd_turn_indices(const qsgd_params *params, uint64_t nonce
                                        const qsgd_quantized *quantized, qsgd_error *error);
 
 /* ---------------------------------------------------------------------------------------------
- * Shared tables (FORMAT.md section 8.6)
+ * Shared tables (FORMAT.md section 7.7)
  *
  * Where encoder and decoder know the probabilities of the levels beforehand, a table can travel
  * once, or be made on both sides, in place of a table in every chunk. It is a short byte string

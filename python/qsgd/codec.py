@@ -130,7 +130,7 @@ class Codec(NamedSchemes, CodecStages):
 
     References
     ----------
-    Alistarh et al., QSGD, NeurIPS 2017; FORMAT.md sections 3 to 9.
+    Alistarh et al., QSGD, NeurIPS 2017; FORMAT.md and ENCODER.md of libqsgd.
     """
 
     norm: Norm

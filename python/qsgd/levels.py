@@ -60,7 +60,7 @@ class LevelStats:
 
     References
     ----------
-    Faghri et al., NeurIPS 2020 (the parametric model); FORMAT.md section 12.
+    Faghri et al., NeurIPS 2020 (the parametric model); STATISTICS.md.
     """
 
     _stats: _core.Stats

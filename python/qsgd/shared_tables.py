@@ -1,7 +1,7 @@
 """Shared tables: one code table of tokens for many frames, which then carry none of their own.
 
 Encoders and decoders get the table beforehand (shared_tables_build.py makes one); frames name it by
-its digest (FORMAT.md section 8.6).
+its digest (FORMAT.md section 7.7).
 """
 
 from __future__ import annotations

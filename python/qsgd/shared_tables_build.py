@@ -40,7 +40,7 @@ def build_tables(
         order of k, from the most negative level to the most positive (without 0 where it is no
         level). Probabilities or counts: finite, not negative, not all 0. Levels of weight 0 can
         be coded, too, at a price. With ``rounding="dithered"`` those of turned indices (FORMAT.md
-        section 6.6), which `data` counts.
+        section 8.2), which `data` counts.
     data : tensor, optional
         In place of `probabilities`: counts the levels of this tensor, as ``codec.quantize(data,
         nonce=0)`` rounds it. The codec needs a seed if others are to get the same tables.

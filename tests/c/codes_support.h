@@ -29,7 +29,7 @@ static inline bool all_levels(const struct levels *levels, const int16_t *k, siz
 }
 
 /* Parses and reads `bytes` from memory that ends where they end. Every k must be written, and be a
- * level; and whatever is accepted must be written again byte for byte (FORMAT.md section 10). */
+ * level; and whatever is accepted must be written again byte for byte (FORMAT.md section 9). */
 static inline qsgd_status decode(const struct code_chunk *chunk, const uint8_t *payload,
                                  size_t bytes, int16_t *k) {
     const struct code *code = code_find(chunk->code);

@@ -1,7 +1,7 @@
 /* Fuzzing of the decoder. With QSGD_FUZZ (clang) it is a libFuzzer target; otherwise a program that
  * replays the files named by its arguments, or, without any, runs a fixed sequence of mutations of
  * valid frames. The oracle: indices of an accepted frame give back its bytes (FORMAT.md section
- * 10), and it decodes alike by qsgd_decode and by qsgd_decode_add onto zeros. */
+ * 9), and it decodes alike by qsgd_decode and by qsgd_decode_add onto zeros. */
 #include "support.h"
 
 #define MOST_ELEMENTS                                                                              \

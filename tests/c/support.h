@@ -1,6 +1,6 @@
 /* What the tests of whole frames share: reproducible tensors, one scheme per code and kind of
  * level, frames in memory of exactly their size (so that the sanitizer sees every over-read), and
- * the repair of checksums after deliberate damage (FORMAT.md sections 2 and 3). */
+ * the repair of checksums after deliberate damage (FORMAT.md sections 3 to 6). */
 #ifndef QSGD_TESTS_SUPPORT_H
 #define QSGD_TESTS_SUPPORT_H
 
@@ -37,7 +37,7 @@ static inline void fill_tensor(float *x, size_t n, uint64_t seed) {
     }
 }
 
-/* Philox4x32 with 7 rounds, c in place (FORMAT.md section 6.1). */
+/* Philox4x32 with 7 rounds, c in place (FORMAT.md section 8.1). */
 static inline void philox(uint32_t k0, uint32_t k1, uint32_t c[4]) {
     for (int round = 0; round < 7; round++) {
         uint64_t a = (uint64_t)c[0] * 0xD2511F53U, b = (uint64_t)c[2] * 0xCD9E8D57U;

@@ -1,5 +1,5 @@
 /* What the public calls do: runners and threads, frame_info, ranges, sums, atomic decoding, output
- * types, empty tensors, residuals and given scales (qsgd.h, FORMAT.md sections 4 to 7). */
+ * types, empty tensors, residuals and given scales (qsgd.h, FORMAT.md, ENCODER.md). */
 #include <pthread.h>
 
 #include "support.h"

@@ -1,6 +1,6 @@
 /* Damage without aim: truncated frames, payloads cut short under right checksums, every single bit
  * flipped, short and random strings. All are refused, under the sanitizer without a byte read past
- * their end (FORMAT.md section 10). */
+ * their end (FORMAT.md section 9). */
 #include "support.h"
 
 #define N 1100

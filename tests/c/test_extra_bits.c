@@ -1,5 +1,5 @@
 /* Tokens with extra bits, kernel by kernel on every backend, against one bit at a time (FORMAT.md
- * section 8.4): all widths, lengths and alignments, streams that end early, guard pages around
+ * section 7.4): all widths, lengths and alignments, streams that end early, guard pages around
  * every buffer; and what the reader of a chunk's indices refuses. */
 #define _DEFAULT_SOURCE
 #include "backends.h"

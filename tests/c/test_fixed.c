@@ -1,6 +1,6 @@
 /* Packing of ranks on every backend that this machine can run, against a bit by bit reference: all
  * widths, all kinds of levels, lengths around every block, guard pages on both sides (kernels.h,
- * FORMAT.md section 8.1). */
+ * FORMAT.md section 7.1). */
 #define _DEFAULT_SOURCE
 #include "backends/dispatch.h"
 #include "guard.h"
@@ -16,7 +16,7 @@ static const size_t lengths[] = {1,   2,   3,   7,   8,   9,   15,   16,     17,
                                  129, 191, 192, 255, 256, 257, 319,  320,    500, 511,
                                  512, 513, 575, 576, 577, 640, 1024, LONGEST};
 
-/* FORMAT.md section 8.1, as it stands there. */
+/* FORMAT.md section 7.1, as it stands there. */
 static uint32_t rank_of(const struct rank_map *map, int32_t k) {
     if (map->from_lowest) return (uint32_t)(k - map->lowest);
     if (map->zero) return (uint32_t)(k > 0 ? 2 * k - 1 : -2 * k);

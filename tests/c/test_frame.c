@@ -1,5 +1,5 @@
 /* Frames as a decoder sees them, header to scales: every malformation has its own status and names
- * its byte (FORMAT.md sections 2 to 4). Payloads are test_payload.c's, blind damage is
+ * its byte (FORMAT.md sections 3 to 6). Payloads are test_payload.c's, blind damage is
  * test_damage.c's. */
 #include "support.h"
 

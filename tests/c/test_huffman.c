@@ -1,4 +1,4 @@
-/* The Huffman code of chunks: code lengths, and tables from another frame (FORMAT.md section 8.4).
+/* The Huffman code of chunks: code lengths, and tables from another frame (FORMAT.md section 7.5).
  */
 #include <stdlib.h>
 #include <string.h>

@@ -117,7 +117,7 @@ static void ties_are_settled_by_v_on_all_backends(void) {
     CHECK(by_v > 1000);
 }
 
-/* FORMAT.md section 6.6. Backends are compared above. */
+/* FORMAT.md section 8.2. Backends are compared above. */
 static void turned_indices_change_sign_with_the_noise_and_keep_their_values(void) {
     static float x[256], values[256], expected[256];
     static uint16_t noise[256];

@@ -1,4 +1,4 @@
-/* Sets of levels: ranges, gaps, values and ranks (FORMAT.md sections 5 and 8.1). */
+/* Sets of levels: ranges, gaps, values and ranks (FORMAT.md sections 7.1 and 8.3). */
 #include "check.h"
 #include "level_sets.h"
 

@@ -1,6 +1,6 @@
 /* The sparse codes' short cuts: the search for non-zero indices on every backend, and decoding from
  * the non-zeros alone, which must give what decoding every index gives (kernels.h, codes/codes.h,
- * FORMAT.md sections 7, 8.2 and 8.3). */
+ * FORMAT.md sections 7.2, 7.3 and 8.4). */
 #define _DEFAULT_SOURCE
 #include "backends/dispatch.h"
 #include "codes/codes.h"

@@ -62,7 +62,7 @@ static void checksums_are_crc32c(void) {
     }
 }
 
-/* Lane by lane as FORMAT.md section 4.1 has it. */
+/* Lane by lane as ENCODER.md section 5.1 has it. */
 static double lane_sum(const uint8_t *p, size_t n, bool square) {
     double lanes[32] = {0};
     for (size_t i = 0; i < n; i++) {

@@ -1,5 +1,5 @@
 /* Parameters: which are out of range or senseless together, with which status and by which name
- * (qsgd.h, FORMAT.md section 3). */
+ * (qsgd.h, FORMAT.md section 4.2). */
 #include "setup.h"
 
 enum { FIELD_INT, FIELD_FLOAT };

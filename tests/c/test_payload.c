@@ -1,5 +1,5 @@
 /* Payloads as a decoder sees them: hand-made bytes of every code, each with one malformation, have
- * the status of it (FORMAT.md sections 8 and 10). Every frame here has one chunk of 4 elements, its
+ * the status of it (FORMAT.md sections 7 and 9). Every frame here has one chunk of 4 elements, its
  * checksums are right, and the untouched payload beside each group decodes. */
 #include "support.h"
 

@@ -1,5 +1,5 @@
 /* The rANS kernels of every backend against the scalar one and against the stream rule of FORMAT.md
- * section 8.5: all lane counts, table precisions and class counts, split classes and others, guard
+ * section 7.6: all lane counts, table precisions and class counts, split classes and others, guard
  * pages around the words. */
 #define _DEFAULT_SOURCE
 #include "backends/dispatch.h"
@@ -82,7 +82,7 @@ static struct words words_in(uint16_t *memory) {
     return w;
 }
 
-/* Words downward from their ends, states: as FORMAT.md has it, with div and mod. */
+/* Words downward from their ends, states: as ENCODER.md has it, with div and mod. */
 static void reference_encode(const struct rans_job *job, const uint8_t *symbols, struct words *w,
                              uint32_t *states) {
     const size_t lanes = (size_t)1 << job->lanes_log2;
@@ -268,7 +268,7 @@ static void check_kernels(const struct kernels *kernels) {
     }
 }
 
-/* Every frequency at every precision: the pushed state is that of FORMAT.md's div and mod, at both
+/* Every frequency at every precision: the pushed state is that of ENCODER.md's div and mod, at both
  * ends of x's range and about it. */
 static void every_quotient_is_exact(const struct kernels *kernels) {
     for (unsigned prob_bits = 8; prob_bits <= 12; prob_bits++) {

@@ -1,4 +1,4 @@
-/* The rotation of buckets (FORMAT.md section 4.3): its kernels on every backend against the
+/* The rotation of buckets (FORMAT.md section 8.5): its kernels on every backend against the
  * definition, written plainly, and what both directions do to a bucket. Guard pages around every
  * buffer. */
 #define _DEFAULT_SOURCE
@@ -39,7 +39,7 @@ static void butterflies(float *y, size_t p, float f) {
     }
 }
 
-/* T of section 4.3. */
+/* H of FORMAT.md section 8.5. */
 static void transform(float *y, size_t p) {
     int k = 0;
     while ((size_t)1 << k < p) k++;

@@ -2,7 +2,7 @@
  * values of the noise R are tried, and a tie is counted with the probability of its second number
  * V. The mean index is the element's position to 2^-32 of a gap, and the mean decoded value is the
  * element up to float32 arithmetic: 2^-21 |x| + 2^-28 step, and for dithered tables, whose dither
- * may be much wider than a cell, 2^-25 of the dither (FORMAT.md sections 6 and 7).
+ * may be much wider than a cell, 2^-25 of the dither (ENCODER.md section 6, FORMAT.md section 8.4).
  * quantize/quantize.c is included, not linked, so that the noise can be chosen here. */
 #include "quantize/quantize.c"
 
@@ -43,7 +43,7 @@ static void quantizer_of(struct quantizer *q, const struct level_set *set, bool 
     q->turned = false; /* indices themselves: test_kernels.c turns them */
 }
 
-/* Level of cell boundary m, in units of the scale: exact, from FORMAT.md section 5. */
+/* Level of cell boundary m, in units of the scale: exact, from FORMAT.md section 8.3. */
 static double boundary(const struct quantizer *q, uint32_t m) {
     const struct levels *l = &q->levels;
     if (l->kind == QSGD_LEVELS_SIGNED) return (double)l->value[m];
@@ -83,7 +83,7 @@ static double value_of(const struct quantizer *q, const struct bucket_state *b, 
     return (double)(out * (1.0F / b->range));
 }
 
-/* Where an element lies between levels, as FORMAT.md section 6.2 has it, one element at a time. */
+/* Where an element lies between levels, as ENCODER.md section 6.2 has it, one element at a time. */
 struct position {
     uint32_t t, low;
 };

@@ -1,4 +1,4 @@
-/* Shared tables (FORMAT.md section 8.6): what qsgd_shared_tables_build makes, what every use
+/* Shared tables (FORMAT.md section 7.7): what qsgd_shared_tables_build makes, what every use
  * refuses, and frames that name them. Damage of such frames is fuzz_decode.c's. */
 #include "backends.h"
 #include "support.h"

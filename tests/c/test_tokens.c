@@ -1,5 +1,5 @@
 /* The kernels between indices and the rANS coder, on every backend: tokens, symbols, counts, groups
- * by energy (FORMAT.md sections 8.4 and 8.5), one element at a time beside them. */
+ * by energy (FORMAT.md section 7.4, ENCODER.md section 8.4), one element at a time beside them. */
 #define _DEFAULT_SOURCE
 #include "backends.h"
 #include "base/bits.h"

@@ -1,6 +1,6 @@
 /* Values that come out: output types and their rounding, empty tensors and dimensions, error
- * feedback, given scales, bounds that suffice, nearest rounding (qsgd.h, FORMAT.md sections 4 to
- * 7). */
+ * feedback, given scales, bounds that suffice, nearest rounding (qsgd.h, FORMAT.md section 8,
+ * ENCODER.md sections 5 to 7). */
 #include <float.h>
 #include <math.h>
 

@@ -128,7 +128,7 @@ def check_places(setup: Setup) -> None:
     shutil.move(destination / "usr", moved)
     printed = find(setup, "elsewhere", f"find_package(qsgd REQUIRED){KIND}", f"-Dqsgd_ROOT={moved}")
     assert f"file: {moved.resolve()}/lib" in printed, printed
-    for document in ("LICENSE", "FORMAT.md"):
+    for document in ("LICENSE", "FORMAT.md", "ENCODER.md", "STATISTICS.md"):
         assert (moved / "share" / "doc" / "qsgd" / document).is_file(), document
     if shutil.which("pkg-config") is None:
         return

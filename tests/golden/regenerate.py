@@ -1,6 +1,6 @@
 """Writes the golden frames and the malformed ones, with the reference encoder alone.
 
-Run by hand, only when FORMAT.md changes on purpose: `python tests/golden/regenerate.py`. What the
+Run by hand, only when the format changes on purpose: `python tests/golden/regenerate.py`. What the
 frames are is said in tests/python/golden_frames.py and golden_bad.py; this file stores them, with a
 manifest.json beside each set. Tests never call it.
 """

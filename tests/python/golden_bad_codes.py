@@ -1,4 +1,4 @@
-"""Malformed payloads of golden_bad.py: one per rule of FORMAT.md section 8 that they break.
+"""Malformed payloads of golden_bad.py: one per rule of FORMAT.md section 7 that they break.
 
 Each comes with a tensor and parameters whose one chunk it replaces. Streams are written field by
 field with the reference's `pack`, so that only the named rule is broken.

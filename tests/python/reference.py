@@ -1,4 +1,5 @@
-"""Reference encoder and decoder of QSGD frames in plain NumPy, written from FORMAT.md alone.
+"""Reference encoder and decoder of QSGD frames in plain NumPy, written from libqsgd's FORMAT.md
+and ENCODER.md alone.
 
 A second opinion on the C library, and the shortest way to read the format: tensor -> scales and
 indices (reference_quantize.py) -> payloads (reference_codes.py, reference_tokens.py, on top of
@@ -66,7 +67,7 @@ MODE_CODED, MODE_FIXED, MODE_CONSTANT, MODE_SHARED = 0, 1, 2, 3
 
 
 def coding(p: Params, cuts: Cuts, shared: Shared | None = None) -> Coding:
-    """The view that section 8 has of a frame."""
+    """The view that FORMAT.md 7 has of a frame."""
     grd = grid(p)
     uneven = p.bucket == 0 or p.bucket >= 4096 or p.norm == "balanced"
     classes = p.classes == "on" or (p.classes == "auto" and uneven)
@@ -76,11 +77,11 @@ def coding(p: Params, cuts: Cuts, shared: Shared | None = None) -> Coding:
     )  # fmt: skip
 
 
-# -- 8, 9 Payloads -------------------------------------------------------------------------------
+# -- Payloads: FORMAT.md 7, ENCODER.md 8 ---------------------------------------------------------
 
 
 def payload_encode(k: Array, alpha: int | None, c: Coding) -> bytes:
-    """Payload of a chunk (sections 8 and 9) from its indices (int64) and its a, if dithered."""
+    """Payload of a chunk from its indices (int64) and its a, if dithered."""
     head = b"" if alpha is None else bytes([alpha])
     if c.code in ("huffman", "rans") and bool((k == k[0]).all()):
         return bytes([MODE_CONSTANT]) + head + varint(zigzag(int(k[0])))
@@ -142,7 +143,7 @@ def coded_decode(data: bytes, n: int, c: Coding, shared: Shared | None) -> Array
 
 
 def elements(x: Array, dtype: str) -> Array:
-    """Flat float32 elements of a tensor (4.1); bfloat16 comes as uint16 patterns."""
+    """Flat float32 elements of a tensor (ENCODER.md 3); bfloat16 comes as uint16 patterns."""
     if dtype == "bfloat16":
         return (x.ravel().astype(np.uint32) << np.uint32(16)).view(np.float32)
     return x.ravel().astype(np.float32)
@@ -252,7 +253,7 @@ def frames_of(
 def tried(
     x: Array, p: Params, nonce: int, tag: bytes, scales: Array | None, dtype: str, feeds_back: bool
 ) -> str:
-    """The code that `auto` takes, by a trial with other noise (section 9)."""
+    """The code that `auto` takes, by a trial with other noise (ENCODER.md 9)."""
     words = [int(word[0]) for word in philox(4, np.zeros(1, np.uint64), p.seed, nonce)]
     other = replace(p, seed=words[0] | words[1] << 32)
     trial = frames_of(x, other, words[2] | words[3] << 32, tag, scales, dtype, feeds_back)

@@ -1,4 +1,4 @@
-"""Bits of the reference codec: bit streams, varints, CRC-32C, Elias codes (FORMAT.md 1 and 8.2).
+"""Bits of the reference codec: bit streams, varints, CRC-32C, Elias codes (FORMAT.md 2 and 7.2).
 
 Written from FORMAT.md alone, in plain NumPy, as a second opinion on the C library. This file is the
 bottom of the pile; reference_codes.py turns indices into payloads with it, reference.py frames.
@@ -158,7 +158,7 @@ class BitReader:
         refuse(self.align() * 8 != len(self.bits), "bytes are left over")
 
 
-# -- Elias codes, FORMAT.md 8.2 ------------------------------------------------------------------
+# -- Elias codes, FORMAT.md 7.2 ------------------------------------------------------------------
 
 
 def elias_codes(v: Array, kind: str) -> tuple[Array, Array]:

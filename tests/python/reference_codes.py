@@ -1,6 +1,6 @@
-"""Payloads of the reference codec: level indices of one chunk to bytes and back (FORMAT.md 8).
+"""Payloads of the reference codec: level indices of one chunk to bytes and back (FORMAT.md 7).
 
-Follows section 8 code by code: fixed width, Elias, Rice; reference_tokens.py adds Huffman and rANS.
+Follows section 7 code by code: fixed width, Elias, Rice; reference_tokens.py adds Huffman and rANS.
 Between the quantizer (reference_quantize.py) and the frame (reference_frame.py).
 """
 
@@ -40,7 +40,7 @@ CODES = (
 
 @dataclass(frozen=True)
 class Shared:
-    """Shared tables (8.6): `entries` are frequencies at `p` bits (rans), or code lengths."""
+    """Shared tables (7.7): `entries` are frequencies at `p` bits (rans), or code lengths."""
 
     code: str
     direct: bool
@@ -51,11 +51,11 @@ class Shared:
 
 @dataclass(frozen=True)
 class Coding:
-    """What the codes of section 8 need to know of a frame.
+    """What the codes of section 7 need to know of a frame.
 
-    low, high, kmax, count: least, largest index, largest magnitude, number of indices (section 5);
-    segment: elements of a segment (1.1); classes: whether rANS may use several (8.5, step 1);
-    shared: the shared tables that the frame names (8.6); halves: of the chunk's elements (8.5), or
+    low, high, kmax, count: least, largest index, largest magnitude, number of indices (8.3);
+    segment: elements of a segment (section 5); classes: whether rANS may use several (encoder);
+    shared: the shared tables that the frame names (7.7); halves: of the chunk's elements (7.6), or
     None if indices are not turned.
     """
 
@@ -79,7 +79,7 @@ class Coding:
         return k
 
 
-# -- 8.1 Fixed -----------------------------------------------------------------------------------
+# -- 7.1 Fixed -----------------------------------------------------------------------------------
 
 
 def fixed_encode(k: Array, c: Coding) -> bytes:
@@ -114,7 +114,7 @@ def fixed_decode(data: bytes, n: int, c: Coding) -> Array:
     return np.where(ranks & 1, -magnitude, magnitude)
 
 
-# -- 8.2 Elias codes -----------------------------------------------------------------------------
+# -- 7.2 Elias codes -----------------------------------------------------------------------------
 
 
 def segments_encode(words: Array, lengths: Array, segment: int) -> bytes:
@@ -204,7 +204,7 @@ def sparse_decode(data: bytes, n: int, kind: str, c: Coding) -> Array:
     return k
 
 
-# -- 8.3 Rice-sparse -----------------------------------------------------------------------------
+# -- 7.3 Rice-sparse -----------------------------------------------------------------------------
 
 
 def rice_encode(k: Array, c: Coding) -> bytes:

@@ -1,4 +1,4 @@
-"""Frames of the reference codec: legal parameters, header, index, scales (FORMAT.md 2, 3, 4.2, 10).
+"""Frames of the reference codec: legal parameters, header, index, scales (FORMAT.md 3 to 6, 9).
 
 The outer shell: reference.py puts payloads into frames with it, and takes frames apart.
 """
@@ -68,7 +68,7 @@ class Frame:
         return self.params.code == "raw"
 
 
-# -- 3 Parameters that are legal together --------------------------------------------------------
+# -- 4.2 Parameters that are legal together ------------------------------------------------------
 
 
 def problem(p: Params, code: str) -> str | None:
@@ -108,7 +108,7 @@ def problem(p: Params, code: str) -> str | None:
     return next((f"{name} not allowed" for name, fine in checks.items() if not fine), None)
 
 
-# -- 2, 3 Frame and header -----------------------------------------------------------------------
+# -- 3, 4 Frame and header -----------------------------------------------------------------------
 
 
 def extension(kind: int, body: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Parameters, cuts and levels of the reference codec (FORMAT.md 1.1 and 5).
+"""Parameters, cuts and levels of the reference codec (FORMAT.md 5 and 8.3).
 
 What both halves share: how a tensor falls into buckets, segments and chunks, and which level an
 index names. Used by reference_quantize.py, reference_frame.py and reference.py.
@@ -17,7 +17,7 @@ F32 = np.float32
 
 @dataclass
 class Params:
-    """Choices of an encoder, by the names of FORMAT.md; `clip` 0 is off."""
+    """Choices of an encoder, by the names of ENCODER.md; `clip` 0 is off."""
 
     norm: str = "max"
     levels: str = "uniform"
@@ -38,10 +38,10 @@ class Params:
     checksum: bool = True
     chunk_log2: int = 16
     seed: int = 0
-    shared_tables: bytes | None = None  # shared tables (8.6)
+    shared_tables: bytes | None = None  # shared tables (7.7)
 
 
-# -- 1.1 Buckets, chunks, segments ---------------------------------------------------------------
+# -- 5 Buckets, chunks, segments -----------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Cuts:
 
 
 def cut(n: int, bucket: int, chunk_log2: int, raw: bool) -> Cuts:
-    """Cut n elements as section 1.1 says."""
+    """Cut n elements as section 5 says."""
     c = 1 << chunk_log2
     if raw:
         return Cuts(n, 0, 0, c, c, -(-n // c))
@@ -83,7 +83,7 @@ def cut(n: int, bucket: int, chunk_log2: int, raw: bool) -> Cuts:
     return Cuts(n, b, nb, g, per, -(-n // per))
 
 
-# -- 5 Levels ------------------------------------------------------------------------------------
+# -- 8.3 Levels ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

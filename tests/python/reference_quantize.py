@@ -1,4 +1,4 @@
-"""Quantizer of the reference codec: elements to scales and indices, and back (FORMAT.md 4, 6, 7).
+"""Quantizer of the reference codec: elements to scales and indices, and back (ENCODER.md).
 
 The first half of encoding and the last of decoding; the codes (reference_codes.py) and the frame
 (reference.py) lie between. All arrays are flat; float32 arithmetic rounds at every step.
@@ -20,7 +20,7 @@ F32, F64 = np.float32, np.float64
 NAN_BITS = 0x7FC00000
 
 
-# -- 4 Scales ------------------------------------------------------------------------------------
+# -- ENCODER.md 5: Scales ------------------------------------------------------------------------
 
 
 def lane_sums(rows: Array) -> Array:
@@ -80,7 +80,7 @@ def scale_of(e: Array, p: Params, step: np.float32, whole: np.float64) -> tuple[
 
 
 def stored(scales: Array, kind: str) -> Array:
-    """Scales (float32) as section 4.2 stores them; NaN stays NaN, an overflow becomes Inf."""
+    """Scales (float32) as ENCODER.md 5.3 stores them; NaN stays NaN, an overflow becomes Inf."""
     scales = np.asarray(scales, dtype=F32)
     if kind == "float32":
         return scales
@@ -127,12 +127,12 @@ def all_scales(
     return np.where(bad, nan, out), np.concatenate(squares)
 
 
-# -- 6.2 From element to index -------------------------------------------------------------------
+# -- ENCODER.md 6.2: From element to index -------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where elements lie among the levels: T, low, and the cell's G of section 6.3 (int64)."""
+    """Where elements lie among the levels: T, low, and the cell's G of ENCODER.md 6.3 (int64)."""
 
     t: Array
     low: Array
@@ -217,7 +217,7 @@ def round_positions(e: Array, at: Position, p: Params, grd: Grid, nonce: int) ->
     return np.where(m == 0, np.where(negative, 1, -1), np.where(negative, -m, m))
 
 
-# -- 6.3 Damping of the dither, 6.4 Top-k --------------------------------------------------------
+# -- ENCODER.md 6.3, 6.4: Damping of the dither, Top-k -------------------------------------------
 
 
 def damping_of(at: Position, scales: Array, cuts: Cuts) -> Array:
@@ -256,7 +256,7 @@ def top_k(e: Array, scales: Array, squares: Array, cuts: Cuts) -> Array:
     return k
 
 
-# -- 6.5 Scales by projection ----------------------------------------------------------------------
+# -- ENCODER.md 7: Scales by projection ------------------------------------------------------------
 
 
 def folded(sums: list[float]) -> float:
@@ -364,7 +364,7 @@ def quantize_elements(
 
 
 def turned(k: Array, scales: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
-    """Coded indices of indices, or indices of coded ones (section 6.6)."""
+    """Coded indices of indices, or indices of coded ones (FORMAT.md 8.2)."""
     if p.rounding != "dithered" or not grid(p).mirrored:
         return k
     live = (scales > 0)[np.arange(cuts.n) // cuts.bucket]
@@ -372,14 +372,14 @@ def turned(k: Array, scales: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
 
 
 def halves_of(p: Params, cuts: Cuts, nonce: int) -> Array | None:
-    """Halves of all elements (section 8.5), or None if indices are not turned."""
+    """Halves of all elements (FORMAT.md 7.6), or None if indices are not turned."""
     if p.rounding != "dithered" or not grid(p).mirrored:
         return None
     r = noise(cuts.n, p.seed, nonce)
     return ((r >= 1 << 14) & (r < 3 << 14)).astype(np.int64)
 
 
-# -- 7 From index to value -----------------------------------------------------------------------
+# -- FORMAT.md 8.4: From index to value ----------------------------------------------------------
 
 
 def in_range(k: Array, damping: Array, scaled: Array, p: Params, cuts: Cuts, nonce: int) -> Array:

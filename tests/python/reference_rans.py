@@ -1,4 +1,4 @@
-"""rANS of the reference codec (FORMAT.md 8.5): the encoder's choices, tables, streams.
+"""rANS of the reference codec (FORMAT.md 7.6, ENCODER.md 8.4): choices, tables, streams.
 
 One pass per element in plain Python, for reading rather than for speed.
 """
@@ -30,7 +30,7 @@ GROUP = 128  # elements that share a class
 LANES_OF_A_GROUP = 16  # that share words
 P_OF_CODE = (8, 9, 10, 12)
 
-# -- 8.5 rANS: integers of the encoder's choices -------------------------------------------------
+# -- ENCODER.md 8.4: integers of the encoder's choices -------------------------------------------
 
 
 def lg(v: int) -> int:
@@ -215,7 +215,7 @@ def starts_of(f: list[int]) -> list[int]:
     return [sum(f[:t]) for t in range(len(f))]
 
 
-# -- 8.5 rANS: streams ---------------------------------------------------------------------------
+# -- 7.6 rANS: streams ---------------------------------------------------------------------------
 
 
 def shared_bits(shared: Shared, counts: list[int]) -> float:

@@ -1,4 +1,4 @@
-"""Noise and rotation of the reference codec (FORMAT.md 6.1, 4.3): signs, Hadamard transforms.
+"""Noise and rotation of the reference codec (FORMAT.md 8.1, 8.5): signs, Hadamard transforms.
 
 Elements are rotated before reference_quantize.py scales them, and values turned back after it.
 """
@@ -13,7 +13,7 @@ from reference_levels import Cuts, Params, range_factor
 F32 = np.float32
 ROOT_HALF = np.array([0x3F3504F3], np.uint32).view(F32)[0]
 
-# -- 6.1 Noise -----------------------------------------------------------------------------------
+# -- 8.1 Noise -----------------------------------------------------------------------------------
 
 
 def philox(domain: int, c: Array, seed: int, nonce: int) -> list[Array]:
@@ -43,7 +43,7 @@ def noise(n: int, seed: int, nonce: int, domain: int = 0) -> Array:
     return np.stack([by_block & 65535, by_block >> 16], axis=3).ravel()[:n]
 
 
-# -- 4.3 Rotation --------------------------------------------------------------------------------
+# -- 8.5 Rotation --------------------------------------------------------------------------------
 
 
 def signs(domain: int, n: int, seed: int, nonce: int) -> Array:
@@ -54,7 +54,7 @@ def signs(domain: int, n: int, seed: int, nonce: int) -> Array:
 
 
 def transform(y: Array) -> Array:
-    """T of 2^k float32 numbers."""
+    """H of 2^k float32 numbers."""
     k = y.size.bit_length() - 1
     y = y * (F32(2.0 ** -(k // 2)) * (ROOT_HALF if k % 2 else F32(1)))
     h = 1

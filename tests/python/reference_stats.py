@@ -1,4 +1,4 @@
-"""Statistics of a tensor in plain NumPy, from FORMAT.md section 12 alone: slow and readable."""
+"""Statistics of a tensor in plain NumPy, from STATISTICS.md alone: slow and readable."""
 
 from __future__ import annotations
 

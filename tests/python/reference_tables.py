@@ -1,4 +1,4 @@
-"""Shared tables of the reference codec (FORMAT.md 8.6): the bytes, their digest, and making them.
+"""Shared tables of the reference codec (FORMAT.md 7.7, ENCODER.md 8.6): bytes, digest, making.
 
 A table of tokens that travels apart from frames. reference_tokens.py and reference_rans.py code
 with it, reference_frame.py puts its digest into headers.

@@ -1,4 +1,4 @@
-"""Tokens and Huffman of the reference codec (FORMAT.md 8.4): indices to tokens to bytes.
+"""Tokens and Huffman of the reference codec (FORMAT.md 7.4, 7.5): indices to tokens to bytes.
 
 One pass per element in plain Python, for reading rather than for speed.
 """
@@ -21,7 +21,7 @@ from reference_bits import (
 )
 from reference_codes import Coding, Shared, segments_decode, segments_encode
 
-# -- 8.4 Tokens ----------------------------------------------------------------------------------
+# -- 7.4 Tokens ----------------------------------------------------------------------------------
 
 
 def tokens_of(k: Array, kmax: int) -> tuple[Array, bytes]:
@@ -51,7 +51,7 @@ def tokens_to(tokens: Array, extra: bytes, kmax: int) -> Array:
     return k
 
 
-# -- Huffman -------------------------------------------------------------------------------------
+# -- 7.5 Huffman ---------------------------------------------------------------------------------
 
 
 def huffman_lengths(counts: list[int]) -> list[int]:

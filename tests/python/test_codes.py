@@ -22,7 +22,7 @@ from test_bundled import gradients
 
 QUICK = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 
-# Written out from the definitions (Elias 1975; FORMAT.md 8.2), most significant bit first.
+# Written out from the definitions (Elias 1975; FORMAT.md 7.2), most significant bit first.
 # gamma: N zeros, then v in N + 1 bits. delta: gamma of N + 1, then the low N bits of v.
 # omega: groups, each holding the length of the next minus 1, then v, then a 0.
 TEXTBOOK = {
@@ -325,7 +325,7 @@ def test_auto_is_about_the_shortest_explicit_code(options: dict[str, object], n:
             frames.append(codec.encode(x, 0))
         auto = qsgd.Codec(code="auto", seed=5, **options).encode(x, 0)  # type: ignore[arg-type]
         assert auto in frames
-        # By a trial with other noise (FORMAT.md section 9), which is a little longer, or shorter.
+        # By a trial with other noise (ENCODER.md section 9), which is a little longer, or shorter.
         assert len(auto) <= 1.02 * len(min(frames, key=len)) + 4
 
 

@@ -31,7 +31,7 @@ def error_of(call: Callable[[], object]) -> QsgdError:
 
 
 def with_header_crc(frame: bytes) -> bytes:
-    """The frame with its header's CRC-32C made right (FORMAT.md sections 1 and 3)."""
+    """The frame with its header's CRC-32C made right (FORMAT.md sections 2 and 4)."""
     stop = int.from_bytes(frame[6:8], "little") - 4
     crc = 0xFFFFFFFF
     for byte in frame[:stop]:

@@ -1,4 +1,4 @@
-"""Error feedback (FORMAT.md section 6.7): no step leaves more than it was given, for any codec."""
+"""Error feedback (ENCODER.md section 7.3): no step leaves more than it was given, for any codec."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def rescalable(row: Row) -> bool:
 
 
 def possible(row: Row) -> bool:
-    """Whether FORMAT.md section 3 and the interface allow some completion of a partial row."""
+    """Whether FORMAT.md section 4.2 and the interface allow some completion of a partial row."""
     if (row.get("quantizer"), row.get("code"), row.get("rounding")) not in COMPLETABLE:
         return False
     if value_of(row, "rotation") or value_of(row, "rescale"):

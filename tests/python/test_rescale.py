@@ -1,4 +1,4 @@
-"""Rescaling and balanced scales (FORMAT.md sections 4.1, 6.5): projections, bias, weak buckets."""
+"""Rescaling and balanced scales (ENCODER.md sections 5, 7.2): projections, bias, weak buckets."""
 
 from __future__ import annotations
 

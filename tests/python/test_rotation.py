@@ -1,4 +1,4 @@
-"""Rotated frames: what rotation promises of values, errors, ranges and threads (FORMAT.md 4.3).
+"""Rotated frames: what rotation promises of values, errors, ranges and threads (FORMAT.md 8.5).
 
 Bytes and floats are compared with the reference in test_reference.py and test_golden.py; hostile
 frames are in golden_bad.py; the kernels in tests/c/test_rotation.c.

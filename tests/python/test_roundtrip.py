@@ -48,7 +48,7 @@ def cell(codec: qsgd.Codec) -> float:
         gaps = np.diff(edges) if g.kind == "signed" else np.concatenate([first, np.diff(edges)])
         largest = float(gaps.max())
     if codec.rounding == "nearest":
-        # Rescaling gives a bucket of zeros an index of 1 (FORMAT.md 6.5): a whole gap may be wrong.
+        # Rescaling gives a bucket of zeros an index of 1 (ENCODER.md 7.2): wrong by a gap, maybe.
         return largest if codec.rescale else largest / 2
     # The dither that a decoder subtracts is at most 255 / 128 of half a gap.
     return largest + (gap if codec.rounding == "dithered" else 0.0)

@@ -1,4 +1,4 @@
-"""Shared tables (FORMAT.md section 8.6): how they are made, and frames that lean on them."""
+"""Shared tables (FORMAT.md section 7.7): how they are made, and frames that lean on them."""
 
 from __future__ import annotations
 

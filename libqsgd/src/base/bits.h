@@ -1,4 +1,4 @@
-/* Bounds-safe bit streams, both orders (FORMAT.md section 1), and byte-wise little-endian integers.
+/* Bounds-safe bit streams, both orders (FORMAT.md section 2), and byte-wise little-endian integers.
  *
  * Writers never pass `end`: they go on counting and say so (`bits_full`), so that a code that does
  * not fit is noticed once, at its end. Readers never pass `end`: beyond it they see zero bits and

@@ -1,4 +1,4 @@
-/* CRC-32C (Castagnoli), as FORMAT.md section 1 defines it: sixteen bytes at a time by tables, on
+/* CRC-32C (Castagnoli), as FORMAT.md section 2 defines it: sixteen bytes at a time by tables, on
  * any machine. */
 #include "base/crc32c.h"
 

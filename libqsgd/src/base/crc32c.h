@@ -1,4 +1,4 @@
-/* CRC-32C of a byte string in plain C (FORMAT.md section 1). */
+/* CRC-32C of a byte string in plain C (FORMAT.md section 2). */
 #ifndef QSGD_BASE_CRC32C_H
 #define QSGD_BASE_CRC32C_H
 

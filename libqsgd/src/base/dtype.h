@@ -1,4 +1,4 @@
-/* Elements of any float type as float32 and back (FORMAT.md sections 4.1 and 7). Stage: tensor. */
+/* Elements of any float type as float32 and back (FORMAT.md section 8.6). Stage: tensor. */
 #ifndef QSGD_BASE_DTYPE_H
 #define QSGD_BASE_DTYPE_H
 

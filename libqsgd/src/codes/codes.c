@@ -1,7 +1,7 @@
 /* The table of integer codes.
  *
  * Chunk encoding and decoding (indices <-> payload) find their code here by its number in the frame
- * (FORMAT.md section 8). */
+ * (FORMAT.md section 7). */
 #include "codes/codes.h"
 
 static const struct code *const codes[] = {

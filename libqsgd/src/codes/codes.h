@@ -1,4 +1,4 @@
-/* The integer codes: indices of one chunk to bytes and back (FORMAT.md section 8).
+/* The integer codes: indices of one chunk to bytes and back (FORMAT.md section 7).
  *
  * Every code is a row of one table. Encoding is `plan` (choose tables and parameters from the
  * indices) then `write`; decoding is `parse` (read and check tables and lengths, touch no index)
@@ -34,7 +34,7 @@ struct code_chunk {
     size_t len;     /* elements, >= 1 */
     size_t segment; /* elements of a segment; the last may be shorter */
     bool classes;   /* rans: several classes are allowed */
-    /* Where indices are turned (FORMAT.md section 6.6), the noise that turned them, and the chunk's
+    /* Where indices are turned (FORMAT.md section 8.2), the noise that turned them, and the chunk's
      * first element in the tensor; else NULL. */
     const struct noise_key *turned;
     uint64_t first;

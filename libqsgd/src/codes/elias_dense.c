@@ -1,4 +1,4 @@
-/* The dense Elias codes of chunks (FORMAT.md section 8.2): every index, a stream per segment.
+/* The dense Elias codes of chunks (FORMAT.md section 7.2): every index, a stream per segment.
  * Sparse ones: codes/elias_sparse.c; plain integers: codes/elias.c.
  *
  * Each body is written once, with the kind of Elias code as a parameter that is constant where it

@@ -1,4 +1,4 @@
-/* The sparse Elias codes of chunks (FORMAT.md section 8.2): gaps and magnitudes of the non-zero
+/* The sparse Elias codes of chunks (FORMAT.md section 7.2): gaps and magnitudes of the non-zero
  * indices, one stream per chunk (Code_s of Alistarh et al., NeurIPS 2017, with a count).
  *
  * Each body is written once, with the kind of Elias code as a parameter that is constant where it

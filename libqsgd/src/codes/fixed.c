@@ -1,4 +1,4 @@
-/* Fixed-width code: every index as a rank of the same number of bits (FORMAT.md section 8.1).
+/* Fixed-width code: every index as a rank of the same number of bits (FORMAT.md section 7.1).
  *
  * Also the fallback of every other code, as mode 1 of a payload. */
 #include "base/bits.h"

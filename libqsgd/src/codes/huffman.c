@@ -1,4 +1,4 @@
-/* Huffman code of tokens (FORMAT.md section 8.4): canonical, at most 12 bits, fitted to the chunk.
+/* Huffman code of tokens (FORMAT.md section 7.5): canonical, at most 12 bits, fitted to the chunk.
  *
  * Payload: code lengths, segment lengths, a stream of codewords per segment, extra bits. */
 #include "codes/huffman.h"

@@ -6,7 +6,7 @@
 
 #define HUFFMAN_DECODER_BYTES 1280 /* scratch->decode */
 
-/* Code lengths for weights, which change: at most CODE_HUFFMAN_BITS (FORMAT.md section 8.4). */
+/* Code lengths for weights, which change: at most CODE_HUFFMAN_BITS (ENCODER.md section 8.3). */
 void huffman_lengths(uint32_t weights[CODE_TOKENS], uint8_t lengths[CODE_TOKENS]);
 
 #endif

@@ -1,5 +1,5 @@
 /* Lists of the non-zero indices of mostly zero chunks, for the sparse codes (elias-*-sparse and
- * rice-sparse, FORMAT.md sections 8.2 and 8.3): work is per non-zero, not per element. */
+ * rice-sparse, FORMAT.md sections 7.2 and 7.3): work is per non-zero, not per element. */
 #ifndef QSGD_CODES_NONZEROS_H
 #define QSGD_CODES_NONZEROS_H
 

@@ -1,4 +1,4 @@
-/* The payload of one chunk: mode, damping, and the code's bytes (FORMAT.md sections 8 and 9). */
+/* The payload of one chunk: mode, damping, and the code's bytes (FORMAT.md section 7). */
 #ifndef QSGD_CODES_PAYLOAD_H
 #define QSGD_CODES_PAYLOAD_H
 

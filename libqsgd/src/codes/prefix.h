@@ -1,5 +1,5 @@
 /* Prefix codes of byte symbols in segments: what dense Elias and Huffman share on the way between
- * indices (as symbols) and payload (FORMAT.md sections 8.2 and 8.4). The inner loops are kernels
+ * indices (as symbols) and payload (FORMAT.md sections 7.2 and 7.5). The inner loops are kernels
  * (kernels/prefix_write.h, kernels/prefix_read.h). */
 #ifndef QSGD_CODES_PREFIX_H
 #define QSGD_CODES_PREFIX_H

@@ -1,5 +1,5 @@
 /* Rice-sparse code: gaps between non-zero indices by a Rice code fitted to the chunk (FORMAT.md
- * section 8.3). For chunks where few indices are not 0, as after l2 norms with s = 1. */
+ * section 7.3). For chunks where few indices are not 0, as after l2 norms with s = 1. */
 #include "codes/codes.h"
 #include "codes/elias.h"
 #include "codes/nonzeros.h"
@@ -8,7 +8,7 @@
 #define RICE_MAX 24U
 #define RUN 56U /* zeros written, or skipped, at once */
 
-/* 2^16 ln 2: the best parameter is about log2 of ln 2 times the mean gap (FORMAT.md 8.3). */
+/* 2^16 ln 2: the best parameter is about log2 of ln 2 times the mean gap (ENCODER.md 8.2). */
 #define LN2_2_16 45426U
 
 static void rice_plan(const struct code_chunk *chunk, const int16_t *k, struct code_plan *plan) {

@@ -1,5 +1,5 @@
 /* Writes and checks the segment lengths in front of dense Elias and Huffman streams (FORMAT.md
- * section 8.2). With them, segments of one chunk can be coded independently of each other. */
+ * section 7.2). With them, segments of one chunk can be coded independently of each other. */
 #include "codes/segments.h"
 
 /* Least number of bytes, at least 1, that holds `longest`. */

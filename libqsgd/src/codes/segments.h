@@ -1,4 +1,4 @@
-/* The table of segment lengths that dense Elias and Huffman payloads share (FORMAT.md section 8.2).
+/* The table of segment lengths that dense Elias and Huffman payloads share (FORMAT.md section 7.2).
  *
  * Writing takes two passes: the code first adds up the length of every segment (in
  * segments_scratch), so that segments_write knows the width and whether all will fit; then it

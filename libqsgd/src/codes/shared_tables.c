@@ -1,4 +1,4 @@
-/* Reads, checks and names blobs of shared tables (FORMAT.md section 8.6). A blob may come from
+/* Reads, checks and names blobs of shared tables (FORMAT.md section 7.7). A blob may come from
  * anywhere: nothing in it is believed before it is checked. */
 #include "codes/shared_tables.h"
 

@@ -1,5 +1,5 @@
 /* Shared tables: one code table of tokens that travels apart from frames, which name it by its
- * digest (FORMAT.md section 8.6). pipeline/tables.c makes them. */
+ * digest (FORMAT.md section 7.7). pipeline/tables.c makes them. */
 #ifndef QSGD_CODES_SHARED_TABLES_H
 #define QSGD_CODES_SHARED_TABLES_H
 

@@ -1,4 +1,4 @@
-/* Indices to tokens and extra bits and back (FORMAT.md section 8.4), for huffman and rans.
+/* Indices to tokens and extra bits and back (FORMAT.md section 7.4), for huffman and rans.
  *
  * Small indices are tokens of their own; larger ones share a token per quarter octave and leave
  * sign and low bits to a plain stream of extra bits. */

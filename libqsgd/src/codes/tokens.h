@@ -1,4 +1,4 @@
-/* Indices as tokens and extra bits, for huffman and rans (FORMAT.md section 8.4). */
+/* Indices as tokens and extra bits, for huffman and rans (FORMAT.md section 7.4). */
 #ifndef QSGD_CODES_TOKENS_H
 #define QSGD_CODES_TOKENS_H
 

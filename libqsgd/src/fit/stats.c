@@ -1,4 +1,4 @@
-/* Statistics as a value: empty, merged, asked (FORMAT.md section 12). All sums are integers, so
+/* Statistics as a value: empty, merged, asked (STATISTICS.md). All sums are integers, so
  * that no order of additions shows. How tensors get in is fit/stats_add.c, how bytes come of them
  * fit/stats_bytes.c. */
 #include "fit/stats.h"

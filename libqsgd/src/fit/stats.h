@@ -1,4 +1,4 @@
-/* Statistics of r = x / scale (FORMAT.md section 12): what is counted, and where. */
+/* Statistics of r = x / scale (STATISTICS.md): what is counted, and where. */
 #ifndef QSGD_FIT_STATS_H
 #define QSGD_FIT_STATS_H
 

@@ -1,5 +1,5 @@
 /* One tensor into statistics: bucket by bucket, its scale, then r = x / scale to bins and cells
- * (FORMAT.md section 12). What is new is gathered in the workspace and joined at the end, so that
+ * (STATISTICS.md). What is new is gathered in the workspace and joined at the end, so that
  * an error leaves the statistics as they were. */
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Statistics as bytes and back (FORMAT.md section 12). Bytes may come from anywhere: what is read
+/* Statistics as bytes and back (STATISTICS.md). Bytes may come from anywhere: what is read
  * overflows nothing and adds up, though no tensor need have such statistics. */
 #include "fit/stats_bytes.h"
 

@@ -1,4 +1,4 @@
-/* How long saved statistics may be (FORMAT.md section 12). */
+/* How long saved statistics may be (STATISTICS.md). */
 #ifndef QSGD_FIT_STATS_BYTES_H
 #define QSGD_FIT_STATS_BYTES_H
 

@@ -1,4 +1,4 @@
-/* The checksum of frames and of statistics: CRC-32C (FORMAT.md section 1). */
+/* The checksum of frames and of statistics: CRC-32C (FORMAT.md section 2). */
 #ifndef QSGD_FRAME_CHECKSUM_H
 #define QSGD_FRAME_CHECKSUM_H
 

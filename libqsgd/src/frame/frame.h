@@ -1,4 +1,4 @@
-/* The frame: header, index, scales, payloads, and where they lie (FORMAT.md section 2). Both
+/* The frame: header, index, scales, payloads, and where they lie (FORMAT.md section 3). Both
  * directions. */
 #ifndef QSGD_FRAME_FRAME_H
 #define QSGD_FRAME_FRAME_H

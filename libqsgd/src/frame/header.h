@@ -1,4 +1,4 @@
-/* The header of a frame and the prefix that it starts with (FORMAT.md sections 2 and 3). Both
+/* The header of a frame and the prefix that it starts with (FORMAT.md sections 3 and 4). Both
  * directions. */
 #ifndef QSGD_FRAME_HEADER_H
 #define QSGD_FRAME_HEADER_H

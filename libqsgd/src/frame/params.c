@@ -1,4 +1,4 @@
-/* Parameters: defaults, ranges and combinations (FORMAT.md section 3). */
+/* Parameters: defaults, ranges and combinations (FORMAT.md section 4.2). */
 #include "frame/params.h"
 
 #include <string.h>

@@ -12,7 +12,7 @@ qsgd_status params_take(const qsgd_params *given, qsgd_params *to, qsgd_error *e
 /* Copies parameters into a caller's, of whatever version. */
 qsgd_status params_give(const qsgd_params *params, qsgd_params *given, qsgd_error *error);
 
-/* The rules that bind encoders and decoders alike (FORMAT.md section 3): ranges of s, step, tables,
+/* The rules that bind encoders and decoders alike (FORMAT.md 4.2): ranges of s, step, tables,
  * and combinations. Fields are in range of their enumerations already. */
 qsgd_status params_check_scheme(const struct qsgd_params *params, struct qsgd_error *error);
 

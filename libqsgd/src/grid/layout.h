@@ -1,4 +1,4 @@
-/* Where buckets, chunks and segments lie (FORMAT.md section 1.1). Integers only. */
+/* Where buckets, chunks and segments lie (FORMAT.md section 5). Integers only. */
 #ifndef QSGD_GRID_LAYOUT_H
 #define QSGD_GRID_LAYOUT_H
 

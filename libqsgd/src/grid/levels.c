@@ -1,4 +1,4 @@
-/* Builds the set of levels from checked parameters (FORMAT.md section 5).
+/* Builds the set of levels from checked parameters (FORMAT.md section 8.3).
  *
  * Rounding, decoding and the integer codes all take ranges, gap and level values from here. No
  * libm: every gap is one float32 operation, and powers of two are put together from their bits. */

@@ -1,4 +1,4 @@
-/* The set of levels (FORMAT.md section 5): what an index may be, and which value it names. */
+/* The set of levels (FORMAT.md section 8.3): what an index may be, and which value it names. */
 #ifndef QSGD_GRID_LEVELS_H
 #define QSGD_GRID_LEVELS_H
 
@@ -14,7 +14,7 @@
 struct levels {
     int32_t kind;       /* QSGD_LEVELS_* */
     bool zero;          /* 0 is a level (always true for OPEN and SIGNED) */
-    uint32_t count;     /* s or K of FORMAT.md section 5; 32767 for OPEN */
+    uint32_t count;     /* s or K of FORMAT.md section 8.3; 32767 for OPEN */
     int32_t kmin, kmax; /* range of indices; where !zero, 0 within it names no level */
     int32_t largest;    /* kmax of FORMAT.md: the bound of |k| that the codes use */
     int32_t idle;       /* index of all elements of an idle bucket */
@@ -22,7 +22,7 @@ struct levels {
     float value[QSGD_MAX_LEVEL_TABLE + 2];
 };
 
-#define LEVELS_DIRECT 15 /* up to this largest index, tokens are whole indices (FORMAT.md 8.4) */
+#define LEVELS_DIRECT 15 /* up to this largest index, tokens are whole indices (FORMAT.md 7.4) */
 
 static inline bool levels_is_table(const struct levels *levels) {
     return levels->kind != QSGD_LEVELS_UNIFORM && levels->kind != QSGD_LEVELS_OPEN;
@@ -36,7 +36,7 @@ static inline bool levels_has(const struct levels *levels, int32_t k) {
 /* Builds the set from checked parameters; `table` as in params (native floats). */
 void levels_build(struct levels *levels, const struct qsgd_params *params);
 
-/* Rank of an index among the `levels_ranks` of them, and back (FORMAT.md section 8.1). */
+/* Rank of an index among the `levels_ranks` of them, and back (FORMAT.md section 7.1). */
 static inline uint32_t levels_zigzag(int32_t k) {
     return k > 0 ? 2U * (uint32_t)k - 1 : 2U * (uint32_t)-k;
 }

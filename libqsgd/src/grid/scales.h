@@ -1,4 +1,4 @@
-/* Scales of buckets as they are stored (FORMAT.md section 4.2). How they are computed:
+/* Scales of buckets as they are stored (FORMAT.md section 6). How they are computed:
  * quantize/bucket_scales.c. */
 #ifndef QSGD_GRID_SCALES_H
 #define QSGD_GRID_SCALES_H
@@ -63,7 +63,7 @@ static inline void scales_copy(const struct scale_array *from, const struct scal
 #define SCALE_NAN_BITS 0x7FC00000U
 #define SCALE_INF_BITS 0x7F800000U
 
-/* True for what section 4.2 allows in a frame: finite with sign bit 0, or the NaN. */
+/* True for what FORMAT.md section 6 allows: finite with sign bit 0, or the NaN. */
 static inline bool scale_is_valid(float scale) {
     uint32_t bits = float_bits(scale);
     return bits < SCALE_INF_BITS || bits == SCALE_NAN_BITS;
@@ -72,7 +72,7 @@ static inline bool scale_is_valid(float scale) {
 /* Idle buckets have scale 0 or NaN. */
 static inline bool scale_is_idle(float scale) { return !(scale > 0); }
 
-/* Powers of two that bring a scale into range (FORMAT.md section 5, X), and their inverses. */
+/* Powers of two that bring a scale into range (FORMAT.md section 8.4, X), and their inverses. */
 static inline float scale_range(float scale) {
     if (scale < 0x1p-63F) return 0x1p96F;
     return scale > 0x1p63F ? 0x1p-64F : 1.0F;

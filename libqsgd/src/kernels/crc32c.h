@@ -1,4 +1,4 @@
-/* Kernel body of CRC-32C (FORMAT.md section 1), without initial value and final xor: the CPU's
+/* Kernel body of CRC-32C (FORMAT.md section 2), without initial value and final xor: the CPU's
  * crc32 instruction, which takes eight bytes every three cycles, and ways around its latency for
  * longer strings (Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ",
  * Intel 2009); or a word a lane, by tables in registers. */

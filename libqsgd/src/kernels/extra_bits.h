@@ -1,4 +1,4 @@
-/* Kernel bodies of tokens with extra bits (FORMAT.md section 8.4): the sign and the low bits of
+/* Kernel bodies of tokens with extra bits (FORMAT.md section 7.4): the sign and the low bits of
  * indices from 8 on, in one LSB-first stream. Stage: index <-> token.
  *
  * A token and its extra bits together are 2 |k| + (1 if k < 0), as t + 1 is of a whole token; here

@@ -1,4 +1,4 @@
-/* Kernel bodies of the fixed code (FORMAT.md section 8.1): indices to ranks of `width` bits, packed
+/* Kernel bodies of the fixed code (FORMAT.md section 7.1): indices to ranks of `width` bits, packed
  * from the lowest bit on, and back. Eight ranks fill `width` whole bytes, so blocks are
  * independent.
  *

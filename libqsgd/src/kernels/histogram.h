@@ -1,5 +1,5 @@
 /* Kernel bodies that count tokens: of a chunk, and of its groups of 128 by energy, from which
- * codes/rans/classes.c makes classes (FORMAT.md section 8.5). Stage: tokens -> code. */
+ * codes/rans/classes.c makes classes (ENCODER.md section 8.4). Stage: tokens -> code. */
 #ifndef QSGD_KERNELS_HISTOGRAM_H
 #define QSGD_KERNELS_HISTOGRAM_H
 

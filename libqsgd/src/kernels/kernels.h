@@ -28,9 +28,9 @@ struct kernels {
     /* Sum of x[i] h[i] by the same rule. */
     void (*sum_products)(const float *x, const float *h, size_t n, double *sum);
 
-    /* Adds the weight of n <= STATS_BLOCK elements of one bucket, times inv, to bins of FORMAT.md
-     * section 12, and the sums of r and of r^2 to sums. Which copy counts an element is open; none
-     * takes more than n / STATS_COPIES + 32. */
+    /* Adds the weight of n <= STATS_BLOCK elements of one bucket, times inv, to bins of
+     * STATISTICS.md, and the sums of r and of r^2 to sums. Which copy counts an element is open;
+     * none takes more than n / STATS_COPIES + 32. */
     void (*stats_count)(const float *x, size_t n, float inv, uint32_t weight,
                         uint32_t counts[STATS_COPIES][STATS_BINS], double sums[2]);
 

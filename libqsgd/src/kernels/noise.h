@@ -1,4 +1,4 @@
-/* Kernel body of the noise: Philox4x32-7, sixteen bits per element (FORMAT.md section 6.1).
+/* Kernel body of the noise: Philox4x32-7, sixteen bits per element (FORMAT.md section 8.1).
  * Seven rounds are the fewest that its authors report to pass BigCrush; ten cost 40 % more. */
 #ifndef QSGD_KERNELS_NOISE_H
 #define QSGD_KERNELS_NOISE_H

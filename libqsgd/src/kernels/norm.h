@@ -1,5 +1,5 @@
-/* Kernel bodies of the norm: largest magnitude and 32-lane sums of one block (FORMAT.md
- * section 4.1). Stage: tensor -> norm. Lane l of the format is lane l mod W of vector l / W,
+/* Kernel bodies of the norm: largest magnitude and 32-lane sums of one block (ENCODER.md
+ * section 5.1). Stage: tensor -> norm. Lane l of the format is lane l mod W of vector l / W,
  * whatever W is. */
 #ifndef QSGD_KERNELS_NORM_H
 #define QSGD_KERNELS_NORM_H

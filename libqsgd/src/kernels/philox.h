@@ -1,4 +1,4 @@
-/* Philox4x32 with 7 rounds (FORMAT.md section 6.1), one counter at a time: the specification of the
+/* Philox4x32 with 7 rounds (FORMAT.md section 8.1), one counter at a time: the specification of the
  * noise (noise.h), and the digest of tables (codes/shared_tables.c). */
 #ifndef QSGD_PHILOX_H
 #define QSGD_PHILOX_H

@@ -1,4 +1,4 @@
-/* Kernel bodies that write prefix codes of byte symbols (FORMAT.md sections 8.2 and 8.4), most
+/* Kernel bodies that write prefix codes of byte symbols (FORMAT.md sections 7.2 and 7.5), most
  * significant bit first. With W_MERGE: codewords by table in registers, neighbours joined by
  * shifts, first by the length of the second, from 16 to 32 to 64 bits; what is left per eight
  * symbols is one append. Without: an append per few symbols, as many as 56 bits hold. */

@@ -1,4 +1,4 @@
-/* Kernel bodies of interleaved rANS (FORMAT.md section 8.5): wide streams go by rows of vectors
+/* Kernel bodies of interleaved rANS (FORMAT.md section 7.6): wide streams go by rows of vectors
  * (rans_write.h, rans_read.h), narrow ones and the last, partial row lane by lane (rans_scalar.h).
  */
 #ifndef QSGD_KERNELS_RANS_H

@@ -1,4 +1,4 @@
-/* Interleaved rANS (FORMAT.md section 8.5), lane by lane: tables, one lane's step, which is the
+/* Interleaved rANS (FORMAT.md section 7.6), lane by lane: tables, one lane's step, which is the
  * specification, and rows of at most eight lanes. States lie in [2^16, 2^32); at most one 16-bit
  * word moves per symbol. */
 #ifndef QSGD_KERNELS_RANS_SCALAR_H

@@ -1,4 +1,4 @@
-/* Kernel bodies of the rotation (FORMAT.md section 4.3): random signs, and the butterflies of the
+/* Kernel bodies of the rotation (FORMAT.md section 8.5): random signs, and the butterflies of the
  * Hadamard transform. Stages of butterflies go in the format's order whatever W is, several at a
  * time in registers. */
 #ifndef QSGD_KERNELS_ROTATION_H

@@ -1,4 +1,4 @@
-/* Kernel bodies of rounding: element to index or token (FORMAT.md section 6.2). The way back is
+/* Kernel bodies of rounding: element to index or token (ENCODER.md section 6.2). The way back is
  * values.h. */
 #ifndef QSGD_KERNELS_ROUND_H
 #define QSGD_KERNELS_ROUND_H

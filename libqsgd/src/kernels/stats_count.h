@@ -1,4 +1,4 @@
-/* Kernel body of the statistics: r = x / scale to bins, and its sums (FORMAT.md section 12). Stage:
+/* Kernel body of the statistics: r = x / scale to bins, and its sums (STATISTICS.md). Stage:
  * tensor, norm -> statistics. */
 #ifndef QSGD_KERNELS_STATS_COUNT_H
 #define QSGD_KERNELS_STATS_COUNT_H

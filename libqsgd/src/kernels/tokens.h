@@ -1,6 +1,6 @@
-/* Kernel bodies of the token map (FORMAT.md section 8.4): index to token, whole tokens to indices.
+/* Kernel bodies of the token map (FORMAT.md section 7.4): index to token, whole tokens to indices.
  * Extra bits are extra_bits.h's. And tokens to symbols, which name the half of an element, too
- * (section 8.5). */
+ * (section 7.6). */
 #ifndef QSGD_KERNELS_TOKENS_H
 #define QSGD_KERNELS_TOKENS_H
 

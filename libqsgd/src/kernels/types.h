@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NORM_BLOCK 16384 /* elements of a partial sum (FORMAT.md section 4.1) */
-#define NOISE_TILE 256   /* numbers per 32 Philox blocks (FORMAT.md section 6.1) */
+#define NORM_BLOCK 16384 /* elements of a partial sum (ENCODER.md section 5.1) */
+#define NOISE_TILE 256   /* numbers per 32 Philox blocks (FORMAT.md section 8.1) */
 
 /* Domains of the noise. */
 enum { NOISE_ROUNDING = 0, NOISE_TIES = 1, NOISE_SIGNS = 2, NOISE_SIGNS_LAST = 3, NOISE_TRIAL = 4 };
@@ -21,7 +21,7 @@ struct noise_key {
     uint32_t nonce[2];
 };
 
-/* One bucket's rounding (FORMAT.md section 6.2), after range reduction. */
+/* One bucket's rounding (ENCODER.md section 6.2), after range reduction. */
 struct round_bucket {
     float inv16;  /* uniform: 2^16 / unit'; tables: 1 / scale' */
     float cap16;  /* uniform: cap * 2^16 */
@@ -30,7 +30,7 @@ struct round_bucket {
     bool dithered;                   /* the sum for the damping is wanted; else it is 0 */
     const struct noise_key *key;     /* settles ties */
     const struct round_table *table; /* NULL for uniform and open levels */
-    bool turned; /* indices are turned where R >= 2^15 (FORMAT.md section 6.6) */
+    bool turned; /* indices are turned where R >= 2^15 (FORMAT.md section 8.2) */
 };
 
 /* A mirrored table, padded with +Inf to a whole vector's worth of comparisons. */
@@ -39,10 +39,10 @@ struct round_table {
     bool zero;
     float level[129]; /* level[0] = 0, level[1 .. K] */
     float rcp[129];   /* 1 / (level[j + 1] - level[j]); rcp[K] = 0; rcp[0] = 1 / (2 l_1) if !zero */
-    uint32_t weight[129]; /* G of FORMAT.md section 6.3, by cell */
+    uint32_t weight[129]; /* G of ENCODER.md section 6.3, by cell */
 };
 
-/* One bucket's reconstruction (FORMAT.md section 7). */
+/* One bucket's reconstruction (FORMAT.md section 8.4). */
 struct value_bucket {
     float unit;            /* uniform: unit'. tables: scale' */
     float half;            /* 0.5 where uniform levels have no zero, else 0 */
@@ -55,7 +55,7 @@ struct value_bucket {
     bool stream;           /* values may go past the cache; stream_end before others read them */
 };
 
-/* Ranks of indices (FORMAT.md section 8.1), of 1 to 16 bits. */
+/* Ranks of indices (FORMAT.md section 7.1), of 1 to 16 bits. */
 struct rank_map {
     unsigned width;
     bool from_lowest; /* k - lowest; else mirrored, with or without a zero level */
@@ -75,7 +75,7 @@ struct rans_symbol_table {
     struct rans_lane_symbol lane[64];
 };
 
-/* A split class has two tables of 32 tokens, one per half of its elements (FORMAT.md section 8.5):
+/* A split class has two tables of 32 tokens, one per half of its elements (FORMAT.md section 7.6):
  * the encoder sees a token and RANS_HALF together as a symbol below 64. */
 #define RANS_HALF 32
 #define RANS_MARK 128 /* of tokens that are not to be counted */

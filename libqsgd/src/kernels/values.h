@@ -1,4 +1,4 @@
-/* Kernel bodies from indices or direct tokens back to values (FORMAT.md section 7). Stage:
+/* Kernel bodies from indices or direct tokens back to values (FORMAT.md section 8.4). Stage:
  * index -> value; the inverse of round.h. */
 #ifndef QSGD_KERNELS_VALUES_H
 #define QSGD_KERNELS_VALUES_H

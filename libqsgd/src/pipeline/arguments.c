@@ -1,4 +1,4 @@
-/* Options: defaults, ranges, and what must go with the parameters (FORMAT.md section 3). */
+/* Options: defaults, ranges, and what must go with the parameters (FORMAT.md section 4.2). */
 #include "pipeline/arguments.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Given indices to a frame, and a frame to indices. With `like`, a frame's own indices give back
- * its bytes: the oracle of FORMAT.md section 10. */
+ * its bytes: the oracle of FORMAT.md section 9. */
 #include <string.h>
 
 #include "base/dtype.h"

@@ -1,4 +1,4 @@
-/* Makes shared tables from the weights of levels (FORMAT.md section 8.6): every level can be coded
+/* Makes shared tables from the weights of levels (ENCODER.md section 8.6): every level can be coded
  * with them, whatever its weight. */
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Scales of buckets: sums of blocks by the fixed 32-lane rule, then the norm (FORMAT.md section 4).
+/* Scales of buckets: sums of blocks by the fixed 32-lane rule, then the norm (ENCODER.md 5).
  * Buckets longer than a chunk are summed block by block before the chunks start, so that any number
  * of threads gives the same bits. Stage: tensor -> norm -> scale. */
 #include "quantize/bucket_scales.h"

@@ -1,4 +1,4 @@
-/* Scales of buckets: from elements by way of norms to stored numbers (FORMAT.md section 4). Stage:
+/* Scales of buckets: from elements by way of norms to stored numbers (ENCODER.md section 5). Stage:
  * elements -> norm -> scale. */
 #ifndef QSGD_QUANTIZE_BUCKET_SCALES_H
 #define QSGD_QUANTIZE_BUCKET_SCALES_H

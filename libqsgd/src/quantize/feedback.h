@@ -1,4 +1,4 @@
-/* Error feedback that cannot diverge (FORMAT.md section 6.7): every scale is the one that leaves
+/* Error feedback that cannot diverge (ENCODER.md section 7.3): every scale is the one that leaves
  * least of its bucket, so that no call leaves more than it was given. Stage: indices -> scale. */
 #ifndef QSGD_QUANTIZE_FEEDBACK_H
 #define QSGD_QUANTIZE_FEEDBACK_H

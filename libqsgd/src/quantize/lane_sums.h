@@ -1,5 +1,5 @@
-/* Sums of blocks in binary64, in an order that no number of threads changes (FORMAT.md section
- * 4.1): block m adds to lane m mod 32, and the lanes are folded at the end. */
+/* Sums of blocks in binary64, in an order that no number of threads changes (ENCODER.md section
+ * 5.1): block m adds to lane m mod 32, and the lanes are folded at the end. */
 #ifndef QSGD_QUANTIZE_LANE_SUMS_H
 #define QSGD_QUANTIZE_LANE_SUMS_H
 

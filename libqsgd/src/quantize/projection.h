@@ -1,4 +1,4 @@
-/* Scales by projection (FORMAT.md section 6.5): once indices are known, the multiple of what they
+/* Scales by projection (ENCODER.md section 7): once indices are known, the multiple of what they
  * decode to whose projection on the elements is these themselves (rescaling), or that leaves least
  * of them (error feedback, quantize/feedback.c). Stage: indices -> scale. */
 #ifndef QSGD_QUANTIZE_PROJECTION_H

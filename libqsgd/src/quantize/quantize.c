@@ -1,5 +1,5 @@
 /* Elements of a chunk to indices, bucket by bucket: norm, scale, range reduction, noise, rounding,
- * and the damping of the dither (FORMAT.md sections 4 to 6). The way back is quantize/values.c. */
+ * and the damping of the dither (ENCODER.md sections 4 to 6). The way back is quantize/values.c. */
 #include "quantize/quantize.h"
 
 #include <string.h>
@@ -58,7 +58,7 @@ static uint64_t position_signed(const struct quantizer *q, float inv, float x) {
     return ((uint64_t)j << 32) + (w < 0x1p32 ? (uint64_t)w : (uint64_t)1 << 32);
 }
 
-/* m of section 6.2; nothing is complemented. */
+/* m of ENCODER.md section 6.2; nothing is complemented. */
 static uint32_t round_signed(const struct quantizer *q, uint64_t at, uint32_t noise,
                              uint64_t element) {
     const uint32_t t = (uint32_t)(at >> 16), low = (uint32_t)(at & 0xFFFF);
@@ -139,7 +139,7 @@ static void run_round(const struct quantizer *q, struct bucket_state *b, const s
 
 /* ---- one chunk ------------------------------------------------------------------------------- */
 
-/* Terms of the damping (FORMAT.md section 6.3). */
+/* Terms of the damping (ENCODER.md section 6.3). */
 struct damping {
     double num, den;
 };

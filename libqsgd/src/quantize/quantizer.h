@@ -19,19 +19,19 @@ struct quantizer {
     struct levels levels;
     struct noise_key key;
     double tensor_rms; /* for QSGD_NORM_BALANCED: of all elements, before chunks start */
-    bool turned;       /* indices are as frames code them (FORMAT.md section 6.6) */
+    bool turned;       /* indices are as frames code them (FORMAT.md section 8.2) */
     const struct kernels *kernels;
     float level_of[QSGD_MAX_LEVEL_TABLE + 1]; /* tables: level of index k at level_of[k - kmin] */
     float of_token[32];                       /* direct tokens: as value_bucket has it */
     struct round_table table;                 /* mirrored tables */
     double signed_rcp[QSGD_MAX_LEVEL_TABLE];  /* signed tables: 1 / gap of cell j */
-    uint32_t signed_weight[QSGD_MAX_LEVEL_TABLE]; /* and G of FORMAT.md section 6.3 */
+    uint32_t signed_weight[QSGD_MAX_LEVEL_TABLE]; /* and G of ENCODER.md section 6.3 */
 };
 
 void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint64_t n,
                     uint64_t nonce, bool raw);
 
-/* The key of a trial (FORMAT.md section 9): what it leads to must not depend on the noise of the
+/* The key of a trial (ENCODER.md section 9): what it leads to must not depend on the noise of the
  * frame itself. */
 struct noise_key quantizer_trial_key(const struct noise_key *key);
 

@@ -1,4 +1,4 @@
-/* The rotation of buckets: random signs and a Hadamard transform, and back (FORMAT.md section 4.3).
+/* The rotation of buckets: random signs and a Hadamard transform, and back (FORMAT.md section 8.5).
  * Stage: tensor -> rotated elements -> norm, and values -> tensor. */
 #ifndef QSGD_QUANTIZE_ROTATION_H
 #define QSGD_QUANTIZE_ROTATION_H

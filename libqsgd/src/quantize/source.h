@@ -36,7 +36,7 @@ static inline bool source_converts(const struct source *source) {
 /* Elements [first, first + len) as float32: a pointer into the source, or into `to`. */
 const float *source_read(const struct source *source, uint64_t first, uint64_t len, float *to);
 
-/* n elements, at most a block, times X (FORMAT.md section 5): x itself where X is 1, or in `block`.
+/* n elements, at most a block, times X (FORMAT.md 8.4): x itself where X is 1, or in `block`.
  */
 const float *source_in_range(const float *x, size_t n, float range, float *block);
 

@@ -1,5 +1,5 @@
 /* The papers' deterministic quantizer: the fewest largest elements whose magnitudes sum to the l2
- * norm (Alistarh et al., section 4; FORMAT.md section 6.4). At most ceil(sqrt n) + 1 of n are
+ * norm (Alistarh et al., section 4; ENCODER.md section 6.4). At most ceil(sqrt n) + 1 of n are
  * taken, so a heap of that many finds them in one pass. */
 #include "quantize/topk.h"
 

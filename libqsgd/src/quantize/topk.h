@@ -1,4 +1,4 @@
-/* Top-k: which elements of a bucket are taken (FORMAT.md section 6.4). */
+/* Top-k: which elements of a bucket are taken (ENCODER.md section 6.4). */
 #ifndef QSGD_QUANTIZE_TOPK_H
 #define QSGD_QUANTIZE_TOPK_H
 

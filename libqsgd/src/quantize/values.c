@@ -1,5 +1,5 @@
 /* Indices of a chunk back to values, and from there to the caller's type, sum or residual
- * (FORMAT.md section 7). Stage: index -> value; the inverse of quantize/quantize.c. */
+ * (FORMAT.md section 8.4). Stage: index -> value; the inverse of quantize/quantize.c. */
 #include "quantize/values.h"
 
 #include <float.h>
@@ -282,7 +282,7 @@ void residual_of_chunk(const struct dequantizer *d, const struct source *source,
 
 #endif /* QSGD_ENCODER */
 
-/* ---- turned indices (FORMAT.md section 6.6) -------------------------------------------------- */
+/* ---- turned indices (FORMAT.md section 8.2) -------------------------------------------------- */
 
 void values_turn(const struct quantizer *q, const struct chunk_span *span,
                  const struct scale_array *scales, struct quantize_scratch *scratch, int16_t *k) {

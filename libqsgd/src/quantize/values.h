@@ -1,4 +1,4 @@
-/* Indices of a chunk back to values (FORMAT.md section 7). Stage: index -> value. */
+/* Indices of a chunk back to values (FORMAT.md section 8.4). Stage: index -> value. */
 #ifndef QSGD_QUANTIZE_VALUES_H
 #define QSGD_QUANTIZE_VALUES_H
 
@@ -40,7 +40,7 @@ void residual_of_chunk(const struct dequantizer *d, const struct source *source,
                        const struct chunk_span *span, const float *x, const int16_t *k);
 
 /* Indices of a chunk as frames code them, and back: where they are turned, those of buckets that
- * are not idle change sign by the noise (FORMAT.md section 6.6). */
+ * are not idle change sign by the noise (FORMAT.md section 8.2). */
 void values_turn(const struct quantizer *q, const struct chunk_span *span,
                  const struct scale_array *scales, struct quantize_scratch *scratch, int16_t *k);
 

@@ -1,4 +1,4 @@
-/* Values of a mostly zero chunk, from its non-zero indices alone (FORMAT.md section 7): the output
+/* Values of a mostly zero chunk, from its non-zero indices alone (FORMAT.md 8.4): the output
  * is cleared, then the few values are put in. Stage: index -> value; see quantize/values.c. */
 #include "quantize/values_nonzeros.h"
 

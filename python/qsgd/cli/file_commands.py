@@ -26,7 +26,7 @@ from qsgd.storage.tensor_files import (
     write_tensors,
 )
 
-PREFIX_BYTES = 16  # of a frame; its last eight hold the frame's length (FORMAT.md section 3)
+PREFIX_BYTES = 16  # of a frame; its last eight hold the frame's length (FORMAT.md section 4)
 
 
 def _size(nbytes: int) -> str:

@@ -130,7 +130,7 @@ def codecs(draw: DrawFn, /, **fixed: Unpack[CodecOptions]) -> Codec:
     options["threads"] = 1
     try:
         return Codec(**(options | fixed))
-    except QsgdError:  # illegal together, as FORMAT.md section 3 lists
+    except QsgdError:  # illegal together, as FORMAT.md section 4.2 lists
         reject()
 
 

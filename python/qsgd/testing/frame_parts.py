@@ -1,7 +1,7 @@
 """Finds the parts of a frame and repairs its checksums, in plain Python.
 
 Serves qsgd.testing: damage behind a right checksum reaches the decoders of header, index and
-symbols, which a plain bit flip never does. Written from FORMAT.md sections 1 to 3, not from the C
+symbols, which a plain bit flip never does. Written from FORMAT.md sections 2 to 6, not from the C
 library.
 """
 
@@ -29,7 +29,7 @@ _TABLE = _crc_table()
 
 
 def crc32c(data: bytes | bytearray | memoryview) -> int:
-    """CRC-32C (Castagnoli) of `data`, as frames store it (FORMAT.md section 1).
+    """CRC-32C (Castagnoli) of `data`, as frames store it (FORMAT.md section 2).
 
     Examples
     --------
@@ -76,7 +76,7 @@ class _Reader:
 
 
 def chunk_counts(elements: int, bucket: int, chunk_log2: int, raw: bool) -> tuple[int, int]:
-    """Numbers of buckets and chunks (FORMAT.md section 1.1)."""
+    """Numbers of buckets and chunks (FORMAT.md section 5)."""
     if elements == 0:
         return 0, 0
     chunk = 1 << chunk_log2

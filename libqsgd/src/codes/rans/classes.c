@@ -1,6 +1,6 @@
 /* Classes of a rANS chunk follow local energy: groups of 128 elements fall into half-octave bins of
- * their sum of |k|, and neighbouring bins are merged while that makes the chunk shorter (FORMAT.md
- * section 8.5). */
+ * their sum of |k|, and neighbouring bins are merged while that makes the chunk shorter (ENCODER.md
+ * section 8.4). */
 #include "codes/rans/classes.h"
 
 #include <string.h>

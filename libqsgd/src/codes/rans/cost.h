@@ -1,5 +1,5 @@
-/* How often tokens occur and what that costs to code, for the choice of a rANS model (FORMAT.md
- * section 8.5, encoder's choices). Integers only, so that every machine chooses alike. */
+/* How often tokens occur and what that costs to code, for the choice of a rANS model (ENCODER.md
+ * section 8.4). Integers only, so that every machine chooses alike. */
 #ifndef QSGD_CODES_RANS_COST_H
 #define QSGD_CODES_RANS_COST_H
 

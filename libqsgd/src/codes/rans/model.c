@@ -1,4 +1,4 @@
-/* Chooses the tables of a rANS chunk (FORMAT.md section 8.5): frequencies, whether signs share
+/* Chooses the tables of a rANS chunk (ENCODER.md section 8.4): frequencies, whether signs share
  * them, lanes. Which groups share a table, codes/rans/classes.c says, which classes have two,
  * codes/rans/split.c; codes/rans/tables.c writes and reads them. */
 #include "codes/rans/model.h"

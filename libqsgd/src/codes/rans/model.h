@@ -1,4 +1,4 @@
-/* The model of a rANS chunk: which tables its tokens are coded with (FORMAT.md section 8.5). */
+/* The model of a rANS chunk: which tables its tokens are coded with (FORMAT.md section 7.6). */
 #ifndef QSGD_CODES_RANS_MODEL_H
 #define QSGD_CODES_RANS_MODEL_H
 

@@ -1,5 +1,5 @@
 /* The plan of a rANS chunk, and what follows from it: tables, jobs of the kernels, the tail
- * (FORMAT.md section 8.5). codes/rans/model.c chooses plans, codes/rans/tables.c writes and reads
+ * (FORMAT.md section 7.6). codes/rans/model.c chooses plans, codes/rans/tables.c writes and reads
  * them. */
 #ifndef QSGD_CODES_RANS_PLAN_H
 #define QSGD_CODES_RANS_PLAN_H

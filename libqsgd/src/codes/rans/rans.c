@@ -1,4 +1,4 @@
-/* Interleaved rANS: tokens of a chunk to words and back (FORMAT.md section 8.5). The model is
+/* Interleaved rANS: tokens of a chunk to words and back (FORMAT.md section 7.6). The model is
  * codes/rans/model.c, the inner loops are kernels (kernels/rans.h). */
 #include <string.h>
 

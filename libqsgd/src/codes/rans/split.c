@@ -1,7 +1,7 @@
 /* Where indices are turned, an element's noise says how much there is to tell: about R = 2^15 the
  * cell of index 0 is centred, and 0 is likely; at the ends its border is at 0, and the sign is to
  * be told. So a class may have two tables, one for each half of the range of R (FORMAT.md section
- * 8.5). */
+ * 7.6). */
 #include "codes/rans/split.h"
 
 #include "codes/rans/classes.h"

@@ -1,5 +1,5 @@
 /* Tables chosen by the noise: a split class of a rANS chunk has one for each half of its elements
- * (FORMAT.md section 8.5). */
+ * (FORMAT.md section 7.6). */
 #ifndef QSGD_CODES_RANS_SPLIT_H
 #define QSGD_CODES_RANS_SPLIT_H
 

@@ -1,4 +1,4 @@
-/* Writes and reads the tables of a rANS chunk (FORMAT.md section 8.5). codes/rans/model.c chooses
+/* Writes and reads the tables of a rANS chunk (FORMAT.md section 7.6). codes/rans/model.c chooses
  * them. */
 #include "codes/rans/tables.h"
 
@@ -13,7 +13,7 @@ static bool is_mirrored(unsigned t, unsigned end, unsigned mode) {
     return t % 2 == 0 && t != 0 && t < end && t != mode && t - 1 != mode;
 }
 
-/* Bits of m_t that follow e_t. */
+/* Bits of mant_t that follow e_t. */
 static unsigned mantissa_bits(unsigned e, unsigned most) {
     return e > most ? most : (e > 1 ? e - 1 : 0);
 }

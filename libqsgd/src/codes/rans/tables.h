@@ -1,4 +1,4 @@
-/* The bytes of a plan of rANS: classes and tables (FORMAT.md section 8.5). */
+/* The bytes of a plan of rANS: classes and tables (FORMAT.md section 7.6). */
 #ifndef QSGD_CODES_RANS_TABLES_H
 #define QSGD_CODES_RANS_TABLES_H
 
