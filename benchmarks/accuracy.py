@@ -1,10 +1,11 @@
 """Error at equal bits: our schemes from whole frames, EDEN, and the limits.
 
-    python -m benchmarks.accuracy gradients/*.npy [--json FILE] [--picture FILE]
+    python -m benchmarks.accuracy gradients/*.npy [--main] [--json FILE] [--table FILE]
 
 Steps are bisected until whole frames take 1/2 to 5 bits an element. The figure is the squared error
-over the energy, times 4 to the power of the bits (Shannon's limit for one Gaussian: 1); beside it
-stands the same of the median bucket of 512 elements, which says what quiet layers lose.
+over the energy, times 4 to the power of the bits (Shannon's limit for one Gaussian: 1). Beside it
+stand the mean, the median and the 90th percentile of the same over buckets of 512 elements, which
+say what quiet layers lose.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from qsgd.cli.demo import bucket_errors
 from qsgd.levels import FittedLevels
 
 BITS = (0.5, 1, 2, 3, 4, 5)
+TABLE_BITS = (0.5, 1, 2)  # of them, those that tables in markdown have
 TOLERANCE, NEAR = 1e-3, 0.02  # bits: of the bisection, and what it may jump over
 SEED = 1
 
@@ -92,22 +93,47 @@ FITTED_TO: dict[str, Callable[[], qsgd.LevelStats]] = {
 }
 
 
-def median_error(x: Vector, y: Vector) -> float:
-    """Median over buckets of 512 that are not zero of their squared error over energy."""
+MAIN = {  # what --main measures, and tables in markdown show
+    "rotated, balanced, rescaled",
+    "whole, classes, dithered",
+    "balanced 512, dithered",
+    "buckets of 512, dithered",
+    "rotated 8192, nearest, rescaled",
+    "EDEN",
+    "qsgd max s=7",
+    "qsgd max s=1",
+    "nuqsgd s=4",
+    "whole, classes, nearest (biased)",
+    "buckets of 512, nearest (biased)",
+    "terngrad, clipped (biased)",
+    "sign (biased)",
+}
+
+
+class BucketErrors(NamedTuple):
+    """Squared error over energy of buckets of 512 that are not zero."""
+
+    mean: float
+    median: float
+    p90: float  # the 90th percentile: a tenth of the buckets is worse
+
+
+def of_buckets(x: Vector, y: Vector) -> BucketErrors:
+    """What buckets of x lost in y; 0 if x is zero."""
     errors = bucket_errors(x, y)
-    return float(np.median(errors)) if errors.size else 0.0
+    if not errors.size:
+        return BucketErrors(0.0, 0.0, 0.0)
+    median, p90 = np.quantile(errors, (0.5, 0.9))
+    return BucketErrors(float(errors.mean()), float(median), float(p90))
 
 
 def point(x: Vector, y: Vector, bits: float) -> dict[str, float]:
     """One measured point."""
-    error, median = error_of(x, y), median_error(x, y)
-    return {
-        "bits": bits,
-        "error": error,
-        "factor": error * 4**bits,
-        "median error": median,
-        "median factor": median * 4**bits,
-    }
+    error = error_of(x, y)
+    figures = {"bits": bits, "error": error, "factor": error * 4**bits}
+    for name, value in of_buckets(x, y)._asdict().items():
+        figures |= {f"{name} error": value, f"{name} factor": value * 4**bits}
+    return figures
 
 
 def of_codec(codec: qsgd.Codec, x: Vector) -> dict[str, float]:
@@ -137,39 +163,86 @@ def at_bits(family: Family, x: Vector, bits: float) -> dict[str, float] | None:
     return point(x, qsgd.decode(best[1]), best[0])
 
 
-def measure(tensors: Sequence[Tensor]) -> Iterator[dict[str, Any]]:
+Labelled = Iterator[tuple[str, float | None, dict[str, float]]]  # scheme, asked bits, point
+
+
+def points_of_families(x: Vector, families: Sequence[Family]) -> Labelled:
+    """Schemes that have a step, at those of BITS that they come to."""
+    for family in families:
+        for bits in BITS:
+            found = at_bits(family, x, bits)
+            if found is not None:
+                yield family.name, bits, found
+
+
+def points_of_fitted(x: Vector) -> Labelled:
+    """Levels fitted to the tensor itself."""
+    for kind, empty in FITTED_TO.items():
+        stats = empty().add(x)
+        for name, fit in FITTED.items():
+            yield f"{name}, {kind}", None, of_codec(fit(stats).codec(seed=SEED), x)
+
+
+def points_of_eden(x: Vector, biased: bool) -> Labelled:
+    """EDEN at the bits that it is defined for."""
+    for bits in CENTROIDS:
+        estimate = eden(x, bits, SEED, biased)
+        name = "EDEN (biased)" if biased else "EDEN"
+        yield name, bits, point(x, estimate.values, estimate.bits)
+
+
+def points(x: Vector, main: bool) -> Labelled:
+    """Every scheme, or the main ones, on one tensor."""
+    kept = [family for family in FAMILIES if not main or family.name in MAIN]
+    yield from points_of_families(x, kept)
+    for name, codec in FIXED.items():
+        if not main or name in MAIN:
+            yield name, None, of_codec(codec(seed=SEED), x)
+    if not main:
+        yield from points_of_fitted(x)
+        yield from points_of_eden(x, biased=True)
+    yield from points_of_eden(x, biased=False)
+
+
+def measure(tensors: Sequence[Tensor], main: bool = False) -> Iterator[dict[str, Any]]:
     """Rows: tensor, scheme, asked bits (None: the scheme's own), and the point."""
     for tensor in tensors:
-        x = tensor.values
-        for family in FAMILIES:
-            for bits in BITS:
-                row = at_bits(family, x, bits)
-                if row is not None:
-                    yield {"tensor": tensor.name, "scheme": family.name, "asked": bits, **row}
-        for name, codec in FIXED.items():
-            row = of_codec(codec(seed=SEED), x)
-            yield {"tensor": tensor.name, "scheme": name, "asked": None, **row}
-        for kind, empty in FITTED_TO.items():
-            stats = empty().add(x)
-            for name, fit in FITTED.items():
-                row = of_codec(fit(stats).codec(seed=SEED), x)
-                yield {"tensor": tensor.name, "scheme": f"{name}, {kind}", "asked": None, **row}
-        for bits, biased in product(CENTROIDS, (False, True)):
-            estimate = eden(x, bits, SEED, biased)
-            row = point(x, estimate.values, estimate.bits)
-            name = "EDEN (biased)" if biased else "EDEN"
-            yield {"tensor": tensor.name, "scheme": name, "asked": bits, **row}
+        for scheme, asked, found in points(tensor.values, main):
+            yield {"tensor": tensor.name, "scheme": scheme, "asked": asked, **found}
+
+
+SHOWN = {
+    "factor": "x 4^bits",
+    "mean factor": "mean",
+    "median factor": "median",
+    "p90 factor": "p90",
+}
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows as text: error x 4^bits, and the median over buckets behind it."""
-    lines = [f"{'tensor':14} {'scheme':32} {'bits':>6} {'x 4^bits':>9} {'median':>9}"]
+    """The rows as text: error x 4^bits of the whole, and of buckets behind it."""
+    heads = " ".join(f"{head:>9}" for head in SHOWN.values())
+    lines = [f"{'tensor':14} {'scheme':32} {'bits':>6} {heads}"]
     for row in rows:
-        lines.append(
-            f"{row['tensor']:14} {row['scheme']:32} {row['bits']:6.3f} {row['factor']:9.3f} "
-            f"{row['median factor']:9.3f}"
-        )
+        figures = " ".join(f"{row[key]:9.3f}" for key in SHOWN)
+        lines.append(f"{row['tensor']:14} {row['scheme']:32} {row['bits']:6.3f} {figures}")
     return "\n".join(lines)
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """A table per tensor of the main schemes, at TABLE_BITS or the bits of their own."""
+    lines: list[str] = []
+    tensor = None
+    for row in rows:
+        if row["scheme"] not in MAIN or row["asked"] not in (None, *TABLE_BITS):
+            continue
+        if row["tensor"] != tensor:
+            tensor = row["tensor"]
+            lines += ["", f"| {tensor} | bits | error x 4^bits | mean | median | p90 |"]
+            lines.append("|---|---|---|---|---|---|")
+        figures = " | ".join(f"{row[key]:.3g}" for key in SHOWN)
+        lines.append(f"| {row['scheme']} | {row['bits']:.2f} | {figures} |")
+    return "\n".join(lines[1:])
 
 
 def draw_pictures(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -177,8 +250,8 @@ def draw_pictures(rows: Sequence[dict[str, Any]], path: Path) -> None:
     lines = {row["scheme"] for row in rows if row["asked"] is not None}
     draw_accuracy([row for row in rows if row["scheme"] in lines], path)
     compared = {"whole, classes, dithered", "EDEN"}
-    points = [row for row in rows if row["scheme"] not in lines or row["scheme"] in compared]
-    draw_accuracy(points, path.with_stem(path.stem + "-levels"))
+    levels = [row for row in rows if row["scheme"] not in lines or row["scheme"] in compared]
+    draw_accuracy(levels, path.with_stem(path.stem + "-levels"))
 
 
 def main() -> None:
@@ -186,11 +259,15 @@ def main() -> None:
     parser.add_argument("files", nargs="*", type=Path, help="gradients, .npy (default: bundled)")
     parser.add_argument("--json", type=Path, help="also write every figure to this file")
     parser.add_argument("--picture", type=Path, help="also draw them, and levels beside")
+    parser.add_argument("--main", action="store_true", help="measure the main schemes alone")
+    parser.add_argument("--table", type=Path, help="also write the main schemes as markdown")
     options = parser.parse_args()
-    rows = list(measure(real_tensors(options.files)))
+    rows = list(measure(real_tensors(options.files), options.main))
     print(table(rows))
     if options.json is not None:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
+    if options.table is not None:
+        options.table.write_text(markdown(rows) + "\n")
     if options.picture is not None:
         draw_pictures(rows, options.picture)
 

@@ -67,10 +67,33 @@ def test_bisection_finds_frames_of_the_bits_asked_for() -> None:
     assert accuracy.at_bits(accuracy.FAMILIES[0], x[:10], 1) is None  # a header alone is more
 
 
-def test_median_ignores_buckets_of_zeros() -> None:
+def test_figures_of_buckets_ignore_buckets_of_zeros() -> None:
     x = np.concatenate((np.zeros(512), np.ones(1024))).astype(np.float32)
-    assert accuracy.median_error(x, 1.1 * x) == pytest.approx(0.01, rel=1e-5)
-    assert accuracy.median_error(0 * x, 0 * x) == 0
+    assert accuracy.of_buckets(x, 1.1 * x) == pytest.approx((0.01, 0.01, 0.01), rel=1e-5)
+    assert accuracy.of_buckets(0 * x, 0 * x) == (0, 0, 0)
+
+
+def test_a_tenth_of_the_buckets_is_worse_than_p90() -> None:
+    """Buckets i = 0 .. 100 lose i / 100 of their energy."""
+    x = np.ones((101, 512), np.float32)
+    y = x - np.sqrt(np.arange(101, dtype=np.float32) / 100)[:, None]
+    assert accuracy.of_buckets(x.ravel(), y.ravel()) == pytest.approx((0.5, 0.5, 0.9), rel=1e-5)
+
+
+def test_markdown_shows_the_main_schemes_of_each_tensor(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    for name in ("one", "two"):
+        np.save(tmp_path / f"{name}.npy", rng.laplace(size=(64, 512)).astype(np.float32))
+    target = tmp_path / "table.md"
+    files = [tmp_path / "one.npy", tmp_path / "two.npy"]
+    command = [sys.executable, "-m", "benchmarks.accuracy", "--main", "--table", target, *files]
+    subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    tables = target.read_text().split("\n\n")
+    for name, lines in zip(("one", "two"), tables, strict=True):
+        rows = [line.strip("| ").split(" | ") for line in lines.strip().splitlines()]
+        assert rows[0] == [name, "bits", "error x 4^bits", "mean", "median", "p90"]
+        assert {row[0] for row in rows[2:]} == accuracy.MAIN
+        assert all(len(row) == 6 and float(row[5]) > 0 for row in rows[2:])
 
 
 def test_program_writes_every_row_for_the_bundled_gradients(tmp_path: Path) -> None:
