@@ -108,7 +108,7 @@ enum qsgd_status_code {
     QSGD_ERR_FIELD = -46,       /* an extension field that must be understood is unknown */
     QSGD_ERR_LIMIT = -47,       /* more elements or bytes than the caller allows */
     QSGD_ERR_SCHEME = -48,      /* a scheme that the caller does not allow */
-    QSGD_ERR_INDEX_CRC = -49,   /* the checksum of chunk index and scales does not match */
+    QSGD_ERR_INDEX_CRC = -49,   /* the index's checksum does not match */
     QSGD_ERR_CHUNK_INDEX = -50, /* chunk lengths do not add up to the frame's length */
     QSGD_ERR_SCALE = -51,       /* a scale is negative, infinite or a non-canonical NaN */
     QSGD_ERR_CHUNK_CRC = -52,   /* a chunk's checksum does not match */
@@ -229,6 +229,7 @@ typedef enum qsgd_classes {
 } qsgd_classes;
 
 #define QSGD_MAX_DIMS 8
+#define QSGD_PROFILE 1 /* the canonical encoder of this library (ENCODER.md) */
 #define QSGD_MAX_S 32767
 #define QSGD_MAX_LEVEL_TABLE 255
 #define QSGD_MAX_TAG 16384
@@ -258,7 +259,7 @@ typedef struct qsgd_params {
     uint32_t
         scale_dtype;     /* of stored scales: QSGD_BFLOAT16 (default; rounded up) or QSGD_FLOAT32 */
     int32_t nonfinite;   /* qsgd_nonfinite; default RAISE */
-    int32_t checksum;    /* 1 (default): CRC-32C of index, scales and every chunk. 0: header only */
+    int32_t checksum;    /* 1 (default): CRC-32C of index and every chunk. 0: header only */
     uint32_t chunk_log2; /* log2 of the elements of a chunk, 10..25; default 16 */
     uint32_t level_table_len;  /* entries of level_table: TABLE 1..127, SIGNED 2..255 */
     uint32_t reserved;         /* 0 */
@@ -377,7 +378,7 @@ typedef struct qsgd_frame_info {
     uint64_t elements;
     uint64_t frame_bytes;
     uint64_t header_bytes; /* prefix and header with its checksum */
-    uint64_t buckets;      /* scales in the frame; 0 for raw */
+    uint64_t buckets;      /* scales of the tensor; 0 for raw */
     uint64_t chunks;
     uint64_t chunk_elements;         /* of every chunk that no bucket or tensor end cuts short */
     int32_t has_noise_key;           /* 1: seed and nonce are in the frame (dithered or rotated) */
@@ -388,6 +389,11 @@ typedef struct qsgd_frame_info {
     uint64_t tag_bytes;
     const void *level_table; /* little-endian float32, for TABLE and SIGNED; else NULL */
     uint64_t level_table_len;
+    /* Where the frame comes from: no decoder needs it, and any number is allowed. */
+    uint32_t norm;     /* qsgd_norm, or one that is not known here, at most 15; 0 for raw */
+    uint32_t rounding; /* qsgd_rounding, or as above */
+    uint32_t profile;  /* of the encoder: QSGD_PROFILE, or another one's, at most 255 */
+    uint32_t dithered; /* 1: decoders subtract part of the noise */
 } qsgd_frame_info;
 
 #define qsgd_frame_info_init(info) qsgd_frame_info_init_sized(info, sizeof *(info))
@@ -446,8 +452,8 @@ typedef struct qsgd_sizes {
     uint64_t chunks;          /* entries of damping */
     uint64_t dst_bytes;       /* encode: suffice for the frame, whatever the tensor's values, though
                                  dst may be smaller if the frame fits. Decode: of all elements */
-    uint64_t workspace_bytes; /* of scratch, at any alignment; 64 KB at most for n <= 4096 and one
-                                 worker (QSGD_SMALL_WORKSPACE) */
+    uint64_t workspace_bytes; /* of scratch, at any alignment; 64 KB at most for n <= 4096, buckets
+                                 of 4 at least and one worker (QSGD_SMALL_WORKSPACE) */
 } qsgd_sizes;
 
 #define QSGD_SMALL_ELEMENTS 4096
@@ -559,8 +565,9 @@ QSGD_API qsgd_status qsgd_frame_size(const void *data, uint64_t bytes, uint64_t 
 QSGD_API qsgd_status qsgd_inspect(const void *frame, uint64_t bytes, qsgd_frame_info *info,
                                   qsgd_error *error);
 
-/* The codec of a frame, as far as a decoder knows it: clip, nonfinite and classes get their
- * defaults, shared_tables is NULL, seed is 0 unless the frame has a noise key. *params must be
+/* A codec that decodes as the frame does, as far as a decoder knows it: clip, nonfinite and classes
+ * get their defaults, norm and rounding the frame's if they go with the rest (qsgd_frame_info has
+ * what it says), shared_tables is NULL, seed is 0 unless the frame has a noise key. *params must be
  * initialised; level_table, which has room for QSGD_MAX_LEVEL_TABLE entries, receives the levels of
  * TABLE and SIGNED, and params->level_table then points to it (NULL: QSGD_ERR_NULL if the frame has
  * a table). */

@@ -45,7 +45,8 @@ QSGD_API qsgd_status qsgd_encode_indices(const qsgd_params *params,
                                          qsgd_error *error);
 
 /* The same in the form of another frame, whose header, modes and tables are taken over: a frame's
- * own indices, scales and damping give back that frame, byte for byte (FORMAT.md section 9).
+ * own indices, scales and damping give back that frame, byte for byte (FORMAT.md section 9), unless
+ * it has several scales for a bucket longer than a chunk, as no encoder here writes it.
  * Options, sizes and errors of `like` as of qsgd_decode; QSGD_ERR_INDEX also names the first
  * element of a chunk that cannot be coded so. dst: the size of `like`. */
 QSGD_API qsgd_status qsgd_encode_indices_like(const void *like, uint64_t like_bytes,
@@ -54,7 +55,8 @@ QSGD_API qsgd_status qsgd_encode_indices_like(const void *like, uint64_t like_by
                                               qsgd_memory workspace, uint64_t *frame_bytes,
                                               qsgd_error *error);
 
-/* Decodes a frame to indices, scales and, if wanted, damping. Always as if QSGD_DECODE_ATOMIC were
+/* Decodes a frame to indices, scales (of a bucket longer than a chunk, its first chunk's) and, if
+ * wanted, damping. Always as if QSGD_DECODE_ATOMIC were
  * set. Raw frames: QSGD_ERR_SCHEME. */
 QSGD_API qsgd_status qsgd_decode_indices(const void *frame, uint64_t bytes,
                                          const qsgd_decode_options *options,

@@ -51,7 +51,7 @@ class FrameInfo:
     header_bytes : int
         Of which prefix and header.
     buckets, chunks : int
-        Scales in the frame (0 for raw), and parts coded on their own.
+        Scales of the tensor (0 for raw), and parts coded on their own.
     chunk_elements : int
         Elements of a chunk that no bucket or tensor end cuts short.
     tag : bytes
@@ -61,9 +61,17 @@ class FrameInfo:
         Only dithered and rotated frames carry it.
     shared_tables_digest : str or None
         Of the shared tables that a decoder needs (`SharedTables.digest`).
+    norm, rounding : str
+        How the encoder says that it worked: a name of the codec's options, or as "norm 9" where
+        this version knows none. None of the two matters to a decoder, nor does the next.
+    profile : int
+        Of the encoder; 1 is this library's.
+    dithered : bool
+        Whether the decoder subtracts part of the noise.
     codec : Codec
-        As far as a decoder knows it: clip, nonfinite, classes and shared_tables hold their
-        defaults, and the seed is None unless the frame is dithered or rotated.
+        One that decodes alike, as far as a decoder knows it: clip, nonfinite, classes and
+        shared_tables hold their defaults, and the seed is None unless the frame is dithered or
+        rotated; norm and rounding are the frame's if they go with the rest.
     """
 
     shape: tuple[int, ...]
@@ -78,6 +86,10 @@ class FrameInfo:
     version: int
     nonce: int | None
     shared_tables_digest: str | None
+    norm: str
+    rounding: str
+    profile: int
+    dithered: bool
     codec: Codec
 
     @property
@@ -105,6 +117,9 @@ def inspect(frame: Tensor) -> FrameInfo:
     names = [field.name for field in dataclasses.fields(FrameInfo) if field.name in raw]
     values = {name: raw[name] for name in names}
     values["nonce"] = raw["nonce"] if raw["has_noise_key"] else None
+    norm, rounding = raw["provenance"]
+    values["norm"] = opt.shown("norm", opt.NORMS, norm)
+    values["rounding"] = opt.shown("rounding", opt.ROUNDINGS, rounding)
     return FrameInfo(codec=_codec_of(raw), **values)
 
 

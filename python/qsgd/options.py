@@ -81,6 +81,11 @@ def name_of(numbers: Mapping[Name, int], number: int) -> Name:
     return next(name for name, value in numbers.items() if value == number)
 
 
+def shown(what: str, numbers: Mapping[Any, int], number: int) -> str:
+    """The name of a number, or the number where this version knows no name."""
+    return next((name for name, value in numbers.items() if value == number), f"{what} {number}")
+
+
 def choice(parameter: str, value: object, numbers: Mapping[Any, int]) -> int:
     """The number of a name."""
     if not isinstance(value, str) or value not in numbers:

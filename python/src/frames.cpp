@@ -55,6 +55,9 @@ py::dict frame_info(py::object frame_object) {
     const std::string digest = named_tables(info);
     result["shared_tables_digest"] =
         digest.empty() ? py::object(py::none()) : py::object(py::str(digest));
+    result["provenance"] = py::make_tuple(info.norm, info.rounding);
+    result["profile"] = info.profile;
+    result["dithered"] = info.dithered != 0;
     add_params(result, frame);
     return result;
 }

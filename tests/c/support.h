@@ -234,9 +234,9 @@ static inline void offer_tables(const struct table_sets *sets, qsgd_decode_optio
 }
 
 static inline void repair_header(uint8_t *p, uint64_t size) {
-    if (size < 26) return;
+    if (size < 27) return;
     uint64_t header = load_le16(p + 6);
-    if (header >= 26 && header <= size) {
+    if (header >= 27 && header <= size) {
         store_le32(p + header - 4, crc32c(p, (size_t)header - 4));
     }
 }
@@ -246,7 +246,7 @@ struct parts {
     qsgd_frame_info info;
     qsgd_params params;
     float level_table[QSGD_MAX_LEVEL_TABLE];
-    uint64_t index, entry, scales, item, payload;
+    uint64_t index, entry, payload;
 };
 
 static inline bool frame_parts(const uint8_t *p, uint64_t size, struct parts *parts) {
@@ -257,11 +257,16 @@ static inline bool frame_parts(const uint8_t *p, uint64_t size, struct parts *pa
     CHECK(qsgd_inspect_params(p, size, &parts->params, parts->level_table, NULL) == QSGD_OK);
     bool checksum = parts->params.checksum != 0;
     parts->entry = checksum ? 8 : 4;
-    parts->item = parts->params.scale_dtype == QSGD_BFLOAT16 ? 2 : 4;
     parts->index = parts->info.header_bytes;
-    parts->scales = parts->index + parts->info.chunks * parts->entry;
-    parts->payload = parts->scales + parts->info.buckets * parts->item + (checksum ? 4 : 0);
+    parts->payload = parts->index + parts->info.chunks * parts->entry + (checksum ? 4 : 0);
     return parts->payload <= size;
+}
+
+/* Bytes of a payload's head, which starts at p, of buckets that all have a scale. */
+static inline uint64_t head_bytes(const struct parts *parts, uint64_t buckets, const uint8_t *p) {
+    const uint64_t item = parts->params.scale_dtype == QSGD_BFLOAT16 ? 2 : 4;
+    const uint64_t at = (parts->info.dithered ? 2 : 1) + item;
+    return at + 1 + (buckets * (p[at] & 31) + 7) / 8;
 }
 
 /* Makes every checksum right that the damaged frame still has room for. */

@@ -143,7 +143,7 @@ static void inspection_says_what_was_encoded(void) {
     uint64_t bytes = 0;
     CHECK(frame_parts(b.p, b.n, &parts));
     const qsgd_frame_info *info = &parts.info;
-    CHECK(info->version == 0 && info->dtype == QSGD_BFLOAT16 && info->ndim == 3);
+    CHECK(info->version == 1 && info->dtype == QSGD_BFLOAT16 && info->ndim == 3);
     CHECK(memcmp(info->shape, shape, sizeof shape) == 0 && info->elements == N);
     CHECK(info->frame_bytes == b.n && info->buckets == 50 && info->chunks == 5);
     CHECK(info->chunk_elements == 1000 && info->has_noise_key == 0);

@@ -7,8 +7,8 @@
 
 static float tensor[N];
 
-/* The header of the base frame: bucket at 22, s at 23, shape at 24, extension fields from 26. */
-enum { AT_BUCKET = 22, AT_S = 23, AT_SHAPE = 24, AT_FIELDS = 26 };
+/* The header of the base frame: bucket at 23, s at 24, shape at 25, extension fields from 27. */
+enum { AT_BUCKET = 23, AT_S = 24, AT_SHAPE = 25, AT_FIELDS = 27 };
 
 static struct bytes base_frame(void) {
     qsgd_params p = scheme_params(&schemes[16]);
@@ -55,15 +55,16 @@ static struct bytes with_header(struct bytes b, uint64_t at, uint64_t remove, co
 
 static void prefix_faults_have_their_own_status(void) {
     for (uint64_t i = 0; i < 4; i++) EXPECT(with_byte(base_frame(), i, 0), QSGD_ERR_MAGIC, 0);
-    EXPECT(with_byte(base_frame(), 4, 1), QSGD_ERR_VERSION, 4);
+    EXPECT(with_byte(base_frame(), 4, 0), QSGD_ERR_VERSION, 4);
+    EXPECT(with_byte(base_frame(), 4, 2), QSGD_ERR_VERSION, 4);
     EXPECT(with_byte(base_frame(), 4, 255), QSGD_ERR_VERSION, 4);
-    for (unsigned bit = 2; bit < 8; bit++) {
+    for (unsigned bit = 3; bit < 8; bit++) {
         EXPECT(with_byte(base_frame(), 5, (uint8_t)(1U | 1U << bit)), QSGD_ERR_FLAGS, 5);
     }
     struct bytes b = base_frame();
     b.p[5] = 5; /* without repair the checksum speaks first */
     EXPECT(b, QSGD_ERR_HEADER_CRC, load_le16(b.p + 6) - 4U);
-    for (uint16_t bytes = 0; bytes < 26; bytes++) {
+    for (uint16_t bytes = 0; bytes < 27; bytes++) {
         b = base_frame();
         store_le16(b.p + 6, bytes);
         EXPECT(b, QSGD_ERR_HEADER, 6);
@@ -85,7 +86,7 @@ static void prefix_faults_have_their_own_status(void) {
     struct parts parts;
     b = base_frame();
     CHECK(frame_parts(b.p, b.n, &parts));
-    store_le64(b.p + 8, parts.payload - 1); /* not even room for index and scales */
+    store_le64(b.p + 8, parts.payload - 1); /* not even room for the index */
     repair_header(b.p, b.n);
     EXPECT(b, QSGD_ERR_HEADER, 8);
     b = base_frame();
@@ -105,30 +106,30 @@ static void header_fields_are_checked_one_by_one(void) {
         uint8_t at, value;
         uint64_t offset;
     } cases[] = {
-        {16, 15, 16}, {16, 255, 16},  {16, QSGD_INT8, 16}, {17, 11, 17},   {17, 255, 17},
-        {18, 5, 18},  {18, 15, 18},   {18, 0x40, 18},      {18, 0xF0, 18}, {19, 5, 19},
-        {19, 7, 19},  {19, 0x20, 19}, {19, 0x50, 19},      {19, 0x90, 19}, {20, 9, 20},
-        {20, 15, 20}, {21, 0, 21},    {21, 2, 21},         {23, 0, 16},    {18, 2, 16},
-        {18, 3, 16},  {18, 4, 16},    {18, 0x30, 16},      {18, 0x10, 18},
+        {16, 15, 16}, {16, 255, 16},  {16, QSGD_INT8, 16}, {17, 11, 17}, {17, 255, 17}, {19, 5, 19},
+        {19, 7, 19},  {19, 0x10, 19}, {19, 255, 19},       {20, 9, 20},  {20, 15, 20},  {21, 4, 21},
+        {21, 6, 21},  {21, 0x0A, 21}, {21, 0x82, 21},      {24, 0, 16},  {5, 3, 5},     {5, 5, 5},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct bytes b = with_byte(base_frame(), cases[i].at, cases[i].value);
         EXPECT(b, QSGD_ERR_HEADER, cases[i].offset);
     }
     struct bytes raw = frame_of(QSGD_CODE_RAW, 0, 0, 0);
-    EXPECT(with_byte(raw, 18, 1), QSGD_ERR_HEADER, 18);
+    EXPECT(with_byte(raw, 19, 4), QSGD_ERR_HEADER, 19);
     raw = frame_of(QSGD_CODE_RAW, 0, 0, 0);
-    EXPECT(with_byte(raw, 19, 0x10), QSGD_ERR_HEADER, 18);
+    EXPECT(with_byte(raw, 21, 1), QSGD_ERR_HEADER, 19);
+    raw = frame_of(QSGD_CODE_RAW, 0, 0, 0);
+    EXPECT(with_byte(raw, 5, 5), QSGD_ERR_HEADER, 19);
     struct bytes s1 = base_frame();
     s1.p[AT_S] = 1;
-    s1.p[18] = 0x10; /* dithered with s = 1; the key is there */
+    s1.p[5] |= 4; /* dithered with s = 1; the key is there */
     uint8_t key[18] = {129, 16};
     EXPECT(with_header(s1, AT_FIELDS, 0, key, 18), QSGD_ERR_HEADER, 16);
     struct bytes sparse = frame_of(QSGD_CODE_RANS, 0, QSGD_ROUND_DITHERED, 0);
     EXPECT(with_byte(sparse, 17, QSGD_CODE_RICE_SPARSE), QSGD_ERR_HEADER, 16);
     struct bytes no_zero = base_frame();
     no_zero.p[17] = QSGD_CODE_ELIAS_GAMMA_SPARSE;
-    EXPECT(with_byte(no_zero, 19, no_zero.p[19] | 8), QSGD_ERR_HEADER, 16);
+    EXPECT(with_byte(no_zero, 21, no_zero.p[21] | 1), QSGD_ERR_HEADER, 16);
 }
 
 static void header_varints_are_minimal_and_bounded(void) {
@@ -188,9 +189,11 @@ static void extension_fields_are_ordered_and_known(void) {
                cases[i].status, AT_FIELDS + cases[i].offset);
     }
     uint8_t field[4 + 16385] = {1, 0x81, 0x80, 0x01}; /* a tag of 16385 bytes */
-    EXPECT(with_header(base_frame(), AT_FIELDS, 0, field, sizeof field), QSGD_ERR_HEADER, 30);
+    EXPECT(with_header(base_frame(), AT_FIELDS, 0, field, sizeof field), QSGD_ERR_HEADER,
+           AT_FIELDS + 4);
     uint8_t table[3 + 1024] = {130, 0x80, 0x08}; /* 256 entries */
-    EXPECT(with_header(base_frame(), AT_FIELDS, 0, table, sizeof table), QSGD_ERR_HEADER, 29);
+    EXPECT(with_header(base_frame(), AT_FIELDS, 0, table, sizeof table), QSGD_ERR_HEADER,
+           AT_FIELDS + 3);
 }
 
 static void unknown_optional_fields_are_skipped(void) {
@@ -208,11 +211,11 @@ static void unknown_optional_fields_are_skipped(void) {
 static void keys_and_tables_are_there_exactly_if_needed(void) {
     uint8_t key[18] = {129, 16};
     uint8_t table[6] = {130, 4, 0, 0, 0x80, 0x3F};
-    EXPECT(with_header(base_frame(), AT_FIELDS, 0, key, 18), QSGD_ERR_HEADER, 18);
+    EXPECT(with_header(base_frame(), AT_FIELDS, 0, key, 18), QSGD_ERR_HEADER, 5);
     EXPECT(with_header(base_frame(), AT_FIELDS, 0, table, 6), QSGD_ERR_HEADER, 19);
     struct bytes b = frame_of(QSGD_CODE_RANS, 0, QSGD_ROUND_DITHERED, 0);
     CHECK(b.p[AT_FIELDS] == 129);
-    EXPECT(with_header(b, AT_FIELDS, 18, NULL, 0), QSGD_ERR_HEADER, 18);
+    EXPECT(with_header(b, AT_FIELDS, 18, NULL, 0), QSGD_ERR_HEADER, 5);
     b = frame_of(QSGD_CODE_RANS, QSGD_LEVELS_TABLE, 0, 0);
     CHECK(b.p[AT_FIELDS - 1] == 130 && b.p[AT_FIELDS] == 12);
     EXPECT(with_header(b, AT_FIELDS - 1, 14, NULL, 0), QSGD_ERR_HEADER, 19);
@@ -247,11 +250,11 @@ static void steps_are_whole_and_in_range(void) {
     EXPECT(with_header(b, AT_S, 3, NULL, 0), QSGD_ERR_HEADER, AT_S);
 }
 
-static void index_and_scales_are_checked(void) {
+static void index_is_checked(void) {
     struct parts parts;
     struct bytes b = base_frame();
     CHECK(frame_parts(b.p, b.n, &parts) && parts.info.chunks == 2 && parts.info.buckets == 11);
-    b.p[parts.scales] ^= 1;
+    b.p[parts.index] ^= 1;
     EXPECT(b, QSGD_ERR_INDEX_CRC, parts.payload - 4);
     b = base_frame();
     b.p[parts.payload] ^= 1;
@@ -272,33 +275,67 @@ static void index_and_scales_are_checked(void) {
     store_le32(b.p + parts.index + 8, load_le32(b.p + parts.index + 8) - 1);
     repair_frame(b.p, b.n);
     EXPECT(b, QSGD_ERR_CHUNK_INDEX, parts.index);
-    static const uint16_t bad[] = {0x8000, 0xBF80, 0x7F80, 0xFF80, 0x7FC1, 0x7F81, 0xFFC0};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        b = base_frame();
-        store_le16(b.p + parts.scales + 2 * i, bad[i]);
-        repair_frame(b.p, b.n);
-        EXPECT(b, QSGD_ERR_SCALE, parts.scales + 2 * i);
+}
+
+/* A frame of one bucket a chunk, whose scale is an x of its kind, with another base, width and
+ * shift. */
+static struct bytes with_scale(uint32_t dtype, uint32_t base, uint8_t shape) {
+    qsgd_params p = scheme_params(&schemes[16]);
+    struct parts parts;
+    p.scale_dtype = dtype;
+    p.bucket = 0;
+    struct bytes b = encode_frame(&p, NULL, tensor, N);
+    CHECK(frame_parts(b.p, b.n, &parts) && parts.info.chunks == 2);
+    uint8_t *at = b.p + parts.payload + 1;
+    if (dtype == QSGD_BFLOAT16) {
+        store_le16(at, (uint16_t)base);
+        at[2] = shape;
+    } else {
+        store_le32(at, base);
+        at[4] = shape;
     }
-    qsgd_params wide = scheme_params(&schemes[16]);
-    wide.scale_dtype = QSGD_FLOAT32;
-    static const uint32_t bad32[] = {0x80000000, 0x7F800000, 0x7FC00001, 0xFFC00000, 0x80000001};
+    repair_frame(b.p, b.n);
+    return b;
+}
+
+static void scales_are_checked(void) {
+    struct parts parts;
+    struct bytes b = with_scale(QSGD_BFLOAT16, 0x3F80, 0);
+    CHECK(frame_parts(b.p, b.n, &parts));
+    const uint64_t at = parts.payload + 1;
+    free(b.p);
+    static const uint16_t bad[] = {0, 0x8000, 0xBF80, 0x7F80, 0xFF80, 0x7FC0, 0x7FC1, 0xFFC0};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        EXPECT(with_scale(QSGD_BFLOAT16, bad[i], 0), QSGD_ERR_SCALE, at);
+    }
+    static const uint32_t bad32[] = {0,          0x80000000, 0x7F800000, 0x7FC00000,
+                                     0x7FC00001, 0xFFC00000, 0x80000001};
     for (size_t i = 0; i < sizeof bad32 / sizeof *bad32; i++) {
-        b = encode_frame(&wide, NULL, tensor, N);
+        EXPECT(with_scale(QSGD_FLOAT32, bad32[i], 0), QSGD_ERR_SCALE, at);
+    }
+    for (uint8_t width = 16; width < 32; width++) {
+        EXPECT(with_scale(QSGD_BFLOAT16, 0x3F80, width), QSGD_ERR_CHUNK, at);
+    }
+    for (uint8_t shift = 1; shift < 8; shift++) {
+        EXPECT(with_scale(QSGD_FLOAT32, 0x3F800000, (uint8_t)(shift << 5)), QSGD_ERR_CHUNK, at);
+    }
+    for (unsigned bit = 3; bit < 8; bit++) {
+        b = base_frame();
         CHECK(frame_parts(b.p, b.n, &parts));
-        store_le32(b.p + parts.scales + 4 * i, bad32[i]);
-        repair_frame(b.p, b.n);
-        EXPECT(b, QSGD_ERR_SCALE, parts.scales + 4 * i);
+        EXPECT(with_byte(b, parts.payload, (uint8_t)(b.p[parts.payload] | 1U << bit)),
+               QSGD_ERR_CHUNK, parts.payload);
     }
 }
 
-static void canonical_nan_scale_decodes_to_nan(void) {
-    struct parts parts;
-    struct bytes b = base_frame();
-    float got[N];
-    CHECK(frame_parts(b.p, b.n, &parts));
-    store_le16(b.p + parts.scales, 0x7FC0);
-    store_le16(b.p + parts.scales + 2, 0);
-    repair_frame(b.p, b.n);
+static void nan_and_zero_scales_decode_to_themselves(void) {
+    qsgd_params p = scheme_params(&schemes[16]);
+    float x[N], got[N];
+    memcpy(x, tensor, sizeof x);
+    p.nonfinite = QSGD_NONFINITE_PROPAGATE;
+    const uint32_t inf = 0xFF800000;
+    memcpy(&x[17], &inf, 4);
+    for (int i = 100; i < 200; i++) x[i] = 0;
+    struct bytes b = encode_frame(&p, NULL, x, N);
     CHECK(decode_frame(b.p, b.n, 0, got, N, NULL) == QSGD_OK);
     for (int i = 0; i < 100; i++) {
         uint32_t bits[2];
@@ -345,8 +382,9 @@ int main(void) {
     unknown_optional_fields_are_skipped();
     keys_and_tables_are_there_exactly_if_needed();
     steps_are_whole_and_in_range();
-    index_and_scales_are_checked();
-    canonical_nan_scale_decodes_to_nan();
+    index_is_checked();
+    scales_are_checked();
+    nan_and_zero_scales_decode_to_themselves();
     limits_and_schemes_are_refused();
     return check_result();
 }

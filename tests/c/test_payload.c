@@ -4,6 +4,7 @@
 #include "support.h"
 
 #define N 4
+#define SCALE 3         /* bytes of a bfloat16 scale alone */
 #define DEEP UINT64_MAX /* found in the symbols: the chunk's first byte is named */
 
 struct payload {
@@ -11,7 +12,7 @@ struct payload {
     uint32_t s; /* uniform levels; 0: open ones */
     const char *hex;
     qsgd_status status;
-    uint64_t offset; /* from the payload's first byte, or DEEP; 0 for OK */
+    uint64_t offset; /* from the payload's first byte, scales left out, or DEEP; 0 for OK */
 };
 
 static const struct payload payloads[] = {
@@ -163,9 +164,16 @@ static struct bytes frame_with(const struct payload *payload) {
         scheme.norm = QSGD_NORM_RMS;
     }
     qsgd_params p = scheme_params(&scheme);
-    uint8_t bytes[64];
+    uint8_t bytes[64 + SCALE];
     uint64_t count = parse_hex(payload->hex, bytes);
     struct bytes b = encode_frame(&p, NULL, x, N);
+    if (count > 0) { /* behind the mode, the scale of the one bucket stays */
+        memmove(bytes + 1 + SCALE, bytes + 1, (size_t)count - 1);
+        struct parts parts;
+        CHECK(frame_parts(b.p, b.n, &parts));
+        memcpy(bytes + 1, b.p + parts.payload + 1, SCALE);
+        count += SCALE;
+    }
     replace_payload(&b, bytes, count);
     return b;
 }
@@ -179,7 +187,8 @@ static void each_payload_has_its_status(void) {
         qsgd_error error = error_new();
         CHECK(frame_parts(b.p, b.n, &parts));
         qsgd_status status = decode_frame(b.p, b.n, QSGD_DECODE_ATOMIC, dst, N, &error);
-        uint64_t offset = parts.payload + (c->offset == DEEP ? 0 : c->offset);
+        const uint64_t behind = c->offset == 0 ? 0 : c->offset + SCALE;
+        uint64_t offset = parts.payload + (c->offset == DEEP ? 0 : behind);
         if (status != c->status || (status != QSGD_OK && error.offset != offset)) {
             fprintf(stderr, "payload %s of code %d: %s at %lld, expected %s\n", c->hex,
                     (int)c->code, qsgd_status_name(status),

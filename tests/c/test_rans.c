@@ -305,8 +305,9 @@ static void every_quotient_is_exact(const struct kernels *kernels) {
 static bool splits(const struct bytes *frame) {
     struct parts parts;
     if (!frame_parts(frame->p, frame->n, &parts)) return false;
-    const uint8_t *p = frame->p + parts.payload; /* mode, damping, head, a bit per class */
-    return p[0] == 0 && (p[2] & 7) >= 4 && (p[3] & ((1U << (1 + (p[2] >> 5))) - 1)) != 0;
+    const uint8_t *p = frame->p + parts.payload; /* a head, lanes and classes, a bit per class */
+    const uint8_t *body = p + head_bytes(&parts, 1, p);
+    return p[0] == 0 && (body[0] & 7) >= 4 && (body[1] & ((1U << (1 + (body[0] >> 5))) - 1)) != 0;
 }
 
 /* Two chunks with classes, which dithered frames split, are decoded side by side; from where one's

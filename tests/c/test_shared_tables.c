@@ -195,7 +195,7 @@ static bool has_shared_chunk(const struct bytes *b) {
     CHECK(frame_parts(b->p, b->n, &parts));
     uint64_t at = parts.payload;
     for (uint64_t j = 0; j < parts.info.chunks; j++) {
-        if (b->p[at] == 3) return true;
+        if ((b->p[at] & 3) == 3) return true;
         at += load_le32(b->p + parts.index + j * parts.entry);
     }
     return false;

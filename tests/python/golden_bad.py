@@ -22,8 +22,9 @@ from golden_bad_codes import (
     SHARED_RANS_15,
 )
 from reference_bits import crc32c, varint
-from reference_frame import MAGIC, header, parse
+from reference_frame import MAGIC, VERSION, header, parse
 from reference_levels import Params
+from reference_scales import scales_decode
 from reference_tables import digest
 
 X = ((np.arange(40) * 7919 % 41) - 20).astype(np.float32) / np.float32(16)
@@ -37,13 +38,10 @@ class Parts:
     """
 
     head: bytes
-    scales: bytes
     payloads: tuple[bytes, ...]
-    checksum: bool = True
-    rotation: bool = False
+    flags: int = 1
     magic: bytes = MAGIC
-    version: int = 0
-    flags: int | None = None
+    version: int = VERSION
     header_bytes: int | None = None
     frame_bytes: int | None = None
     lengths: tuple[int, ...] | None = None
@@ -55,17 +53,15 @@ class Parts:
         index = b""
         for payload, length in zip(self.payloads, self.sizes(), strict=True):
             index += struct.pack("<I", length)
-            if self.checksum:
+            if self.flags & 1:
                 index += struct.pack("<I", crc32c(payload) ^ self.chunk_crc)
-        index += self.scales
-        if self.checksum:
+        if self.flags & 1:
             index += struct.pack("<I", crc32c(index) ^ self.index_crc)
         header_bytes = 16 + len(self.head) + 4
         size = header_bytes + len(index) + sum(map(len, self.payloads))
-        flags = self.checksum | self.rotation << 1 if self.flags is None else self.flags
         header_bytes = header_bytes if self.header_bytes is None else self.header_bytes
         size = size if self.frame_bytes is None else self.frame_bytes
-        front = self.magic + struct.pack("<BBHQ", self.version, flags, header_bytes, size)
+        front = self.magic + struct.pack("<BBHQ", self.version, self.flags, header_bytes, size)
         front += self.head
         crc = crc32c(front) ^ self.header_crc
         return front + struct.pack("<I", crc) + index + b"".join(self.payloads)
@@ -87,9 +83,7 @@ def parts(x: np.ndarray[Any, Any] = X, tag: bytes = b"", **options: Any) -> Part
     frame = reference.encode(x, p, tag=tag)
     f = parse(frame)
     payloads = tuple(frame[c.offset : c.offset + c.size] for c in f.chunks)
-    begin = f.header_bytes + (8 if p.checksum else 4) * len(f.chunks)
-    end = f.chunks[0].offset - (4 if p.checksum else 0)
-    return Parts(frame[16 : f.header_bytes - 4], frame[begin:end], payloads, p.checksum, p.rotation)
+    return Parts(frame[16 : f.header_bytes - 4], payloads, frame[5])
 
 
 PLAIN = parts(code="fixed")
@@ -108,6 +102,11 @@ def head(extensions: bytes = b"", shape: tuple[int, ...] = (40,), **options: Any
     return replace(PLAIN, head=header(p, "float32", shape, 0, b"") + extensions)
 
 
+def dithered(**options: Any) -> Parts:
+    """A header of dithered rounding."""
+    return replace(head(rounding="dithered", **options), flags=5)
+
+
 def table(*entries: float) -> Parts:
     return head(levels="table", level_table=entries)
 
@@ -116,9 +115,16 @@ def field(kind: int, body: bytes) -> bytes:
     return bytes([kind]) + varint(len(body)) + body
 
 
-def scaled(bits: int) -> Parts:
-    """PLAIN with a first scale of these bits (bfloat16)."""
-    return replace(PLAIN, scales=struct.pack("<H", bits) + PLAIN.scales[2:])
+def held(scales: bytes, mode: int = 1) -> Parts:
+    """PLAIN with another first byte, and other bytes for the scales of its three buckets."""
+    (payload,) = PLAIN.payloads
+    _, end = scales_decode(payload, 1, 3, False, "bfloat16")
+    return replace(PLAIN, payloads=(bytes([mode]) + scales + payload[end:],))
+
+
+def scaled(base: int, width: int = 0, differences: bytes = b"", shift: int = 0) -> Parts:
+    """PLAIN with such scales (bfloat16)."""
+    return held(struct.pack("<HB", base, width | shift << 5) + differences)
 
 
 def replaced(base: Parts, old: bytes, new: bytes) -> Parts:
@@ -127,11 +133,12 @@ def replaced(base: Parts, old: bytes, new: bytes) -> Parts:
 
 
 WHOLE = PLAIN.build()
+SOME_IDLE = b"\x01\x05\0\0\0\x80\x3f\x01\x02"  # of buckets 0 and 2, the latter NaN
 NOISE_KEY = field(129, bytes(16))
 LEVELS_FIELD = field(130, struct.pack("<ff", 0.5, 1.0))
 NAME = field(131, digest(SHARED_RANS))
-S = 23  # offset of the varint s, behind the one byte of bucket = 16
-SHAPE = 24
+S = 24  # offset of the varint s, behind the one byte of bucket = 16
+SHAPE = 25
 
 BAD_PREFIXES: list[tuple[str, str, bytes | Parts]] = [
     ("no-bytes", "NEED_MORE", b""),
@@ -140,9 +147,10 @@ BAD_PREFIXES: list[tuple[str, str, bytes | Parts]] = [
     ("payload-cut", "NEED_MORE", WHOLE[:-1]),
     ("trailing-byte", "TRAILING", WHOLE + b"\0"),
     ("magic", "MAGIC", replace(PLAIN, magic=b"\x8fQSH")),
-    ("version-1", "VERSION", replace(PLAIN, version=1)),
-    ("flag-reserved", "FLAGS", replace(PLAIN, flags=5)),
-    ("header-bytes-below-least", "HEADER", replace(PLAIN, header_bytes=25)),
+    ("version-0", "VERSION", replace(PLAIN, version=0)),
+    ("version-2", "VERSION", replace(PLAIN, version=2)),
+    ("flag-reserved", "FLAGS", replace(PLAIN, flags=9)),
+    ("header-bytes-below-least", "HEADER", replace(PLAIN, header_bytes=26)),
     ("header-bytes-past-frame", "HEADER", replace(PLAIN, header_bytes=len(WHOLE) + 1)),
     ("frame-bytes-below-header", "HEADER", replace(PLAIN, frame_bytes=20)),
     ("frame-bytes-2^63", "HEADER", replace(PLAIN, frame_bytes=1 << 63)),
@@ -153,15 +161,14 @@ BAD_HEADERS = [
     ("dtype-int8-quantized", "HEADER", PLAIN.at(16, 4)),
     ("code-11", "HEADER", PLAIN.at(17, 11)),
     ("code-auto", "HEADER", PLAIN.at(17, 255)),
-    ("norm-5", "HEADER", PLAIN.at(18, 5)),
-    ("rounding-4", "HEADER", PLAIN.at(18, 0x40)),
-    ("levels-5", "HEADER", PLAIN.at(19, 0x15)),
-    ("scale-kind-2", "HEADER", PLAIN.at(19, 0x20)),
-    ("levels-byte-reserved-bit", "HEADER", PLAIN.at(19, 0x50)),
-    ("raw-with-norm", "HEADER", RAW.at(18, 1)),
+    ("levels-5", "HEADER", PLAIN.at(19, 5)),
+    ("levels-255", "HEADER", PLAIN.at(19, 255)),
+    ("scale-kind-2", "HEADER", PLAIN.at(21, 4)),
+    ("grid-byte-reserved-bit", "HEADER", PLAIN.at(21, 0x0A)),
     ("raw-with-levels", "HEADER", RAW.at(19, 4)),
+    ("raw-without-zero", "HEADER", RAW.at(21, 1)),
+    ("raw-dithered", "HEADER", replace(RAW, flags=5)),
     ("nine-dimensions", "HEADER", head(shape=(40,) + (1,) * 8)),
-    ("summands-2", "HEADER", PLAIN.at(21, 2)),
     ("bucket-past-2^47", "HEADER", head(bucket=(1 << 47) + 1)),
     ("s-0", "HEADER", PLAIN.at(S, 0)),
     ("s-32768", "HEADER", head(s=32768)),
@@ -173,16 +180,12 @@ BAD_HEADERS = [
     ("empty-past-2^47", "HEADER", head(shape=(1 << 47, 1 << 47, 0))),
     ("elements-past-2^47", "HEADER", head(shape=(1 << 24, 1 << 24))),
     ("elements-wrap-2^64", "HEADER", head(shape=(1 << 47, 1 << 17))),
-    ("rms-with-uniform", "HEADER", PLAIN.at(18, 2)),
-    ("open-with-max", "HEADER", head(levels="open", step=0.5)),
-    ("open-without-zero", "HEADER", head(norm="rms", levels="open", step=0.5).at(19, 0x1C)),
+    ("open-without-zero", "HEADER", head(norm="rms", levels="open", step=0.5).at(21, 3)),
     ("step-0", "HEADER", head(norm="rms", levels="open", step=0.0)),
     ("step-nan", "HEADER", head(norm="rms", levels="open", step=float("nan"))),
     ("step-past-2^20", "HEADER", head(norm="rms", levels="open", step=2.0**20 + 1)),
-    ("mean-with-zero-level", "HEADER", head(norm="mean", s=1, rounding="nearest")),
-    ("topk-with-max", "HEADER", head(s=1, rounding="topk")),
-    ("dithered-s-1", "HEADER", head(s=1, rounding="dithered")),
-    ("dithered-sparse", "HEADER", head(rounding="dithered", code="rice-sparse")),
+    ("dithered-s-1", "HEADER", dithered(s=1)),
+    ("dithered-sparse", "HEADER", dithered(code="rice-sparse")),
     ("sparse-without-zero-level", "HEADER", head(zero=False, code="rice-sparse")),
     ("field-type-0", "HEADER", head(field(0, b"a"))),
     ("field-types-descend", "HEADER", head(field(7, b"a") + field(5, b"a"))),
@@ -193,12 +196,13 @@ BAD_HEADERS = [
     ("tag-empty", "HEADER", head(field(1, b""))),
     ("noise-key-missing", "HEADER", replaced(DITHERED, DITHERED.head[-18:], b"")),
     ("noise-key-not-dithered", "HEADER", head(NOISE_KEY)),
+    ("dither-flag-missing", "HEADER", replace(DITHERED, flags=1)),
+    ("dithered-without-noise-key", "HEADER", replace(PLAIN, flags=5)),
     ("noise-key-short", "HEADER", replaced(DITHERED, DITHERED.head[-18:], field(129, bytes(15)))),
     ("rotation-without-noise-key", "HEADER", replace(PLAIN, flags=3)),
     ("rotation-short-noise-key", "HEADER", replace(head(field(129, bytes(8))), flags=3)),
     ("rotation-of-bucket-0", "HEADER", replace(head(NOISE_KEY, bucket=0), flags=3)),
     ("rotation-of-bucket-past-chunk", "HEADER", replace(head(NOISE_KEY, bucket=1025), flags=3)),
-    ("rotation-topk", "HEADER", replace(head(NOISE_KEY, norm="l2", s=1, rounding="topk"), flags=3)),
     ("rotation-raw", "HEADER", replace(RAW, flags=3)),
     ("rotation-flag-missing", "HEADER", replace(ROTATED, flags=1)),
     ("table-missing", "HEADER", replaced(TABLED, TABLED.head[-14:], b"")),
@@ -222,7 +226,7 @@ BAD_HEADERS = [
         head(levels="signed", level_table=(-0.5, 0.0, 1.0)),
     ),
     ("signed-table-of-1-entry", "HEADER", head(levels="signed", level_table=(1.0,))),
-    ("signed-table-without-zero-bit", "HEADER", SIGNED.at(19, SIGNED.head[3] | 8)),
+    ("signed-table-without-zero-bit", "HEADER", SIGNED.at(21, SIGNED.head[5] | 1)),
 ]
 BAD_INDEXES = [
     ("index-crc", "INDEX_CRC", replace(PLAIN, index_crc=1 << 31)),
@@ -231,15 +235,36 @@ BAD_INDEXES = [
     ("index-past-frame-end", "HEADER", head(shape=(1 << 40,))),
     ("scale-negative", "SCALE", scaled(0xBF80)),
     ("scale-minus-zero", "SCALE", scaled(0x8000)),
+    ("scale-zero", "SCALE", scaled(0)),
     ("scale-inf", "SCALE", scaled(0x7F80)),
-    ("scale-other-nan", "SCALE", scaled(0x7FC1)),
+    ("scale-nan-without-width", "SCALE", scaled(0x7FC0)),
+    ("scale-past-inf-by-difference", "SCALE", scaled(0x7F7F, 2, b"\x04")),
+    ("scale-past-2^32-by-shift", "SCALE", scaled(0x7F7F, 15, b"\xfe\x7f\0\0\0\0", 7)),
+    ("scale-width-16", "CHUNK", scaled(0x3F80, 16, bytes(6))),
+    ("scale-shift-without-width", "CHUNK", scaled(0x3F80, 0, b"", 1)),
+    ("scale-differences-padding", "PADDING", scaled(0x3F80, 2, b"\x40")),
+    ("idle-set-of-all", "CHUNK", held(b"\x01\x07\0\0\0\x80\x3f\0", 5)),
+    ("idle-set-empty-word", "CHUNK", held(b"\x01\0\0\0\0", 5)),
+    ("idle-set-past-buckets", "CHUNK", held(b"\x01\x09\0\0\0\x80\x3f\0", 5)),
+    ("idle-set-past-words", "CHUNK", held(b"\x02\x01\0\0\0\x80\x3f\0", 5)),
+    ("head-reserved-bit", "CHUNK", held(b"\x80\x3f\0", 9)),
     ("chunk-crc", "CHUNK_CRC", replace(PLAIN, chunk_crc=1)),
 ]
 
 
 def payload_frame(payload: bytes, x: np.ndarray[Any, Any], options: dict[str, Any]) -> Parts:
-    """A right frame of `x` with another payload in its only chunk."""
-    return replace(parts(x, **options), payloads=(payload,))
+    """A right frame of `x` whose only chunk, of one bucket, has another payload but for its scale.
+
+    What is there of mode and damping comes first, then the scale of the right one.
+    """
+    right = parts(x, **options)
+    front = 2 if right.flags & 4 else 1
+    (good,) = right.payloads
+    if options.get("code") == "raw":
+        return replace(right, payloads=(payload,))
+    if len(payload) >= front:
+        payload = payload[:front] + good[front : front + 3] + payload[front:]
+    return replace(right, payloads=(payload,))
 
 
 def bad_frames() -> list[tuple[str, str, bytes]]:
@@ -257,5 +282,17 @@ def right_frames() -> list[tuple[str, bytes]]:
     found = [("plain", PLAIN), ("dithered", DITHERED), ("table", TABLED), ("raw", RAW)]
     found += [("rotated", ROTATED)]
     found += [("signed", SIGNED), ("unknown-optional-field", head(field(7, b"a")))]
+    found += [
+        ("norm-15", PLAIN.at(18, 15)),
+        ("rounding-15", PLAIN.at(18, 0xF0)),
+        ("norm-without-meaning", PLAIN.at(18, 2)),
+        ("raw-with-norm", RAW.at(18, 0x31)),
+        ("rounding-dithered-undithered", PLAIN.at(18, 0x10)),
+        ("profile-255", PLAIN.at(22, 255)),
+        ("scale-shift-7", scaled(0x3F80, 2, b"\x24", 7)),
+        ("scale-nan", scaled(0, 1, b"\x07")),
+        ("scales-idle", held(b"\0", 5)),
+        ("scales-some-idle", held(SOME_IDLE, 5)),
+    ]
     found += [(name, payload_frame(p, x, options)) for name, _, p, x, options in RIGHT_PAYLOADS]
     return [(name, made.build()) for name, made in found]

@@ -103,7 +103,8 @@ def made(name: str, shape: tuple[int, ...], kind: str = "spread", **options: Any
             golden.tensor(), params, golden.nonce, dtype=golden.dtype
         )
         cuts = cut(found.size, params.bucket, params.chunk_log2, False)
-        coded = turned(found.astype(np.int64), scales, params, cuts, golden.nonce)
+        each = scales[np.arange(found.size) // cuts.bucket]
+        coded = turned(found.astype(np.int64), each, params, cuts, golden.nonce)
         weights = np.bincount(coded - grd.low, minlength=65535)[k - grd.low]
     tables = make_tables(params, weights)
     return dataclasses.replace(golden, params=dataclasses.replace(params, shared_tables=tables))

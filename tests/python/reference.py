@@ -43,6 +43,7 @@ from reference_levels import Cuts, Params, cut, grid
 from reference_quantize import halves_of, quantize_elements, stored, turned, values_of
 from reference_rans import rans_decode, rans_encode
 from reference_rotation import philox
+from reference_scales import scales_decode, scales_encode
 from reference_tables import read_tables
 from reference_tokens import huffman_decode, huffman_encode
 
@@ -80,23 +81,37 @@ def coding(p: Params, cuts: Cuts, shared: Shared | None = None) -> Coding:
 # -- Payloads: FORMAT.md 7, ENCODER.md 8 ---------------------------------------------------------
 
 
-def payload_encode(k: Array, alpha: int | None, c: Coding) -> bytes:
-    """Payload of a chunk from its indices (int64) and its a, if dithered."""
-    head = b"" if alpha is None else bytes([alpha])
+def body_encode(k: Array, c: Coding) -> tuple[int, bytes]:
+    """Mode, and bytes behind a payload's head of indices (int64)."""
     if c.code in ("huffman", "rans") and bool((k == k[0]).all()):
-        return bytes([MODE_CONSTANT]) + head + varint(zigzag(int(k[0])))
+        return MODE_CONSTANT, varint(zigzag(int(k[0])))
     fixed = fixed_encode(k, c)
     if c.code != "fixed":
         shared, coded = coded_encode(k, c)
         if len(coded) <= len(fixed):
-            return bytes([MODE_SHARED if shared else MODE_CODED]) + head + coded
-    return bytes([MODE_FIXED]) + head + fixed
+            return MODE_SHARED if shared else MODE_CODED, coded
+    return MODE_FIXED, fixed
 
 
-def payload_decode(data: bytes, n: int, dithered: bool, c: Coding) -> tuple[Array, int]:
-    """Indices (int64) of a chunk of `n` elements, and its a (0 if not dithered)."""
-    refuse(len(data) < 1 + dithered, "payload ends early")
-    mode, alpha, body = data[0], data[1] if dithered else 0, data[1 + dithered :]
+def payload_encode(k: Array, alpha: int | None, scales: Array, kind: str, c: Coding) -> bytes:
+    """Payload of a chunk from its indices (int64), its a, if dithered, and its scales."""
+    mode, body = body_encode(k, c)
+    idle, held = scales_encode(scales, kind)
+    return bytes([mode | idle << 2]) + (b"" if alpha is None else bytes([alpha])) + held + body
+
+
+def payload_decode(
+    data: bytes, n: int, buckets: int, dithered: bool, kind: str, c: Coding
+) -> tuple[Array, Array, int]:
+    """Indices (int64) of a chunk of `n` elements, its scales, and its a (0 if not dithered)."""
+    refuse(len(data) < 1 + dithered or data[0] > 7, "payload ends early, or bits are set")
+    mode, alpha = data[0] & 3, data[1] if dithered else 0
+    scales, at = scales_decode(data, 1 + dithered, buckets, bool(data[0] & 4), kind)
+    return index_decode(data[at:], n, mode, c), scales, alpha
+
+
+def index_decode(body: bytes, n: int, mode: int, c: Coding) -> Array:
+    """Indices (int64) of a chunk of `n` elements, from what is behind the head."""
     if mode == MODE_FIXED:
         k = fixed_decode(body, n, c)
     elif mode == MODE_CONSTANT and c.code in ("huffman", "rans"):
@@ -108,7 +123,7 @@ def payload_decode(data: bytes, n: int, dithered: bool, c: Coding) -> tuple[Arra
         named = mode == MODE_SHARED and c.shared is not None
         refuse(not named and (mode != MODE_CODED or c.code == "fixed"), "mode not allowed")
         k = coded_decode(body, n, c, c.shared if named else None)
-    return c.check(k), alpha
+    return c.check(k)
 
 
 def coded_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
@@ -182,7 +197,7 @@ def raw_frame(x: Array, p: Params, dtype: str, tag: bytes) -> bytes:
     cuts = cut(x.size, 0, p.chunk_log2, True)
     flat = x.ravel().astype(x.dtype.newbyteorder("<"))
     payloads = [flat[slice(*cuts.span(j))].tobytes() for j in range(cuts.chunks)]
-    return assemble(header(p, dtype, x.shape, 0, tag), p, b"", payloads)
+    return assemble(header(p, dtype, x.shape, 0, tag), p, payloads)
 
 
 def quantized_frames(
@@ -197,8 +212,6 @@ def quantized_frames(
 ) -> list[bytes]:
     """Frames of the code asked for, or of all legal ones but raw, in order of their numbers."""
     cuts = cut(k.size, p.bucket, p.chunk_log2, False)
-    bits = scales.astype("<f4").view("<u4")
-    scale_bytes = (bits if p.scale_dtype == "float32" else (bits >> 16).astype("<u2")).tobytes()
     frames = []
     for code in CODES[1:] if p.code == "auto" else (p.code,):
         if problem(p, code) is not None:
@@ -206,14 +219,16 @@ def quantized_frames(
         named = replace(p, code=code)
         c = coding(named, cuts, shared_of(p))
         c.check(k)
-        coded, halves = turned(k, scales, p, cuts, nonce), halves_of(p, cuts, nonce)
+        each = scales[np.arange(k.size) // cuts.bucket]
+        coded, halves = turned(k, each, p, cuts, nonce), halves_of(p, cuts, nonce)
         payloads = []
         for j in range(cuts.chunks):
             at = slice(*cuts.span(j))
             chunk = replace(c, halves=None if halves is None else halves[at])
             alpha = int(damping[j]) if damping.size else None
-            payloads.append(payload_encode(coded[at], alpha, chunk))
-        frames.append(assemble(header(named, dtype, shape, nonce, tag), p, scale_bytes, payloads))
+            own = scales[cuts.scales_in(j)]
+            payloads.append(payload_encode(coded[at], alpha, own, p.scale_dtype, chunk))
+        frames.append(assemble(header(named, dtype, shape, nonce, tag), named, payloads))
     return frames
 
 
@@ -351,22 +366,38 @@ def named_tables(f: Frame, tables: Iterable[bytes]) -> Shared | None:
 
 
 def decode_indices(frame: bytes, tables: Iterable[bytes] = ()) -> tuple[Array, Array, Array]:
-    """Indices (int16, flat), scales (float32) and damping (uint8; empty if not dithered)."""
+    """Indices (int16, flat), scales (float32, one per bucket: if it is cut into chunks, that of
+    the first) and damping (uint8; empty if not dithered)."""
     f = parse(frame)
     if f.raw:
         raise ValueError("raw frames have no indices")
+    k, scales, damping = chunks_decode(f, tables)
+    if f.cuts.long:
+        firsts = [j for j in range(f.cuts.chunks) if f.cuts.span(j)[0] % f.cuts.bucket == 0]
+        scales = scales[firsts]
+    return k.astype(np.int16), scales, damping
+
+
+def chunks_decode(f: Frame, tables: Iterable[bytes]) -> tuple[Array, Array, Array]:
+    """Indices (int64), the scales of all chunks in order, and damping."""
     c, dithered = coding(f.params, f.cuts, named_tables(f, tables)), f.params.rounding == "dithered"
-    parts = [np.zeros(0, np.int64)]
+    parts, scales = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
     damping = []
     halves = halves_of(f.params, f.cuts, f.nonce)
-    for chunk in f.chunks:
+    for j, chunk in enumerate(f.chunks):
         own = replace(c, halves=None if halves is None else halves[chunk.start : chunk.stop])
-        k, a = payload_decode(payload(f, chunk), chunk.stop - chunk.start, dithered, own)
+        held = f.cuts.scales_in(j)
+        k, found, a = payload_decode(
+            payload(f, chunk), chunk.stop - chunk.start, held.stop - held.start, dithered,
+            f.params.scale_dtype, own,
+        )  # fmt: skip
         parts.append(k)
+        scales.append(found)
         damping.append(a)
     kept = np.array(damping if dithered else [], np.uint8)
-    k = turned(np.concatenate(parts), f.scales, f.params, f.cuts, f.nonce)
-    return k.astype(np.int16), f.scales, kept
+    found = np.concatenate(scales)
+    owners = f.cuts.owners()
+    return turned(np.concatenate(parts), found[owners], f.params, f.cuts, f.nonce), found, kept
 
 
 def decode_values(frame: bytes, tables: Iterable[bytes] = ()) -> Array:
@@ -375,8 +406,8 @@ def decode_values(frame: bytes, tables: Iterable[bytes] = ()) -> Array:
     with np.errstate(all="ignore"):
         if f.raw:
             return elements(raw_elements(f), f.dtype).reshape(f.shape)
-        k, scales, damping = decode_indices(frame, tables)
-        v = values_of(k.astype(np.int64), scales, damping, f.params, f.cuts, f.nonce)
+        k, scales, damping = chunks_decode(f, tables)
+        v = values_of(k, scales, damping, f.params, f.cuts, f.nonce)
     return v.astype(np.float32).reshape(f.shape)
 
 

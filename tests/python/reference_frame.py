@@ -1,4 +1,4 @@
-"""Frames of the reference codec: legal parameters, header, index, scales (FORMAT.md 3 to 6, 9).
+"""Frames of the reference codec: legal parameters, header, index (FORMAT.md 3 to 6, 9).
 
 The outer shell: reference.py puts payloads into frames with it, and takes frames apart.
 """
@@ -6,17 +6,19 @@ The outer shell: reference.py puts payloads into frames with it, and takes frame
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, prod
 
 import numpy as np
 
-from reference_bits import Array, crc32c, read_varint, refuse, varint
+from reference_bits import crc32c, read_varint, refuse, varint
 from reference_codes import CODES
 from reference_levels import Cuts, Params, cut
 from reference_tables import digest
 
 MAGIC = b"\x8fQSG"
+VERSION = 1
+PROFILE = 1
 NORMS = ("max", "l2", "rms", "mean", "balanced")
 ROUNDINGS = ("stochastic", "dithered", "nearest", "topk")
 LEVELS = ("uniform", "exponential", "table", "signed", "open")
@@ -42,10 +44,11 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Frame:
-    """A parsed frame: header fields, scales (float32, as stored), chunks.
+    """A parsed frame: header fields and chunks.
 
-    `params` holds norm, levels, bucket and so on; its seed, as `nonce`, is 0 without a noise key,
-    and what a frame does not say (clip, classes, nonfinite) has its default.
+    `params` holds levels, bucket and so on; its seed, as `nonce`, is 0 without a noise key, and
+    what a frame does not say (clip, classes, nonfinite) has its default. Its norm and rounding
+    decode alike: `norm` and `rounding` are the frame's own numbers.
     """
 
     params: Params
@@ -57,10 +60,12 @@ class Frame:
     header_bytes: int
     frame_bytes: int
     cuts: Cuts
-    scales: Array
     chunks: list[Chunk]
     data: bytes
     shared_tables: bytes | None  # digest of the shared tables that it names
+    norm: int
+    rounding: int
+    profile: int
 
     @property
     def raw(self) -> bool:
@@ -126,10 +131,11 @@ def header(p: Params, dtype: str, shape: tuple[int, ...], nonce: int, tag: bytes
     raw, tabled = p.code == "raw", p.levels in ("table", "signed") and p.code != "raw"
     zero_bit = not p.zero and p.levels not in ("signed", "open")
     out = bytearray([DTYPES.index(dtype), CODES.index(p.code), 0, 0])
+    out += bytes([len(shape) | (p.chunk_log2 - 10) << 4, 0, PROFILE])
     if not raw:
         out[2] = NORMS.index(p.norm) | ROUNDINGS.index(p.rounding) << 4
-        out[3] = LEVELS.index(p.levels) | zero_bit << 3 | SCALE_DTYPES.index(p.scale_dtype) << 4
-    out += bytes([len(shape) | (p.chunk_log2 - 10) << 4, 1])
+        out[3] = LEVELS.index(p.levels)
+        out[5] = zero_bit | SCALE_DTYPES.index(p.scale_dtype) << 1
     if not raw:
         out += varint(p.bucket)
         if p.levels in ("uniform", "exponential"):
@@ -148,20 +154,20 @@ def header(p: Params, dtype: str, shape: tuple[int, ...], nonce: int, tag: bytes
     return bytes(out)
 
 
-def assemble(head: bytes, p: Params, scales: bytes, payloads: list[bytes]) -> bytes:
+def assemble(head: bytes, p: Params, payloads: list[bytes]) -> bytes:
     """A frame from its parts."""
     index = b""
     for payload in payloads:
         index += struct.pack("<I", len(payload))
         if p.checksum:
             index += struct.pack("<I", crc32c(payload))
-    index += scales
     if p.checksum:
         index += struct.pack("<I", crc32c(index))
     header_bytes = 16 + len(head) + 4
     size = header_bytes + len(index) + sum(map(len, payloads))
-    flags = p.checksum | p.rotation << 1
-    front = MAGIC + struct.pack("<BBHQ", 0, flags, header_bytes, size) + head
+    dither = p.rounding == "dithered" and p.code != "raw"
+    flags = p.checksum | p.rotation << 1 | dither << 2
+    front = MAGIC + struct.pack("<BBHQ", VERSION, flags, header_bytes, size) + head
     return front + struct.pack("<I", crc32c(front)) + index + b"".join(payloads)
 
 
@@ -188,20 +194,18 @@ def choose(names: tuple[str, ...], number: int) -> str:
 
 def read_scheme(data: bytes, end: int) -> tuple[Params, str, tuple[int, ...], dict[int, bytes]]:
     """Parameters (without table and noise key), dtype, shape and extensions of a header."""
-    p = Params(code=choose(CODES, data[17]), checksum=bool(data[5] & 1), zero=not data[19] & 8)
+    p = Params(code=choose(CODES, data[17]), checksum=bool(data[5] & 1), zero=not data[21] & 1)
     p.rotation = bool(data[5] & 2)
     p.chunk_log2 = 10 + (data[20] >> 4)
-    dtype, at = choose(DTYPES, data[16]), 22
-    refuse(data[19] >> 6 != 0 or data[20] & 15 > 8 or data[21] != 1, "header field out of range")
+    dtype, at = choose(DTYPES, data[16]), 23
+    refuse(data[21] >> 3 != 0 or data[20] & 15 > 8, "header field out of range")
     if p.code == "raw":
-        refuse(data[18] != 0 or data[19] != 0, "raw frame with a quantizer")
+        refuse(data[19] != 0 or data[21] != 0 or data[5] > 1, "raw frame with a quantizer")
     else:
         refuse(data[16] > 3, "dtype only for raw frames")
-        p.norm, p.rounding = choose(NORMS, data[18] & 15), choose(ROUNDINGS, data[18] >> 4)
-        p.levels, p.scale_dtype = (
-            choose(LEVELS, data[19] & 7),
-            choose(SCALE_DTYPES, data[19] >> 4 & 3),
-        )
+        p.levels, p.scale_dtype = choose(LEVELS, data[19]), choose(SCALE_DTYPES, data[21] >> 1)
+        p.norm = "rms" if p.levels == "open" else "max"
+        p.rounding = "dithered" if data[5] & 4 else "stochastic"
         refuse(not p.zero and p.levels in ("signed", "open"), "bit for zero not allowed")
         p.bucket, at = read_varint(data[:end], at)
         if p.levels in ("uniform", "exponential"):
@@ -219,25 +223,24 @@ def read_scheme(data: bytes, end: int) -> tuple[Params, str, tuple[int, ...], di
     return p, dtype, tuple(shape), read_extensions(data, at, end)
 
 
-def read_scales(data: bytes, kind: str) -> Array:
-    """Scales as float32; checks that each is finite and not negative, or the one NaN."""
-    if kind == "float32":
-        bits = np.frombuffer(data, "<u4").astype(np.uint32)
-    else:
-        bits = np.frombuffer(data, "<u2").astype(np.uint32) << np.uint32(16)
-    fine = (bits < 0x7F800000) | (bits == 0x7FC00000)
-    refuse(not bool(fine.all()), "scale is not finite and positive")
-    return bits.view(np.float32)
+def named(p: Params, norm: int, rounding: int) -> Params:
+    """Parameters that decode alike, by the frame's own names where these go with the rest."""
+    if p.code == "raw" or norm >= len(NORMS):
+        return p
+    own = replace(p, norm=NORMS[norm])
+    if p.rounding != "dithered" and rounding in (2, 3):
+        own.rounding = ROUNDINGS[rounding]
+    return p if problem(own, own.code) else own
 
 
 def parse(frame: bytes) -> Frame:
-    """Header, scales and chunk list of a frame; checks all but the payloads (`FrameError`)."""
+    """Header and chunk list of a frame; checks all but the payloads (`FrameError`)."""
     data = bytes(frame)
     refuse(len(data) < 16 or data[:4] != MAGIC, "not a frame")
     version, flags, header_bytes, frame_bytes = struct.unpack_from("<BBHQ", data, 4)
-    refuse(version != 0 or flags > 3, "version or flags unknown")
+    refuse(version != VERSION or flags > 7, "version or flags unknown")
     refuse(frame_bytes != len(data), "frame has another length")
-    refuse(not 26 <= header_bytes <= frame_bytes, "header has a wrong length")
+    refuse(not 27 <= header_bytes <= frame_bytes, "header has a wrong length")
     end = header_bytes - 4
     refuse(crc32c(data[:end]) != int.from_bytes(data[end:header_bytes], "little"), "header CRC")
     p, dtype, shape, fields = read_scheme(data, end)
@@ -259,21 +262,21 @@ def parse(frame: bytes) -> Frame:
     refuse(wrong is not None, wrong or "")
     n = prod(shape)
     cuts = cut(n, p.bucket, p.chunk_log2, raw)
-    entry, scale_bytes = 8 if p.checksum else 4, 4 if p.scale_dtype == "float32" else 2
-    at = header_bytes + entry * cuts.chunks + scale_bytes * cuts.buckets
+    entry = 8 if p.checksum else 4
+    at = header_bytes + entry * cuts.chunks
     body = at + (4 if p.checksum else 0)
     refuse(body > len(data), "frame is too short for its index")
     if p.checksum:
         crc = crc32c(data[header_bytes:at])
         refuse(crc != int.from_bytes(data[at:body], "little"), "index CRC")
     words = struct.unpack_from(f"<{entry // 4 * cuts.chunks}I", data, header_bytes)
-    scales = read_scales(data[at - scale_bytes * cuts.buckets : at], p.scale_dtype)
     chunks = []
     for j, size in enumerate(words[:: entry // 4]):
         chunks.append(Chunk(*cuts.span(j), body, size, words[2 * j + 1] if p.checksum else None))
         body += size
     refuse(body != len(data), "lengths of the chunks do not add up")
+    norm, rounding = data[18] & 15, data[18] >> 4
     return Frame(
-        p, dtype, shape, n, tag, nonce, header_bytes, frame_bytes, cuts, scales, chunks, data,
-        shared,
+        named(p, norm, rounding), dtype, shape, n, tag, nonce, header_bytes, frame_bytes, cuts,
+        chunks, data, shared, norm, rounding, data[22],
     )  # fmt: skip

@@ -65,6 +65,23 @@ class Cuts:
         start = base + j % per * self.chunk
         return start, min(start + self.chunk, end)
 
+    @property
+    def long(self) -> bool:
+        """Whether buckets are longer than chunks, which then have a scale each."""
+        return self.buckets > 0 and self.bucket > self.chunk
+
+    def scales_in(self, j: int) -> slice:
+        """Buckets of chunk j."""
+        start, stop = self.span(j)
+        return slice(start // self.bucket, -(-stop // self.bucket))
+
+    def owners(self) -> Array:
+        """Number of every element's scale, counting those of all chunks in order."""
+        if not self.long:
+            return np.arange(self.n) // self.bucket
+        spans = [self.span(j) for j in range(self.chunks)]
+        return np.repeat(np.arange(self.chunks), [stop - start for start, stop in spans])
+
 
 def cut(n: int, bucket: int, chunk_log2: int, raw: bool) -> Cuts:
     """Cut n elements as section 5 says."""

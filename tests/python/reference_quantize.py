@@ -364,11 +364,10 @@ def quantize_elements(
 
 
 def turned(k: Array, scales: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
-    """Coded indices of indices, or indices of coded ones (FORMAT.md 8.2)."""
+    """Coded indices of indices, or indices of coded ones (FORMAT.md 8.2); a scale per element."""
     if p.rounding != "dithered" or not grid(p).mirrored:
         return k
-    live = (scales > 0)[np.arange(cuts.n) // cuts.bucket]
-    return np.where(live & (noise(cuts.n, p.seed, nonce) >= 1 << 15), -k, k)
+    return np.where((scales > 0) & (noise(cuts.n, p.seed, nonce) >= 1 << 15), -k, k)
 
 
 def halves_of(p: Params, cuts: Cuts, nonce: int) -> Array | None:
@@ -407,7 +406,7 @@ def in_range(k: Array, damping: Array, scaled: Array, p: Params, cuts: Cuts, non
 
 def values_of(k: Array, scales: Array, damping: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
     """Decoded float32 values (n,)."""
-    of_element = np.arange(cuts.n) // cuts.bucket
+    of_element = cuts.owners()
     idle = ~(scales > 0)
     safe = np.where(idle, F32(1), scales)
     factor = range_factor(safe)

@@ -174,6 +174,9 @@ def test_two_to_the_64_is_refused(kind: str, word: str) -> None:
 # ---- The paper's Code_s -------------------------------------------------------------------------
 
 
+HEAD = 4  # bytes of a payload before its code's: the mode, and the scale of the one bucket
+
+
 def code_s(indices: Array) -> str:
     """Code_s of Alistarh et al. 2017 without the norm: gap, sign, Elias(|k|) of each non-zero."""
     out, before = "", 0
@@ -193,11 +196,11 @@ def test_omega_sparse_payload_is_a_count_and_the_papers_code(n: int, s: int) -> 
     ((start, stop),) = layout_of(frame).payloads
     wanted = elias(int(np.count_nonzero(indices)) + 1, "omega") + code_s(indices)
     if frame[start] == 1:  # shorter as fixed: then Code_s was no shorter
-        assert (len(wanted) + 7) // 8 > stop - start - 1
+        assert (len(wanted) + 7) // 8 > stop - start - HEAD
         return
     assert frame[start] == 0
     padding = "0" * (-len(wanted) % 8)
-    assert bits_of(frame[start + 1 : stop]) == wanted + padding
+    assert bits_of(frame[start + HEAD : stop]) == wanted + padding
     assert np.count_nonzero(indices) > 0 or n < 100
 
 
@@ -208,7 +211,7 @@ def test_a_lone_last_or_first_element_is_its_position_sign_and_one(at: int) -> N
     frame = qsgd.Codec.qsgd(1, bucket=0, code="elias-omega-sparse", seed=1).encode(x)
     ((start, stop),) = layout_of(frame).payloads
     word = elias(2, "omega") + elias(at + 1, "omega") + "1" + "0"
-    assert bits_of(frame[start + 1 : stop]) == word + "0" * (-len(word) % 8)
+    assert bits_of(frame[start + HEAD : stop]) == word + "0" * (-len(word) % 8)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -222,8 +225,9 @@ def test_dense_payload_is_one_codeword_and_sign_for_every_element(kind: str) -> 
     ]
     stream = "".join(words)
     stream += "0" * (-len(stream) % 8)
-    assert frame[start : start + 3] == bytes([0, 1, len(stream) // 8])
-    assert bits_of(frame[start + 3 : stop]) == stream
+    assert frame[start] == 0
+    assert frame[start + HEAD : start + HEAD + 2] == bytes([1, len(stream) // 8])
+    assert bits_of(frame[start + HEAD + 2 : stop]) == stream
 
 
 # ---- Sizes --------------------------------------------------------------------------------------

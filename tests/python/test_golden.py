@@ -22,7 +22,7 @@ from golden_bad_codes import KNOWN_TABLES
 from golden_frames import GOLDEN, Golden, encoded, sha256
 from reference_bits import Array
 from reference_codes import CODES
-from reference_frame import DTYPES, LEVELS, NORMS, ROUNDINGS, SCALE_DTYPES
+from reference_frame import DTYPES, LEVELS, NORMS, PROFILE, ROUNDINGS, SCALE_DTYPES
 from reference_levels import Params
 
 FOLDER = Path(__file__).parent.parent / "golden"
@@ -83,13 +83,15 @@ def test_golden_frames_hold_every_choice_of_the_format() -> None:
     quantized = [p for p in found if p.code != "raw"]
     assert {p.norm for p in quantized} == set(NORMS)
     assert {p.rounding for p in quantized} == set(ROUNDINGS)
+    assert {f.profile for f in frames} == {PROFILE}
     assert {p.levels for p in quantized} == set(LEVELS)
     assert {p.scale_dtype for p in quantized} == set(SCALE_DTYPES)
     assert {f.dtype for f in frames} >= {*DTYPES[:4], "int32"}
     assert {len(f.shape) for f in frames} >= {0, 1, 2, 3, 8}
     assert {p.checksum for p in found} == {True, False}
-    modes = {f.data[c.offset] for f in frames if not f.raw for c in f.chunks}
-    assert modes == {0, 1, 2, 3}
+    heads = {f.data[c.offset] for f in frames if not f.raw for c in f.chunks}
+    assert {head & 3 for head in heads} == {0, 1, 2, 3}
+    assert {head >> 2 for head in heads} == {0, 1}
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=NAMES)

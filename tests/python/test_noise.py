@@ -112,11 +112,11 @@ def test_equal_nonces_give_equal_errors_so_that_averaging_gains_nothing() -> Non
 
 
 def test_auto_chooses_raw_by_a_trial_and_never_by_the_noise_of_the_frame() -> None:
-    """n = 457: raw and coded frames are of about equal length, so that noise could choose.
+    """n = 470: raw and coded frames are of about equal length, so that noise could choose.
 
     The reference makes its choice from other noise (ENCODER.md section 9), and the same one.
     """
-    x = np.random.default_rng(1).standard_normal(4000).astype(np.float16)[:457]
+    x = np.random.default_rng(1).standard_normal(4000).astype(np.float16)[:470]
     p = Params(code="auto", s=32767, bucket=0, seed=3)
     codec, chosen = codec_of(p), set()
     for nonce in range(40):

@@ -13,8 +13,12 @@ static uint64_t fixed_bytes(const struct levels *levels, uint64_t len, unsigned 
     return (levels->kind == QSGD_LEVELS_OPEN ? 1 : 0) + div_up(len * width, 8);
 }
 
-uint64_t payload_bound(const struct levels *levels, uint64_t len) {
-    return 2 + fixed_bytes(levels, len, floor_log2(levels_ranks(levels) - 1) + 1);
+uint64_t payload_body_bound(const struct levels *levels, uint64_t len) {
+    return fixed_bytes(levels, len, floor_log2(levels_ranks(levels) - 1) + 1);
+}
+
+uint64_t payload_bound(const struct levels *levels, uint64_t len, uint64_t buckets, int kind) {
+    return 2 + scales_bound(buckets, kind) + payload_body_bound(levels, len);
 }
 
 static bool all_equal(const int16_t *k, size_t len) {
@@ -33,14 +37,25 @@ static const int16_t *indices_of_tokens(const struct code_chunk *chunk) {
     return k;
 }
 
-static size_t write_head(bool dithered, uint8_t mode, uint8_t damping, uint8_t *dst) {
-    dst[0] = mode;
-    if (dithered) dst[1] = damping;
-    return dithered ? 2 : 1;
+/* Bits of a payload's first byte, above its mode. */
+#define MODE_BITS 3
+#define HEAD_IDLE 4 /* some buckets have no scale */
+
+/* The mode comes last, once it is known. */
+static size_t write_head(const struct payload_head *head, const struct scales_form *form,
+                         uint8_t *dst) {
+    dst[0] = form->live < head->scales.count ? HEAD_IDLE : 0;
+    if (head->dithered) dst[1] = head->damping;
+    const size_t at = head->dithered ? 2 : 1;
+    return at + scales_write(&head->scales, form, dst + at);
 }
 
-static size_t write_constant(bool dithered, int16_t k, uint8_t damping, uint8_t *dst) {
-    size_t head = write_head(dithered, MODE_CONSTANT, damping, dst);
+static void set_mode(uint8_t mode, uint8_t *dst) {
+    dst[0] = (uint8_t)((dst[0] & ~MODE_BITS) | mode);
+}
+
+static size_t write_constant(int16_t k, size_t head, uint8_t *dst) {
+    set_mode(MODE_CONSTANT, dst);
     return head + varint_write(dst + head, levels_zigzag(k));
 }
 
@@ -50,51 +65,56 @@ static size_t fixed_floor(const struct code_chunk *chunk, const struct code_plan
     return (size_t)fixed_bytes(chunk->levels, chunk->len, open ? plan->least_width : 0);
 }
 
-size_t payload_write(const struct code_chunk *chunk, bool dithered, const int16_t *k,
-                     uint8_t damping, uint8_t *dst) {
+size_t payload_write(const struct code_chunk *chunk, const struct payload_head *head,
+                     const int16_t *k, uint8_t *dst) {
     const struct code *code = code_find(chunk->code);
-    const size_t most = (size_t)payload_bound(chunk->levels, chunk->len) - 2;
+    const size_t most = (size_t)payload_body_bound(chunk->levels, chunk->len);
     struct code_plan plan, fixed;
+    struct scales_form scales;
+    scales_plan(&head->scales, &scales);
+    const size_t at = write_head(head, &scales, dst);
     memset(&plan, 0, sizeof plan); /* all of the union, whatever member a code fills */
     if (k == NULL && all_tokens_equal(chunk)) {
         const int32_t same = levels_unzigzag(chunk->scratch->tokens[0]);
-        return write_constant(dithered, (int16_t)same, damping, dst);
+        return write_constant((int16_t)same, at, dst);
     }
     if (k != NULL && code->may_be_constant && all_equal(k, chunk->len)) {
-        return write_constant(dithered, k[0], damping, dst);
+        return write_constant(k[0], at, dst);
     }
     size_t bytes = SIZE_MAX;
-    uint8_t mode = MODE_FIXED;
     if (code != &code_fixed) {
         code->plan(chunk, k, &plan);
-        mode = plan.shared ? MODE_SHARED : MODE_CODED;
-        const size_t head = write_head(dithered, mode, damping, dst);
-        bytes = code->write(chunk, k, &plan, dst + head, most);
-        if (bytes <= fixed_floor(chunk, &plan)) return head + bytes;
+        set_mode(plan.shared ? MODE_SHARED : MODE_CODED, dst);
+        bytes = code->write(chunk, k, &plan, dst + at, most);
+        if (bytes <= fixed_floor(chunk, &plan)) return at + bytes;
     }
     code_fixed.plan(chunk, k, &fixed);
     const size_t limit = (size_t)fixed_bytes(chunk->levels, chunk->len, fixed.fixed.width);
-    const size_t head = write_head(dithered, bytes <= limit ? mode : MODE_FIXED, damping, dst);
-    if (bytes <= limit) return head + bytes;
+    if (bytes <= limit) return at + bytes;
+    set_mode(MODE_FIXED, dst);
     if (k == NULL) k = indices_of_tokens(chunk);
-    return head + code_fixed.write(chunk, k, &fixed, dst + head, limit);
+    return at + code_fixed.write(chunk, k, &fixed, dst + at, limit);
 }
 
-size_t payload_write_like(const struct code_chunk *chunk, bool dithered, const int16_t *k,
-                          uint8_t damping, const struct payload_form *like, uint8_t *dst,
+size_t payload_write_like(const struct code_chunk *chunk, const struct payload_head *head,
+                          const int16_t *k, const struct payload_form *like, uint8_t *dst,
                           size_t cap) {
-    uint8_t head_bytes[2 + VARINT_MAX_BYTES];
-    size_t head = write_head(dithered, like->mode, damping, head_bytes);
-    if (like->mode == MODE_CONSTANT) {
-        if (!all_equal(k, chunk->len)) return SIZE_MAX;
-        head = write_constant(dithered, k[0], damping, head_bytes);
-    }
-    if (head > cap) return SIZE_MAX;
-    memcpy(dst, head_bytes, head);
-    if (like->mode == MODE_CONSTANT) return head;
+    struct scales_form scales;
+    if (!scales_fit(&head->scales, &like->scales)) return SIZE_MAX;
+    scales_plan(&head->scales, &scales);
+    const struct scales_form form = {scales.live, like->scales.base, like->scales.width,
+                                     like->scales.shift};
+    const size_t least = (head->dithered ? 2 : 1) + scales_write(&head->scales, &form, NULL);
+    uint8_t same[VARINT_MAX_BYTES];
+    const bool constant = like->mode == MODE_CONSTANT;
+    const size_t constant_bytes = constant ? varint_write(same, levels_zigzag(k[0])) : 0;
+    if (least + constant_bytes > cap || (constant && !all_equal(k, chunk->len))) return SIZE_MAX;
+    const size_t at = write_head(head, &form, dst);
+    if (constant) return write_constant(k[0], at, dst);
+    set_mode(like->mode, dst);
     const struct code *code = like->mode == MODE_FIXED ? &code_fixed : code_find(chunk->code);
-    size_t bytes = code->write(chunk, k, &like->plan, dst + head, cap - head);
-    return bytes == SIZE_MAX ? SIZE_MAX : head + bytes;
+    size_t bytes = code->write(chunk, k, &like->plan, dst + at, cap - at);
+    return bytes == SIZE_MAX ? SIZE_MAX : at + bytes;
 }
 
 /* True if a chunk of that code may have that mode. */
@@ -122,26 +142,40 @@ static qsgd_status parse_constant(const struct levels *levels, const uint8_t *p,
     return used == bytes ? QSGD_OK : QSGD_ERR_PADDING;
 }
 
-qsgd_status payload_parse(const struct code_chunk *chunk, bool dithered, const uint8_t *p,
-                          size_t bytes, struct payload_form *form, size_t *where) {
+/* Mode, damping and scales, *used bytes. */
+static qsgd_status parse_head(const struct payload_head *head, const uint8_t *p, size_t bytes,
+                              struct payload_form *form, float *scales, size_t *used) {
+    const size_t at = head->dithered ? 2 : 1;
+    *used = 0;
+    if (bytes < at || (p[0] & ~(MODE_BITS | HEAD_IDLE)) != 0) return QSGD_ERR_CHUNK;
+    form->mode = p[0] & MODE_BITS;
+    form->damping = head->dithered ? p[1] : 0;
+    const qsgd_status status = scales_read(&head->scales, (p[0] & HEAD_IDLE) != 0, p + at,
+                                           bytes - at, &form->scales, scales, used);
+    *used += at;
+    return status;
+}
+
+qsgd_status payload_parse(const struct code_chunk *chunk, const struct payload_head *head,
+                          const uint8_t *p, size_t bytes, struct payload_form *form, float *scales,
+                          size_t *where) {
     const struct code *code = code_find(chunk->code);
-    const size_t head = dithered ? 2 : 1;
-    *where = 0;
-    if (bytes < head) return QSGD_ERR_CHUNK;
-    form->mode = p[0];
-    form->damping = dithered ? p[1] : 0;
+    size_t at;
     memset(&form->plan, 0, sizeof form->plan);
+    qsgd_status status = parse_head(head, p, bytes, form, scales, &at);
+    *where = at;
+    if (status != QSGD_OK) return status;
+    *where = 0;
     if (!mode_fits(code, form->mode, chunk->shared)) return QSGD_ERR_CHUNK;
-    qsgd_status status;
     if (form->mode == MODE_CONSTANT) {
-        status = parse_constant(chunk->levels, p + head, bytes - head, &form->constant, where);
+        status = parse_constant(chunk->levels, p + at, bytes - at, &form->constant, where);
     } else {
         struct code_chunk own = *chunk;
         if (form->mode != MODE_SHARED) own.shared = NULL;
         if (form->mode == MODE_FIXED) code = &code_fixed;
-        status = code->parse(&own, p + head, bytes - head, &form->plan, where);
+        status = code->parse(&own, p + at, bytes - at, &form->plan, where);
     }
-    *where += head;
+    *where += at;
     return status;
 }
 
@@ -170,6 +204,7 @@ const char *payload_reason(qsgd_status status) {
     switch (status) {
     case QSGD_ERR_CHUNK:
         return "a chunk's mode is unknown or not the code's, or its length is wrong";
+    case QSGD_ERR_SCALE: return "a scale is 0, infinite, or past the largest number";
     case QSGD_ERR_CODE_TABLE: return "a chunk's table is malformed or cut short";
     case QSGD_ERR_STREAM: return "a chunk's symbols are malformed, run out, or name no level";
     case QSGD_ERR_PADDING: return "a chunk has bits or bytes left over that are not zero padding";

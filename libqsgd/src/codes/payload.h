@@ -1,15 +1,25 @@
-/* The payload of one chunk: mode, damping, and the code's bytes (FORMAT.md section 7). */
+/* The payload of one chunk: its head (mode, damping, scales), and the code's bytes (FORMAT.md
+ * section 7). */
 #ifndef QSGD_CODES_PAYLOAD_H
 #define QSGD_CODES_PAYLOAD_H
 
 #include "codes/codes.h"
+#include "grid/chunk_scales.h"
 
 enum { MODE_CODED = 0, MODE_FIXED = 1, MODE_CONSTANT = 2, MODE_SHARED = 3 };
+
+/* What stands before the indices. */
+struct payload_head {
+    bool dithered;
+    uint8_t damping;
+    struct chunk_scales scales;
+};
 
 /* A payload whose tables were read and checked, or whose form another chunk takes over. */
 struct payload_form {
     uint8_t mode, damping;
     int16_t constant;
+    struct scales_form scales;
     struct code_plan plan;
 };
 
@@ -18,22 +28,26 @@ static inline bool payload_is_coded(const struct payload_form *form) {
     return form->mode == MODE_CODED || form->mode == MODE_SHARED;
 }
 
-/* Bytes that suffice for a payload of len elements. */
-uint64_t payload_bound(const struct levels *levels, uint64_t len);
+/* Bytes that suffice for a payload of len elements behind its head; and with it, of so many
+ * buckets. */
+uint64_t payload_body_bound(const struct levels *levels, uint64_t len);
+uint64_t payload_bound(const struct levels *levels, uint64_t len, uint64_t buckets, int kind);
 
 /* Writes the payload of k; dst holds payload_bound bytes. Returns its length. */
-size_t payload_write(const struct code_chunk *chunk, bool dithered, const int16_t *k,
-                     uint8_t damping, uint8_t *dst);
+size_t payload_write(const struct code_chunk *chunk, const struct payload_head *head,
+                     const int16_t *k, uint8_t *dst);
 
-/* Writes it in the form of another frame's chunk; SIZE_MAX if k cannot be written so, or over cap.
- */
-size_t payload_write_like(const struct code_chunk *chunk, bool dithered, const int16_t *k,
-                          uint8_t damping, const struct payload_form *like, uint8_t *dst,
+/* Writes it in the form of another frame's chunk; SIZE_MAX if k or the scales cannot be written so,
+ * or over cap. */
+size_t payload_write_like(const struct code_chunk *chunk, const struct payload_head *head,
+                          const int16_t *k, const struct payload_form *like, uint8_t *dst,
                           size_t cap);
 
-/* Reads mode, damping and tables. *where: offset of an error within the payload. */
-qsgd_status payload_parse(const struct code_chunk *chunk, bool dithered, const uint8_t *p,
-                          size_t bytes, struct payload_form *form, size_t *where);
+/* Reads mode, damping, scales (to scales[head->scales.count]) and tables. Of the head, damping and
+ * scales themselves are not read. *where: offset of an error within the payload. */
+qsgd_status payload_parse(const struct code_chunk *chunk, const struct payload_head *head,
+                          const uint8_t *p, size_t bytes, struct payload_form *form, float *scales,
+                          size_t *where);
 
 /* Reads the indices; every k written is a level. */
 qsgd_status payload_read(const struct code_chunk *chunk, const struct payload_form *form,

@@ -21,14 +21,11 @@ struct stats_add {
 };
 
 static void add_carve(struct stats_add *a, struct memory *memory) {
-    const struct layout *l = &a->t.q.layout;
-    const uint64_t longer = l->per_bucket != 0 ? l->buckets : 0;
     const bool copies = source_converts(&a->t.source);
     quantize_scratch_carve(&a->scratch, memory, &a->t.q,
                            copies ? QUANTIZE_COPIES : QUANTIZE_IN_PLACE);
     a->block = memory_take(memory, STATS_BLOCK * sizeof(float));
     tensor_carve(&a->t, memory, NULL);
-    a->t.scales = (struct scale_array){memory_take(memory, longer * sizeof(float)), SCALES_NATIVE};
     a->fresh = memory_take(memory, sizeof *a->fresh);
     a->counts = memory_take(memory, STATS_ROWS * sizeof *a->counts);
 }

@@ -6,14 +6,12 @@
 #include "frame/checksum.h"
 
 void frame_place(struct frame *f, const struct layout *layout, uint64_t header_bytes,
-                 const struct qsgd_params *params) {
+                 bool checksum) {
     f->layout = *layout;
-    f->checksum = params->checksum != 0;
+    f->checksum = checksum;
     f->index_offset = header_bytes;
-    f->scales_offset = f->index_offset + layout->chunks * frame_entry_bytes(f->checksum);
-    f->payload_offset = f->scales_offset +
-                        layout->buckets * scale_bytes(scale_kind(params->scale_dtype)) +
-                        (params->checksum ? 4 : 0);
+    f->payload_offset =
+        f->index_offset + layout->chunks * frame_entry_bytes(checksum) + (checksum ? 4 : 0);
 }
 
 /* Offset of a chunk's entry. */
@@ -38,7 +36,7 @@ bool frame_chunk_intact(const struct frame *f, uint64_t chunk, const uint8_t *pa
            crc32c(payload, bytes) == load_le32(f->bytes + entry_offset(f, chunk) + 4);
 }
 
-/* The checksum of index and scales. */
+/* The checksum of the index. */
 static uint32_t index_crc(const uint8_t *bytes, const struct frame *f) {
     const uint64_t covered = f->payload_offset - 4 - f->index_offset;
     return crc32c(bytes + f->index_offset, (size_t)covered);
@@ -49,20 +47,6 @@ void frame_finish(uint8_t *dst, const struct frame *f, uint64_t frame_bytes) {
     if (f->checksum) store_le32(dst + f->payload_offset - 4, index_crc(dst, f));
     store_le64(dst + 8, frame_bytes);
     store_le32(dst + header_bytes - 4, crc32c(dst, (size_t)header_bytes - 4));
-}
-
-static qsgd_status check_scales(const struct frame *f, struct qsgd_error *error) {
-    const struct scale_array scales = frame_scales(f);
-    const size_t item = scale_bytes(scales.kind);
-    for (uint64_t i = 0; i < f->layout.buckets; i++) {
-        if (!scale_is_valid(scale_get(&scales, i))) {
-            error_offset(error, QSGD_ERR_SCALE, f->scales_offset + i * item,
-                         "a scale is negative, infinite or a NaN other than the canonical one");
-            error_at_bucket(error, i);
-            return QSGD_ERR_SCALE;
-        }
-    }
-    return QSGD_OK;
 }
 
 qsgd_status frame_check_size(const struct frame *f, uint64_t size, qsgd_error *error) {
@@ -83,7 +67,7 @@ qsgd_status frame_check_body(const struct frame *f, uint64_t size, uint64_t *off
     if (status != QSGD_OK) return status;
     if (f->checksum && index_crc(f->bytes, f) != load_le32(f->bytes + f->payload_offset - 4)) {
         return error_offset(error, QSGD_ERR_INDEX_CRC, f->payload_offset - 4,
-                            "the checksum of index and scales does not match");
+                            "the index's checksum does not match");
     }
     uint64_t at = f->payload_offset;
     for (uint64_t j = 0; j < f->layout.chunks; j++) {
@@ -99,5 +83,5 @@ qsgd_status frame_check_body(const struct frame *f, uint64_t size, uint64_t *off
         return error_offset(error, QSGD_ERR_CHUNK_INDEX, f->index_offset,
                             "bytes are left after the last chunk");
     }
-    return check_scales(f, error);
+    return QSGD_OK;
 }

@@ -1,10 +1,8 @@
-/* The frame: header, index, scales, payloads, and where they lie (FORMAT.md section 3). Both
- * directions. */
+/* The frame: header, index, payloads, and where they lie (FORMAT.md section 3). Both directions. */
 #ifndef QSGD_FRAME_FRAME_H
 #define QSGD_FRAME_FRAME_H
 
 #include "grid/layout.h"
-#include "grid/scales.h"
 #include "qsgd.h"
 
 /* A parsed header, and where the parts lie. */
@@ -15,7 +13,7 @@ struct frame {
     struct layout layout;
     bool checksum;
     float level_table[QSGD_MAX_LEVEL_TABLE];
-    uint64_t index_offset, scales_offset, payload_offset;
+    uint64_t index_offset, payload_offset;
     uint64_t tables_offset; /* of the digest, if info.has_shared_tables */
 };
 
@@ -26,7 +24,7 @@ static inline uint64_t frame_entry_bytes(bool checksum) { return checksum ? 8 : 
 
 /* Offsets of the parts after a header of header_bytes. */
 void frame_place(struct frame *f, const struct layout *layout, uint64_t header_bytes,
-                 const struct qsgd_params *params);
+                 bool checksum);
 
 /* Stores the entry of a chunk in the frame that is being written at dst. */
 void frame_set_entry(uint8_t *dst, const struct frame *f, uint64_t chunk, const uint8_t *payload,
@@ -45,14 +43,9 @@ void frame_finish(uint8_t *dst, const struct frame *f, uint64_t frame_bytes);
 /* A parsed frame has just `size` bytes. */
 qsgd_status frame_check_size(const struct frame *f, uint64_t size, qsgd_error *error);
 
-/* Checks that `size` is the frame's, the index, its checksum, and every scale. offsets[chunks + 1]
- * receives where payloads start (the last entry: the frame's end). */
+/* Checks that `size` is the frame's, the index, and its checksum. offsets[chunks + 1] receives
+ * where payloads start (the last entry: the frame's end). */
 qsgd_status frame_check_body(const struct frame *f, uint64_t size, uint64_t *offsets,
                              struct qsgd_error *error);
-
-static inline struct scale_array frame_scales(const struct frame *f) {
-    return (struct scale_array){(uint8_t *)(uintptr_t)(f->bytes + f->scales_offset),
-                                scale_kind(f->params.scale_dtype)};
-}
 
 #endif

@@ -10,10 +10,15 @@
 #include "codes/shared_tables.h"
 #include "frame/checksum.h"
 #include "frame/params.h"
+#include "grid/scales.h"
 
 static const uint8_t magic[4] = {0x8F, 0x51, 0x53, 0x47};
 
-enum { FLAG_CHECKSUM = 1, FLAG_ROTATION = 2 };
+#define VERSION 1
+enum { FLAG_CHECKSUM = 1, FLAG_ROTATION = 2, FLAG_DITHER = 4, FLAGS = 7 };
+enum { GRID_NO_ZERO = 1, GRID_SCALE_KIND = 6 }; /* byte 21 */
+#define FIXED_BYTES 23                          /* before the bucket */
+#define LEAST_BYTES (FIXED_BYTES + 4)
 enum { FIELD_TAG = 1, FIELD_CRITICAL = 128, FIELD_NOISE_KEY, FIELD_TABLE, FIELD_SHARED };
 
 /* ---- write ---------------------------------------------------------------------------------- */
@@ -58,18 +63,20 @@ uint64_t header_write(uint8_t *dst, const struct qsgd_params *params,
                       const struct qsgd_encode_options *o) {
     const bool raw = params->code == QSGD_CODE_RAW;
     memcpy(dst, magic, 4);
-    dst[4] = 0;
+    dst[4] = VERSION;
     dst[5] = (uint8_t)((params->checksum ? FLAG_CHECKSUM : 0) |
-                       (params->rotation && !raw ? FLAG_ROTATION : 0));
+                       (params->rotation && !raw ? FLAG_ROTATION : 0) |
+                       (params->rounding == QSGD_ROUND_DITHERED && !raw ? FLAG_DITHER : 0));
     dst[16] = (uint8_t)o->dtype;
     dst[17] = (uint8_t)params->code;
     dst[18] = (uint8_t)(raw ? 0 : params->norm | params->rounding << 4);
-    dst[19] = (uint8_t)(raw ? 0
-                            : params->levels | (params->zero ? 0 : 8) |
-                                  scale_kind(params->scale_dtype) << 4);
+    dst[19] = (uint8_t)(raw ? 0 : params->levels);
     dst[20] = (uint8_t)(o->ndim | (params->chunk_log2 - 10) << 4);
-    dst[21] = 1;
-    uint8_t *p = dst + 22;
+    dst[21] =
+        (uint8_t)(raw ? 0
+                      : (params->zero ? 0 : GRID_NO_ZERO) | scale_kind(params->scale_dtype) << 1);
+    dst[22] = QSGD_PROFILE;
+    uint8_t *p = dst + FIXED_BYTES;
     if (!raw) {
         p += varint_write(p, params->bucket);
         if (params->levels == QSGD_LEVELS_OPEN) {
@@ -93,7 +100,7 @@ static uint64_t varint_bytes(uint64_t v) {
 }
 
 uint64_t header_bytes_of(const struct qsgd_params *params, const struct qsgd_encode_options *o) {
-    uint64_t bytes = 22 + 4;
+    uint64_t bytes = LEAST_BYTES;
     for (uint32_t d = 0; d < o->ndim; d++) bytes += varint_bytes(o->shape[d]);
     if (o->tag_bytes > 0) bytes += 1 + varint_bytes(o->tag_bytes) + o->tag_bytes;
     if (params->code == QSGD_CODE_RAW) return bytes;
@@ -120,8 +127,10 @@ static qsgd_status parse_prefix(const uint8_t *p, uint64_t size, uint64_t *heade
         return AT(QSGD_ERR_MAGIC, 0,
                   "not a QSGD frame, which would start with the bytes 8F 51 53 47");
     }
-    if (size > 4 && p[4] != 0) {
-        return AT(QSGD_ERR_VERSION, 4, "the frame's version is later than this library's (0)");
+    if (size > 4 && p[4] != VERSION) {
+        return AT(QSGD_ERR_VERSION, 4,
+                  p[4] == 0 ? "a frame of version 0, a preview that is no longer read: encode anew"
+                            : "the frame's version is later than this library's (1)");
     }
     if (size < FRAME_PREFIX_BYTES) {
         return AT(QSGD_ERR_NEED_MORE, size, "a frame's prefix has 16 bytes");
@@ -133,10 +142,10 @@ static qsgd_status parse_prefix(const uint8_t *p, uint64_t size, uint64_t *heade
 
 static qsgd_status check_prefix(const uint8_t *p, uint64_t header_bytes, uint64_t frame_bytes,
                                 struct qsgd_error *error) {
-    if (p[5] & ~(FLAG_CHECKSUM | FLAG_ROTATION)) {
-        return AT(QSGD_ERR_FLAGS, 5, "reserved flag bits are set (bits 2 to 7)");
+    if (p[5] & ~FLAGS) return AT(QSGD_ERR_FLAGS, 5, "reserved flag bits are set (bits 3 to 7)");
+    if (header_bytes < LEAST_BYTES) {
+        return AT(QSGD_ERR_HEADER, 6, "a header has at least 27 bytes");
     }
-    if (header_bytes < 26) return AT(QSGD_ERR_HEADER, 6, "a header has at least 26 bytes");
     if (frame_bytes < header_bytes || frame_bytes > (uint64_t)1 << 56) {
         return AT(QSGD_ERR_HEADER, 8, "the frame's size is less than its header's, or above 2^56");
     }
@@ -152,18 +161,22 @@ qsgd_status header_parse_prefix(const uint8_t *bytes, uint64_t size, uint64_t *f
     return status;
 }
 
-/* Bytes 16 .. 21, into info. */
+/* Bytes 16 .. 22, into info. */
 static qsgd_status parse_fixed(struct frame *f, struct qsgd_error *error) {
     const uint8_t *p = f->bytes;
     struct qsgd_frame_info *info = &f->info;
     struct qsgd_params *params = &f->params;
     info->dtype = p[16];
     params->code = p[17];
-    params->norm = p[18] & 15;
-    params->rounding = p[18] >> 4;
-    params->levels = p[19] & 7;
-    params->zero = p[19] & 8 ? 0 : 1;
-    const unsigned kind = p[19] >> 4 & 3, summands = p[21];
+    info->norm = p[18] & 15;
+    info->rounding = p[18] >> 4;
+    info->profile = p[22];
+    params->levels = p[19];
+    params->zero = p[21] & GRID_NO_ZERO ? 0 : 1;
+    params->norm = params->levels == QSGD_LEVELS_OPEN ? QSGD_NORM_RMS : QSGD_NORM_MAX;
+    info->dithered = (p[5] & FLAG_DITHER) != 0;
+    params->rounding = info->dithered ? QSGD_ROUND_DITHERED : QSGD_ROUND_STOCHASTIC;
+    const unsigned kind = p[21] >> 1 & 3;
     params->scale_dtype = scale_dtype_of(kind);
     info->ndim = p[20] & 15;
     params->chunk_log2 = 10U + (p[20] >> 4);
@@ -172,17 +185,14 @@ static qsgd_status parse_fixed(struct frame *f, struct qsgd_error *error) {
         return AT(QSGD_ERR_HEADER, 16, "unknown dtype, or one that cannot be quantised");
     }
     if (params->code > QSGD_CODE_RANS) return AT(QSGD_ERR_HEADER, 17, "unknown code");
-    if (params->norm > 4 || params->rounding > 3) {
-        return AT(QSGD_ERR_HEADER, 18, "unknown norm or rounding");
-    }
-    if (params->levels > 4 || kind > SCALES_BFLOAT16 || p[19] >> 6 != 0) {
-        return AT(QSGD_ERR_HEADER, 19, "unknown level set or scale kind, or reserved bits set");
-    }
-    if (raw && (p[18] != 0 || p[19] != 0)) {
-        return AT(QSGD_ERR_HEADER, 18, "a raw frame names a quantiser");
+    if (params->levels > QSGD_LEVELS_OPEN) return AT(QSGD_ERR_HEADER, 19, "unknown level set");
+    if (raw && (p[19] != 0 || p[21] != 0 || (p[5] & ~FLAG_CHECKSUM) != 0)) {
+        return AT(QSGD_ERR_HEADER, 19, "a raw frame names a quantiser");
     }
     if (info->ndim > QSGD_MAX_DIMS) return AT(QSGD_ERR_HEADER, 20, "more than 8 dimensions");
-    if (summands != 1) return AT(QSGD_ERR_HEADER, 21, "the number of summands must be 1");
+    if (kind > SCALES_BFLOAT16 || p[21] >> 3 != 0) {
+        return AT(QSGD_ERR_HEADER, 21, "unknown scale kind, or reserved bits set");
+    }
     return QSGD_OK;
 }
 
@@ -292,9 +302,8 @@ static qsgd_status check_scheme(const struct frame *f, struct qsgd_error *error)
     if (wants_table != (f->info.level_table != NULL)) {
         return AT(QSGD_ERR_HEADER, 19, "a level table is there without need, or missing");
     }
-    if (raw && params->rotation) return AT(QSGD_ERR_HEADER, 5, "a raw frame is rotated");
     if (params_keyed(params) != (f->info.has_noise_key != 0)) {
-        return AT(QSGD_ERR_HEADER, 18, "a noise key is there without need, or missing");
+        return AT(QSGD_ERR_HEADER, 5, "a noise key is there without need, or missing");
     }
     if (f->info.has_shared_tables && params->code != QSGD_CODE_HUFFMAN &&
         params->code != QSGD_CODE_RANS) {
@@ -309,6 +318,20 @@ static qsgd_status check_scheme(const struct frame *f, struct qsgd_error *error)
     return QSGD_OK;
 }
 
+/* Norm and rounding say where a frame comes from, and change nothing for who decodes it. The codec
+ * to go on with decodes alike, and has the same names where these go with the rest. */
+static void name_provenance(struct frame *f) {
+    qsgd_params *params = &f->params;
+    if (frame_is_raw(f)) return;
+    const qsgd_params plain = *params;
+    params->norm = (int32_t)f->info.norm;
+    if (!f->info.dithered && f->info.rounding != QSGD_ROUND_DITHERED &&
+        f->info.rounding <= QSGD_ROUND_TOPK) {
+        params->rounding = (int32_t)f->info.rounding;
+    }
+    if (params_check_encoder(params, NULL) != QSGD_OK) *params = plain;
+}
+
 qsgd_status header_parse(struct frame *f, const uint8_t *bytes, uint64_t size,
                          struct qsgd_error *error) {
     memset(f, 0, sizeof *f);
@@ -316,8 +339,8 @@ qsgd_status header_parse(struct frame *f, const uint8_t *bytes, uint64_t size,
     struct qsgd_frame_info *info = &f->info;
     qsgd_status status = parse_prefix(bytes, size, &info->header_bytes, &info->frame_bytes, error);
     if (status != QSGD_OK) return status;
-    if (info->header_bytes < 26) {
-        return AT(QSGD_ERR_HEADER, 6, "a header has at least 26 bytes");
+    if (info->header_bytes < LEAST_BYTES) {
+        return AT(QSGD_ERR_HEADER, 6, "a header has at least 27 bytes");
     }
     if (info->frame_bytes < info->header_bytes) { /* more bytes would never help */
         return AT(QSGD_ERR_HEADER, 8, "the frame's size is less than its header's");
@@ -333,27 +356,29 @@ qsgd_status header_parse(struct frame *f, const uint8_t *bytes, uint64_t size,
     if (status != QSGD_OK) return status;
     qsgd_params_init(&f->params);
     info->struct_size = sizeof *info;
+    info->version = VERSION;
     f->params.bucket = 0;
     f->params.s = 0;
     f->params.checksum = bytes[5] & FLAG_CHECKSUM;
     f->params.rotation = bytes[5] & FLAG_ROTATION ? 1 : 0;
     status = parse_fixed(f, error);
     if (status != QSGD_OK) return status;
-    uint64_t at = 22;
+    uint64_t at = FIXED_BYTES;
     status = parse_variable(f, &at, end, error);
     if (status != QSGD_OK) return status;
     status = parse_fields(f, at, end, error);
     if (status != QSGD_OK) return status;
     status = check_scheme(f, error);
     if (status != QSGD_OK) return status;
+    name_provenance(f);
     struct layout layout =
         layout_of(info->elements, f->params.bucket, f->params.chunk_log2, frame_is_raw(f));
-    frame_place(f, &layout, info->header_bytes, &f->params);
+    frame_place(f, &layout, info->header_bytes, f->params.checksum != 0);
     info->buckets = layout.buckets;
     info->chunks = layout.chunks;
     info->chunk_elements = layout.chunk;
     if (f->payload_offset > info->frame_bytes) {
-        return AT(QSGD_ERR_HEADER, 8, "the frame's size is less than its index and scales need");
+        return AT(QSGD_ERR_HEADER, 8, "the frame's size is less than its index needs");
     }
     return QSGD_OK;
 }

@@ -106,30 +106,16 @@ static qsgd_status check_rotation(const qsgd_params *p, qsgd_error *error) {
         return COMBINATION("rotation",
                            "rotation needs buckets within chunks: bucket in 1..2^chunk_log2");
     }
-    if (p->rounding == QSGD_ROUND_TOPK) {
-        return COMBINATION("rotation", "topk sends the largest elements: it refuses rotation");
-    }
     return QSGD_OK;
 }
+
+static int uniform1(const qsgd_params *p) { return p->levels == QSGD_LEVELS_UNIFORM && p->s == 1; }
 
 qsgd_status params_check_scheme(const qsgd_params *p, qsgd_error *error) {
     qsgd_status status = check_levels(p, error);
     if (status == QSGD_OK) status = check_rotation(p, error);
     if (status != QSGD_OK) return status;
-    const int uniform1 = p->levels == QSGD_LEVELS_UNIFORM && p->s == 1;
-    const int open_norm = p->norm == QSGD_NORM_RMS || p->norm == QSGD_NORM_BALANCED;
-    if (open_norm != (p->levels == QSGD_LEVELS_OPEN)) {
-        return COMBINATION("norm",
-                           "norms rms and balanced, and open levels (step), need each other");
-    }
-    if (p->norm == QSGD_NORM_MEAN && !(uniform1 && !p->zero && p->rounding == QSGD_ROUND_NEAREST)) {
-        return COMBINATION("norm",
-                           "norm mean is for sign alone: uniform, s=1, no zero level, nearest");
-    }
-    if (p->rounding == QSGD_ROUND_TOPK && !(uniform1 && p->zero && p->norm == QSGD_NORM_L2)) {
-        return COMBINATION("rounding", "topk needs norm l2 and uniform levels with s=1 and 0");
-    }
-    if (p->rounding == QSGD_ROUND_DITHERED && uniform1) {
+    if (p->rounding == QSGD_ROUND_DITHERED && uniform1(p)) {
         return COMBINATION("rounding",
                            "dithered needs more than one level (s=1 is TernGrad or sign)");
     }
@@ -137,6 +123,28 @@ qsgd_status params_check_scheme(const qsgd_params *p, qsgd_error *error) {
         return COMBINATION("code", p->rounding == QSGD_ROUND_DITHERED
                                        ? "dithered refuses sparse codes: zeros would carry noise"
                                        : "sparse codes need 0 as the level of index 0");
+    }
+    return QSGD_OK;
+}
+
+qsgd_status params_check_encoder(const qsgd_params *p, qsgd_error *error) {
+    const int open_norm = p->norm == QSGD_NORM_RMS || p->norm == QSGD_NORM_BALANCED;
+    if (open_norm != (p->levels == QSGD_LEVELS_OPEN)) {
+        return COMBINATION("norm",
+                           "norms rms and balanced, and open levels (step), need each other");
+    }
+    if (p->norm > QSGD_NORM_BALANCED)
+        return PARAM("norm", "norm must be one of QSGD_NORM_* (0..4)");
+    if (p->norm == QSGD_NORM_MEAN &&
+        !(uniform1(p) && !p->zero && p->rounding == QSGD_ROUND_NEAREST)) {
+        return COMBINATION("norm",
+                           "norm mean is for sign alone: uniform, s=1, no zero level, nearest");
+    }
+    if (p->rounding == QSGD_ROUND_TOPK && !(uniform1(p) && p->zero && p->norm == QSGD_NORM_L2)) {
+        return COMBINATION("rounding", "topk needs norm l2 and uniform levels with s=1 and 0");
+    }
+    if (p->rounding == QSGD_ROUND_TOPK && p->rotation != 0) {
+        return COMBINATION("rotation", "topk sends the largest elements: it refuses rotation");
     }
     return QSGD_OK;
 }
@@ -217,6 +225,7 @@ static qsgd_status check(const qsgd_params *p, qsgd_error *error) {
         return COMBINATION("step", "step is for open levels alone: it must be 0 otherwise");
     }
     status = params_check_scheme(p, error);
+    if (status == QSGD_OK) status = params_check_encoder(p, error);
     return status == QSGD_OK ? check_shared(p, error) : status;
 }
 

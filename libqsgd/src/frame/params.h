@@ -13,8 +13,11 @@ qsgd_status params_take(const qsgd_params *given, qsgd_params *to, qsgd_error *e
 qsgd_status params_give(const qsgd_params *params, qsgd_params *given, qsgd_error *error);
 
 /* The rules that bind encoders and decoders alike (FORMAT.md 4.2): ranges of s, step, tables,
- * and combinations. Fields are in range of their enumerations already. */
+ * and combinations. Fields are in range of their enumerations already, but for norm. */
 qsgd_status params_check_scheme(const struct qsgd_params *params, struct qsgd_error *error);
+
+/* The rules that bind encoders alone: which norm and rounding go with the rest. */
+qsgd_status params_check_encoder(const struct qsgd_params *params, struct qsgd_error *error);
 
 /* True if frames with these parameters hold the noise key. */
 static inline int params_keyed(const struct qsgd_params *params) {

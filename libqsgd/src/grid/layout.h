@@ -77,6 +77,11 @@ static inline uint64_t layout_bucket_len(const struct layout *l, uint64_t bucket
     return min_u64(l->bucket, l->n - bucket * l->bucket);
 }
 
+/* Buckets of any chunk, at most. */
+static inline uint64_t layout_most_buckets(const struct layout *l) {
+    return l->per_bucket != 0 ? 1 : div_up(min_u64(l->chunk, l->n), l->bucket);
+}
+
 /* Longest chunk there is: sizes per-worker scratch. */
 static inline uint64_t layout_longest(const struct layout *l) { return min_u64(l->chunk, l->n); }
 

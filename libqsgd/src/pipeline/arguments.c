@@ -180,7 +180,7 @@ qsgd_status arguments_check_quantized(const struct quantizer *q, const qsgd_quan
     if (l->n > 0 && (quantized->indices == NULL || quantized->scales == NULL)) {
         return memory_missing(quantized->indices == NULL ? "indices" : "scales", error);
     }
-    const struct scale_array given = scales_native(quantized->scales);
+    const struct scale_array given = scales_at(quantized->scales, 0);
     for (uint64_t b = 0; b < l->buckets; b++) {
         if (!scale_fits(&q->params, scale_get(&given, b))) {
             return error_element(error, QSGD_ERR_INDEX, UINT64_MAX, b,

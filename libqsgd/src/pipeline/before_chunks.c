@@ -20,25 +20,26 @@ static void carve(struct before_chunks *f, const struct encode_call *call, struc
                                                                           : QUANTIZE_IN_PLACE);
     f->runner = (struct runner){o->runner, o->runner_context, o->workers,
                                 task_marks_carve(memory, most_tasks(q))};
-    f->spill_bytes = coded ? chunk_room(q, layout_longest(&q->layout)) : 0;
+    const bool survey = q->params.code == QSGD_CODE_AUTO; /* no scales are written then */
+    f->spill_bytes = coded ? chunk_room(q, layout_longest(&q->layout), !survey) : 0;
     f->spill = memory_take(memory, o->workers * f->spill_bytes);
-    /* scales of short buckets are not read again while codes are surveyed: half of each will do */
-    const int kind = q->layout.per_bucket != 0 ? SCALES_NATIVE : SCALES_BFLOAT16;
-    const bool survey = q->params.code == QSGD_CODE_AUTO;
-    f->survey.kind = kind;
-    f->survey.bytes = memory_take(memory, survey ? q->layout.buckets * scale_bytes(kind) : 0);
     tensor_carve(&f->t, memory, o->residual);
 }
 
 uint64_t before_chunks_bytes(const struct encode_call *call, const struct quantizer *q) {
     struct before_chunks f;
-    struct memory memory = {NULL, 0}, raw = {NULL, 0};
+    struct memory memory = {NULL, 0};
     f.t.q = *q;
     carve(&f, call, &memory);
-    if (q->params.code != QSGD_CODE_AUTO) return memory.used;
-    f.t.q.params.code = QSGD_CODE_RAW; /* which may be the shortest */
-    carve(&f, call, &raw);
-    return memory.used > raw.used ? memory.used : raw.used;
+    uint64_t bytes = memory.used;
+    if (q->params.code != QSGD_CODE_AUTO) return bytes;
+    for (int32_t code = QSGD_CODE_RAW; code <= QSGD_CODE_RANS; code++) { /* one comes after it */
+        struct memory one = {NULL, 0};
+        f.t.q.params.code = code;
+        carve(&f, call, &one);
+        if (one.used > bytes) bytes = one.used;
+    }
+    return bytes;
 }
 
 qsgd_status before_chunks_open(struct before_chunks *f, const struct encode_call *call,

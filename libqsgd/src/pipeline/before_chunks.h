@@ -17,13 +17,14 @@ struct before_chunks {
     struct worker *workers;
     uint8_t *spill; /* a payload per worker, of spill_bytes, where dst has no room to write one */
     uint64_t spill_bytes;
-    struct scale_array survey; /* code auto: scales, while no frame is there to hold them */
 };
 
 /* Bytes that a chunk of that length needs while it is written: its payload's bound, and the reach
- * of writers that store whole words. */
-static inline uint64_t chunk_room(const struct quantizer *q, uint64_t len) {
-    return payload_bound(&q->levels, len) + 4;
+ * of writers that store whole words. scales: those are written, too. */
+static inline uint64_t chunk_room(const struct quantizer *q, uint64_t len, bool scales) {
+    const uint64_t all = q->layout.per_bucket != 0 ? 1 : div_up(len, q->layout.bucket);
+    const uint64_t buckets = scales ? all : 0;
+    return payload_bound(&q->levels, len, buckets, scale_kind(q->params.scale_dtype)) + 4;
 }
 
 /* Opens the caller's workspace, for f->t.q. One layout for all callers, so that qsgd_encode_sizes

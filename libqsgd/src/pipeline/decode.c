@@ -58,7 +58,7 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
         return status;
     }
     int16_t *k = worker->quantize.indices;
-    const struct dequantizer d = decode_values(call, &worker->quantize, c.form.damping);
+    const struct dequantizer d = decode_values(call, &span, &worker->quantize, c.form.damping);
     const struct layout *l = &call->q.layout;
     if (payload_is_sparse(&c.chunk, &c.form) &&
         values_skip_zeros(&call->q, &call->sink, from, to)) {

@@ -1,4 +1,4 @@
-/* Opens a frame for decoding: options, limits, header, index, scales, checksums and tables, all of
+/* Opens a frame for decoding: options, limits, header, index, checksums, scales and tables, all of
  * it before the first write to the caller's buffer. The values follow in pipeline/decode.c. */
 #include "pipeline/decode_call.h"
 
@@ -27,9 +27,10 @@ static qsgd_status check_limits(const struct decode_call *call) {
     if (!allows(o->allowed_codes, p->code)) {
         refused = "allowed_codes";
     } else if (!frame_is_raw(&call->frame)) {
-        if (!allows(o->allowed_norms, p->norm)) refused = "allowed_norms";
+        const qsgd_frame_info *info = &call->frame.info;
+        if (!allows(o->allowed_norms, (int32_t)info->norm)) refused = "allowed_norms";
         if (!allows(o->allowed_levels, p->levels)) refused = "allowed_levels";
-        if (!allows(o->allowed_roundings, p->rounding)) refused = "allowed_roundings";
+        if (!allows(o->allowed_roundings, (int32_t)info->rounding)) refused = "allowed_roundings";
     }
     if (refused == NULL) return QSGD_OK;
     return error_parameter(call->error, QSGD_ERR_SCHEME, refused,
@@ -176,14 +177,16 @@ const uint8_t *decode_payload(const struct decode_call *call, uint64_t index, si
 }
 
 qsgd_status decode_parse_chunk(const struct decode_call *call, uint64_t index,
-                               struct code_scratch *scratch, struct code_chunk *chunk,
-                               struct payload_form *form, uint64_t *where) {
+                               struct code_scratch *scratch, float *scales,
+                               struct code_chunk *chunk, struct payload_form *form,
+                               uint64_t *where) {
     const struct chunk_span span = layout_chunk(&call->q.layout, index);
     size_t bytes, at = 0;
     const uint8_t *p = decode_payload(call, index, &bytes);
     *chunk = worker_code_chunk(&call->q, &call->shared, call->q.params.code, &span, scratch);
-    qsgd_status status =
-        payload_parse(chunk, call->q.params.rounding == QSGD_ROUND_DITHERED, p, bytes, form, &at);
+    const struct payload_head head = {
+        call->q.dithered, 0, {NULL, span.buckets, scale_kind(call->q.params.scale_dtype)}};
+    qsgd_status status = payload_parse(chunk, &head, p, bytes, form, scales, &at);
     *where = call->offsets[index] + at;
     return status;
 }
@@ -221,7 +224,8 @@ static qsgd_status verify_chunk(const struct decode_call *call, uint64_t index,
     if (frame_is_raw(&call->frame)) return verify_raw(call, index, where);
     struct code_chunk chunk;
     struct payload_form form;
-    qsgd_status status = decode_parse_chunk(call, index, &worker->codes, &chunk, &form, where);
+    qsgd_status status = decode_parse_chunk(call, index, &worker->codes, worker->quantize.scales,
+                                            &chunk, &form, where);
     if (status == QSGD_OK) call->shapes[index] = shape_of(call, &form);
     if (status != QSGD_OK || !call->deep) return status;
     *where = call->offsets[index];

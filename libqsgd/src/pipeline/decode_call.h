@@ -34,7 +34,7 @@ qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t by
                         const qsgd_decode_options *options, qsgd_memory workspace,
                         qsgd_error *error);
 
-/* Carves the workspace; checks index, scales and their checksum. */
+/* Carves the workspace; checks the index and its checksum. */
 qsgd_status decode_begin(struct decode_call *call);
 
 #define DECODE_OUTPUTS 5
@@ -50,11 +50,12 @@ uint32_t decode_dtype(const struct decode_call *call);
 /* The frame's elements convert to that type; add: as what is added to float32. */
 qsgd_status decode_check_dtype(const struct decode_call *call, uint32_t dtype, bool add);
 
-/* How a chunk of that damping becomes values. */
+/* How a chunk of that damping, whose scales are in the scratch, becomes values. */
 static inline struct dequantizer decode_values(const struct decode_call *call,
+                                               const struct chunk_span *span,
                                                struct quantize_scratch *scratch, uint8_t damping) {
-    return (struct dequantizer){&call->q, frame_scales(&call->frame), scratch, &call->sink,
-                                damping};
+    return (struct dequantizer){&call->q, scales_at(scratch->scales, span->bucket), scratch,
+                                &call->sink, damping};
 }
 
 /* The payload of chunk `index`. */
@@ -63,10 +64,12 @@ const uint8_t *decode_payload(const struct decode_call *call, uint64_t index, si
 /* Checksums and tables of chunks [first, last), and their symbols if `deep`. Writes nothing. */
 qsgd_status decode_verify(struct decode_call *call);
 
-/* Parses (form) the payload of a chunk that is not raw, with the memory of scratch. */
+/* Parses (form) the payload of a chunk that is not raw, with the memory of scratch; scales go to
+ * `scales`. */
 qsgd_status decode_parse_chunk(const struct decode_call *call, uint64_t index,
-                               struct code_scratch *scratch, struct code_chunk *chunk,
-                               struct payload_form *form, uint64_t *where);
+                               struct code_scratch *scratch, float *scales,
+                               struct code_chunk *chunk, struct payload_form *form,
+                               uint64_t *where);
 
 /* Runs a task over groups of `group` of chunks [first, last) and reports the first error. */
 qsgd_status decode_run(struct decode_call *call, qsgd_task task, uint64_t group);

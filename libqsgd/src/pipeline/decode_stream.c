@@ -17,8 +17,10 @@ qsgd_status decode_chunk_open(const struct decode_call *call, uint64_t index, st
         c->scratch.classes = worker->codes.more_classes;
         c->quantize.rotation = worker->quantize.second;
         c->quantize.noise += BLOCK + 2 * NOISE_TILE;
+        c->quantize.scales += layout_most_buckets(&call->q.layout);
     }
-    return decode_parse_chunk(call, index, &c->scratch, &c->chunk, &c->form, where);
+    return decode_parse_chunk(call, index, &c->scratch, c->quantize.scales, &c->chunk, &c->form,
+                              where);
 }
 
 bool decode_chunk_streams(const struct decode_call *call, const struct decode_chunk *c) {
@@ -43,7 +45,7 @@ bool decode_chunks_pair(const struct decode_chunk *a, const struct decode_chunk 
 /* Values of the block [from, to) of the chunk, from its tokens. */
 static void write_block(const struct decode_call *call, struct decode_chunk *c, uint64_t from,
                         uint64_t to, const uint8_t *tokens) {
-    const struct dequantizer d = decode_values(call, &c->quantize, c->form.damping);
+    const struct dequantizer d = decode_values(call, &c->span, &c->quantize, c->form.damping);
     const struct chunk_span block = {.first = c->span.first + from, .len = to - from};
     const uint64_t end = block.first + block.len;
     if (c->indices.direct) {

@@ -31,20 +31,30 @@ struct encode_job {
     bool residual_later; /* once the frame is known to fit */
 };
 
+/* Bytes that suffice for the first payloads, of `first` elements, and for what their writers reach
+ * beyond them. */
+static uint64_t bodies_bound(const struct quantizer *q, uint64_t chunks, uint64_t first) {
+    const struct layout *l = &q->layout;
+    const int kind = scale_kind(q->params.scale_dtype);
+    const uint64_t most = layout_most_buckets(l);
+    return payload_body_bound(&q->levels, first) +
+           chunks * (payload_bound(&q->levels, 0, most, kind) + 4);
+}
+
 /* Bytes reserved for all payloads before chunk `index`, so that chunks may be written in any order.
  */
 static uint64_t room_before(const struct encode_job *job, uint64_t index) {
     const struct layout *l = &job->f.t.q.layout;
     const uint64_t first = index < l->chunks ? layout_chunk(l, index).first : l->n;
     if (job->code == QSGD_CODE_RAW) return first * dtype_bytes(job->f.t.source.dtype);
-    return index == 0 ? 0 : payload_bound(&job->f.t.q.levels, first) + 4 * index;
+    return index == 0 ? 0 : bodies_bound(&job->f.t.q, index, first);
 }
 
 static uint64_t payloads_bound(const struct quantizer *q, int32_t code, uint32_t dtype) {
     const struct layout *l = &q->layout;
     uint64_t raw = l->n * dtype_bytes(dtype);
     if (code == QSGD_CODE_RAW) return raw;
-    uint64_t coded = payload_bound(&q->levels, l->n) + 4 * (l->chunks + 1);
+    uint64_t coded = bodies_bound(q, l->chunks, l->n);
     return code == QSGD_CODE_AUTO && raw > coded ? raw : coded;
 }
 
@@ -72,18 +82,33 @@ static size_t write_raw(struct encode_job *job, const struct chunk_span *span, u
 
 /* The payload of a quantized chunk; returns its bytes. */
 static size_t write_coded(const struct encode_job *job, int32_t code, const struct chunk_span *span,
-                          struct worker *worker, const struct chunk_indices *c, uint8_t *dst) {
-    const struct quantizer *q = &job->f.t.q;
+                          struct worker *worker, const struct payload_head *head, const int16_t *k,
+                          uint8_t *dst) {
     const struct code_chunk chunk =
-        worker_code_chunk(q, &job->f.shared, code, span, &worker->codes);
-    return payload_write(&chunk, q->params.rounding == QSGD_ROUND_DITHERED, c->k, c->damping, dst);
+        worker_code_chunk(&job->f.t.q, &job->f.shared, code, span, &worker->codes);
+    return payload_write(&chunk, head, k, dst);
 }
 
+static struct payload_head head_of(const struct quantizer *q, const struct chunk_span *span,
+                                   const struct chunk_indices *c) {
+    const uint8_t *scales = c->scales.bytes + 4 * (span->bucket - c->scales.first);
+    return (struct payload_head){
+        q->dithered,
+        c->damping,
+        {(const float *)(const void *)scales, span->buckets, scale_kind(q->params.scale_dtype)}};
+}
+
+/* What each code would take, to which all add the same scales. */
 static void survey_codes(const struct encode_job *job, const struct chunk_span *span,
                          struct worker *worker, const struct chunk_indices *c, uint8_t *dst) {
+    struct payload_head head = head_of(&job->f.t.q, span, c);
+    struct scales_form form;
+    scales_plan(&head.scales, &form);
+    const size_t scales = scales_write(&head.scales, &form, NULL);
+    head.scales.count = 0;
     for (int32_t code = QSGD_CODE_FIXED; code <= QSGD_CODE_RANS; code++) {
         if (!params_code_fits(&job->f.t.q.params, code)) continue;
-        worker->auto_bytes[code] += write_coded(job, code, span, worker, c, dst);
+        worker->auto_bytes[code] += scales + write_coded(job, code, span, worker, &head, c->k, dst);
     }
 }
 
@@ -103,8 +128,9 @@ static void encode_quantized(struct encode_job *job, const struct chunk_span *sp
         survey_codes(job, span, w, c, dst);
         return;
     }
+    const struct payload_head head = head_of(&job->f.t.q, span, c);
     frame_set_entry(job->dst.data, &job->frame, index, dst,
-                    write_coded(job, job->code, span, w, c, dst));
+                    write_coded(job, job->code, span, w, &head, c->k, dst));
 }
 
 static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t worker,
@@ -120,14 +146,15 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t
     struct quantize_scratch *scratch = &w->quantize;
     const bool tokens = job->pass == ENCODE_PAYLOADS && t->source.residual == NULL &&
                         quantizer_gives_tokens(&t->q) && code_find(job->code)->from_tokens;
-    struct chunk_indices c = {tokens ? NULL : scratch->indices, w->codes.tokens, 0};
+    struct chunk_indices c = {tokens ? NULL : scratch->indices, w->codes.tokens,
+                              chunk_scales_of(t, &span, scratch->scales), 0};
     const float *x = source_read(&t->source, span.first, span.len, scratch->elements);
     qsgd_status status = quantize_chunk(t, &span, x, scratch, &c, bad_bucket);
     if (status != QSGD_OK) return status;
     if (t->source.residual != NULL) feedback_of_chunk(t, &span, x, scratch, &c);
     if (job->pass != ENCODE_RESIDUAL) encode_quantized(job, &span, index, worker, &c);
     if (t->source.residual != NULL && job->pass != ENCODE_SURVEY && !job->residual_later) {
-        const struct dequantizer d = {&t->q, t->scales, scratch, NULL, c.damping};
+        const struct dequantizer d = {&t->q, c.scales, scratch, NULL, c.damping};
         residual_of_chunk(&d, &t->source, &span, x, c.k);
     }
     return QSGD_OK;
@@ -215,7 +242,7 @@ static int32_t shortest_code(const struct encode_job *job, const struct encode_c
 uint64_t encode_bound(const struct encode_call *call, const struct quantizer *q) {
     struct frame f;
     const qsgd_params *params = &q->params;
-    frame_place(&f, &q->layout, header_bytes_of(params, &call->options), params);
+    frame_place(&f, &q->layout, header_bytes_of(params, &call->options), params->checksum != 0);
     uint64_t bound = f.payload_offset + payloads_bound(q, params->code, call->options.dtype);
     if (params->code == QSGD_CODE_AUTO) { /* a raw frame has its own grid of chunks */
         struct layout raw = layout_of(q->layout.n, 0, params->chunk_log2, true);
@@ -229,9 +256,9 @@ uint64_t encode_bound(const struct encode_call *call, const struct quantizer *q)
 static qsgd_status encode_survey(struct encode_job *job, const struct encode_call *call,
                                  qsgd_error *error) {
     job->pass = ENCODE_SURVEY;
-    job->f.t.scales = job->f.survey;
     frame_place(&job->frame, &job->f.t.q.layout,
-                header_bytes_of(&job->f.t.q.params, &call->options), &job->f.t.q.params);
+                header_bytes_of(&job->f.t.q.params, &call->options),
+                job->f.t.q.params.checksum != 0);
     const struct noise_key key = job->f.t.q.key;
     job->f.t.q.key = quantizer_trial_key(&key);
     qsgd_status status = before_chunks_scales(&job->f, error);
@@ -247,7 +274,8 @@ static qsgd_status encode_frame(struct encode_job *job, const struct encode_call
     const uint64_t chunks = job->f.t.q.layout.chunks, bound = encode_bound(call, &job->f.t.q);
     const bool raw = job->code == QSGD_CODE_RAW;
     params.code = job->code;
-    frame_place(&job->frame, &job->f.t.q.layout, header_bytes_of(&params, &call->options), &params);
+    frame_place(&job->frame, &job->f.t.q.layout, header_bytes_of(&params, &call->options),
+                params.checksum != 0);
     job->at = job->frame.payload_offset;
     if (job->dst.bytes < job->at + (raw ? room_before(job, chunks) : 0)) {
         return memory_too_small(bound, FRAME_TOO_LONG, error);
@@ -255,8 +283,6 @@ static qsgd_status encode_frame(struct encode_job *job, const struct encode_call
     header_write(job->dst.data, &params, &call->options);
     job->pass = ENCODE_PAYLOADS;
     job->residual_later = !raw && job->dst.bytes < bound;
-    job->f.t.scales = (struct scale_array){(uint8_t *)job->dst.data + job->frame.scales_offset,
-                                           scale_kind(params.scale_dtype)};
     qsgd_status status = raw ? QSGD_OK : before_chunks_scales(&job->f, error);
     while (status == QSGD_OK && job->first < chunks) {
         const uint64_t count = wave_begin(job);
@@ -333,7 +359,7 @@ static qsgd_status encode_job_run(struct encode_job *job, const struct encode_ca
     if (job->code == QSGD_CODE_AUTO) {
         status = encode_survey(job, call, error);
         if (status != QSGD_OK) return status;
-        job->code = shortest_code(job, call);
+        job->code = job->f.t.q.params.code = shortest_code(job, call);
         if (job->code == QSGD_CODE_RAW) {
             qsgd_params raw = call->params;
             raw.code = QSGD_CODE_RAW;

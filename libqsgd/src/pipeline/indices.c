@@ -27,57 +27,52 @@ struct recode {
     const struct before_chunks *made; /* the form is chosen */
 };
 
-/* The payload of a chunk in the form of like's. SIZE_MAX if it cannot be written so. */
-static size_t write_like(const struct recode *r, uint64_t index, const int16_t *k, uint8_t damping,
-                         uint8_t *dst, size_t cap) {
-    const bool dithered = r->q->params.rounding == QSGD_ROUND_DITHERED;
+/* A chunk's payload in the form of like's. SIZE_MAX if it cannot be written so. */
+static size_t write_like(const struct recode *r, uint64_t index, const struct payload_head *head,
+                         const int16_t *k, uint8_t *dst, size_t cap) {
     struct code_chunk chunk;
     struct payload_form form;
     uint64_t where;
-    if (decode_parse_chunk(r->like, index, &r->worker->codes, &chunk, &form, &where) != QSGD_OK) {
+    if (decode_parse_chunk(r->like, index, &r->worker->codes, r->worker->quantize.scales, &chunk,
+                           &form, &where) != QSGD_OK) {
         return SIZE_MAX;
     }
-    return payload_write_like(&chunk, dithered, k, damping, &form, dst, cap);
+    return payload_write_like(&chunk, head, k, &form, dst, cap);
 }
 
 /* The payload of a chunk in the form that is best. SIZE_MAX if it is over cap. */
-static size_t write_new(const struct recode *r, const struct chunk_span *span, const int16_t *k,
-                        uint8_t damping, uint8_t *dst, size_t cap) {
-    const bool dithered = r->q->params.rounding == QSGD_ROUND_DITHERED;
+static size_t write_new(const struct recode *r, const struct chunk_span *span,
+                        const struct payload_head *head, const int16_t *k, uint8_t *dst,
+                        size_t cap) {
     const struct code_chunk chunk =
         worker_code_chunk(r->q, r->shared, r->q->params.code, span, &r->worker->codes);
-    if (chunk_room(r->q, span->len) <= cap) {
-        return payload_write(&chunk, dithered, k, damping, dst);
-    }
-    const size_t bytes = payload_write(&chunk, dithered, k, damping, r->made->spill);
+    if (chunk_room(r->q, span->len, true) <= cap) return payload_write(&chunk, head, k, dst);
+    const size_t bytes = payload_write(&chunk, head, k, r->made->spill);
     if (bytes > cap) return SIZE_MAX;
     memcpy(dst, r->made->spill, bytes);
     return bytes;
 }
 
-static size_t recode_chunk(const struct recode *r, uint64_t index, const struct scale_array *scales,
-                           uint8_t *dst, size_t cap) {
+static size_t recode_chunk(const struct recode *r, uint64_t index, uint8_t *dst, size_t cap) {
     const struct chunk_span span = layout_chunk(&r->q->layout, index);
-    const bool dithered = r->q->params.rounding == QSGD_ROUND_DITHERED;
-    const uint8_t damping = dithered && r->from.damping != NULL ? r->from.damping[index] : 0;
+    const struct scale_array scales = scales_at(r->from.scales, 0);
+    const struct payload_head head = {
+        r->q->dithered,
+        r->q->dithered && r->from.damping != NULL ? r->from.damping[index] : (uint8_t)0,
+        {r->from.scales + span.bucket, span.buckets, scale_kind(r->q->params.scale_dtype)}};
     int16_t *k = r->worker->quantize.indices;
     memcpy(k, r->from.indices + span.first, (size_t)span.len * sizeof *k);
-    values_turn(r->q, &span, scales, &r->worker->quantize, k);
-    if (r->like != NULL) return write_like(r, index, k, damping, dst, cap);
-    return write_new(r, &span, k, damping, dst, cap);
+    values_turn(r->q, &span, &scales, &r->worker->quantize, k);
+    if (r->like != NULL) return write_like(r, index, &head, k, dst, cap);
+    return write_new(r, &span, &head, k, dst, cap);
 }
 
 /* All behind the header, which is there. UINT64_MAX, or the chunk that does not fit. */
 static uint64_t recode_all(const struct recode *r, const struct frame *f, uint64_t *frame_bytes) {
-    const struct layout *l = &r->q->layout;
     uint8_t *dst = r->dst.data;
-    const struct scale_array given = scales_native(r->from.scales);
-    const struct scale_array stored = {dst + f->scales_offset,
-                                       scale_kind(r->q->params.scale_dtype)};
-    scales_copy(&given, &stored, l->buckets);
     uint64_t at = f->payload_offset;
-    for (uint64_t j = 0; j < l->chunks; j++) {
-        size_t bytes = recode_chunk(r, j, &stored, dst + at, (size_t)(r->dst.bytes - at));
+    for (uint64_t j = 0; j < r->q->layout.chunks; j++) {
+        size_t bytes = recode_chunk(r, j, dst + at, (size_t)(r->dst.bytes - at));
         if (bytes == SIZE_MAX) return j;
         frame_set_entry(dst, f, j, dst + at, bytes);
         at += bytes;
@@ -193,7 +188,8 @@ qsgd_status qsgd_encode_indices(const qsgd_params *params, const qsgd_encode_opt
     shared_tables_of(&call.params, &job.shared);
     r.shared = &job.shared;
     r.worker = &job.workers[0];
-    frame_place(&f, &r.q->layout, header_bytes_of(&call.params, &call.options), &call.params);
+    frame_place(&f, &r.q->layout, header_bytes_of(&call.params, &call.options),
+                call.params.checksum != 0);
     bool fits = f.payload_offset <= dst.bytes;
     if (fits) {
         header_write(dst.data, &call.params, &call.options);
@@ -212,6 +208,14 @@ struct index_sink {
     qsgd_quantized out;
 };
 
+/* Scales of the chunk's buckets; of one that is cut into chunks, the first one's. */
+static void put_scales(const struct index_sink *sink, const struct chunk_span *span,
+                       const float *scales) {
+    const struct layout *l = &sink->call.q.layout;
+    if (span->first % l->bucket != 0) return;
+    memcpy(sink->out.scales + span->bucket, scales, (size_t)span->buckets * sizeof *scales);
+}
+
 static void task_indices(void *context, uint64_t index, uint32_t worker) {
     struct index_sink *sink = context;
     struct worker *w = &sink->call.workers[worker];
@@ -219,14 +223,16 @@ static void task_indices(void *context, uint64_t index, uint32_t worker) {
     struct code_chunk chunk;
     struct payload_form form;
     uint64_t where = 0;
-    qsgd_status status = decode_parse_chunk(&sink->call, index, &w->codes, &chunk, &form, &where);
+    qsgd_status status = decode_parse_chunk(&sink->call, index, &w->codes, w->quantize.scales,
+                                            &chunk, &form, &where);
     if (status == QSGD_OK) status = payload_read(&chunk, &form, w->quantize.indices);
     if (status != QSGD_OK) {
         worker_fail(w, index, status, where);
         return;
     }
-    const struct scale_array scales = frame_scales(&sink->call.frame);
+    const struct scale_array scales = scales_at(w->quantize.scales, span.bucket);
     values_turn(&sink->call.q, &span, &scales, &w->quantize, w->quantize.indices);
+    put_scales(sink, &span, w->quantize.scales);
     memcpy(sink->out.indices + span.first, w->quantize.indices, (size_t)span.len * sizeof(int16_t));
     if (sink->out.damping != NULL) sink->out.damping[index] = form.damping;
 }
@@ -262,10 +268,5 @@ qsgd_status qsgd_decode_indices(const void *frame, uint64_t bytes,
     if (status != QSGD_OK) return status;
     sink.call.deep = true;
     status = decode_verify(&sink.call);
-    if (status == QSGD_OK) status = decode_run(&sink.call, task_indices, 1);
-    if (status != QSGD_OK) return status;
-    const struct scale_array stored = frame_scales(&sink.call.frame);
-    const struct scale_array to = scales_native(quantized->scales);
-    scales_copy(&stored, &to, sink.call.q.layout.buckets);
-    return QSGD_OK;
+    return status == QSGD_OK ? decode_run(&sink.call, task_indices, 1) : status;
 }

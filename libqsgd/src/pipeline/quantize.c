@@ -24,7 +24,7 @@ static void task_quantize(void *context, uint64_t index, uint32_t worker) {
     struct worker *w = &job->f.workers[worker];
     const struct chunk_span span = layout_chunk(&job->f.t.q.layout, index);
     const struct tensor *t = &job->f.t;
-    struct chunk_indices c = {w->quantize.indices, NULL, 0};
+    struct chunk_indices c = {w->quantize.indices, NULL, t->scales, 0};
     uint64_t bad_bucket = 0;
     fpenv env = fpenv_enter();
     const float *x = source_read(&t->source, span.first, span.len, w->quantize.elements);
@@ -51,8 +51,15 @@ static qsgd_status quantize_open(const qsgd_params *params, const qsgd_encode_op
     quantizer_init(&job->f.t.q, &call->params, quantized->n, call->options.nonce, false);
     job->f.t.q.turned = false; /* indices themselves */
     job->out = *quantized;
-    job->f.t.scales = scales_native(quantized->scales);
     return QSGD_OK;
+}
+
+/* All scales are the caller's. */
+static qsgd_status quantize_begin(const struct encode_call *call, struct quantize_job *job,
+                                  qsgd_memory workspace, qsgd_error *error) {
+    const qsgd_status status = before_chunks_open(&job->f, call, workspace, error);
+    job->f.t.scales = scales_at(job->out.scales, 0);
+    return status;
 }
 
 static qsgd_status check_quantize(const struct encode_call *call, const struct quantize_job *job,
@@ -84,7 +91,7 @@ qsgd_status qsgd_quantize(const qsgd_params *params, const qsgd_encode_options *
     if (status != QSGD_OK) return status;
     const qsgd_encode_options *o = &call.options;
     job.f.t.source = (struct source){src, o->dtype, NULL, 0, o->scales};
-    status = before_chunks_open(&job.f, &call, workspace, error);
+    status = quantize_begin(&call, &job, workspace, error);
     if (status == QSGD_OK) status = before_chunks_scales(&job.f, error);
     if (status == QSGD_OK) {
         status = runner_run(&job.f.runner, task_quantize, &job, job.f.t.q.layout.chunks, error);
@@ -122,10 +129,10 @@ qsgd_status qsgd_dequantize(const qsgd_params *params, const qsgd_encode_options
         {"dst", dst, l->n * dtype_bytes(dtype), true},
     };
     status = arguments_apart(&call, buffers, sizeof buffers / sizeof *buffers, error);
-    if (status == QSGD_OK) status = before_chunks_open(&job.f, &call, workspace, error);
+    if (status == QSGD_OK) status = quantize_begin(&call, &job, workspace, error);
     if (status == QSGD_OK) status = arguments_check_quantized(&job.f.t.q, quantized, error);
     if (status != QSGD_OK) return status;
-    if (call.params.rounding != QSGD_ROUND_DITHERED) job.out.damping = NULL;
+    if (!job.f.t.q.dithered) job.out.damping = NULL;
     job.sink = (struct sink){.data = dst, .dtype = dtype, .to = l->n};
     return runner_run(&job.f.runner, task_values, &job, l->chunks, error);
 }
@@ -156,7 +163,7 @@ qsgd_status qsgd_turn_indices(const qsgd_params *params, uint64_t nonce,
     uint16_t noise[QUANTIZE_BLOCK + 2 * NOISE_TILE];
     struct quantize_scratch scratch = {.noise = noise};
     const struct chunk_span whole = {.first = 0, .len = n};
-    const struct scale_array given = scales_native(quantized->scales);
+    const struct scale_array given = scales_at(quantized->scales, 0);
     values_turn(&q, &whole, &given, &scratch, quantized->indices);
     return QSGD_OK;
 }

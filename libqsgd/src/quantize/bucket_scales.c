@@ -123,6 +123,8 @@ float scale_of_short_bucket(const struct tensor *t, uint64_t bucket, const float
 void tensor_carve(struct tensor *t, struct memory *memory, const float *residual) {
     const struct layout *l = &t->q.layout;
     const bool topk = t->q.params.rounding == QSGD_ROUND_TOPK && l->per_bucket != 0;
+    const uint64_t scales = l->per_bucket != 0 ? l->buckets * sizeof(float) : 0;
+    t->scales = scales_at(memory_take(memory, scales), 0);
     t->partials = memory_take(memory, big_scales_blocks(l) * sizeof *t->partials);
     t->totals = memory_take(memory, tensor_total_blocks(&t->q) * sizeof *t->totals);
     t->cuts = memory_take(memory, topk ? l->buckets * sizeof *t->cuts : 0);

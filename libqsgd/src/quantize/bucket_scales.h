@@ -34,15 +34,15 @@ struct feedback_bucket {
 struct tensor {
     struct quantizer q;
     struct source source;
-    struct scale_array scales;
-    struct bucket_sums *partials;        /* per block of buckets longer than a chunk */
-    struct bucket_sums *totals;          /* per block of the tensor, for balanced scales */
-    struct topk_cut *cuts;               /* per such bucket, for top-k; else NULL */
+    struct scale_array scales;    /* of buckets longer than a chunk, or where a caller wants all */
+    struct bucket_sums *partials; /* per block of buckets longer than a chunk */
+    struct bucket_sums *totals;   /* per block of the tensor, for balanced scales */
+    struct topk_cut *cuts;        /* per such bucket, for top-k; else NULL */
     struct feedback_sums *feedback_sums; /* per chunk of such buckets, if there is a residual */
     struct feedback_bucket *feedback;    /* per such bucket; else NULL */
 };
 
-/* Takes all of these arrays from the memory, or only counts them. */
+/* Takes all of these arrays, and scales of long buckets, from the memory, or only counts them. */
 void tensor_carve(struct tensor *t, struct memory *memory, const float *residual);
 
 /* The stored scale of a bucket of at most a chunk; *sum_of_squares serves top-k. */

@@ -11,7 +11,7 @@
 /* A bucket that would decode to zeros alone sends its largest element, lest its residual grow until
  * chance lets one through. Under dither zeros do not decode to zeros. */
 static bool sends_nothing(const struct quantizer *q, const struct projection *p) {
-    return p->squares == 0 && q->params.rounding != QSGD_ROUND_DITHERED;
+    return p->squares == 0 && !q->dithered;
 }
 
 /* ---- buckets within chunks ------------------------------------------------------------------- */
@@ -41,11 +41,11 @@ void feedback_of_chunk(const struct tensor *t, const struct chunk_span *span, co
     struct decoded d = decoded_of(&t->q, scratch, span->first + span->len, out->damping);
     bool idle = true;
     for (uint64_t b = span->bucket; b < span->bucket + span->buckets; b++) {
-        const float given = scale_get(&t->scales, b);
-        if (given != given) continue; /* 0 may be what a survey has no room for (before_chunks.c) */
+        const float given = scale_get(&out->scales, b);
+        if (scale_is_idle(given)) continue;
         const uint64_t first = b * l->bucket, at = first - span->first;
         const float scale = least_scale(&d, first, layout_bucket_len(l, b), x + at, out->k + at);
-        scale_set(&t->scales, b, scale);
+        scale_set(&out->scales, b, scale);
         idle = idle && scale == 0;
     }
     if (idle) out->damping = 0;
@@ -60,7 +60,7 @@ uint64_t feedback_chunks(const struct tensor *t) {
 void feedback_survey(const struct tensor *t, uint64_t chunk, struct quantize_scratch *scratch) {
     const struct chunk_span span = layout_chunk(&t->q.layout, chunk);
     struct feedback_sums *to = &t->feedback_sums[chunk];
-    struct chunk_indices c = {scratch->indices, NULL, 0};
+    struct chunk_indices c = {scratch->indices, NULL, t->scales, 0};
     *to = (struct feedback_sums){0, 0, 0, FEEDBACK_NOWHERE};
     if (scale_is_idle(scale_get(&t->scales, span.bucket))) return;
     const float *x = source_read(&t->source, span.first, span.len, scratch->elements);

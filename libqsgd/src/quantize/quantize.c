@@ -28,7 +28,7 @@ static void bucket_begin(const struct quantizer *q, struct bucket_state *b) {
     b->range = range;
     b->variance = b->elements = 0;
     b->round.nearest = q->params.rounding == QSGD_ROUND_NEAREST;
-    b->round.dithered = q->params.rounding == QSGD_ROUND_DITHERED;
+    b->round.dithered = q->dithered;
     b->round.turned = q->turned;
     b->round.key = &q->key;
     b->round.crossed = !levels->zero;
@@ -162,6 +162,7 @@ struct chunk {
     const struct tensor *t;
     const struct chunk_span *span;
     const float *x; /* the chunk's elements */
+    const struct scale_array *scales;
     struct quantize_scratch *scratch;
 };
 
@@ -185,7 +186,7 @@ static void bucket_open(const struct chunk *c, uint64_t bucket, struct bucket_st
     b->bucket = bucket;
     b->x = l->per_bucket != 0 ? c->x : c->x + (bucket * l->bucket - c->span->first);
     if (l->per_bucket != 0) {
-        b->scale = scale_get(&c->t->scales, bucket);
+        b->scale = scale_get(c->scales, bucket);
         if (c->t->feedback != NULL && !scale_is_idle(b->scale)) {
             b->scale = c->t->feedback[bucket].quantizing;
         }
@@ -194,7 +195,7 @@ static void bucket_open(const struct chunk *c, uint64_t bucket, struct bucket_st
         double squares;
         if (q->params.rotation != 0) bucket_rotate(c, b);
         b->scale = scale_of_short_bucket(c->t, bucket, b->x, &squares);
-        scale_set(&c->t->scales, bucket, b->scale);
+        scale_set(c->scales, bucket, b->scale);
         if (q->params.rounding == QSGD_ROUND_TOPK && !scale_is_idle(b->scale)) {
             b->cut =
                 topk_select(l, &c->t->source, bucket, squares, c->scratch->heap, c->scratch->block);
@@ -210,7 +211,7 @@ static void bucket_finish(const struct chunk *c, const struct bucket_state *b, i
     if (q->params.rescale == 0 || feedback || b->elements == 0 || scale_is_idle(b->scale)) return;
     const uint64_t first = b->bucket * q->layout.bucket;
     const uint64_t len = layout_bucket_len(&q->layout, b->bucket);
-    scale_set(&c->t->scales, b->bucket,
+    scale_set(c->scales, b->bucket,
               projection_rescale(q, first, len, b->x, b->scale, c->scratch,
                                  k + (first - c->span->first)));
 }
@@ -218,7 +219,7 @@ static void bucket_finish(const struct chunk *c, const struct bucket_state *b, i
 qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span, const float *x,
                            struct quantize_scratch *scratch, struct chunk_indices *out,
                            uint64_t *bad_bucket) {
-    const struct chunk chunk = {t, span, x, scratch};
+    const struct chunk chunk = {t, span, x, &out->scales, scratch};
     const struct quantizer *q = &t->q;
     const struct layout *l = &q->layout;
     struct damping damping = {0, 0};
@@ -253,6 +254,6 @@ qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span
     }
     damping_add(&damping, b);
     bucket_finish(&chunk, b, out->k);
-    out->damping = q->params.rounding == QSGD_ROUND_DITHERED ? damping_byte(&damping) : 0;
+    out->damping = q->dithered ? damping_byte(&damping) : 0;
     return QSGD_OK;
 }

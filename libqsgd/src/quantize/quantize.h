@@ -6,18 +6,25 @@
 #include "quantize/bucket_scales.h"
 #include "quantize/quantizer.h"
 
-/* What a chunk comes to: indices, or direct tokens if k is NULL; and its damping, for dithered
- * frames. */
+/* What a chunk comes to: indices, or direct tokens if k is NULL; the scales of its buckets; and its
+ * damping, for dithered frames. */
 struct chunk_indices {
     int16_t *k;
     uint8_t *tokens;
+    struct scale_array scales;
     uint8_t damping;
 };
 
+/* Where scales of a chunk's buckets go: of short ones to `scales`, longer ones' are there. */
+static inline struct scale_array chunk_scales_of(const struct tensor *t,
+                                                 const struct chunk_span *span, float *scales) {
+    return t->q.layout.per_bucket != 0 ? t->scales : scales_at(scales, span->bucket);
+}
+
 /* Quantizes one chunk of x (its elements as float32) to `out`, whose memory is given. Rotated
  * frames overwrite scratch->elements, which may be x. Scales of buckets within the chunk are
- * computed and stored; longer buckets' are read. Returns QSGD_OK, or QSGD_ERR_NONFINITE with
- * *bad_bucket if params.nonfinite is RAISE. */
+ * computed and stored in out->scales; longer buckets' are read there. Returns QSGD_OK, or
+ * QSGD_ERR_NONFINITE with *bad_bucket if params.nonfinite is RAISE. */
 qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span, const float *x,
                            struct quantize_scratch *scratch, struct chunk_indices *out,
                            uint64_t *bad_bucket);

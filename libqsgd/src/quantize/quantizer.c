@@ -24,6 +24,9 @@ void quantize_scratch_carve(struct quantize_scratch *s, struct memory *memory,
     struct memory m = *memory; /* a copy, which the compiler knows nothing else to change */
     s->elements = memory_take(&m, use == QUANTIZE_COPIES ? elements * sizeof(float) : 0);
     s->indices = memory_take(&m, longest * sizeof(int16_t));
+    const uint64_t scales = layout_most_buckets(l) * sizeof(float);
+    const bool two = use == QUANTIZE_DECODES && l->chunks > 1;
+    s->scales = memory_take(&m, two ? 2 * scales : scales);
     *memory = m;
     s->rotation = s->second = NULL;
     if (q->params.rotation == 0) return;
@@ -96,11 +99,12 @@ void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint6
                                 {(uint32_t)nonce, (uint32_t)(nonce >> 32)}};
     q->kernels = kernels_current();
     q->tensor_rms = 0;
-    q->turned = false;
+    q->dithered = q->turned = false;
     if (raw) return;
     fpenv env = fpenv_enter(); /* gaps and reciprocals are rounded */
     levels_build(&q->levels, params);
-    q->turned = params->rounding == QSGD_ROUND_DITHERED && params->levels != QSGD_LEVELS_SIGNED;
+    q->dithered = params->rounding == QSGD_ROUND_DITHERED;
+    q->turned = q->dithered && params->levels != QSGD_LEVELS_SIGNED;
     if (params->levels == QSGD_LEVELS_SIGNED) {
         build_signed(q);
     } else if (levels_is_table(&q->levels)) {

@@ -19,6 +19,7 @@ struct quantizer {
     struct levels levels;
     struct noise_key key;
     double tensor_rms; /* for QSGD_NORM_BALANCED: of all elements, before chunks start */
+    bool dithered;     /* the decoder subtracts part of the noise */
     bool turned;       /* indices are as frames code them (FORMAT.md section 8.2) */
     const struct kernels *kernels;
     float level_of[QSGD_MAX_LEVEL_TABLE + 1]; /* tables: level of index k at level_of[k - kmin] */
@@ -39,6 +40,7 @@ struct noise_key quantizer_trial_key(const struct noise_key *key);
 struct quantize_scratch {
     float *elements;  /* longest chunk: elements after conversion and rotation, if any */
     int16_t *indices; /* longest chunk */
+    float *scales;    /* of a chunk's buckets; decoding: of another chunk's, too, behind them */
     uint16_t *noise;  /* QUANTIZE_BLOCK, as far as there are elements, and 2 tiles */
     uint64_t noise_from, noise_to; /* decoding: elements whose noise is there already */
     float *block;                  /* a block (quantize_block); decoding rotated frames, none */

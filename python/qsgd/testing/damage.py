@@ -52,7 +52,7 @@ def _repaired(data: bytearray, before: Layout) -> bytes:
         layout = layout_of(bytes(data))
     except (IndexError, struct.error):  # the header asks for more than there is
         layout = before
-    return repair(data, layout if layout.scales_end + 4 <= len(data) else before)
+    return repair(data, layout if layout.index_end + 4 <= len(data) else before)
 
 
 def _repaired_header(draw: DrawFn, frame: bytes, other: bytes) -> bytes:
@@ -63,7 +63,7 @@ def _repaired_header(draw: DrawFn, frame: bytes, other: bytes) -> bytes:
 
 def _repaired_index(draw: DrawFn, frame: bytes, other: bytes) -> bytes:
     layout, data = layout_of(frame), bytearray(frame)
-    _flip(draw, data, layout.header, layout.scales_end)
+    _flip(draw, data, layout.header, layout.index_end)
     return _repaired(data, layout)
 
 

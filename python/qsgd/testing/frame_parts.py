@@ -45,11 +45,10 @@ def crc32c(data: bytes | bytearray | memoryview) -> int:
 class Layout(NamedTuple):
     """Where the parts of a frame are; all numbers are bytes but `checksum` and `elements`."""
 
-    checksum: bool  # whether index, scales and payloads are checked
+    checksum: bool  # whether index and payloads are checked
     elements: int
-    header: int  # length of prefix and header, CRC included
-    scales: int  # start of the scales; the index lies between header and scales
-    scales_end: int
+    header: int  # length of prefix and header, CRC included: start of the index
+    index_end: int
     payloads: list[tuple[int, int]]  # start and end of every chunk's payload
 
     @property
@@ -104,26 +103,25 @@ def layout_of(frame: bytes) -> Layout:
     """
     checksum = bool(frame[5] & CHECKSUM_FLAG)
     (header,) = struct.unpack_from("<H", frame, 6)
-    raw, kinds, dims = frame[17] == CODE_RAW, frame[19], frame[20]
-    reader = _Reader(frame, 22)
+    raw, levels, dims = frame[17] == CODE_RAW, frame[19], frame[20]
+    reader = _Reader(frame, 23)
     bucket = 0 if raw else reader.varint()
-    if not raw and kinds & 7 in LEVELS_WITH_S:
+    if not raw and levels in LEVELS_WITH_S:
         reader.varint()
-    elif not raw and kinds & 7 == LEVELS_OPEN:
+    elif not raw and levels == LEVELS_OPEN:
         reader.offset += 4
     elements = 1
     for _ in range(dims & 15):
         elements *= reader.varint()
-    buckets, chunks = chunk_counts(elements, bucket, (dims >> 4) + 10, raw)
-    scales = header + chunks * (8 if checksum else 4)
-    scales_end = scales + buckets * (2 if kinds >> 4 & 3 else 4)
-    start = scales_end + (4 if checksum else 0)
+    _, chunks = chunk_counts(elements, bucket, (dims >> 4) + 10, raw)
+    index_end = header + chunks * (8 if checksum else 4)
+    start = index_end + (4 if checksum else 0)
     payloads = []
     for chunk in range(chunks):
         (length,) = struct.unpack_from("<I", frame, header + chunk * (8 if checksum else 4))
         payloads.append((start, start + length))
         start += length
-    return Layout(checksum, elements, header, scales, scales_end, payloads)
+    return Layout(checksum, elements, header, index_end, payloads)
 
 
 def repair(frame: bytes | bytearray, layout: Layout) -> bytes:
@@ -139,15 +137,15 @@ def repair(frame: bytes | bytearray, layout: Layout) -> bytes:
     Returns
     -------
     bytes
-        The same with right checksums of payloads, of index and scales, and of the header.
+        The same with right checksums of payloads, of the index, and of the header.
     """
     data = bytearray(frame)
     if layout.checksum:
         for chunk, (start, stop) in enumerate(layout.payloads):
             entry = layout.header + 8 * chunk
             struct.pack_into("<I", data, entry + 4, crc32c(data[start:stop]))
-        index_crc = crc32c(data[layout.header : layout.scales_end])
-        struct.pack_into("<I", data, layout.scales_end, index_crc)
+        index_crc = crc32c(data[layout.header : layout.index_end])
+        struct.pack_into("<I", data, layout.index_end, index_crc)
     header_crc = crc32c(data[: layout.header - 4])
     struct.pack_into("<I", data, layout.header - 4, header_crc)
     return bytes(data)
