@@ -47,7 +47,9 @@ typedef struct qsgd_stats_info {
     uint64_t bucket;
     uint64_t elements; /* all that were added */
     uint64_t buckets;
-    uint64_t idle; /* elements of buckets that are all zero: they count in no histogram */
+    uint64_t idle;  /* elements of buckets that are all zero: they count in no histogram */
+    uint64_t zeros; /* of other buckets: elements in groups of 32 that are all zero, from a bucket's
+                       start on, which frames leave out */
 } qsgd_stats_info;
 
 #define qsgd_stats_info_init(info) qsgd_stats_info_init_sized(info, sizeof *(info))

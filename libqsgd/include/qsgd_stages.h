@@ -14,9 +14,14 @@ extern "C" {
  * Indices
  * ------------------------------------------------------------------------------------------- */
 
+/* The index of elements that are exactly 0 and decode to 0, in whole groups of 32 from the start of
+ * their chunk on: where zeros would not stay zeros by themselves (DITHERED, or 0 is no level). Not
+ * in rotated frames, whose indices are not those of single elements. */
+#define QSGD_INDEX_OF_ZEROS (-32768)
+
 /* A quantised tensor: arrays of the caller. Functions that read one do not write its arrays. */
 typedef struct qsgd_quantized {
-    int16_t *indices; /* n */
+    int16_t *indices; /* n: of levels, or QSGD_INDEX_OF_ZEROS */
     float *scales;    /* one per bucket (sizes.buckets) */
     uint8_t *damping; /* of the dither, in 1/128, one per chunk (sizes.chunks); zeros unless
                          DITHERED. May be NULL: not wanted, or zeros */

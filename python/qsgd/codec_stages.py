@@ -67,7 +67,7 @@ class CodecStages:
         Returns
         -------
         indices : int16, in x's shape
-            Signed level indices.
+            Signed level indices, or `qsgd.stages.INDEX_OF_ZEROS`.
         scales : (buckets,) float32
             As a frame would store them.
         damping : (chunks,) uint8, only with ``damping=True``

@@ -179,6 +179,11 @@ class LevelStats:
         """Elements of buckets that were all zero: they count in no histogram."""
         return int(self._stats.info()["idle"])
 
+    @property
+    def zeros(self) -> int:
+        """Elements of other buckets in groups of 32 that were all zero: frames leave them out."""
+        return int(self._stats.info()["zeros"])
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, LevelStats) and self.to_bytes() == other.to_bytes()
 

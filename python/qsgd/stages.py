@@ -17,7 +17,11 @@ from qsgd.frames import MAX_ELEMENTS
 from qsgd.shared_tables import SharedTables, blobs
 from qsgd.types import Array, Damping, EliasCode, Indices, Scales, Tensor
 
-__all__ = ["decode_indices", "elias_decode", "elias_encode"]
+__all__ = ["INDEX_OF_ZEROS", "decode_indices", "elias_decode", "elias_encode"]
+
+INDEX_OF_ZEROS = -32768
+"""The index of elements that are exactly 0 and decode to 0, in whole groups of 32 of a chunk, where
+zeros would not stay zeros by themselves (dithered rounding, or 0 is no level)."""
 
 
 def decode_indices(
@@ -29,6 +33,7 @@ def decode_indices(
 ) -> tuple[Indices, Scales, Damping]:
     """The parts of a frame: int16 indices in its shape, float32 scales, uint8 damping per chunk.
 
+    Indices are those of levels, or `INDEX_OF_ZEROS`.
     ``codec.encode_indices(indices, scales, damping=damping, like=frame)`` gives the frame again.
     Raw frames have no indices and are refused. Parameters and errors as in `qsgd.decode`.
     """

@@ -194,6 +194,7 @@ void define_levels(py::module_ &module) {
             result["elements"] = info.elements;
             result["buckets"] = info.buckets;
             result["idle"] = info.idle;
+            result["zeros"] = info.zeros;
             return result;
         });
     module.def("fit_levels", &fit_levels);

@@ -158,6 +158,7 @@ static void consistent(const qsgd_params *p, int source, const struct results *r
     if (p->code == QSGD_CODE_RAW || source == 2) return;
     CHECK(memcmp(r->indices, r->read_indices, sizeof r->indices) == 0);
     CHECK(memcmp(r->scales, r->read_scales, sizeof r->scales) == 0);
+    if (p->rotation) return; /* indices know nothing of groups of zeros */
     CHECK(memcmp(r->dequantized, r->values, sizeof r->values) == 0);
 }
 

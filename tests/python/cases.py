@@ -44,7 +44,7 @@ QUANTIZERS: dict[str, dict[str, Any]] = {
 }
 TENSORS = (
     *("normal", "heavy", "local", "sparse", "constant", "zeros", "one"),
-    *("tiny", "huge", "mixed", "levels", "nonfinite"),
+    *("tiny", "huge", "mixed", "levels", "nonfinite", "rows"),
 )
 
 
@@ -72,6 +72,8 @@ def tensor(kind: str, n: int, seed: int) -> Array:
         x *= 10.0 ** rng.integers(-44, 30, n)
     elif kind == "levels":  # on levels of s = 7, and halfway between
         x = rng.integers(-14, 15, n) / 14
+    elif kind == "rows":  # of 50 elements, most of them zeros
+        x = np.where(rng.random(n // 50 + 1).repeat(50)[:n] < 0.3, x, -0.0)
     elif kind == "nonfinite" and n:
         x[rng.integers(0, n, 3)] = (np.nan, np.inf, -np.inf)
     return x.astype(np.float32)

@@ -102,6 +102,11 @@ def head(extensions: bytes = b"", shape: tuple[int, ...] = (40,), **options: Any
     return replace(PLAIN, head=header(p, "float32", shape, 0, b"") + extensions)
 
 
+def zeroed(zeros: bytes, mode: int = 9) -> Parts:
+    """PLAIN with such groups of zeros, and as many indices as before."""
+    return held(b"\x80\x3f\0" + zeros, mode)
+
+
 def dithered(**options: Any) -> Parts:
     """A header of dithered rounding."""
     return replace(head(rounding="dithered", **options), flags=5)
@@ -133,7 +138,9 @@ def replaced(base: Parts, old: bytes, new: bytes) -> Parts:
 
 
 WHOLE = PLAIN.build()
-SOME_IDLE = b"\x01\x05\0\0\0\x80\x3f\x01\x02"  # of buckets 0 and 2, the latter NaN
+SOME_IDLE = b"\0\x01\x05\0\0\0\x80\x3f\x01\x02"  # of buckets 0 and 2, the latter NaN
+ZEROS = b"\x05\0\x01\x01\0\0\0"  # the first 32 elements
+EIGHT, SIXTEEN = bytes(4), bytes(8)  # fixed indices, all 0, of so many elements
 NOISE_KEY = field(129, bytes(16))
 LEVELS_FIELD = field(130, struct.pack("<ff", 0.5, 1.0))
 NAME = field(131, digest(SHARED_RANS))
@@ -243,11 +250,19 @@ BAD_INDEXES = [
     ("scale-width-16", "CHUNK", scaled(0x3F80, 16, bytes(6))),
     ("scale-shift-without-width", "CHUNK", scaled(0x3F80, 0, b"", 1)),
     ("scale-differences-padding", "PADDING", scaled(0x3F80, 2, b"\x40")),
-    ("idle-set-of-all", "CHUNK", held(b"\x01\x07\0\0\0\x80\x3f\0", 5)),
-    ("idle-set-empty-word", "CHUNK", held(b"\x01\0\0\0\0", 5)),
-    ("idle-set-past-buckets", "CHUNK", held(b"\x01\x09\0\0\0\x80\x3f\0", 5)),
-    ("idle-set-past-words", "CHUNK", held(b"\x02\x01\0\0\0\x80\x3f\0", 5)),
-    ("head-reserved-bit", "CHUNK", held(b"\x80\x3f\0", 9)),
+    ("idle-set-of-all", "CHUNK", held(b"\0\x01\x07\0\0\0\x80\x3f\0", 5)),
+    ("idle-set-empty-word", "CHUNK", held(b"\0\x01\0\0\0\0", 5)),
+    ("idle-set-past-buckets", "CHUNK", held(b"\0\x01\x09\0\0\0\x80\x3f\0", 5)),
+    ("idle-set-past-words", "CHUNK", held(b"\0\x02\x01\0\0\0\x80\x3f\0", 5)),
+    ("idle-set-sense-2", "CHUNK", held(b"\x02\x01\x03\0\0\0\x80\x3f\0", 5)),
+    ("head-reserved-bit", "CHUNK", held(b"\x80\x3f\0", 17)),
+    ("zeros-smaller-groups", "CHUNK", zeroed(b"\x04\0\x01\x01\0\0\0")),
+    ("zeros-larger-groups", "CHUNK", zeroed(b"\x13\0\x01\x01\0\0\0")),
+    ("zeros-none", "CHUNK", zeroed(b"\x05\0\0")),
+    ("zeros-past-groups", "CHUNK", zeroed(b"\x05\0\x01\x04\0\0\0")),
+    ("zeros-cut", "CHUNK", replace(PLAIN, payloads=(b"\x09\x80\x3f\0\x05\0",))),
+    ("zeros-of-all-and-bytes", "PADDING", zeroed(b"\x05\x01\0", mode=8)),
+    ("zeros-of-all-fixed", "CHUNK", replace(PLAIN, payloads=(b"\x09\x80\x3f\0\x05\x01\0",))),
     ("chunk-crc", "CHUNK_CRC", replace(PLAIN, chunk_crc=1)),
 ]
 
@@ -290,9 +305,11 @@ def right_frames() -> list[tuple[str, bytes]]:
         ("rounding-dithered-undithered", PLAIN.at(18, 0x10)),
         ("profile-255", PLAIN.at(22, 255)),
         ("scale-shift-7", scaled(0x3F80, 2, b"\x24", 7)),
-        ("scale-nan", scaled(0, 1, b"\x07")),
-        ("scales-idle", held(b"\0", 5)),
-        ("scales-some-idle", held(SOME_IDLE, 5)),
+        ("scale-nan", replace(PLAIN, payloads=(b"\0\0\0\x01\x07",))),
+        ("scales-idle", replace(PLAIN, payloads=(b"\x04\0\0",))),
+        ("scales-some-idle", replace(PLAIN, payloads=(b"\x05" + SOME_IDLE + SIXTEEN,))),
+        ("zeros-first", replace(PLAIN, payloads=(b"\x09\x80\x3f\0" + ZEROS + EIGHT,))),
+        ("zeros-all", replace(PLAIN, payloads=(b"\x08\x80\x3f\0\x05\x01\0",))),
     ]
     found += [(name, payload_frame(p, x, options)) for name, _, p, x, options in RIGHT_PAYLOADS]
     return [(name, made.build()) for name, made in found]

@@ -26,6 +26,7 @@ INPUTS = {
     "local": "spread times 2^-(3 * ((r[64 * (i div 64)] >> 24) mod 4))",
     "sparse": "spread where (r[i] >> 32) mod 16 = 0, else 0",
     "blocks": "spread where (i div 16) is even, else 0",
+    "rows": "spread where (i div 64) mod 4 = 1, else 0, but -0 where i mod 5 = 0",
     "constant": "x[i] = -0.75",
     "hostile": "spread, but x[1] = NaN, x[20] = Inf, x[40] = -0, x[60:64] = 2^-149, x[80] = 2^127",
     "dtype": "float64: x[i] + ((r[i] >> 40) mod 2^16) * 2^-48; float16: rounded to nearest even; "
@@ -75,6 +76,8 @@ def elements(r: Array, kind: str, n: int) -> Array:
         x[(r >> np.uint64(32) & np.uint64(15)) != 0] = 0
     elif kind == "blocks":
         x[i // 16 % 2 == 1] = 0
+    elif kind == "rows":
+        x = np.where(i // 64 % 4 == 1, x, np.where(i % 5 == 0, -0.0, 0.0))
     elif kind == "constant":
         x[:] = -0.75
     elif kind == "hostile":
@@ -164,6 +167,16 @@ GOLDEN = (
     made("terngrad", (1100,), s=1, bucket=0, clip=2.5),
     made("sign", (2000,), norm="mean", s=1, zero=False, rounding="nearest", bucket=0),
     made("topk", (2000,), norm="l2", s=1, bucket=0, rounding="topk", code="rice-sparse"),
+    # Groups of zeros: left out, also where zeros would stay so; in idle buckets; after a rotation.
+    made("zeros", (40, 64), "rows", code="rans"),
+    made("zeros-elias", (40, 64), "rows", bucket=100, code="elias-gamma"),
+    made("zeros-sparse", (2200,), "rows", norm="l2", s=1, bucket=0, code="rice-sparse"),
+    made("zeros-dithered", (33, 64), "rows", rounding="dithered", chunk_log2=10, **KEY),
+    made("zeros-dithered-extra-bits", (20, 64), "rows", rounding="dithered", s=100, bucket=64,
+         **KEY),
+    made("zeros-no-zero", (1000,), "rows", s=3, zero=False, bucket=96, code="huffman"),
+    made("zeros-signed", (1200,), "rows", levels="signed", level_table=SIGNED, code="fixed"),
+    made("zeros-rotated", (12, 64), "rows", bucket=256, rotation=True, **KEY),
     # Rotated buckets: of a power of two, with a short last one, with transforms that overlap.
     made("rotated", (1300,), bucket=512, rotation=True, **KEY),
     made("rotated-bucket-100-dithered", (730,), bucket=100, rotation=True, rounding="dithered"),

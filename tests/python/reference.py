@@ -9,10 +9,11 @@ reference_bits.py) -> frame (reference_frame.py). Slow, and without limits on me
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+import reference_zeros as zero_groups
 from reference_bits import (
     Array,
     FrameError,
@@ -40,7 +41,14 @@ from reference_codes import (
 )
 from reference_frame import DTYPES, Chunk, Frame, assemble, header, parse, problem
 from reference_levels import Cuts, Params, cut, grid
-from reference_quantize import halves_of, quantize_elements, stored, turned, values_of
+from reference_quantize import (
+    Quantized,
+    halves_of,
+    quantize_elements,
+    stored,
+    turned,
+    values_of,
+)
 from reference_rans import rans_decode, rans_encode
 from reference_rotation import philox
 from reference_scales import scales_decode, scales_encode
@@ -93,25 +101,59 @@ def body_encode(k: Array, c: Coding) -> tuple[int, bytes]:
     return MODE_FIXED, fixed
 
 
-def payload_encode(k: Array, alpha: int | None, scales: Array, kind: str, c: Coding) -> bytes:
-    """Payload of a chunk from its indices (int64), its a, if dithered, and its scales."""
-    mode, body = body_encode(k, c)
-    idle, held = scales_encode(scales, kind)
-    return bytes([mode | idle << 2]) + (b"" if alpha is None else bytes([alpha])) + held + body
+@dataclass(frozen=True)
+class Piece:
+    """What a payload holds of a chunk: a is None if not dithered; `zeros` tells of each element
+    whether it is in a group of zeros, `buckets` the number of its scale."""
+
+    k: Array
+    scales: Array
+    alpha: int | None
+    zeros: Array
+    buckets: Array
+
+    def live(self, p: Params) -> Array:
+        """Which elements are coded."""
+        if p.rotation:
+            return np.ones(self.k.size, bool)
+        return (self.scales > 0)[self.buckets] & ~self.zeros
 
 
-def payload_decode(
-    data: bytes, n: int, buckets: int, dithered: bool, kind: str, c: Coding
-) -> tuple[Array, Array, int]:
-    """Indices (int64) of a chunk of `n` elements, its scales, and its a (0 if not dithered)."""
-    refuse(len(data) < 1 + dithered or data[0] > 7, "payload ends early, or bits are set")
-    mode, alpha = data[0] & 3, data[1] if dithered else 0
-    scales, at = scales_decode(data, 1 + dithered, buckets, bool(data[0] & 4), kind)
-    return index_decode(data[at:], n, mode, c), scales, alpha
+def payload_encode(piece: Piece, p: Params, c: Coding) -> bytes:
+    """Payload of a chunk, whose `zeros` are those found in the elements."""
+    in_use = (piece.scales > 0)[piece.buckets]
+    named, zeros = zero_groups.chosen(p, piece.k, piece.zeros, in_use)
+    live = replace(piece, zeros=zeros).live(p)
+    mode, body = MODE_CODED, b""
+    if live.any():
+        mode, body = body_encode(piece.k[live], c if live.all() else replace(c, halves=None))
+    idle, held = scales_encode(piece.scales, p.scale_dtype)
+    front = bytes([mode | idle << 2 | bool(named) << 3])
+    return front + (b"" if piece.alpha is None else bytes([piece.alpha])) + held + named + body
+
+
+def payload_decode(data: bytes, buckets: Array, p: Params, c: Coding) -> Piece:
+    """What a payload holds; elements that are not coded have the idle index."""
+    dithered = p.rounding == "dithered"
+    refuse(len(data) < 1 + dithered or data[0] > 15, "payload ends early, or bits are set")
+    mode, alpha = data[0] & 3, data[1] if dithered else None
+    count = int(buckets[-1]) + 1
+    scales, at = scales_decode(data, 1 + dithered, count, bool(data[0] & 4), p.scale_dtype)
+    zeros = np.zeros(buckets.size, bool)
+    if data[0] & 8:
+        zeros, at = zero_groups.decode(data, at, buckets.size)
+    piece = Piece(np.full(buckets.size, grid(p).idle), scales, alpha, zeros, buckets)
+    live = piece.live(p)
+    if not live.any():
+        refuse(mode != MODE_CODED or at != len(data), "bytes for no element")
+        return piece
+    own = c if live.all() else replace(c, halves=None)
+    piece.k[live] = index_decode(data[at:], int(live.sum()), mode, own)
+    return piece
 
 
 def index_decode(body: bytes, n: int, mode: int, c: Coding) -> Array:
-    """Indices (int64) of a chunk of `n` elements, from what is behind the head."""
+    """Indices (int64) of `n` elements, from what is behind the head."""
     if mode == MODE_FIXED:
         k = fixed_decode(body, n, c)
     elif mode == MODE_CONSTANT and c.code in ("huffman", "rans"):
@@ -201,9 +243,8 @@ def raw_frame(x: Array, p: Params, dtype: str, tag: bytes) -> bytes:
 
 
 def quantized_frames(
-    k: Array,
-    scales: Array,
-    damping: Array,
+    found: Quantized,
+    zeros: Array,
     p: Params,
     shape: tuple[int, ...],
     nonce: int,
@@ -211,6 +252,7 @@ def quantized_frames(
     dtype: str,
 ) -> list[bytes]:
     """Frames of the code asked for, or of all legal ones but raw, in order of their numbers."""
+    k, scales, damping = found
     cuts = cut(k.size, p.bucket, p.chunk_log2, False)
     frames = []
     for code in CODES[1:] if p.code == "auto" else (p.code,):
@@ -226,8 +268,10 @@ def quantized_frames(
             at = slice(*cuts.span(j))
             chunk = replace(c, halves=None if halves is None else halves[at])
             alpha = int(damping[j]) if damping.size else None
+            buckets = np.arange(at.start, at.stop) // cuts.bucket
             own = scales[cuts.scales_in(j)]
-            payloads.append(payload_encode(coded[at], alpha, own, p.scale_dtype, chunk))
+            piece = Piece(coded[at], own, alpha, zeros[at], buckets - buckets[0])
+            payloads.append(payload_encode(piece, named, chunk))
         frames.append(assemble(header(named, dtype, shape, nonce, tag), named, payloads))
     return frames
 
@@ -243,6 +287,7 @@ def quantize(
     """Indices (int16, flat), stored scales (float32, one per bucket), damping (uint8, per chunk).
 
     `feeds_back`: as for an encoder with a residual. Damping is empty unless rounding is dithered.
+    Elements in groups of zeros have index -32768 where zeros would not stay so by themselves.
     Raises ValueError for illegal parameters, and for
     non-finite elements if `nonfinite` is "raise".
     """
@@ -254,6 +299,9 @@ def quantize(
         cuts = cut(x.size, params.bucket, params.chunk_log2, False)
         e = elements(x, name)
         k, out, damping = quantize_elements(e, params, cuts, nonce, scales, feeds_back)
+        if zero_groups.are_marked(params) and not params.rotation:
+            in_use = (out > 0)[np.arange(cuts.n) // cuts.bucket]
+            k = zero_groups.mark(k, zero_groups.zeros_of(e, cuts), in_use, cuts)
     return k.astype(np.int16), out, damping
 
 
@@ -261,8 +309,15 @@ def frames_of(
     x: Array, p: Params, nonce: int, tag: bytes, scales: Array | None, dtype: str, feeds_back: bool
 ) -> list[bytes]:
     """Frames of the code asked for, or of all legal ones but raw."""
+    cuts = cut(x.size, p.bucket, p.chunk_log2, False)
     k, found, damping = quantize(x, p, nonce, scales, dtype, feeds_back)
-    return quantized_frames(k.astype(np.int64), found, damping, p, x.shape, nonce, tag, dtype)
+    zeros = zero_groups.zeros_of(elements(np.asarray(x), dtype), cuts)
+    return quantized_frames((unmarked(k, p), found, damping), zeros, p, x.shape, nonce, tag, dtype)
+
+
+def unmarked(k: Array, p: Params) -> Array:
+    """Indices (int64) of which the marks of groups of zeros are idle ones."""
+    return np.where(k == zero_groups.MARK, grid(p).idle, k).astype(np.int64)
 
 
 def tried(
@@ -326,9 +381,10 @@ def encode_indices(
     """Frame of indices, scales and damping, as `decode_indices` and `quantize` give them."""
     if params.code == "raw":
         raise ValueError("raw frames have no indices")
-    k = np.asarray(indices).ravel().astype(np.int64)
-    kept = stored(scales, params.scale_dtype)
-    return min(quantized_frames(k, kept, damping, params, shape, nonce, tag, dtype), key=len)
+    k = np.asarray(indices).ravel()
+    found = unmarked(k, params), stored(scales, params.scale_dtype), damping
+    frames = quantized_frames(found, k == zero_groups.MARK, params, shape, nonce, tag, dtype)
+    return min(frames, key=len)
 
 
 # -- Decoder -------------------------------------------------------------------------------------
@@ -371,33 +427,33 @@ def decode_indices(frame: bytes, tables: Iterable[bytes] = ()) -> tuple[Array, A
     f = parse(frame)
     if f.raw:
         raise ValueError("raw frames have no indices")
-    k, scales, damping = chunks_decode(f, tables)
+    (k, scales, damping), zeros = chunks_decode(f, tables)
+    if zero_groups.are_marked(f.params) and not f.params.rotation:
+        k = zero_groups.mark(k, zeros, (scales > 0)[f.cuts.owners()], f.cuts)
     if f.cuts.long:
         firsts = [j for j in range(f.cuts.chunks) if f.cuts.span(j)[0] % f.cuts.bucket == 0]
         scales = scales[firsts]
     return k.astype(np.int16), scales, damping
 
 
-def chunks_decode(f: Frame, tables: Iterable[bytes]) -> tuple[Array, Array, Array]:
-    """Indices (int64), the scales of all chunks in order, and damping."""
+def chunks_decode(f: Frame, tables: Iterable[bytes]) -> tuple[Quantized, Array]:
+    """Indices (int64), the scales of all chunks in order, damping; who is in a group of zeros."""
     c, dithered = coding(f.params, f.cuts, named_tables(f, tables)), f.params.rounding == "dithered"
     parts, scales = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
-    damping = []
+    zeros, damping = [np.zeros(0, bool)], []
     halves = halves_of(f.params, f.cuts, f.nonce)
-    for j, chunk in enumerate(f.chunks):
+    for chunk in f.chunks:
         own = replace(c, halves=None if halves is None else halves[chunk.start : chunk.stop])
-        held = f.cuts.scales_in(j)
-        k, found, a = payload_decode(
-            payload(f, chunk), chunk.stop - chunk.start, held.stop - held.start, dithered,
-            f.params.scale_dtype, own,
-        )  # fmt: skip
-        parts.append(k)
-        scales.append(found)
-        damping.append(a)
+        buckets = np.arange(chunk.start, chunk.stop) // f.cuts.bucket
+        piece = payload_decode(payload(f, chunk), buckets - buckets[0], f.params, own)
+        parts.append(piece.k)
+        scales.append(piece.scales)
+        zeros.append(piece.zeros)
+        damping.append(piece.alpha)
     kept = np.array(damping if dithered else [], np.uint8)
     found = np.concatenate(scales)
-    owners = f.cuts.owners()
-    return turned(np.concatenate(parts), found[owners], f.params, f.cuts, f.nonce), found, kept
+    k = turned(np.concatenate(parts), found[f.cuts.owners()], f.params, f.cuts, f.nonce)
+    return (k, found, kept), np.concatenate(zeros)
 
 
 def decode_values(frame: bytes, tables: Iterable[bytes] = ()) -> Array:
@@ -406,8 +462,8 @@ def decode_values(frame: bytes, tables: Iterable[bytes] = ()) -> Array:
     with np.errstate(all="ignore"):
         if f.raw:
             return elements(raw_elements(f), f.dtype).reshape(f.shape)
-        k, scales, damping = chunks_decode(f, tables)
-        v = values_of(k, scales, damping, f.params, f.cuts, f.nonce)
+        found, zeros = chunks_decode(f, tables)
+        v = values_of(found, zeros, f.params, f.cuts, f.nonce)
     return v.astype(np.float32).reshape(f.shape)
 
 

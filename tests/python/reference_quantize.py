@@ -15,12 +15,16 @@ import numpy as np
 from reference_bits import Array
 from reference_levels import Cuts, Grid, Params, grid, range_factor
 from reference_rotation import noise, philox, rotate, unrotate
+from reference_zeros import are_marked, zeros_of
 
 F32, F64 = np.float32, np.float64
 NAN_BITS = 0x7FC00000
 
 
 # -- ENCODER.md 5: Scales ------------------------------------------------------------------------
+
+
+Quantized = tuple[Array, Array, Array]  # indices, scales, damping
 
 
 def lane_sums(rows: Array) -> Array:
@@ -220,10 +224,10 @@ def round_positions(e: Array, at: Position, p: Params, grd: Grid, nonce: int) ->
 # -- ENCODER.md 6.3, 6.4: Damping of the dither, Top-k -------------------------------------------
 
 
-def damping_of(at: Position, scales: Array, cuts: Cuts) -> Array:
-    """Bytes a (uint8, one per chunk)."""
+def damping_of(at: Position, zeros: Array, scales: Array, cuts: Cuts) -> Array:
+    """Bytes a (uint8, one per chunk); elements in groups of `zeros` do not count."""
     f = at.t & 65535
-    part = (f >> 8) * (256 - (f >> 8)) * at.g
+    part = np.where(zeros, 0, (f >> 8) * (256 - (f >> 8)) * at.g)
     damping = []
     for chunk in range(cuts.chunks):
         start, stop = cuts.span(chunk)
@@ -234,7 +238,7 @@ def damping_of(at: Position, scales: Array, cuts: Cuts) -> Array:
             if scales[j] > 0:
                 w = float(scales[j]) * float(scales[j])
                 num += w * float(int(part[start:end].sum()))
-                den += w * float(end - start)
+                den += w * float(end - start - int(zeros[start:end].sum()))
             start = end
         a = math.floor(num * (3 * 2.0**-16) / den + 0.5) if den else 0
         damping.append(min(255, a))
@@ -312,17 +316,18 @@ def rescaled(e: Array, k: Array, scales: Array, p: Params, cuts: Cuts) -> tuple[
 
 
 def feedback(
-    e: Array, k: Array, scales: Array, damping: Array, p: Params, cuts: Cuts, nonce: int
-) -> tuple[Array, Array, Array]:
-    """Indices, scales and damping of error feedback."""
-    k, scales, ones = k.copy(), scales.copy(), np.ones(cuts.n, F32)
+    e: Array, found: Quantized, zeros: Array, p: Params, cuts: Cuts, nonce: int
+) -> Quantized:
+    """Indices, scales and damping of error feedback; groups of `zeros` decode to 0."""
+    k, scales, damping = found[0].copy(), found[1].copy(), found[2]
+    ones = np.ones(cuts.n, F32)
     most = F32(np.finfo(F32).max) if p.scale_dtype == "float32" else F32(2.0**128 - 2.0**120)
-    h = in_range(k, damping, ones, p, cuts, nonce)
+    h = np.where(zeros, F32(0), in_range(k, damping, ones, p, cuts, nonce))
     for j in np.flatnonzero(scales > 0).tolist():
         at = slice(j * cuts.bucket, min((j + 1) * cuts.bucket, cuts.n))
         if not h[at].any() and p.rounding != "dithered":
             force(e[at], k[at])
-            h[at] = in_range(k, damping, ones, p, cuts, nonce)[at]
+            h[at] = np.where(zeros, F32(0), in_range(k, damping, ones, p, cuts, nonce))[at]
         products = projected(e[at], h[at], at.start, cuts)
         squares = projected(h[at], h[at], at.start, cuts)
         scales[j] = 0
@@ -337,27 +342,30 @@ def feedback(
 
 def quantize_elements(
     e: Array, p: Params, cuts: Cuts, nonce: int, given: Array | None, feeds_back: bool = False
-) -> tuple[Array, Array, Array]:
+) -> Quantized:
     """Indices (int64), stored scales (float32), damping (uint8; none if not dithered)."""
-    none = np.zeros(0, np.uint8)
+    none, zeros = np.zeros(0, np.uint8), np.zeros(cuts.n, bool)
     whole = tensor_rms(e) if p.norm == "balanced" else F64(0)
+    if are_marked(p) and not p.rotation:
+        zeros = zeros_of(e, cuts)
     if p.rotation:
         e = rotate(e, p, cuts, nonce)
     scales, squares = all_scales(e, p, cuts, given, whole)
     grd = grid(p)
     if p.rounding == "topk":
         k = top_k(e, scales, squares, cuts)
-        return feedback(e, k, scales, none, p, cuts, nonce) if feeds_back else (k, scales, none)
+        top = k, scales, none
+        return feedback(e, top, zeros, p, cuts, nonce) if feeds_back else top
     idle = ~(scales > 0)
     of_element = np.arange(cuts.n) // cuts.bucket
     resting = idle[of_element]
     scale = np.where(idle, F32(1), scales)[of_element]
     at = positions(np.where(resting, F32(0), e), scale, grd)
     at = Position(np.where(resting, 0, at.t), at.low, at.g)
-    k = np.where(resting, grd.idle, round_positions(e, at, p, grd, nonce))
-    damping = damping_of(at, scales, cuts) if p.rounding == "dithered" else none
+    k = np.where(resting | zeros, grd.idle, round_positions(e, at, p, grd, nonce))
+    damping = damping_of(at, zeros, scales, cuts) if p.rounding == "dithered" else none
     if feeds_back:
-        return feedback(e, k, scales, damping, p, cuts, nonce)
+        return feedback(e, (k, scales, damping), zeros, p, cuts, nonce)
     if p.rescale:
         k, scales = rescaled(e, k, scales, p, cuts)
     return k, scales, damping
@@ -404,8 +412,9 @@ def in_range(k: Array, damping: Array, scaled: Array, p: Params, cuts: Cuts, non
     return np.asarray(v + c * unit if damping.size else v)
 
 
-def values_of(k: Array, scales: Array, damping: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
-    """Decoded float32 values (n,)."""
+def values_of(found: Quantized, zeros: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
+    """Decoded float32 values (n,) of indices, the scales of all chunks, and damping."""
+    k, scales, damping = found
     of_element = cuts.owners()
     idle = ~(scales > 0)
     safe = np.where(idle, F32(1), scales)
@@ -418,4 +427,5 @@ def values_of(k: Array, scales: Array, damping: Array, p: Params, cuts: Cuts, no
     most = np.copysign(np.finfo(F32).max, v)
     out = np.where(np.isinf(out) & (back > 1), most, out)
     nan = np.array([NAN_BITS], np.uint32).view(F32)[0]
+    out = np.where(zeros, F32(0), out)
     return np.where(idle[of_element], np.where(scales == 0, F32(0), nan)[of_element], out)

@@ -12,17 +12,22 @@ WIDEST = {"float32": 31, "bfloat16": 15}
 
 def set_encode(members: Array) -> bytes:
     """A set, from a bool per item."""
+    starts = np.arange(0, members.size, 32)
+    full = np.logical_and.reduceat(members, starts).sum()
+    others = bool(full > (~np.logical_or.reduceat(members, starts)).sum())
     words = np.zeros(-(-members.size // 32) * 32, bool)
-    words[: members.size] = members
+    words[: members.size] = members ^ others
     rows = words.reshape(-1, 32)
     flags = rows.any(1)
     held = np.packbits(rows[flags], axis=1, bitorder="little").tobytes()
-    return np.packbits(flags, bitorder="little").tobytes() + held
+    return bytes([others]) + np.packbits(flags, bitorder="little").tobytes() + held
 
 
 def set_decode(data: bytes, at: int, items: int) -> tuple[Array, int]:
     """A bool per item, and the offset behind the set."""
     words = -(-items // 32)
+    refuse(at >= len(data) or data[at] > 1, "what a set stores")
+    others, at = bool(data[at]), at + 1
     end = at + -(-words // 8)
     refuse(end > len(data), "set ends early")
     flags = np.unpackbits(np.frombuffer(data[at:end], np.uint8), bitorder="little").astype(bool)
@@ -35,7 +40,7 @@ def set_decode(data: bytes, at: int, items: int) -> tuple[Array, int]:
     rows[flags] = bits.reshape(-1, 32)
     refuse(not bool(rows[flags].any(1).all()), "word of a set is empty")
     refuse(bool(rows.ravel()[items:].any()), "set names items past its end")
-    return rows.ravel()[:items], stop
+    return rows.ravel()[:items] ^ others, stop
 
 
 def scales_encode(scales: Array, kind: str) -> tuple[bool, bytes]:

@@ -78,12 +78,18 @@ def stats_bytes(
     size = x.size if bucket == 0 or bucket > x.size else bucket
     halves = np.zeros((510, 3), np.int64)
     rows: dict[int, tuple[Array, Array]] = {}
-    idle = 0
+    idle = zeros = 0
     for j, scale in enumerate(scales):
         part = x[j * size : (j + 1) * size]
         if scale == 0:
             idle += part.size
             continue
+        starts = np.arange(0, part.size, 32)
+        zeros += int(
+            np.add.reduceat(np.ones(part.size, int), starts)[
+                np.logical_and.reduceat(part == 0, starts)
+            ].sum()
+        )
         exponent, g = _significand(scale)
         h, w = 2 * exponent + (g >= 0xB504F4), max(1, (g + 65536) >> 17)
         halves[h] += np.array([part.size, part.size * w, part.size * w * w])
@@ -97,8 +103,8 @@ def stats_bytes(
             [part.size * w * w, _round(a * (w * w) * 64), _round(q * (w * w) * 64)]
         )
     top = max(rows, default=0)
-    out = b"\x8fQSs" + bytes([0, norm, scale_kind, 0]) + struct.pack("<f", clip)
-    for number in (bucket, x.size, len(scales), idle, top):
+    out = b"\x8fQSs" + bytes([1, norm, scale_kind, 0]) + struct.pack("<f", clip)
+    for number in (bucket, x.size, len(scales), idle, zeros, top):
         out += bits.varint(number)
     out += _list(halves)
     for row in range(16):

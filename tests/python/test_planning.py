@@ -73,7 +73,9 @@ def test_predictions_from_statistics_come_true(
 ) -> None:
     """As above; the tensor is one chunk repeated, as statistics foretell one table for all.
 
-    Zero buckets are left out: a table by chunk makes more of them than one table does.
+    Zero buckets are left out: a table by chunk makes more of them than one table does. Frames also
+    leave out groups that only round to zeros, of which statistics know nothing, so that bits are
+    an upper bound: 12 percent high at most with rANS, whose zeros are cheap, 60 with other codes.
     """
     x = bundled[name]
     whole = x[: x.size // bucket * bucket].reshape(-1, bucket)
@@ -88,7 +90,8 @@ def test_predictions_from_statistics_come_true(
         if row.codec is not None:
             bits, error = measured(row.codec, x, 4)
             error = exact(row.codec, x, error)
-            assert row.bits == pytest.approx(bits, rel=0.02, abs=0.005), row.name
+            most = 1.12 if code == "rans" else 1.6
+            assert 0.96 * bits - 0.005 < row.bits < most * bits + 0.005, row.name
             assert row.error == pytest.approx(error, rel=0.05), row.name
 
 

@@ -49,6 +49,7 @@
 #define decode_open qsgd_internal_decode_open
 #define decode_parse_chunk qsgd_internal_decode_parse_chunk
 #define decode_payload qsgd_internal_decode_payload
+#define decode_read qsgd_internal_decode_read
 #define decode_run qsgd_internal_decode_run
 #define decode_stream qsgd_internal_decode_stream
 #define decode_verify qsgd_internal_decode_verify
@@ -108,6 +109,10 @@
 #define kernels_scalar qsgd_internal_kernels_scalar
 #define levels_build qsgd_internal_levels_build
 #define levels_ranks qsgd_internal_levels_ranks
+#define live_count qsgd_internal_live_count
+#define live_gather qsgd_internal_live_gather
+#define live_run qsgd_internal_live_run
+#define live_scatter qsgd_internal_live_scatter
 #define log2_of qsgd_internal_log2_of
 #define neon_pull qsgd_internal_neon_pull
 #define neon_push qsgd_internal_neon_push
@@ -120,7 +125,8 @@
 #define params_shape qsgd_internal_params_shape
 #define params_take qsgd_internal_params_take
 #define payload_body_bound qsgd_internal_payload_body_bound
-#define payload_bound qsgd_internal_payload_bound
+#define payload_gather qsgd_internal_payload_gather
+#define payload_head_bound qsgd_internal_payload_head_bound
 #define payload_is_sparse qsgd_internal_payload_is_sparse
 #define payload_parse qsgd_internal_payload_parse
 #define payload_read qsgd_internal_payload_read
@@ -140,6 +146,7 @@
 #define quantize_chunk qsgd_internal_quantize_chunk
 #define quantize_passing_carve qsgd_internal_quantize_passing_carve
 #define quantize_scratch_carve qsgd_internal_quantize_scratch_carve
+#define quantizer_head qsgd_internal_quantizer_head
 #define quantizer_init qsgd_internal_quantizer_init
 #define quantizer_trial_key qsgd_internal_quantizer_trial_key
 #define rans_classes_bits qsgd_internal_rans_classes_bits
@@ -225,6 +232,7 @@
 #define values_at_one qsgd_internal_values_at_one
 #define values_from_indices qsgd_internal_values_from_indices
 #define values_from_nonzeros qsgd_internal_values_from_nonzeros
+#define values_from_nothing qsgd_internal_values_from_nothing
 #define values_from_tokens qsgd_internal_values_from_tokens
 #define values_of_bucket qsgd_internal_values_of_bucket
 #define values_put qsgd_internal_values_put
@@ -232,7 +240,18 @@
 #define values_token_levels qsgd_internal_values_token_levels
 #define values_turn qsgd_internal_values_turn
 #define worker_code_chunk qsgd_internal_worker_code_chunk
+#define worker_zeros qsgd_internal_worker_zeros
 #define workers_carve qsgd_internal_workers_carve
 #define workers_error qsgd_internal_workers_error
+#define zero_groups_join qsgd_internal_zero_groups_join
+#define zero_groups_of_indices qsgd_internal_zero_groups_of_indices
+#define zero_run qsgd_internal_zero_run
+#define zero_sets_bound qsgd_internal_zero_sets_bound
+#define zero_sets_read qsgd_internal_zero_sets_read
+#define zero_sets_write qsgd_internal_zero_sets_write
+#define zeros_count qsgd_internal_zeros_count
+#define zeros_mark qsgd_internal_zeros_mark
+#define zeros_of_elements qsgd_internal_zeros_of_elements
+#define zeros_of_marks qsgd_internal_zeros_of_marks
 
 #endif

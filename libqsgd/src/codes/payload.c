@@ -17,8 +17,8 @@ uint64_t payload_body_bound(const struct levels *levels, uint64_t len) {
     return fixed_bytes(levels, len, floor_log2(levels_ranks(levels) - 1) + 1);
 }
 
-uint64_t payload_bound(const struct levels *levels, uint64_t len, uint64_t buckets, int kind) {
-    return 2 + scales_bound(buckets, kind) + payload_body_bound(levels, len);
+uint64_t payload_head_bound(uint64_t len, uint64_t buckets, int kind) {
+    return 2 + scales_bound(buckets, kind) + zero_sets_bound(len);
 }
 
 static bool all_equal(const int16_t *k, size_t len) {
@@ -39,15 +39,45 @@ static const int16_t *indices_of_tokens(const struct code_chunk *chunk) {
 
 /* Bits of a payload's first byte, above its mode. */
 #define MODE_BITS 3
-#define HEAD_IDLE 4 /* some buckets have no scale */
+#define HEAD_IDLE 4  /* some buckets have no scale */
+#define HEAD_ZEROS 8 /* some groups of elements are all 0 */
 
 /* The mode comes last, once it is known. */
 static size_t write_head(const struct payload_head *head, const struct scales_form *form,
                          uint8_t *dst) {
-    dst[0] = form->live < head->scales.count ? HEAD_IDLE : 0;
-    if (head->dithered) dst[1] = head->damping;
-    const size_t at = head->dithered ? 2 : 1;
-    return at + scales_write(&head->scales, form, dst + at);
+    const bool zeros = head->live.zeros.words != NULL;
+    dst[0] =
+        (uint8_t)((form->live < head->scales.count ? HEAD_IDLE : 0) | (zeros ? HEAD_ZEROS : 0));
+    if (head->has_damping) dst[1] = head->damping;
+    size_t at = head->has_damping ? 2 : 1;
+    at += scales_write(&head->scales, form, dst + at);
+    return zeros ? at + zero_sets_write(&head->live.zeros, head->live.len, dst + at) : at;
+}
+
+/* What write_head writes. */
+static size_t head_bytes(const struct payload_head *head, const struct scales_form *form) {
+    const bool zeros = head->live.zeros.words != NULL;
+    return (head->has_damping ? 2 : 1) + scales_write(&head->scales, form, NULL) +
+           (zeros ? zero_sets_write(&head->live.zeros, head->live.len, NULL) : 0);
+}
+
+/* Narrows a chunk to its live elements; false if all are live. */
+static bool narrow(struct code_chunk *chunk, const struct payload_head *head) {
+    const uint64_t count = head->gathers ? live_count(&head->live) : chunk->len;
+    if (count == chunk->len) return false;
+    chunk->len = (size_t)count;
+    chunk->turned = NULL; /* which elements these are is the head's to know */
+    return true;
+}
+
+void payload_gather(struct code_chunk *chunk, const struct payload_head *head,
+                    const struct coded_items *items) {
+    if (!narrow(chunk, head)) return;
+    if (items->k != NULL) {
+        live_gather(&head->live, items->k, sizeof *items->k);
+    } else {
+        live_gather(&head->live, items->tokens, 1);
+    }
 }
 
 static void set_mode(uint8_t mode, uint8_t *dst) {
@@ -74,6 +104,7 @@ size_t payload_write(const struct code_chunk *chunk, const struct payload_head *
     scales_plan(&head->scales, &scales);
     const size_t at = write_head(head, &scales, dst);
     memset(&plan, 0, sizeof plan); /* all of the union, whatever member a code fills */
+    if (chunk->len == 0) return at;
     if (k == NULL && all_tokens_equal(chunk)) {
         const int32_t same = levels_unzigzag(chunk->scratch->tokens[0]);
         return write_constant((int16_t)same, at, dst);
@@ -104,13 +135,14 @@ size_t payload_write_like(const struct code_chunk *chunk, const struct payload_h
     scales_plan(&head->scales, &scales);
     const struct scales_form form = {scales.live, like->scales.base, like->scales.width,
                                      like->scales.shift};
-    const size_t least = (head->dithered ? 2 : 1) + scales_write(&head->scales, &form, NULL);
+    const size_t least = head_bytes(head, &form);
     uint8_t same[VARINT_MAX_BYTES];
-    const bool constant = like->mode == MODE_CONSTANT;
+    const bool constant = like->mode == MODE_CONSTANT && chunk->len > 0;
     const size_t constant_bytes = constant ? varint_write(same, levels_zigzag(k[0])) : 0;
     if (least + constant_bytes > cap || (constant && !all_equal(k, chunk->len))) return SIZE_MAX;
     const size_t at = write_head(head, &form, dst);
     if (constant) return write_constant(k[0], at, dst);
+    if (chunk->len == 0) return at;
     set_mode(like->mode, dst);
     const struct code *code = like->mode == MODE_FIXED ? &code_fixed : code_find(chunk->code);
     size_t bytes = code->write(chunk, k, &like->plan, dst + at, cap - at);
@@ -142,29 +174,45 @@ static qsgd_status parse_constant(const struct levels *levels, const uint8_t *p,
     return used == bytes ? QSGD_OK : QSGD_ERR_PADDING;
 }
 
-/* Mode, damping and scales, *used bytes. */
-static qsgd_status parse_head(const struct payload_head *head, const uint8_t *p, size_t bytes,
-                              struct payload_form *form, float *scales, size_t *used) {
-    const size_t at = head->dithered ? 2 : 1;
+/* Mode, damping, scales and groups of zeros, *used bytes. */
+static qsgd_status parse_head(struct payload_head *head, const uint8_t *p, size_t bytes,
+                              struct payload_form *form, const struct payload_room *room,
+                              size_t *used) {
+    const size_t at = head->has_damping ? 2 : 1;
     *used = 0;
-    if (bytes < at || (p[0] & ~(MODE_BITS | HEAD_IDLE)) != 0) return QSGD_ERR_CHUNK;
+    if (bytes < at || (p[0] & ~(MODE_BITS | HEAD_IDLE | HEAD_ZEROS)) != 0) return QSGD_ERR_CHUNK;
     form->mode = p[0] & MODE_BITS;
-    form->damping = head->dithered ? p[1] : 0;
+    head->damping = form->damping = head->has_damping ? p[1] : 0;
+    head->scales.scales = room->scales;
     const qsgd_status status = scales_read(&head->scales, (p[0] & HEAD_IDLE) != 0, p + at,
-                                           bytes - at, &form->scales, scales, used);
+                                           bytes - at, &form->scales, room->scales, used);
     *used += at;
+    form->zeros = (struct zero_groups){NULL, ZERO_GROUP_LOG2};
+    if (status == QSGD_OK && (p[0] & HEAD_ZEROS) != 0) {
+        const size_t set =
+            zero_sets_read(p + *used, bytes - *used, head->live.len, room->zeros, &form->zeros);
+        if (set == 0) return QSGD_ERR_CHUNK;
+        *used += set;
+    }
+    head->live.scales = scales_at(room->scales, head->live.scales.first);
+    head->live.zeros = form->zeros;
     return status;
 }
 
-qsgd_status payload_parse(const struct code_chunk *chunk, const struct payload_head *head,
-                          const uint8_t *p, size_t bytes, struct payload_form *form, float *scales,
+qsgd_status payload_parse(struct code_chunk *chunk, struct payload_head *head, const uint8_t *p,
+                          size_t bytes, struct payload_form *form, const struct payload_room *room,
                           size_t *where) {
     const struct code *code = code_find(chunk->code);
-    size_t at;
     memset(&form->plan, 0, sizeof form->plan);
-    qsgd_status status = parse_head(head, p, bytes, form, scales, &at);
-    *where = at;
+    qsgd_status status = parse_head(head, p, bytes, form, room, where);
     if (status != QSGD_OK) return status;
+    const size_t at = *where;
+    narrow(chunk, head);
+    if (chunk->len == 0) {
+        if (form->mode == MODE_CODED) return at == bytes ? QSGD_OK : QSGD_ERR_PADDING;
+        *where = 0;
+        return QSGD_ERR_CHUNK;
+    }
     *where = 0;
     if (!mode_fits(code, form->mode, chunk->shared)) return QSGD_ERR_CHUNK;
     if (form->mode == MODE_CONSTANT) {
@@ -181,6 +229,7 @@ qsgd_status payload_parse(const struct code_chunk *chunk, const struct payload_h
 
 qsgd_status payload_read(const struct code_chunk *chunk, const struct payload_form *form,
                          int16_t *k) {
+    if (chunk->len == 0) return QSGD_OK;
     if (form->mode == MODE_CONSTANT) {
         for (size_t i = 0; i < chunk->len; i++) k[i] = form->constant;
         return QSGD_OK;

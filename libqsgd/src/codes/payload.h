@@ -4,15 +4,18 @@
 #define QSGD_CODES_PAYLOAD_H
 
 #include "codes/codes.h"
+#include "codes/zero_sets.h"
 #include "grid/chunk_scales.h"
 
 enum { MODE_CODED = 0, MODE_FIXED = 1, MODE_CONSTANT = 2, MODE_SHARED = 3 };
 
 /* What stands before the indices. */
 struct payload_head {
-    bool dithered;
+    bool has_damping; /* dithered frames */
+    bool gathers;     /* elements that are not live are left out: not in rotated frames */
     uint8_t damping;
     struct chunk_scales scales;
+    struct live live;
 };
 
 /* A payload whose tables were read and checked, or whose form another chunk takes over. */
@@ -20,6 +23,7 @@ struct payload_form {
     uint8_t mode, damping;
     int16_t constant;
     struct scales_form scales;
+    struct zero_groups zeros;
     struct code_plan plan;
 };
 
@@ -28,12 +32,16 @@ static inline bool payload_is_coded(const struct payload_form *form) {
     return form->mode == MODE_CODED || form->mode == MODE_SHARED;
 }
 
-/* Bytes that suffice for a payload of len elements behind its head; and with it, of so many
- * buckets. */
+/* Bytes that suffice for a payload of len elements behind its head, and for the head, of so many
+ * elements and buckets. */
 uint64_t payload_body_bound(const struct levels *levels, uint64_t len);
-uint64_t payload_bound(const struct levels *levels, uint64_t len, uint64_t buckets, int kind);
+uint64_t payload_head_bound(uint64_t len, uint64_t buckets, int kind);
 
-/* Writes the payload of k; dst holds payload_bound bytes. Returns its length. */
+/* Narrows a chunk to its live elements, whose indices or direct tokens are gathered. */
+void payload_gather(struct code_chunk *chunk, const struct payload_head *head,
+                    const struct coded_items *items);
+
+/* Writes the payload of k; dst holds what both bounds say. Returns its length. */
 size_t payload_write(const struct code_chunk *chunk, const struct payload_head *head,
                      const int16_t *k, uint8_t *dst);
 
@@ -43,13 +51,19 @@ size_t payload_write_like(const struct code_chunk *chunk, const struct payload_h
                           const int16_t *k, const struct payload_form *like, uint8_t *dst,
                           size_t cap);
 
-/* Reads mode, damping, scales (to scales[head->scales.count]) and tables. Of the head, damping and
- * scales themselves are not read. *where: offset of an error within the payload. */
-qsgd_status payload_parse(const struct code_chunk *chunk, const struct payload_head *head,
-                          const uint8_t *p, size_t bytes, struct payload_form *form, float *scales,
+/* Where a payload's head goes. */
+struct payload_room {
+    float *scales;   /* of the chunk's buckets */
+    uint32_t *zeros; /* zero_words of its elements */
+};
+
+/* Reads the head, whose scales, damping and groups of zeros are filled in, and the tables; narrows
+ * the chunk. *where: offset of an error within the payload. */
+qsgd_status payload_parse(struct code_chunk *chunk, struct payload_head *head, const uint8_t *p,
+                          size_t bytes, struct payload_form *form, const struct payload_room *room,
                           size_t *where);
 
-/* Reads the indices; every k written is a level. */
+/* Reads the indices of live elements; every k written is a level. */
 qsgd_status payload_read(const struct code_chunk *chunk, const struct payload_form *form,
                          int16_t *k);
 

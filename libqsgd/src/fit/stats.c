@@ -60,6 +60,7 @@ qsgd_status qsgd_stats_inspect(const qsgd_stats *stats, qsgd_stats_info *info, q
         .elements = stats->elements,
         .buckets = stats->buckets,
         .idle = stats->idle,
+        .zeros = stats->zeros,
     };
     struct_give(&info_row, &all, info);
     return QSGD_OK;
@@ -101,6 +102,7 @@ void stats_join(qsgd_stats *stats, const qsgd_stats *other) {
     stats->elements += other->elements;
     stats->buckets += other->buckets;
     stats->idle += other->idle;
+    stats->zeros += other->zeros;
     for (uint32_t h = 0; h < STATS_HALVES; h++) {
         stats->halves[h].elements += other->halves[h].elements;
         stats->halves[h].weight += other->halves[h].weight;

@@ -47,7 +47,7 @@ struct qsgd_stats {
     uint32_t scale_dtype;
     float clip;
     uint64_t bucket;
-    uint64_t elements, buckets, idle;
+    uint64_t elements, buckets, idle, zeros;
     int32_t top; /* half octave of row 0; 0 if there is none */
     uint32_t unused;
     struct stats_half halves[STATS_HALVES];

@@ -10,6 +10,7 @@
 #include "base/sizes.h"
 #include "fit/stats_bytes.h"
 #include "quantize/bucket_scales.h"
+#include "quantize/zeros.h"
 
 struct stats_add {
     struct tensor t; /* scales: of buckets longer than a chunk */
@@ -117,6 +118,7 @@ static void bucket_count(struct stats_add *a, struct open_bucket *b, const float
     for (uint64_t i = 0; i < len; i += STATS_BLOCK) {
         const size_t n = (size_t)min_u64(STATS_BLOCK, len - i);
         const float *block = source_in_range(x + i, n, b->range, a->block);
+        a->fresh->zeros += zeros_count(x + i, n);
         row_prepare(a, b->row, n, b->weight);
         a->t.q.kernels->stats_count(block, n, b->inv, b->weight, a->counts[b->row], b->sums);
     }

@@ -11,6 +11,8 @@
 #include "frame/checksum.h"
 #include "grid/scales.h"
 
+#define VERSION 1
+
 static const uint8_t magic[4] = {0x8F, 0x51, 0x53, 0x73};
 
 /* ---- write ---------------------------------------------------------------------------------- */
@@ -74,6 +76,7 @@ static void put_all(struct writer *w, const qsgd_stats *stats) {
     put(w, stats->elements);
     put(w, stats->buckets);
     put(w, stats->idle);
+    put(w, stats->zeros);
     put(w, (uint64_t)stats->top);
     put_halves(w, stats);
     for (uint32_t row = 0; row < STATS_ROWS; row++) {
@@ -111,7 +114,7 @@ qsgd_status qsgd_stats_save(const qsgd_stats *stats, qsgd_memory dst, uint64_t *
     w.dst = start;
     put_all(&w, stats);
     memcpy(start, magic, 4);
-    start[4] = 0;
+    start[4] = VERSION;
     start[5] = (uint8_t)stats->norm;
     start[6] = (uint8_t)scale_kind(stats->scale_dtype);
     start[7] = 0;
@@ -214,9 +217,9 @@ static qsgd_status check_head(const uint8_t *p, uint64_t size, qsgd_error *error
         return error_offset(error, QSGD_ERR_MAGIC, 0,
                             "not statistics, which would start with the bytes 8F 51 53 73");
     }
-    if (size > 4 && p[4] != 0) {
+    if (size > 4 && p[4] != VERSION) {
         return error_offset(error, QSGD_ERR_VERSION, 4,
-                            "the statistics' version is later than this library's (0)");
+                            "statistics of another version than this library's (1)");
     }
     if (size < STATS_SAVED_HEAD + 4) {
         return error_offset(error, QSGD_ERR_NEED_MORE, size, "statistics have at least 16 bytes");
@@ -247,11 +250,13 @@ static void get_totals(struct reader *r, qsgd_stats *stats) {
     stats->elements = get(r);
     stats->buckets = get(r);
     stats->idle = get(r);
+    stats->zeros = get(r);
     const uint64_t top = get(r);
     if (top >= STATS_HALVES) r->bad = true;
     stats->top = r->bad ? 0 : (int32_t)top;
     if (stats->elements > QSGD_STATS_MAX_ELEMENTS || stats->idle > stats->elements ||
-        stats->buckets > stats->elements || (stats->top == 0) != (stats->idle == stats->elements)) {
+        stats->zeros > stats->elements - stats->idle || stats->buckets > stats->elements ||
+        (stats->top == 0) != (stats->idle == stats->elements)) {
         r->bad = true;
     }
 }

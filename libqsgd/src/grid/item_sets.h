@@ -1,5 +1,6 @@
 /* Sets of a chunk's items (buckets, groups of elements) as frames store them: words of 32 items, of
- * which only those that are not empty are there (FORMAT.md section 7). */
+ * which only those that are not empty are there; or the same of all other items, where that is
+ * shorter (FORMAT.md section 7). */
 #ifndef QSGD_GRID_ITEM_SETS_H
 #define QSGD_GRID_ITEM_SETS_H
 
@@ -24,7 +25,8 @@ size_t set_write(uint64_t items, set_word *word, const void *context, uint8_t *d
 struct item_set {
     const uint8_t *flags, *words;
     uint64_t items;
-    uint64_t count; /* of items that are in the set */
+    bool others;    /* stored are the items that are not in the set */
+    uint64_t count; /* of items that are in it */
 };
 
 /* Checks the set that starts at p. Returns its bytes; 0 if it is cut short or malformed. */

@@ -49,6 +49,9 @@ void levels_build(struct levels *levels, const struct qsgd_params *params) {
     levels->kmin = -levels->largest;
     levels->kmax = is_signed ? count - 1 - count / 2 : count;
     levels->gap = level_gap(levels, params);
+    uint32_t middle = 0;
+    if (is_signed) memcpy(&middle, &levels->value[count / 2], sizeof middle);
+    levels->plain_zero = levels->zero && middle == 0;
 }
 
 uint32_t levels_ranks(const struct levels *levels) {

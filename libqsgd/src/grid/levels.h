@@ -14,6 +14,7 @@
 struct levels {
     int32_t kind;       /* QSGD_LEVELS_* */
     bool zero;          /* 0 is a level (always true for OPEN and SIGNED) */
+    bool plain_zero;    /* index 0 is the level +0, so that zeros come back as they were */
     uint32_t count;     /* s or K of FORMAT.md section 8.3; 32767 for OPEN */
     int32_t kmin, kmax; /* range of indices; where !zero, 0 within it names no level */
     int32_t largest;    /* kmax of FORMAT.md: the bound of |k| that the codes use */

@@ -50,8 +50,11 @@ static inline bool scale_is_valid(float scale) {
     return bits < SCALE_INF_BITS || bits == SCALE_NAN_BITS;
 }
 
-/* Idle buckets have scale 0 or NaN. */
-static inline bool scale_is_idle(float scale) { return !(scale > 0); }
+/* Idle buckets have scale 0 or NaN. By bits: whatever the caller's floating-point mode, subnormal
+ * scales are none. */
+static inline bool scale_is_idle(float scale) {
+    return float_bits(scale) - 1 >= SCALE_INF_BITS - 1;
+}
 
 /* Powers of two that bring a scale into range (FORMAT.md section 8.4, X), and their inverses. */
 static inline float scale_range(float scale) {

@@ -9,6 +9,7 @@
 #include "frame/params.h"
 #include "grid/scales.h"
 #include "pipeline/runner.h"
+#include "quantize/zeros.h"
 
 static const struct struct_row encode_row =
     STRUCT_ROW(qsgd_encode_options, runner_context, "options");
@@ -174,6 +175,31 @@ static bool scale_fits(const qsgd_params *params, float scale) {
     return params->scale_dtype == QSGD_FLOAT32 || (float_bits(scale) & 0xFFFF) == 0;
 }
 
+/* The indices of a chunk are levels, or mark whole groups of zeros. */
+static qsgd_status check_indices(const struct quantizer *q, const struct chunk_span *span,
+                                 const int16_t *indices, qsgd_error *error) {
+    const uint64_t group = (uint64_t)1 << ZERO_GROUP_LOG2;
+    const bool may_mark = q->params.rotation == 0;
+    bool marked = false;
+    for (uint64_t i = 0; i < span->len; i++) {
+        const uint64_t element = span->first + i;
+        int16_t k;
+        memcpy(&k, indices + element, sizeof k);
+        const bool mark = may_mark && k == INDEX_OF_ZEROS;
+        if (i % group == 0) marked = mark;
+        if (mark != marked) {
+            return error_element(error, QSGD_ERR_INDEX, element, element / q->layout.bucket,
+                                 "QSGD_INDEX_OF_ZEROS stands for whole groups of 32 elements of a "
+                                 "chunk, or for none of them");
+        }
+        if (!mark && !levels_has(&q->levels, k)) {
+            return error_element(error, QSGD_ERR_INDEX, element, element / q->layout.bucket,
+                                 "an index names no level");
+        }
+    }
+    return QSGD_OK;
+}
+
 qsgd_status arguments_check_quantized(const struct quantizer *q, const qsgd_quantized *quantized,
                                       qsgd_error *error) {
     const struct layout *l = &q->layout;
@@ -188,13 +214,10 @@ qsgd_status arguments_check_quantized(const struct quantizer *q, const qsgd_quan
                                  "or not exact in scale_dtype)");
         }
     }
-    for (uint64_t i = 0; i < l->n; i++) {
-        int16_t k;
-        memcpy(&k, quantized->indices + i, sizeof k);
-        if (!levels_has(&q->levels, k)) {
-            return error_element(error, QSGD_ERR_INDEX, i, i / l->bucket,
-                                 "an index names no level");
-        }
+    for (uint64_t chunk = 0; chunk < l->chunks; chunk++) {
+        const struct chunk_span span = layout_chunk(l, chunk);
+        const qsgd_status status = check_indices(q, &span, quantized->indices, error);
+        if (status != QSGD_OK) return status;
     }
     return QSGD_OK;
 }

@@ -23,8 +23,9 @@ struct before_chunks {
  * of writers that store whole words. scales: those are written, too. */
 static inline uint64_t chunk_room(const struct quantizer *q, uint64_t len, bool scales) {
     const uint64_t all = q->layout.per_bucket != 0 ? 1 : div_up(len, q->layout.bucket);
-    const uint64_t buckets = scales ? all : 0;
-    return payload_bound(&q->levels, len, buckets, scale_kind(q->params.scale_dtype)) + 4;
+    const int kind = scale_kind(q->params.scale_dtype);
+    return payload_head_bound(len, scales ? all : 0, kind) + payload_body_bound(&q->levels, len) +
+           4;
 }
 
 /* Opens the caller's workspace, for f->t.q. One layout for all callers, so that qsgd_encode_sizes

@@ -58,9 +58,9 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
         return status;
     }
     int16_t *k = worker->quantize.indices;
-    const struct dequantizer d = decode_values(call, &span, &worker->quantize, c.form.damping);
+    const struct dequantizer d = decode_values(call, &span, &worker->quantize, &c.form);
     const struct layout *l = &call->q.layout;
-    if (payload_is_sparse(&c.chunk, &c.form) &&
+    if (payload_is_sparse(&c.chunk, &c.form) && !c.gathered &&
         values_skip_zeros(&call->q, &call->sink, from, to)) {
         const uint32_t *at;
         size_t count;
@@ -69,7 +69,7 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
         values_from_nonzeros(&d, &span, from, to, at, k, count);
         return QSGD_OK;
     }
-    status = payload_read(&c.chunk, &c.form, k);
+    status = decode_read(call, &span, worker, &c.chunk, &c.form);
     if (status != QSGD_OK) return status;
     uint64_t first = from, last = to;
     if (call->q.params.rotation != 0) { /* whole buckets, of which the sink takes its part */

@@ -177,17 +177,28 @@ const uint8_t *decode_payload(const struct decode_call *call, uint64_t index, si
 }
 
 qsgd_status decode_parse_chunk(const struct decode_call *call, uint64_t index,
-                               struct code_scratch *scratch, float *scales,
-                               struct code_chunk *chunk, struct payload_form *form,
-                               uint64_t *where) {
+                               struct code_scratch *scratch,
+                               const struct quantize_scratch *quantize, struct code_chunk *chunk,
+                               struct payload_form *form, uint64_t *where) {
     const struct chunk_span span = layout_chunk(&call->q.layout, index);
     size_t bytes, at = 0;
     const uint8_t *p = decode_payload(call, index, &bytes);
     *chunk = worker_code_chunk(&call->q, &call->shared, call->q.params.code, &span, scratch);
-    const struct payload_head head = {
-        call->q.dithered, 0, {NULL, span.buckets, scale_kind(call->q.params.scale_dtype)}};
-    qsgd_status status = payload_parse(chunk, &head, p, bytes, form, scales, &at);
+    struct payload_head head = quantizer_head(&call->q, &span, scales_at(NULL, span.bucket), 0);
+    const struct payload_room room = {quantize->scales, quantize->zeros};
+    qsgd_status status = payload_parse(chunk, &head, p, bytes, form, &room, &at);
     *where = call->offsets[index] + at;
+    return status;
+}
+
+qsgd_status decode_read(const struct decode_call *call, const struct chunk_span *span,
+                        struct worker *worker, const struct code_chunk *chunk,
+                        const struct payload_form *form) {
+    int16_t *k = worker->quantize.indices;
+    const qsgd_status status = payload_read(chunk, form, k + (span->len - chunk->len));
+    if (status != QSGD_OK || chunk->len == span->len) return status;
+    const struct live live = decode_live(call, span, &worker->quantize, form);
+    live_scatter(&live, k, sizeof *k);
     return status;
 }
 
@@ -224,8 +235,8 @@ static qsgd_status verify_chunk(const struct decode_call *call, uint64_t index,
     if (frame_is_raw(&call->frame)) return verify_raw(call, index, where);
     struct code_chunk chunk;
     struct payload_form form;
-    qsgd_status status = decode_parse_chunk(call, index, &worker->codes, worker->quantize.scales,
-                                            &chunk, &form, where);
+    qsgd_status status =
+        decode_parse_chunk(call, index, &worker->codes, &worker->quantize, &chunk, &form, where);
     if (status == QSGD_OK) call->shapes[index] = shape_of(call, &form);
     if (status != QSGD_OK || !call->deep) return status;
     *where = call->offsets[index];

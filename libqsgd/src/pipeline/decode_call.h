@@ -50,12 +50,24 @@ uint32_t decode_dtype(const struct decode_call *call);
 /* The frame's elements convert to that type; add: as what is added to float32. */
 qsgd_status decode_check_dtype(const struct decode_call *call, uint32_t dtype, bool add);
 
-/* How a chunk of that damping, whose scales are in the scratch, becomes values. */
+/* How a chunk of that form, whose scales are in the scratch, becomes values. */
 static inline struct dequantizer decode_values(const struct decode_call *call,
                                                const struct chunk_span *span,
-                                               struct quantize_scratch *scratch, uint8_t damping) {
-    return (struct dequantizer){&call->q, scales_at(scratch->scales, span->bucket), scratch,
-                                &call->sink, damping};
+                                               struct quantize_scratch *scratch,
+                                               const struct payload_form *form) {
+    return (struct dequantizer){&call->q,      scales_at(scratch->scales, span->bucket),
+                                scratch,       &call->sink,
+                                form->damping, form->zeros,
+                                span->first};
+}
+
+/* The chunk's elements that are coded. */
+static inline struct live decode_live(const struct decode_call *call, const struct chunk_span *span,
+                                      const struct quantize_scratch *scratch,
+                                      const struct payload_form *form) {
+    struct live live = live_of(&call->q.layout, span, scales_at(scratch->scales, span->bucket));
+    live.zeros = form->zeros;
+    return live;
 }
 
 /* The payload of chunk `index`. */
@@ -64,12 +76,17 @@ const uint8_t *decode_payload(const struct decode_call *call, uint64_t index, si
 /* Checksums and tables of chunks [first, last), and their symbols if `deep`. Writes nothing. */
 qsgd_status decode_verify(struct decode_call *call);
 
-/* Parses (form) the payload of a chunk that is not raw, with the memory of scratch; scales go to
- * `scales`. */
+/* Parses (form) the payload of a chunk that is not raw, with the memory of both scratches. */
 qsgd_status decode_parse_chunk(const struct decode_call *call, uint64_t index,
-                               struct code_scratch *scratch, float *scales,
-                               struct code_chunk *chunk, struct payload_form *form,
-                               uint64_t *where);
+                               struct code_scratch *scratch,
+                               const struct quantize_scratch *quantize, struct code_chunk *chunk,
+                               struct payload_form *form, uint64_t *where);
+
+/* Reads the indices of a parsed chunk to worker->quantize.indices: those of live elements, each in
+ * its place. */
+qsgd_status decode_read(const struct decode_call *call, const struct chunk_span *span,
+                        struct worker *worker, const struct code_chunk *chunk,
+                        const struct payload_form *form);
 
 /* Runs a task over groups of `group` of chunks [first, last) and reports the first error. */
 qsgd_status decode_run(struct decode_call *call, qsgd_task task, uint64_t group);

@@ -18,16 +18,20 @@ qsgd_status decode_chunk_open(const struct decode_call *call, uint64_t index, st
         c->quantize.rotation = worker->quantize.second;
         c->quantize.noise += BLOCK + 2 * NOISE_TILE;
         c->quantize.scales += layout_most_buckets(&call->q.layout);
+        c->quantize.zeros += zero_words(layout_longest(&call->q.layout));
     }
-    return decode_parse_chunk(call, index, &c->scratch, c->quantize.scales, &c->chunk, &c->form,
-                              where);
+    c->at = 0;
+    const qsgd_status status =
+        decode_parse_chunk(call, index, &c->scratch, &c->quantize, &c->chunk, &c->form, where);
+    c->gathered = status == QSGD_OK && c->chunk.len < c->span.len;
+    return status;
 }
 
 bool decode_chunk_streams(const struct decode_call *call, const struct decode_chunk *c) {
     const uint64_t end = c->span.first + c->span.len;
     return call->q.params.code == QSGD_CODE_RANS && payload_is_coded(&c->form) &&
-           call->sink.dtype == QSGD_FLOAT32 && call->from <= c->span.first && end <= call->to &&
-           tokens_are_levels(&call->q.levels, rans_possible(&c->form.plan));
+           c->chunk.len > 0 && call->sink.dtype == QSGD_FLOAT32 && call->from <= c->span.first &&
+           end <= call->to && tokens_are_levels(&call->q.levels, rans_possible(&c->form.plan));
 }
 
 /* Bytes of each one's tables, of `count`. */
@@ -38,23 +42,72 @@ static size_t tables_bytes(const struct code_scratch *scratch, int count) {
 bool decode_chunks_pair(const struct decode_chunk *a, const struct decode_chunk *b) {
     const size_t most = tables_bytes(&a->scratch, 2);
     if (a->quantize.rotation != NULL && b->quantize.rotation == NULL) return false;
-    return a->span.len >= 2 * BLOCK && rans_reader_bytes(&a->form.plan) <= most &&
+    return a->chunk.len >= 2 * BLOCK && rans_reader_bytes(&a->form.plan) <= most &&
            rans_reader_bytes(&b->form.plan) <= most;
 }
 
-/* Values of the block [from, to) of the chunk, from its tokens. */
+/* Values of n elements from `at` of the chunk on, from their indices, or direct tokens if k is
+ * NULL.
+ */
+static void write_run(const struct dequantizer *d, uint64_t at, uint64_t n, const int16_t *k,
+                      const uint8_t *tokens) {
+    const struct chunk_span run = {.first = d->first + at, .len = n};
+    if (k == NULL) {
+        values_from_tokens(d, run.first, run.first + n, tokens);
+    } else {
+        values_from_indices(d, &run, run.first, run.first + n, k);
+    }
+}
+
+/* Values of what lies before the next element that is live, which is returned; *end is where the
+ * run of live ones ends. */
+static uint64_t skip_dead(const struct dequantizer *d, const struct live *live, uint64_t at,
+                          uint64_t *end) {
+    bool is_live = false;
+    *end = at;
+    while (at < live->len && !is_live) {
+        *end = live_run(live, at, &is_live);
+        if (is_live) break;
+        values_from_nothing(d, d->first + at, d->first + *end);
+        at = *end;
+    }
+    return at;
+}
+
+/* The next n live elements, among others. */
+static void write_gathered(const struct decode_call *call, const struct dequantizer *d,
+                           struct decode_chunk *c, uint64_t n, const int16_t *k,
+                           const uint8_t *tokens) {
+    const struct live live = decode_live(call, &c->span, &c->quantize, &c->form);
+    for (uint64_t i = 0, end; i < n;) {
+        c->at = skip_dead(d, &live, c->at, &end);
+        const uint64_t some = min_u64(end - c->at, n - i);
+        write_run(d, c->at, some, k == NULL ? NULL : k + i, k == NULL ? tokens + i : NULL);
+        c->at += some;
+        i += some;
+    }
+}
+
+/* Values of the block [from, to) of what is coded of the chunk, from its tokens. */
 static void write_block(const struct decode_call *call, struct decode_chunk *c, uint64_t from,
                         uint64_t to, const uint8_t *tokens) {
-    const struct dequantizer d = decode_values(call, &c->span, &c->quantize, c->form.damping);
-    const struct chunk_span block = {.first = c->span.first + from, .len = to - from};
-    const uint64_t end = block.first + block.len;
-    if (c->indices.direct) {
-        values_from_tokens(&d, block.first, end, tokens);
-        return;
+    const struct dequantizer d = decode_values(call, &c->span, &c->quantize, &c->form);
+    int16_t *k = c->indices.direct ? NULL : c->quantize.indices;
+    if (k != NULL) tokens_reader_read(&c->indices, tokens, (size_t)(to - from), k);
+    if (c->gathered) {
+        write_gathered(call, &d, c, to - from, k, tokens);
+    } else {
+        write_run(&d, from, to - from, k, tokens);
     }
-    int16_t *k = c->quantize.indices;
-    tokens_reader_read(&c->indices, tokens, (size_t)block.len, k);
-    values_from_indices(&d, &block, block.first, end, k);
+}
+
+/* What follows the last live element. */
+static void write_rest(const struct decode_call *call, struct decode_chunk *c) {
+    if (!c->gathered) return;
+    const struct dequantizer d = decode_values(call, &c->span, &c->quantize, &c->form);
+    const struct live live = decode_live(call, &c->span, &c->quantize, &c->form);
+    uint64_t end;
+    skip_dead(&d, &live, c->at, &end);
 }
 
 _Static_assert(2 * (BLOCK + 2 * NOISE_TILE) <= QUANTIZE_NOISE_OF_TWO, "noise of two");
@@ -84,24 +137,25 @@ void decode_stream(const struct decode_call *call, struct decode_chunk *const *c
         rans_reader_open(reader[i], &c[i]->chunk, plan, tables, bytes);
         tokens_reader_open(&c[i]->indices, &c[i]->chunk, rans_possible(plan), plan->tail,
                            plan->end);
-        if (c[i]->span.len > longest) longest = c[i]->span.len;
+        if (c[i]->chunk.len > longest) longest = c[i]->chunk.len;
     }
     for (uint64_t from = 0; from < longest; from += BLOCK) {
         const uint64_t to = from + BLOCK;
-        const bool both = count == 2 && to <= c[0]->span.len && to <= c[1]->span.len;
+        const bool both = count == 2 && to <= c[0]->chunk.len && to <= c[1]->chunk.len;
         for (int i = 0; i < count; i++) {
-            if (from < c[i]->span.len) make_noise(call, c[i], from, min_u64(to, c[i]->span.len));
+            if (from < c[i]->chunk.len) make_noise(call, c[i], from, min_u64(to, c[i]->chunk.len));
         }
         if (both) rans_reader_read_two(reader, (size_t)from, (size_t)to, tokens);
         for (int i = 0; i < count; i++) {
-            const struct chunk_span *span = &c[i]->span;
-            if (from >= span->len) continue;
-            const uint64_t stop = min_u64(to, span->len);
+            const uint64_t len = c[i]->chunk.len;
+            if (from >= len) continue;
+            const uint64_t stop = min_u64(to, len);
             if (!both) rans_reader_read(reader[i], (size_t)from, (size_t)stop, tokens[i]);
             write_block(call, c[i], from, stop, tokens[i]);
         }
     }
     for (int i = 0; i < count; i++) {
+        write_rest(call, c[i]);
         status[i] = rans_reader_end(reader[i]);
         if (status[i] == QSGD_OK) status[i] = tokens_reader_end(&c[i]->indices);
     }

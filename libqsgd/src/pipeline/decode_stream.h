@@ -14,6 +14,8 @@ struct decode_chunk {
     struct quantize_scratch quantize;
     struct code_chunk chunk;
     struct payload_form form;
+    bool gathered; /* some elements are not live */
+    uint64_t at;   /* of the chunk, up to which values are there */
     struct rans_reader reader;
     struct tokens_reader indices;
 };

@@ -38,7 +38,7 @@ static uint64_t bodies_bound(const struct quantizer *q, uint64_t chunks, uint64_
     const int kind = scale_kind(q->params.scale_dtype);
     const uint64_t most = layout_most_buckets(l);
     return payload_body_bound(&q->levels, first) +
-           chunks * (payload_bound(&q->levels, 0, most, kind) + 4);
+           chunks * (payload_head_bound(layout_longest(l), most, kind) + 4);
 }
 
 /* Bytes reserved for all payloads before chunk `index`, so that chunks may be written in any order.
@@ -80,35 +80,20 @@ static size_t write_raw(struct encode_job *job, const struct chunk_span *span, u
     return (size_t)span->len * item;
 }
 
-/* The payload of a quantized chunk; returns its bytes. */
-static size_t write_coded(const struct encode_job *job, int32_t code, const struct chunk_span *span,
-                          struct worker *worker, const struct payload_head *head, const int16_t *k,
-                          uint8_t *dst) {
-    const struct code_chunk chunk =
-        worker_code_chunk(&job->f.t.q, &job->f.shared, code, span, &worker->codes);
-    return payload_write(&chunk, head, k, dst);
-}
-
-static struct payload_head head_of(const struct quantizer *q, const struct chunk_span *span,
-                                   const struct chunk_indices *c) {
-    const uint8_t *scales = c->scales.bytes + 4 * (span->bucket - c->scales.first);
-    return (struct payload_head){
-        q->dithered,
-        c->damping,
-        {(const float *)(const void *)scales, span->buckets, scale_kind(q->params.scale_dtype)}};
-}
-
 /* What each code would take, to which all add the same scales. */
-static void survey_codes(const struct encode_job *job, const struct chunk_span *span,
-                         struct worker *worker, const struct chunk_indices *c, uint8_t *dst) {
-    struct payload_head head = head_of(&job->f.t.q, span, c);
+static void survey_codes(const struct encode_job *job, const struct code_chunk *chunk,
+                         struct worker *worker, const struct payload_head *head, const int16_t *k,
+                         uint8_t *dst) {
+    struct payload_head without = *head;
+    struct code_chunk of_code = *chunk;
     struct scales_form form;
-    scales_plan(&head.scales, &form);
-    const size_t scales = scales_write(&head.scales, &form, NULL);
-    head.scales.count = 0;
+    scales_plan(&head->scales, &form);
+    const size_t scales = scales_write(&head->scales, &form, NULL);
+    without.scales.count = 0;
     for (int32_t code = QSGD_CODE_FIXED; code <= QSGD_CODE_RANS; code++) {
         if (!params_code_fits(&job->f.t.q.params, code)) continue;
-        worker->auto_bytes[code] += scales + write_coded(job, code, span, worker, &head, c->k, dst);
+        of_code.code = code;
+        worker->auto_bytes[code] += scales + payload_write(&of_code, &without, k, dst);
     }
 }
 
@@ -120,17 +105,23 @@ static uint8_t *payload_at(const struct encode_job *job, uint64_t index, uint32_
     return job->room + (room_before(job, index) - room_before(job, job->first));
 }
 
+/* Codes a quantized chunk, whose indices are moved together. */
 static void encode_quantized(struct encode_job *job, const struct chunk_span *span, uint64_t index,
                              uint32_t worker, const struct chunk_indices *c) {
+    const struct quantizer *q = &job->f.t.q;
     struct worker *w = &job->f.workers[worker];
     uint8_t *dst = payload_at(job, index, worker);
+    const struct coded_items items = {c->k, c->k == NULL ? c->tokens : NULL};
+    struct payload_head head = quantizer_head(q, span, c->scales, c->damping);
+    struct code_chunk chunk = worker_code_chunk(q, &job->f.shared, job->code, span, &w->codes);
+    worker_zeros(q, &c->zeros, &items, w, &head.live);
+    payload_gather(&chunk, &head, &items);
     if (job->pass == ENCODE_SURVEY) {
-        survey_codes(job, span, w, c, dst);
+        survey_codes(job, &chunk, w, &head, c->k, dst);
         return;
     }
-    const struct payload_head head = head_of(&job->f.t.q, span, c);
     frame_set_entry(job->dst.data, &job->frame, index, dst,
-                    write_coded(job, job->code, span, w, &head, c->k, dst));
+                    payload_write(&chunk, &head, c->k, dst));
 }
 
 static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t worker,
@@ -146,17 +137,21 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t
     struct quantize_scratch *scratch = &w->quantize;
     const bool tokens = job->pass == ENCODE_PAYLOADS && t->source.residual == NULL &&
                         quantizer_gives_tokens(&t->q) && code_find(job->code)->from_tokens;
-    struct chunk_indices c = {tokens ? NULL : scratch->indices, w->codes.tokens,
-                              chunk_scales_of(t, &span, scratch->scales), 0};
+    struct chunk_indices c = {tokens ? NULL : scratch->indices,
+                              w->codes.tokens,
+                              chunk_scales_of(t, &span, scratch->scales),
+                              0,
+                              {NULL, 0}};
     const float *x = source_read(&t->source, span.first, span.len, scratch->elements);
     qsgd_status status = quantize_chunk(t, &span, x, scratch, &c, bad_bucket);
     if (status != QSGD_OK) return status;
     if (t->source.residual != NULL) feedback_of_chunk(t, &span, x, scratch, &c);
-    if (job->pass != ENCODE_RESIDUAL) encode_quantized(job, &span, index, worker, &c);
     if (t->source.residual != NULL && job->pass != ENCODE_SURVEY && !job->residual_later) {
-        const struct dequantizer d = {&t->q, c.scales, scratch, NULL, c.damping};
+        const struct dequantizer d = {&t->q,     c.scales, scratch,   NULL,
+                                      c.damping, c.zeros,  span.first};
         residual_of_chunk(&d, &t->source, &span, x, c.k);
     }
+    if (job->pass != ENCODE_RESIDUAL) encode_quantized(job, &span, index, worker, &c);
     return QSGD_OK;
 }
 

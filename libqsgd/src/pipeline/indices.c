@@ -13,6 +13,7 @@
 #include "pipeline/decode_call.h"
 #include "pipeline/encode.h"
 #include "quantize/values.h"
+#include "quantize/zeros.h"
 
 #if QSGD_ENCODER
 
@@ -27,25 +28,60 @@ struct recode {
     const struct before_chunks *made; /* the form is chosen */
 };
 
+/* True if the groups of zeros that `like` names are those of the indices; where zeros are not
+ * marked, if they hold nothing else. Idle buckets may hold anything. */
+static bool zeros_agree(const struct recode *r, const struct zero_groups *named,
+                        const struct zero_groups *marked, const struct chunk_span *span,
+                        const int16_t *k) {
+    const struct live all = live_of(&r->q->layout, span, scales_at(r->from.scales, 0));
+    for (uint64_t at = 0, end; at < span->len; at = end) {
+        bool live, zero, mark;
+        end = live_run(&all, at, &live);
+        end = zero_run(named, at, end, &zero);
+        end = zero_run(marked, at, end, &mark);
+        if (!live) continue;
+        if (zeros_are_marked(r->q)) {
+            if (zero != mark) return false;
+            continue;
+        }
+        for (uint64_t i = at; zero && i < end; i++) {
+            if (k[i] != 0) return false;
+        }
+    }
+    return true;
+}
+
 /* A chunk's payload in the form of like's. SIZE_MAX if it cannot be written so. */
-static size_t write_like(const struct recode *r, uint64_t index, const struct payload_head *head,
-                         const int16_t *k, uint8_t *dst, size_t cap) {
-    struct code_chunk chunk;
+static size_t write_like(const struct recode *r, uint64_t index, struct payload_head *head,
+                         const struct zero_groups *marked, int16_t *k, uint8_t *dst, size_t cap) {
+    const struct chunk_span span = layout_chunk(&r->q->layout, index);
+    struct code_chunk chunk, own;
     struct payload_form form;
+    struct quantize_scratch room = r->worker->quantize;
     uint64_t where;
-    if (decode_parse_chunk(r->like, index, &r->worker->codes, r->worker->quantize.scales, &chunk,
-                           &form, &where) != QSGD_OK) {
+    room.zeros +=
+        zero_words(layout_longest(&r->q->layout)); /* the first are those that are marked */
+    if (decode_parse_chunk(r->like, index, &r->worker->codes, &room, &chunk, &form, &where) !=
+        QSGD_OK) {
         return SIZE_MAX;
     }
+    if (head->gathers && !zeros_agree(r, &form.zeros, marked, &span, k)) return SIZE_MAX;
+    head->live.zeros = form.zeros;
+    own = worker_code_chunk(r->q, r->shared, r->q->params.code, &span, &r->worker->codes);
+    payload_gather(&own, head, &(struct coded_items){k, NULL});
+    if (own.len != chunk.len) return SIZE_MAX; /* other buckets are idle */
     return payload_write_like(&chunk, head, k, &form, dst, cap);
 }
 
 /* The payload of a chunk in the form that is best. SIZE_MAX if it is over cap. */
 static size_t write_new(const struct recode *r, const struct chunk_span *span,
-                        const struct payload_head *head, const int16_t *k, uint8_t *dst,
-                        size_t cap) {
-    const struct code_chunk chunk =
+                        struct payload_head *head, const struct zero_groups *marked, int16_t *k,
+                        uint8_t *dst, size_t cap) {
+    const struct coded_items items = {k, NULL};
+    struct code_chunk chunk =
         worker_code_chunk(r->q, r->shared, r->q->params.code, span, &r->worker->codes);
+    worker_zeros(r->q, marked, &items, r->worker, &head->live);
+    payload_gather(&chunk, head, &items);
     if (chunk_room(r->q, span->len, true) <= cap) return payload_write(&chunk, head, k, dst);
     const size_t bytes = payload_write(&chunk, head, k, r->made->spill);
     if (bytes > cap) return SIZE_MAX;
@@ -56,15 +92,16 @@ static size_t write_new(const struct recode *r, const struct chunk_span *span,
 static size_t recode_chunk(const struct recode *r, uint64_t index, uint8_t *dst, size_t cap) {
     const struct chunk_span span = layout_chunk(&r->q->layout, index);
     const struct scale_array scales = scales_at(r->from.scales, 0);
-    const struct payload_head head = {
-        r->q->dithered,
-        r->q->dithered && r->from.damping != NULL ? r->from.damping[index] : (uint8_t)0,
-        {r->from.scales + span.bucket, span.buckets, scale_kind(r->q->params.scale_dtype)}};
+    struct payload_head head = quantizer_head(
+        r->q, &span, scales,
+        r->q->dithered && r->from.damping != NULL ? r->from.damping[index] : (uint8_t)0);
     int16_t *k = r->worker->quantize.indices;
     memcpy(k, r->from.indices + span.first, (size_t)span.len * sizeof *k);
+    const struct zero_groups marked =
+        zeros_of_marks(k, span.len, (int16_t)r->q->levels.idle, r->worker->quantize.zeros);
     values_turn(r->q, &span, &scales, &r->worker->quantize, k);
-    if (r->like != NULL) return write_like(r, index, &head, k, dst, cap);
-    return write_new(r, &span, &head, k, dst, cap);
+    if (r->like != NULL) return write_like(r, index, &head, &marked, k, dst, cap);
+    return write_new(r, &span, &head, &marked, k, dst, cap);
 }
 
 /* All behind the header, which is there. UINT64_MAX, or the chunk that does not fit. */
@@ -216,24 +253,39 @@ static void put_scales(const struct index_sink *sink, const struct chunk_span *s
     memcpy(sink->out.scales + span->bucket, scales, (size_t)span->buckets * sizeof *scales);
 }
 
+/* What stands for elements of idle buckets, and of groups of zeros where these are marked; rotated
+ * frames have indices of all. */
+static void fill_dead(const struct decode_call *call, const struct live *live, int16_t *k) {
+    for (uint64_t at = 0, end; at < live->len; at = end) {
+        bool is_live;
+        end = live_run(live, at, &is_live);
+        for (uint64_t i = at; !is_live && i < end; i++) k[i] = (int16_t)call->q.levels.idle;
+    }
+    if (zeros_are_marked(&call->q)) zeros_mark(live, &live->zeros, k);
+}
+
 static void task_indices(void *context, uint64_t index, uint32_t worker) {
     struct index_sink *sink = context;
+    const struct decode_call *call = &sink->call;
     struct worker *w = &sink->call.workers[worker];
-    const struct chunk_span span = layout_chunk(&sink->call.q.layout, index);
+    const struct chunk_span span = layout_chunk(&call->q.layout, index);
+    int16_t *k = w->quantize.indices;
     struct code_chunk chunk;
     struct payload_form form;
     uint64_t where = 0;
-    qsgd_status status = decode_parse_chunk(&sink->call, index, &w->codes, w->quantize.scales,
-                                            &chunk, &form, &where);
-    if (status == QSGD_OK) status = payload_read(&chunk, &form, w->quantize.indices);
+    qsgd_status status =
+        decode_parse_chunk(call, index, &w->codes, &w->quantize, &chunk, &form, &where);
+    if (status == QSGD_OK) status = decode_read(call, &span, w, &chunk, &form);
     if (status != QSGD_OK) {
         worker_fail(w, index, status, where);
         return;
     }
     const struct scale_array scales = scales_at(w->quantize.scales, span.bucket);
-    values_turn(&sink->call.q, &span, &scales, &w->quantize, w->quantize.indices);
+    values_turn(&call->q, &span, &scales, &w->quantize, k);
+    const struct live live = decode_live(call, &span, &w->quantize, &form);
+    if (chunk.len < span.len) fill_dead(call, &live, k);
     put_scales(sink, &span, w->quantize.scales);
-    memcpy(sink->out.indices + span.first, w->quantize.indices, (size_t)span.len * sizeof(int16_t));
+    memcpy(sink->out.indices + span.first, k, (size_t)span.len * sizeof *k);
     if (sink->out.damping != NULL) sink->out.damping[index] = form.damping;
 }
 

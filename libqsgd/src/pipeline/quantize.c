@@ -10,6 +10,7 @@
 #include "pipeline/before_chunks.h"
 #include "quantize/quantize.h"
 #include "quantize/values.h"
+#include "quantize/zeros.h"
 
 /* ---- quantize ------------------------------------------------------------------------------- */
 
@@ -24,7 +25,7 @@ static void task_quantize(void *context, uint64_t index, uint32_t worker) {
     struct worker *w = &job->f.workers[worker];
     const struct chunk_span span = layout_chunk(&job->f.t.q.layout, index);
     const struct tensor *t = &job->f.t;
-    struct chunk_indices c = {w->quantize.indices, NULL, t->scales, 0};
+    struct chunk_indices c = {.k = w->quantize.indices, .scales = t->scales};
     uint64_t bad_bucket = 0;
     fpenv env = fpenv_enter();
     const float *x = source_read(&t->source, span.first, span.len, w->quantize.elements);
@@ -32,6 +33,8 @@ static void task_quantize(void *context, uint64_t index, uint32_t worker) {
     if (status != QSGD_OK) {
         worker_fail(w, index, status, bad_bucket);
     } else {
+        const struct live live = live_of(&t->q.layout, &span, t->scales);
+        if (t->q.params.rotation == 0) zeros_mark(&live, &c.zeros, c.k);
         memcpy(job->out.indices + span.first, c.k, (size_t)span.len * sizeof *c.k);
         if (job->out.damping != NULL) job->out.damping[index] = c.damping;
     }
@@ -106,9 +109,14 @@ static void task_values(void *context, uint64_t index, uint32_t worker) {
     struct worker *w = &job->f.workers[worker];
     const struct chunk_span span = layout_chunk(&job->f.t.q.layout, index);
     fpenv env = fpenv_enter();
-    memcpy(w->quantize.indices, job->out.indices + span.first, (size_t)span.len * sizeof(int16_t));
-    const struct dequantizer d = {&job->f.t.q, job->f.t.scales, &w->quantize, &job->sink,
-                                  job->out.damping == NULL ? (uint8_t)0 : job->out.damping[index]};
+    const struct quantizer *q = &job->f.t.q;
+    int16_t *k = w->quantize.indices;
+    memcpy(k, job->out.indices + span.first, (size_t)span.len * sizeof *k);
+    const struct zero_groups zeros =
+        zeros_of_marks(k, span.len, (int16_t)q->levels.idle, w->quantize.zeros);
+    const uint8_t damping = job->out.damping == NULL ? (uint8_t)0 : job->out.damping[index];
+    const struct dequantizer d = {q,       job->f.t.scales, &w->quantize, &job->sink,
+                                  damping, zeros,           span.first};
     values_from_indices(&d, &span, span.first, span.first + span.len, w->quantize.indices);
     fpenv_leave(env);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "codes/scratch.h"
+#include "quantize/zeros.h"
 
 /* Of one worker. What quantizes and what codes take turns in some of the memory: while decoding,
  * only block by block. */
@@ -46,6 +47,39 @@ const struct worker *workers_error(const struct worker *workers, uint32_t count)
         if (first == NULL || workers[i].error_task < first->error_task) first = &workers[i];
     }
     return first;
+}
+
+struct payload_head quantizer_head(const struct quantizer *q, const struct chunk_span *span,
+                                   struct scale_array scales, uint8_t damping) {
+    const uint8_t *first =
+        scales.bytes == NULL ? NULL : scales.bytes + 4 * (span->bucket - scales.first);
+    return (struct payload_head){
+        .has_damping = q->dithered,
+        .gathers = q->params.rotation == 0,
+        .damping = damping,
+        .scales = {(const float *)(const void *)first, span->buckets,
+                   scale_kind(q->params.scale_dtype)},
+        .live = live_of(&q->layout, span, scales),
+    };
+}
+
+/* True if groups of zeros lie in idle buckets alone, which decode to zeros without being named. */
+static bool zeros_are_idle(const struct live *live) {
+    struct live without = *live;
+    without.zeros.words = NULL;
+    return live_count(live) == live_count(&without);
+}
+
+void worker_zeros(const struct quantizer *q, const struct zero_groups *marked,
+                  const struct coded_items *items, struct worker *w, struct live *live) {
+    if (!zeros_are_marked(q)) {
+        live->zeros = zero_groups_of_indices(live, items, w->quantize.zeros);
+        return;
+    }
+    live->zeros = *marked;
+    if (marked->words == NULL) return;
+    zero_groups_join(&live->zeros, live->len, w->quantize.zeros);
+    if (zeros_are_idle(live)) live->zeros.words = NULL;
 }
 
 struct code_chunk worker_code_chunk(const struct quantizer *q, const struct shared_tables *shared,

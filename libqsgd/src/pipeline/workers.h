@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "codes/codes.h"
+#include "codes/payload.h"
 #include "codes/shared_tables.h"
 #include "qsgd.h"
 #include "quantize/quantizer.h"
@@ -34,6 +35,15 @@ static inline void worker_fail(struct worker *w, uint64_t task, qsgd_status stat
 
 /* Worker with the error of the lowest task, or NULL. */
 const struct worker *workers_error(const struct worker *workers, uint32_t count);
+
+/* A payload's head, but for groups of zeros; the scales are those of the chunk's buckets. */
+struct payload_head quantizer_head(const struct quantizer *q, const struct chunk_span *span,
+                                   struct scale_array scales, uint8_t damping);
+
+/* Groups of zeros that a payload names: those found in the elements where these are marked, else
+ * those whose indices are all 0, if to name them repays. */
+void worker_zeros(const struct quantizer *q, const struct zero_groups *marked,
+                  const struct coded_items *items, struct worker *w, struct live *live);
 
 /* What a code needs to know of a chunk. shared->code is QSGD_CODE_RAW if there are no tables. */
 struct code_chunk worker_code_chunk(const struct quantizer *q, const struct shared_tables *shared,

@@ -14,6 +14,15 @@ static bool sends_nothing(const struct quantizer *q, const struct projection *p)
     return p->squares == 0 && !q->dithered;
 }
 
+/* Groups of zeros decode to nothing else, whatever the scale; rotated, they decode to a share of
+ * it.
+ */
+static void decoded_zeros(struct decoded *d, const struct chunk_span *span,
+                          const struct zero_groups *zeros) {
+    d->first = span->first;
+    if (d->q->params.rotation == 0) d->zeros = *zeros;
+}
+
 /* ---- buckets within chunks ------------------------------------------------------------------- */
 
 static float least_scale(struct decoded *d, uint64_t first, uint64_t len, const float *x,
@@ -39,6 +48,7 @@ void feedback_of_chunk(const struct tensor *t, const struct chunk_span *span, co
         return;
     }
     struct decoded d = decoded_of(&t->q, scratch, span->first + span->len, out->damping);
+    decoded_zeros(&d, span, &out->zeros);
     bool idle = true;
     for (uint64_t b = span->bucket; b < span->bucket + span->buckets; b++) {
         const float given = scale_get(&out->scales, b);
@@ -60,13 +70,14 @@ uint64_t feedback_chunks(const struct tensor *t) {
 void feedback_survey(const struct tensor *t, uint64_t chunk, struct quantize_scratch *scratch) {
     const struct chunk_span span = layout_chunk(&t->q.layout, chunk);
     struct feedback_sums *to = &t->feedback_sums[chunk];
-    struct chunk_indices c = {scratch->indices, NULL, t->scales, 0};
+    struct chunk_indices c = {.k = scratch->indices, .scales = t->scales};
     *to = (struct feedback_sums){0, 0, 0, FEEDBACK_NOWHERE};
     if (scale_is_idle(scale_get(&t->scales, span.bucket))) return;
     const float *x = source_read(&t->source, span.first, span.len, scratch->elements);
     uint64_t bad;
     quantize_chunk(t, &span, x, scratch, &c, &bad);
     struct decoded d = decoded_of(&t->q, scratch, span.first + span.len, c.damping);
+    decoded_zeros(&d, &span, &c.zeros);
     const struct projection p = projection_of(&d, span.first, span.len, x, c.k);
     to->products = p.products;
     to->squares = p.squares;

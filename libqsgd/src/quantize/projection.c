@@ -25,6 +25,16 @@ static const uint16_t *noise_of(struct decoded *d, uint64_t from, uint64_t to) {
     return d->scratch->noise + (from - d->noise_from);
 }
 
+/* What groups of zeros decode to. */
+static void clear_zeros(const struct decoded *d, uint64_t at, uint64_t n, float *h) {
+    const uint64_t from = at - d->first, to = from + n;
+    for (uint64_t i = from, end; i < to; i = end) {
+        bool zero;
+        end = zero_run(&d->zeros, i, to, &zero);
+        if (zero) memset(h + (i - from), 0, (size_t)(end - i) * sizeof *h);
+    }
+}
+
 struct projection projection_of(struct decoded *d, uint64_t first, uint64_t len, const float *x,
                                 const int16_t *k) {
     const struct kernels *kernels = d->q->kernels;
@@ -35,6 +45,7 @@ struct projection projection_of(struct decoded *d, uint64_t first, uint64_t len,
         n = min_u64(PIECE - at % PIECE, len - i);
         double sum;
         values_at_one(d->q, d->damping, k + i, noise_of(d, at, at + n), (size_t)n, h);
+        if (d->zeros.words != NULL) clear_zeros(d, at, n, h);
         kernels->sum_squares(x + i, (size_t)n, &sum);
         lanes_add(&elements, sum);
         kernels->sum_products(x + i, h, (size_t)n, &sum);

@@ -4,6 +4,7 @@
 #ifndef QSGD_QUANTIZE_PROJECTION_H
 #define QSGD_QUANTIZE_PROJECTION_H
 
+#include "grid/live.h"
 #include "quantize/quantizer.h"
 
 /* A chunk, or bucket, whose indices are known, and the noise that they were read by. */
@@ -12,12 +13,14 @@ struct decoded {
     struct quantize_scratch *scratch;
     uint64_t end; /* of its elements */
     uint8_t damping;
+    struct zero_groups zeros; /* of the chunk, which starts at element `first`; none if rotated */
+    uint64_t first;
     uint64_t noise_from, noise_to; /* elements whose noise is in the scratch */
 };
 
 static inline struct decoded decoded_of(const struct quantizer *q, struct quantize_scratch *scratch,
                                         uint64_t end, uint8_t damping) {
-    return (struct decoded){q, scratch, end, damping, 0, 0};
+    return (struct decoded){q, scratch, end, damping, {NULL, ZERO_GROUP_LOG2}, 0, 0, 0};
 }
 
 /* Sums over elements e and what they decode to at scale 1, h. */

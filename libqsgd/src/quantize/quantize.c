@@ -7,6 +7,7 @@
 #include "quantize/projection.h"
 #include "quantize/topk.h"
 #include "quantize/walk.h"
+#include "quantize/zeros.h"
 
 /* ---- one run --------------------------------------------------------------------------------- */
 
@@ -137,6 +138,29 @@ static void run_round(const struct quantizer *q, struct bucket_state *b, const s
     }
 }
 
+/* The same of a run from element `at` of the chunk on, some of whose elements are in groups of
+ * zeros: these have the idle index, and no part in the damping. */
+static void run_with_zeros(const struct quantizer *q, struct bucket_state *b, const struct run *run,
+                           float *block, const struct zero_groups *zeros, uint64_t at) {
+    const uint64_t stop = at + run->n;
+    for (uint64_t from = at, end; from < stop; from = end) {
+        bool zero;
+        end = zero_run(zeros, from, stop, &zero);
+        const size_t i = (size_t)(from - at);
+        const struct run part = {run->x + i,
+                                 run->noise + i,
+                                 run->element + i,
+                                 (size_t)(end - from),
+                                 run->k == NULL ? NULL : run->k + i,
+                                 run->k == NULL ? run->tokens + i : NULL};
+        if (zero) {
+            run_idle(q, &part);
+        } else {
+            run_round(q, b, &part, block);
+        }
+    }
+}
+
 /* ---- one chunk ------------------------------------------------------------------------------- */
 
 /* Terms of the damping (ENCODER.md section 6.3). */
@@ -221,6 +245,8 @@ qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span
                            uint64_t *bad_bucket) {
     const struct chunk chunk = {t, span, x, &out->scales, scratch};
     const struct quantizer *q = &t->q;
+    out->zeros = (struct zero_groups){NULL, ZERO_GROUP_LOG2};
+    if (zeros_are_marked(q)) out->zeros = zeros_of_elements(x, span->len, scratch->zeros);
     const struct layout *l = &q->layout;
     struct damping damping = {0, 0};
     struct bucket_state both[2] = {{0}};
@@ -250,7 +276,11 @@ qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span
                                 w.n,
                                 out->k == NULL ? NULL : out->k + at,
                                 out->k == NULL ? out->tokens + at : NULL};
-        run_round(q, b, &run, scratch->block);
+        if (out->zeros.words != NULL && q->params.rotation == 0) {
+            run_with_zeros(q, b, &run, scratch->block, &out->zeros, at);
+        } else {
+            run_round(q, b, &run, scratch->block);
+        }
     }
     damping_add(&damping, b);
     bucket_finish(&chunk, b, out->k);

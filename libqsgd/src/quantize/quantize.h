@@ -3,16 +3,18 @@
 #define QSGD_QUANTIZE_QUANTIZE_H
 
 #include "grid/layout.h"
+#include "grid/live.h"
 #include "quantize/bucket_scales.h"
 #include "quantize/quantizer.h"
 
-/* What a chunk comes to: indices, or direct tokens if k is NULL; the scales of its buckets; and its
- * damping, for dithered frames. */
+/* What a chunk comes to: indices, or direct tokens if k is NULL; the scales of its buckets; its
+ * damping, for dithered frames; and its groups of zeros. */
 struct chunk_indices {
     int16_t *k;
     uint8_t *tokens;
     struct scale_array scales;
     uint8_t damping;
+    struct zero_groups zeros; /* of its elements, where these are marked (zeros_are_marked) */
 };
 
 /* Where scales of a chunk's buckets go: of short ones to `scales`, longer ones' are there. */

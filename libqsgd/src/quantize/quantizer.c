@@ -5,6 +5,7 @@
 
 #include "backends/dispatch.h"
 #include "base/fpenv.h"
+#include "grid/live.h"
 #include "kernels/philox.h"
 #include "quantize/topk.h"
 
@@ -27,6 +28,8 @@ void quantize_scratch_carve(struct quantize_scratch *s, struct memory *memory,
     const uint64_t scales = layout_most_buckets(l) * sizeof(float);
     const bool two = use == QUANTIZE_DECODES && l->chunks > 1;
     s->scales = memory_take(&m, two ? 2 * scales : scales);
+    const uint64_t zeros = zero_words(longest) * sizeof(uint32_t);
+    s->zeros = memory_take(&m, use == QUANTIZE_DECODES ? 2 * zeros : zeros);
     *memory = m;
     s->rotation = s->second = NULL;
     if (q->params.rotation == 0) return;

@@ -41,6 +41,7 @@ struct quantize_scratch {
     float *elements;  /* longest chunk: elements after conversion and rotation, if any */
     int16_t *indices; /* longest chunk */
     float *scales;    /* of a chunk's buckets; decoding: of another chunk's, too, behind them */
+    uint32_t *zeros;  /* zero_words of the longest chunk (grid/live.h); decoding: as for scales */
     uint16_t *noise;  /* QUANTIZE_BLOCK, as far as there are elements, and 2 tiles */
     uint64_t noise_from, noise_to; /* decoding: elements whose noise is there already */
     float *block;                  /* a block (quantize_block); decoding rotated frames, none */

@@ -167,6 +167,20 @@ static void run_to_sink(const struct dequantizer *d, const struct symbols *s, co
     }
 }
 
+/* The same of a run some of whose elements are in groups of zeros. */
+static void run_with_zeros(const struct dequantizer *d, const struct symbols *s,
+                           const struct walk *w, float scale) {
+    const uint64_t first = w->element - d->first, stop = first + w->n;
+    struct walk part = *w;
+    for (uint64_t from = first, end; from < stop; from = end) {
+        bool zero;
+        end = zero_run(&d->zeros, from, stop, &zero);
+        part.element = d->first + from;
+        part.n = (size_t)(end - from);
+        run_to_sink(d, s, &part, zero && scale == scale ? 0 : scale); /* NaN has the last word */
+    }
+}
+
 /* ---- rotated buckets ------------------------------------------------------------------------- */
 
 /* A run of a rotated bucket into its memory; true if it was the bucket's last one. */
@@ -179,6 +193,16 @@ static bool run_rotated(const struct dequantizer *d, const struct symbols *s, co
     return w->element + w->n >= start + layout_bucket_len(l, w->bucket);
 }
 
+/* Groups of zeros in a bucket's values, which the rotation made something of. */
+static void clear_zeros(const struct dequantizer *d, uint64_t element, size_t len, float *v) {
+    const uint64_t first = element - d->first, stop = first + len;
+    for (uint64_t from = first, end; from < stop; from = end) {
+        bool zero;
+        end = zero_run(&d->zeros, from, stop, &zero);
+        if (zero) memset(v + (from - first), 0, (size_t)(end - from) * sizeof *v);
+    }
+}
+
 /* Turns the bucket back: in its memory, which is returned. */
 static const float *turn_back(const struct dequantizer *d, uint64_t bucket, float scale) {
     const struct quantizer *q = d->q;
@@ -188,6 +212,7 @@ static const float *turn_back(const struct dequantizer *d, uint64_t bucket, floa
     rotation_inverse(d->scratch->rotation, q->kernels, &q->key, bucket * q->layout.bucket, len,
                      &(struct rotation_out){.to = v});
     undo_range(scale, len, v);
+    clear_zeros(d, bucket * q->layout.bucket, len, v);
     return v;
 }
 
@@ -197,7 +222,7 @@ static void bucket_to_sink(const struct dequantizer *d, uint64_t bucket, float s
     const uint64_t start = bucket * q->layout.bucket;
     const uint64_t end = start + layout_bucket_len(&q->layout, bucket);
     const uint64_t from = start > sink->from ? start : sink->from, to = min_u64(end, sink->to);
-    if (from == start && to == end && goes_straight(sink, scale)) {
+    if (from == start && to == end && goes_straight(sink, scale) && d->zeros.words == NULL) {
         uint8_t *at = sink->data + (start - sink->origin) * sizeof(float);
         const struct rotation_out out = {(float *)(void *)at, sink->add, sink->alpha, sink->stream};
         rotation_inverse(d->scratch->rotation, q->kernels, &q->key, start, (size_t)(end - start),
@@ -217,7 +242,9 @@ static void runs_to_sink(const struct dequantizer *d, const struct symbols *s, u
     float scale = 0;
     while (walk_next(&w)) {
         if (w.opens) scale = scale_get(&d->scales, w.bucket);
-        if (!rotated) {
+        if (!rotated && d->zeros.words != NULL) {
+            run_with_zeros(d, s, &w, scale);
+        } else if (!rotated) {
             run_to_sink(d, s, &w, scale);
         } else if (run_rotated(d, s, &w, scale)) {
             bucket_to_sink(d, w.bucket, scale);
@@ -233,6 +260,16 @@ void values_from_indices(const struct dequantizer *d, const struct chunk_span *s
 void values_from_tokens(const struct dequantizer *d, uint64_t from, uint64_t to,
                         const uint8_t *tokens) {
     runs_to_sink(d, &(struct symbols){.tokens = tokens, .first = from}, from, to);
+}
+
+void values_from_nothing(const struct dequantizer *d, uint64_t from, uint64_t to) {
+    const struct layout *l = &d->q->layout;
+    for (uint64_t i = from, n; i < to; i += n) {
+        const float scale = scale_get(&d->scales, i / l->bucket);
+        n = min_u64(min_u64((i / l->bucket + 1) * l->bucket, to) - i, quantize_block(l));
+        fill_idle(scale == scale ? 0 : scale, (size_t)n, d->scratch->block);
+        values_put(d->sink, i, d->scratch->block, (size_t)n);
+    }
 }
 
 /* ---- residuals, which encoders keep -----------------------------------------------------------
@@ -273,6 +310,7 @@ void residual_of_chunk(const struct dequantizer *d, const struct source *source,
         if (!rotated) {
             run_values_in_range(d, &s, &w, scale, block);
             undo_range(scale, w.n, block);
+            clear_zeros(d, w.element, w.n, block);
             store_residual(x + (w.element - span->first), block, w.n, source->residual + w.element);
         } else if (run_rotated(d, &s, &w, scale)) {
             residual_of_bucket(d, source, w.bucket, scale);

@@ -2,7 +2,7 @@
 #ifndef QSGD_QUANTIZE_VALUES_H
 #define QSGD_QUANTIZE_VALUES_H
 
-#include "grid/scales.h"
+#include "grid/live.h"
 #include "quantize/quantizer.h"
 
 /* Where values go: stored as dtype, or multiplied by alpha and added to float32. */
@@ -23,9 +23,12 @@ struct dequantizer {
     struct quantize_scratch *scratch;
     const struct sink *sink; /* residuals need none */
     uint8_t damping;         /* of the chunk's dither, in 1/128 */
+    struct zero_groups zeros;
+    uint64_t first; /* the chunk's first element, from which groups are counted */
 };
 
-/* Values of elements [from, to) of the chunk, from its indices. */
+/* Values of elements [from, to) of the chunk, from its indices; those of elements that are not live
+ * are not looked at. */
 void values_from_indices(const struct dequantizer *d, const struct chunk_span *span, uint64_t from,
                          uint64_t to, const int16_t *k);
 
@@ -34,6 +37,9 @@ void values_from_indices(const struct dequantizer *d, const struct chunk_span *s
 void values_from_tokens(const struct dequantizer *d, uint64_t from, uint64_t to,
                         const uint8_t *tokens);
 void values_token_levels(struct quantizer *q);
+
+/* Values of elements [from, to) none of which is live. */
+void values_from_nothing(const struct dequantizer *d, uint64_t from, uint64_t to);
 
 /* residual = x - value, for one chunk; x as quantize_chunk got it, read anew if it was rotated. */
 void residual_of_chunk(const struct dequantizer *d, const struct source *source,

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from qsgd.codec import Codec
 from qsgd.codec_options import CodecOptions
 from qsgd.frames import decode
+from qsgd.stages import INDEX_OF_ZEROS
 from qsgd.types import Code
 
 Vector = npt.NDArray[np.float32]
@@ -69,7 +70,7 @@ class Row(NamedTuple):
     name: str
     bits: float  # of whole frames
     entropy: float | None  # order-0, of the level indices; None for raw
-    over_entropy: float | None  # bits without the scales, over the entropy
+    over_entropy: float | None  # bits over the entropy, which counts what frames leave out
     error: float  # squared error over energy, mean of the tensors
     median_error: float  # the same per bucket of 512 elements, median of all buckets
     encode_speed: float
@@ -115,7 +116,7 @@ def measure(scheme: Scheme, tensors: Mapping[str, Vector]) -> Row:
     Row
     """
     codec = scheme.build(SEED)
-    elements = frame_bits = scale_bits = 0
+    elements = frame_bits = 0
     encode_seconds = decode_seconds = entropy_bits = 0.0
     errors, medians = [], []
     for nonce, x in enumerate(tensors.values()):
@@ -126,9 +127,8 @@ def measure(scheme: Scheme, tensors: Mapping[str, Vector]) -> Row:
         elements += x.size
         frame_bits += 8 * len(frame)
         if codec.code != "raw":
-            indices, scales = codec.quantize(x, nonce=nonce)
-            entropy_bits += order0_entropy(indices) * x.size
-            scale_bits += scales.size * (16 if codec.scale_dtype == "bfloat16" else 32)
+            indices, _ = codec.quantize(x, nonce=nonce)
+            entropy_bits += order0_entropy(np.where(indices == INDEX_OF_ZEROS, 0, indices)) * x.size
         per_bucket = bucket_errors(x, y)
         medians.append(per_bucket)
         difference = y.astype(np.float64) - x
@@ -138,7 +138,7 @@ def measure(scheme: Scheme, tensors: Mapping[str, Vector]) -> Row:
         scheme.name,
         frame_bits / elements,
         entropy_bits / elements if entropy_bits else None,
-        (frame_bits - scale_bits) / entropy_bits if entropy_bits else None,
+        frame_bits / entropy_bits if entropy_bits else None,
         statistics.fmean(errors),
         float(np.median(np.concatenate(medians))),
         mib / encode_seconds,

@@ -40,18 +40,32 @@ class StatsSample:
             raise refuse("rotation", codec.rotation, "False where statistics are the sample")
         found = stats.evaluate(codec)
         busy = 1 - stats.idle / stats.elements
-        idle_index = len(found.probabilities) // 2  # 0, or 1 where 0 is no level
+        coded = _code_bits(codec, list(found.probabilities)) * busy
+        gone = stats.zeros / stats.elements
         shares = [busy * p for p in found.probabilities]
-        shares[idle_index] += 1 - busy
-        coded = _code_bits(codec, shares)
+        zeros = shares[len(shares) // 2]
+        # Groups are left out where that repays by the entropy of being 0, as encoders have it; a
+        # bit says which groups of 32 are there.
+        saved = _zero_bits(busy, zeros) - _zero_bits(busy - gone, max(0.0, zeros - gone))
+        if saved > busy / 32:
+            shares[len(shares) // 2] = max(0.0, zeros - gone)
+            rest = _code_bits(codec, [p / sum(shares) for p in shares]) * (busy - gone)
+            coded = rest + busy / 32
+        shares = list(found.probabilities)
         bucket = codec.bucket or stats.elements
-        scales = {"bfloat16": 16, "float32": 32}[codec.scale_dtype] / bucket
+        scales = {"bfloat16": 10, "float32": 26}[codec.scale_dtype] / bucket
         # per chunk: its entry of the index, mode and table, and what rANS loses to its lanes
         chunk = 8 * (8 + 12 + 5 * len(shares) / 8 + 24) / codec.chunk
         x = np.random.default_rng(SEED).standard_normal(min(1 << 20, stats.elements))
         encode, adding = speeds(codec, x.astype(np.float32), None)
         header = len(codec.encode(np.zeros(0, np.float32), 0))
         return Cost(coded + scales + chunk, found.error, encode, adding, header)
+
+
+def _zero_bits(n: float, zeros: float) -> float:
+    """What n elements cost that are 0 or not."""
+    parts = ((n, 1.0), (zeros, -1.0), (n - zeros, -1.0))
+    return math.fsum(sign * part * math.log2(part) for part, sign in parts if part > 0)
 
 
 def _code_bits(codec: Codec, shares: Sequence[float]) -> float:

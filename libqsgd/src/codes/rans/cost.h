@@ -3,21 +3,8 @@
 #ifndef QSGD_CODES_RANS_COST_H
 #define QSGD_CODES_RANS_COST_H
 
-#include <string.h>
-
 #include "codes/codes.h"
-
-/* log2(v) in units of 2^-16, v < 2^53, within 0.5 % of a bit: a parabola between powers of two.
- * As a double, v shows exponent and mantissa side by side, and is exact. */
-static inline uint64_t lg(uint64_t v) {
-    const double exact = (double)v;
-    uint64_t bits;
-    memcpy(&bits, &exact, sizeof bits);
-    const uint64_t straight = (bits >> 36) - ((uint64_t)1023 << 16), m = straight & 0xFFFF;
-    return straight + ((22570 * ((m * (65536 - m)) >> 16)) >> 16);
-}
-
-static inline uint64_t count_lg(uint64_t count) { return count * lg(count | (count == 0)); }
+#include "codes/logarithms.h"
 
 typedef uint32_t token_counts[CODE_TOKENS];
 

@@ -1,0 +1,35 @@
+/* Groups of zeros in a payload's head (FORMAT.md section 7): their size, and which they are; and
+ * where zeros decode to zeros anyway, whether it repays to name them (ENCODER.md 8.1). */
+#ifndef QSGD_CODES_ZERO_SETS_H
+#define QSGD_CODES_ZERO_SETS_H
+
+#include "grid/live.h"
+#include "qsgd.h"
+
+#define ZERO_SET_MOST_LOG2 18 /* no chunk is longer */
+
+/* Joins groups, in `words` where they are, while each two are alike, and so name the same
+ * elements. */
+void zero_groups_join(struct zero_groups *zeros, uint64_t len, uint32_t *words);
+
+/* What is coded of a chunk: indices, or direct tokens if k is NULL. */
+struct coded_items {
+    int16_t *k;
+    uint8_t *tokens;
+};
+
+/* Groups whose indices are all 0, in zero_words(live->len) words; none where to name them takes
+ * more than it saves. live->zeros is not read. */
+struct zero_groups zero_groups_of_indices(const struct live *live, const struct coded_items *items,
+                                          uint32_t *words);
+
+/* Bytes that suffice; bytes of the groups (of which there are some) of a chunk of len elements,
+ * written to dst, unless that is NULL. */
+uint64_t zero_sets_bound(uint64_t len);
+size_t zero_sets_write(const struct zero_groups *zeros, uint64_t len, uint8_t *dst);
+
+/* Reads them into words[zero_words(len)]. Returns the bytes, or 0 if they are malformed. */
+size_t zero_sets_read(const uint8_t *p, size_t bytes, uint64_t len, uint32_t *words,
+                      struct zero_groups *zeros);
+
+#endif

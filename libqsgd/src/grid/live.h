@@ -1,0 +1,55 @@
+/* Which elements of a chunk are coded: not those of idle buckets, nor of groups that are all 0,
+ * which a payload's head names (FORMAT.md section 7). */
+#ifndef QSGD_GRID_LIVE_H
+#define QSGD_GRID_LIVE_H
+
+#include "grid/layout.h"
+#include "grid/scales.h"
+
+#define ZERO_GROUP_LOG2 5 /* of the elements of the smallest group */
+
+/* 32-bit words that hold a bit per smallest group of a chunk. */
+static inline uint64_t zero_words(uint64_t len) {
+    return div_up(len, (uint64_t)32 << ZERO_GROUP_LOG2);
+}
+
+/* Groups of 2^log2 elements of a chunk that are all 0, a bit each, the first one lowest. */
+struct zero_groups {
+    const uint32_t *words; /* NULL: there are none */
+    unsigned log2;
+};
+
+static inline bool zero_group_at(const struct zero_groups *z, uint64_t group) {
+    return (z->words[group / 32] >> group % 32 & 1) != 0;
+}
+
+struct live {
+    struct zero_groups zeros;
+    struct scale_array scales;
+    uint64_t bucket;     /* elements of a full bucket */
+    uint64_t first, len; /* the chunk */
+};
+
+/* The elements of a chunk, as far as its buckets go. */
+static inline struct live live_of(const struct layout *l, const struct chunk_span *span,
+                                  struct scale_array scales) {
+    return (struct live){{NULL, ZERO_GROUP_LOG2}, scales, l->bucket, span->first, span->len};
+}
+
+/* A run from element `at` of the chunk on, all of it live or all of it not. Returns where it ends.
+ */
+uint64_t live_run(const struct live *l, uint64_t at, bool *live);
+
+/* Elements that are live. */
+uint64_t live_count(const struct live *l);
+
+/* A run of elements [at, end) of the chunk that are in groups of zeros, or are not, whatever their
+ * buckets. Returns where it ends. */
+uint64_t zero_run(const struct zero_groups *z, uint64_t at, uint64_t end, bool *zeros);
+
+/* Moves what is there of each element, `item` bytes of it, so that the live ones stand at the
+ * start; and back, from the last live_count of `len` places, over what lies between. */
+void live_gather(const struct live *l, void *items, size_t item);
+void live_scatter(const struct live *l, void *items, size_t item);
+
+#endif

@@ -1,0 +1,68 @@
+/* Bits are compared: -0 is a zero, too. */
+#include "quantize/zeros.h"
+
+#include <string.h>
+
+#define GROUP (1U << ZERO_GROUP_LOG2)
+
+/* Most groups are known by their first element not to be all 0. */
+static bool all_zero(const float *x, size_t n) {
+    uint32_t bits = 0, first;
+    memcpy(&first, x, sizeof first);
+    if (first << 1 != 0) return false;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t one;
+        memcpy(&one, x + i, sizeof one);
+        bits |= one << 1; /* -0 counts */
+    }
+    return bits == 0;
+}
+
+struct zero_groups zeros_of_elements(const float *x, uint64_t len, uint32_t *words) {
+    uint32_t any = 0;
+    for (uint64_t at = 0; at < len; at += 32 * GROUP) {
+        uint32_t word = 0;
+        for (unsigned g = 0; g < 32 && at + g * GROUP < len; g++) {
+            const uint64_t from = at + g * GROUP, n = min_u64(GROUP, len - from);
+            if (all_zero(x + from, (size_t)n)) word |= (uint32_t)1 << g;
+        }
+        *words++ = word;
+        any |= word;
+    }
+    words -= zero_words(len);
+    return (struct zero_groups){any != 0 ? words : NULL, ZERO_GROUP_LOG2};
+}
+
+uint64_t zeros_count(const float *x, uint64_t len) {
+    uint64_t count = 0;
+    for (uint64_t at = 0; at < len; at += GROUP) {
+        const uint64_t n = min_u64(GROUP, len - at);
+        if (all_zero(x + at, (size_t)n)) count += n;
+    }
+    return count;
+}
+
+struct zero_groups zeros_of_marks(int16_t *k, uint64_t len, int16_t idle, uint32_t *words) {
+    bool any = false;
+    memset(words, 0, (size_t)zero_words(len) * sizeof *words);
+    for (uint64_t at = 0; at < len; at += GROUP) { /* a group is marked as a whole, or not at all */
+        const uint64_t end = min_u64(at + GROUP, len);
+        if (k[at] != INDEX_OF_ZEROS) continue;
+        any = true;
+        words[at / GROUP / 32] |= (uint32_t)1 << at / GROUP % 32;
+        for (uint64_t i = at; i < end; i++) k[i] = idle;
+    }
+    return (struct zero_groups){any ? words : NULL, ZERO_GROUP_LOG2};
+}
+
+void zeros_mark(const struct live *live, const struct zero_groups *zeros, int16_t *k) {
+    struct live buckets = *live;
+    buckets.zeros.words = NULL;
+    for (uint64_t at = 0, end; zeros->words != NULL && at < live->len; at = end) {
+        bool in_use;
+        end = min_u64(at + GROUP, live->len);
+        if (!zero_group_at(zeros, at >> zeros->log2)) continue;
+        if (live_run(&buckets, at, &in_use) >= end && !in_use) continue;
+        for (uint64_t i = at; i < end; i++) k[i] = INDEX_OF_ZEROS;
+    }
+}

@@ -1,0 +1,32 @@
+/* Groups of elements that are all exactly 0, which stay so under dither and rotation (ENCODER.md
+ * section 3). Stage: elements -> groups of zeros. */
+#ifndef QSGD_QUANTIZE_ZEROS_H
+#define QSGD_QUANTIZE_ZEROS_H
+
+#include "grid/live.h"
+#include "quantize/quantizer.h"
+
+/* The index of an element in a group of zeros, where indices stand for themselves
+ * (QSGD_INDEX_OF_ZEROS). */
+#define INDEX_OF_ZEROS INT16_MIN
+
+/* True if zeros do not decode to zeros by themselves: groups of them are then found in the
+ * elements, else in the indices (codes/zero_sets.h). */
+static inline bool zeros_are_marked(const struct quantizer *q) {
+    return q->dithered || q->params.rotation != 0 || !q->levels.plain_zero;
+}
+
+/* Smallest groups of a chunk that are all 0, of len >= 1 elements; words: zero_words(len). */
+struct zero_groups zeros_of_elements(const float *x, uint64_t len, uint32_t *words);
+
+/* Elements of such groups, from x on. */
+uint64_t zeros_count(const float *x, uint64_t len);
+
+/* The same of indices that are INDEX_OF_ZEROS, all of which become `idle`. */
+struct zero_groups zeros_of_marks(int16_t *k, uint64_t len, int16_t idle, uint32_t *words);
+
+/* Marks the indices of the smallest groups that make up these, but for those that lie in idle
+ * buckets whole. live: of the chunk; its own groups are not read. */
+void zeros_mark(const struct live *live, const struct zero_groups *zeros, int16_t *k);
+
+#endif
