@@ -260,7 +260,7 @@ typedef struct qsgd_params {
         scale_dtype;     /* of stored scales: QSGD_BFLOAT16 (default; rounded up) or QSGD_FLOAT32 */
     int32_t nonfinite;   /* qsgd_nonfinite; default RAISE */
     int32_t checksum;    /* 1 (default): CRC-32C of index and every chunk. 0: header only */
-    uint32_t chunk_log2; /* log2 of the elements of a chunk, 10..25; default 16 */
+    uint32_t chunk_log2; /* log2 of the elements of a chunk, 10..18; default 16 */
     uint32_t level_table_len;  /* entries of level_table: TABLE 1..127, SIGNED 2..255 */
     uint32_t reserved;         /* 0 */
     const float *level_table;  /* TABLE, SIGNED; else NULL. Read during calls only */
@@ -489,8 +489,8 @@ QSGD_API qsgd_status qsgd_encode(const qsgd_params *params, const qsgd_encode_op
 
 /* What the decode functions need, from the frame's header: `bytes` may be less than the frame's, as
  * long as the header is there. Scratch is about 8 bytes per element of the longest chunk and
- * worker, 12 if buckets of that length are rotated, so a hostile frame of one long chunk may ask
- * for some 400 MB; options->max_elements bounds that too. Statuses as of qsgd_decode. */
+ * worker, 12 if buckets of that length are rotated, and 8 more per bucket, so some 5 MB at most;
+ * options->max_elements bounds that too. Statuses as of qsgd_decode. */
 QSGD_API qsgd_status qsgd_decode_sizes(const void *frame, uint64_t bytes,
                                        const qsgd_decode_options *options, qsgd_sizes *sizes,
                                        qsgd_error *error);

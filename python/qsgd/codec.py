@@ -112,7 +112,7 @@ class Codec(NamedSchemes, CodecStages):
         Most threads for a call, 1 to 256. None: the cores that the process may use, at most 8.
         Tensors of fewer than 4 chunks use the calling thread alone. Never changes a byte.
     chunk : int
-        Elements coded together, a power of two from 1024 to 2^25.
+        Elements coded together, a power of two from 1024 to 2^18.
     shared_tables : SharedTables, optional
         What `qsgd.build_tables` made for this code and these levels: chunks leave their tables out
         where that is no longer, and every decoder needs them. "rans" and "huffman" only.

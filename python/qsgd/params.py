@@ -51,8 +51,8 @@ def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
     if given["threads"] is not None:
         thread_range = "None or an integer from 1 to 256"
         options["threads"] = opt.integer("threads", given["threads"], 1, 256, thread_range)
-    chunk_range = "a power of two from 1024 to 2**25"
-    chunk = opt.integer("chunk", given["chunk"], 1 << 10, 1 << 25, chunk_range)
+    chunk_range = "a power of two from 1024 to 2**18"
+    chunk = opt.integer("chunk", given["chunk"], 1 << 10, 1 << 18, chunk_range)
     if chunk & (chunk - 1):
         raise opt.refuse("chunk", chunk, chunk_range)
     options["chunk"] = chunk

@@ -226,14 +226,14 @@ static struct bytes claiming(uint64_t elements) {
     uint64_t bytes = 0;
     qsgd_params_init(&params);
     params.bucket = 0;
-    params.chunk_log2 = 25;
+    params.chunk_log2 = 18;
     struct bytes b = encode_frame(&params, NULL, x, 100); /* its shape is one byte */
     const uint64_t header = load_le16(b.p + 6);
     for (uint64_t left = elements; bytes == 0 || left != 0; left >>= 7) {
         varint[bytes++] = (uint8_t)((left & 127) | (left > 127 ? 128 : 0));
     }
     splice_header(&b, header - 5, 1, varint, bytes);
-    static const uint8_t zeros[4096];
+    static const uint8_t zeros[1 << 18]; /* index, scale, payloads */
     splice(&b, b.n, 0, zeros, sizeof zeros);
     repair_frame(b.p, b.n);
     return b;

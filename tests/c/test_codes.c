@@ -167,7 +167,7 @@ static void test_long_chunks_round_trip(void) {
 }
 
 static void test_rice_and_elias_carry_gaps_as_long_as_the_largest_chunk(void) {
-    size_t len = (size_t)1 << 25, cap = 1 << 16;
+    size_t len = (size_t)1 << 18, cap = 1 << 16;
     int16_t *k = calloc(len, sizeof *k), *back = malloc(len * sizeof *back);
     uint8_t *dst = malloc(cap);
     struct levels levels;

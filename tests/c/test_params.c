@@ -42,7 +42,7 @@ static const struct {
     {INT(nonfinite, 2), QSGD_ERR_PARAM},
     {INT(checksum, 2), QSGD_ERR_PARAM},
     {INT(chunk_log2, 9), QSGD_ERR_PARAM},
-    {INT(chunk_log2, 26), QSGD_ERR_PARAM},
+    {INT(chunk_log2, 19), QSGD_ERR_PARAM},
     {FLOAT(clip, -1.0F), QSGD_ERR_PARAM},
     {FLOAT(step, 0.5F), QSGD_ERR_COMBINATION},
 };

@@ -119,32 +119,38 @@ static const struct payload payloads[] = {
     {QSGD_CODE_HUFFMAN, 1, "00024000010100", QSGD_OK, 0},            /* token 2 alone: -1 */
     {QSGD_CODE_HUFFMAN, 1, "004300040101F0", QSGD_ERR_STREAM, DEEP}, /* token 3 names nothing */
     {QSGD_CODE_HUFFMAN, 1, "00430004010100", QSGD_OK, 0},            /* but need not occur */
-    {QSGD_CODE_HUFFMAN, 16, "0041040101505A", QSGD_ERR_PADDING, DEEP},
+    {QSGD_CODE_HUFFMAN, 16, "0041040101505A", QSGD_ERR_PADDING, 6},
     /* rans: one lane, P = 12, tokens 0 and 1 of 2048 each; all four lie in the rest state */
-    {QSGD_CODE_RANS, 7, "0018010000000000", QSGD_ERR_CODE_TABLE, 1}, /* f of the last is 0 */
-    {QSGD_CODE_RANS, 7, "001801800100000100", QSGD_OK, 0},
-    {QSGD_CODE_RANS, 7, "001E01800100001000", QSGD_ERR_STREAM, 5}, /* 2^6 lanes, one state */
-    {QSGD_CODE_RANS, 7, "001F01800100001000", QSGD_ERR_CODE_TABLE, 1},
+    {QSGD_CODE_RANS, 7, "0030080000000000", QSGD_ERR_CODE_TABLE, 1}, /* f of the last is 0 */
+    {QSGD_CODE_RANS, 7, "003008000C000000", QSGD_OK, 0},
+    {QSGD_CODE_RANS, 7, "003608000C00000000", QSGD_ERR_STREAM, 5}, /* 2^6 lanes, no states */
+    {QSGD_CODE_RANS, 7, "003908000C000000", QSGD_ERR_CODE_TABLE, 1},
+    {QSGD_CODE_RANS, 7, "007008000C000000", QSGD_ERR_CODE_TABLE, 1}, /* bits 6 and 7 */
+    {QSGD_CODE_RANS, 7, "00B008000C000000", QSGD_ERR_CODE_TABLE, 1},
     {QSGD_CODE_RANS, 7, "00", QSGD_ERR_CODE_TABLE, 1},
-    {QSGD_CODE_RANS, 7, "0018", QSGD_ERR_CODE_TABLE, 1},
-    {QSGD_CODE_RANS, 7, "00180180", QSGD_ERR_CODE_TABLE, 1},
-    {QSGD_CODE_RANS, 7, "0018810000000010", QSGD_ERR_CODE_TABLE, 1},   /* mode token 2 of 2 */
-    {QSGD_CODE_RANS, 7, "00183F0000000010", QSGD_ERR_CODE_TABLE, 1},   /* 64 tokens */
-    {QSGD_CODE_RANS, 7, "001801A00100001000", QSGD_ERR_CODE_TABLE, 1}, /* exponent 13 */
-    {QSGD_CODE_RANS, 7, "001001800100001000", QSGD_ERR_CODE_TABLE, 1}, /* P = 10: no rest */
-    {QSGD_CODE_RANS, 7, "001801801100000100", QSGD_ERR_PADDING, 1},    /* bits after the table */
-    {QSGD_CODE_RANS, 7, "0018018001FFFF0000", QSGD_ERR_STREAM, 5},     /* a state below 2^16 */
-    {QSGD_CODE_RANS, 7, "0018018001000010", QSGD_ERR_STREAM, 5},       /* the state cut short */
-    {QSGD_CODE_RANS, 7, "001801800110000100", QSGD_ERR_STREAM, DEEP},  /* five tokens in it */
-    {QSGD_CODE_RANS, 7, "001801800101000100", QSGD_OK, 0},             /* token 1 comes first */
-    {QSGD_CODE_RANS, 7, "0018018001000001000000", QSGD_ERR_PADDING, DEEP}, /* a word is left */
-    {QSGD_CODE_RANS, 7, "00180180010000010000", QSGD_ERR_PADDING, 5},
-    {QSGD_CODE_RANS, 7, "00380180", QSGD_ERR_CODE_TABLE, 1},  /* two classes, a table */
-    {QSGD_CODE_RANS, 16, "00180180010000000100", QSGD_OK, 0}, /* a count of words */
-    {QSGD_CODE_RANS, 16, "00180180010100001000", QSGD_ERR_STREAM, 5},
-    {QSGD_CODE_RANS, 16, "0018018001800000001000", QSGD_ERR_CODE_TABLE, 5},
-    {QSGD_CODE_RANS, 16, "0018018001", QSGD_ERR_CODE_TABLE, 5},
-    {QSGD_CODE_RANS, 16, "0018018001000000010000", QSGD_ERR_PADDING, DEEP},
+    {QSGD_CODE_RANS, 7, "0030", QSGD_ERR_CODE_TABLE, 1},
+    {QSGD_CODE_RANS, 7, "00300800", QSGD_ERR_CODE_TABLE, 1},
+    {QSGD_CODE_RANS, 7, "0030080400000000", QSGD_ERR_CODE_TABLE, 1},     /* mode token 2 of 2 */
+    {QSGD_CODE_RANS, 7, "0030F80100000000", QSGD_ERR_CODE_TABLE, 1},     /* 64 tokens */
+    {QSGD_CODE_RANS, 7, "003008000D000000", QSGD_ERR_CODE_TABLE, 1},     /* exponent 13 */
+    {QSGD_CODE_RANS, 7, "002008000C000000", QSGD_ERR_CODE_TABLE, 1},     /* P = 10: no rest */
+    {QSGD_CODE_RANS, 7, "003008002C000000", QSGD_ERR_PADDING, 1},        /* bits after the table */
+    {QSGD_CODE_RANS, 7, "003008000C000010", QSGD_ERR_PADDING, 5},        /* bits after the state */
+    {QSGD_CODE_RANS, 7, "003008000C0000", QSGD_ERR_STREAM, 5},           /* the state cut short */
+    {QSGD_CODE_RANS, 7, "003008000C0F0000", QSGD_ERR_STREAM, 5},         /* a longer one, too */
+    {QSGD_CODE_RANS, 7, "003008000C000100", QSGD_ERR_STREAM, DEEP},      /* five tokens in it */
+    {QSGD_CODE_RANS, 7, "003008000C100000", QSGD_OK, 0},                 /* token 1 comes first */
+    {QSGD_CODE_RANS, 7, "003008000C0000000000", QSGD_ERR_PADDING, DEEP}, /* a word is left */
+    {QSGD_CODE_RANS, 7, "003008000C00000000", QSGD_ERR_PADDING, 5},
+    {QSGD_CODE_RANS, 7, "003009000C", QSGD_ERR_CODE_TABLE, 1}, /* two classes, a table */
+    {QSGD_CODE_RANS, 16, "003008000C000000", QSGD_OK, 0},      /* no token has extra bits */
+    {QSGD_CODE_RANS, 16, "003008000C00000000", QSGD_ERR_PADDING, 5},
+    /* tokens 0 and 15: a count of words, and extra bits */
+    {QSGD_CODE_RANS, 16, "00307800000000000000000C00000000", QSGD_OK, 0},
+    {QSGD_CODE_RANS, 16, "00307800000000000000000C01000000", QSGD_ERR_STREAM, 12},
+    {QSGD_CODE_RANS, 16, "00307800000000000000000C8000000000", QSGD_ERR_CODE_TABLE, 12},
+    {QSGD_CODE_RANS, 16, "00307800000000000000000C", QSGD_ERR_CODE_TABLE, 12},
+    {QSGD_CODE_RANS, 16, "00307800000000000000000C0000000000", QSGD_ERR_PADDING, DEEP},
 };
 
 static uint64_t parse_hex(const char *hex, uint8_t *out) {
@@ -207,17 +213,18 @@ static void rans_classes_are_checked(void) {
     struct lsb_writer w;
     for (int fault = 0; fault < 4; fault++) {
         bytes[0] = 0;
-        bytes[1] = 1U << 5 | 3U << 3;
+        bytes[1] = 3U << 4;
         lsb_write_init(&w, bytes + 2, bytes + sizeof bytes);
-        for (int table = 0; table < 2; table++) lsb_write(&w, 1 | 12U << 12, 19);
+        lsb_write(&w, 1, 3);
+        for (int table = 0; table < 2; table++) lsb_write(&w, 1 | 12U << 13, 18);
         if (fault == 0) lsb_write(&w, 1, 1);           /* class 0: class 1 has no group */
         if (fault == 1) lsb_write(&w, 2, 3);           /* class 1: class 0 has no group */
         if (fault == 2) lsb_write(&w, 6, 3);           /* class -1 */
         if (fault == 3) lsb_write(&w, 4 | 0U << 3, 5); /* class 2 */
         uint8_t *end = lsb_write_end(&w);
-        store_le32(end, 1U << 20);
+        memset(end, 0, 3);
         char hex[65] = "";
-        for (const uint8_t *p = bytes; p < end + 4; p++) {
+        for (const uint8_t *p = bytes; p < end + 3; p++) {
             snprintf(hex + 2 * (p - bytes), 3, "%02X", *p);
         }
         struct payload payload = {QSGD_CODE_RANS, 7, hex, QSGD_ERR_CODE_TABLE, 1};

@@ -233,7 +233,7 @@ static void check_job(const struct kernels *kernels, const struct rans_job *job,
 
 static void check_kernels(const struct kernels *kernels) {
     for (size_t n = 1; n <= LONGEST; n += n < 70 ? 1 : (n < 600 ? 61 : 2531)) {
-        for (unsigned lanes_log2 = 0; lanes_log2 <= 6; lanes_log2++) {
+        for (unsigned lanes_log2 = 0; lanes_log2 <= RANS_LANES_LOG2; lanes_log2++) {
             unsigned prob_bits = 8 + (unsigned)random_below(&state, 5);
             unsigned classes = 1 + (unsigned)random_below(&state, CLASSES);
             const unsigned most = 16U << random_below(&state, 3);
@@ -307,7 +307,8 @@ static bool splits(const struct bytes *frame) {
     if (!frame_parts(frame->p, frame->n, &parts)) return false;
     const uint8_t *p = frame->p + parts.payload; /* a head, lanes and classes, a bit per class */
     const uint8_t *body = p + head_bytes(&parts, 1, p);
-    return p[0] == 0 && (body[0] & 7) >= 4 && (body[1] & ((1U << (1 + (body[0] >> 5))) - 1)) != 0;
+    return p[0] == 0 && (body[0] & 15) >= 4 &&
+           (body[1] >> 3 & ((1U << (1 + (body[1] & 7))) - 1)) != 0;
 }
 
 /* Two chunks with classes, which dithered frames split, are decoded side by side; from where one's

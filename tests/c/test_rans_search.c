@@ -40,7 +40,7 @@ static void fill_table(uint16_t *freq, unsigned most, unsigned prob_bits) {
 
 static struct rans_job random_job(void) {
     struct rans_job job = {.len = 1 + below(LONGEST),
-                           .lanes_log2 = (unsigned)below(7),
+                           .lanes_log2 = (unsigned)below(RANS_LANES_LOG2 + 1),
                            .prob_bits = 8 + (unsigned)below(5),
                            .tables = 1 + (unsigned)below(CODE_CLASSES),
                            .tokens = CODE_TOKENS,

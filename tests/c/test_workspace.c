@@ -79,7 +79,7 @@ static void all_parameters(void) {
                 check_params(&p);
             }
         }
-        p.chunk_log2 = 25;
+        p.chunk_log2 = 18;
         p.rotation = 0;
         check_params(&p);
     }

@@ -176,6 +176,8 @@ BAD_HEADERS = [
     ("raw-without-zero", "HEADER", RAW.at(21, 1)),
     ("raw-dithered", "HEADER", replace(RAW, flags=5)),
     ("nine-dimensions", "HEADER", head(shape=(40,) + (1,) * 8)),
+    ("chunks-of-2^19", "HEADER", PLAIN.at(20, 1 | 9 << 4)),
+    ("chunks-of-2^25-raw", "HEADER", RAW.at(20, 1 | 15 << 4)),
     ("bucket-past-2^47", "HEADER", head(bucket=(1 << 47) + 1)),
     ("s-0", "HEADER", PLAIN.at(S, 0)),
     ("s-32768", "HEADER", head(s=32768)),

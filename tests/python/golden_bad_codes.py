@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from reference_bits import Array, Fields, pack, pack_fields, varint
-from reference_rans import rans_push, starts_of
+from reference_rans import mantissa_of, rans_push, starts_of, states_block, table_fields
 from reference_rotation import noise
 
 BadPayload = tuple[str, str, bytes, Array, dict[str, Any]]
@@ -22,6 +22,7 @@ CODED, FIXED, CONSTANT, SHARED = b"\0", b"\1", b"\2", b"\3"
 X = ((np.arange(40) * 7919 % 41) - 20).astype(np.float32) / np.float32(16)  # as golden_bad.X
 LONG = np.arange(300, dtype=np.float32)
 TINY = np.array([1, -1, 0, 1], np.float32)
+MANY = np.ones(1 << 15, np.float32)  # from here on there are 32 lanes or more
 BOOLS = np.array([True, False, True])
 
 
@@ -43,6 +44,10 @@ TABLE_15: Fields = [
     *[(15, 6), (0, 6), (0, 1), (0, 4), (0, 4), (11, 4), (0, 1)], *[(0, 4)] * 11, *[(11, 4), (0, 1)]
 ]  # fmt: skip
 FREQUENCIES_15 = [2048, 0, 0, 1024, *[0] * 11, 1024]
+
+
+# Classes of three groups: a step of 0, then two with a low bit each.
+STEPS: Fields = [(1, 1), (2, 2), (2, 2)]
 
 
 # Shared tables: of FREQUENCIES and FREQUENCIES_15, of tokens 0 and 3, and two of Huffman.
@@ -74,7 +79,7 @@ def shared(
 ) -> BadPayload:
     """A rANS payload of mode 3 with one lane, unless `head` says otherwise."""
     count = varint(len(words)) if options.get("s", 1) > 15 else b""
-    body = count + struct.pack(f"<{len(states)}I{len(words)}H", *states, *words)
+    body = count + states_block(list(states)) + struct.pack(f"<{len(words)}H", *words)
     options = {"shared_tables": SHARED_RANS, **options}
     return bad(name, status, SHARED + bytes([head]) + body + tail, **options)
 
@@ -85,16 +90,30 @@ def rans(
     fields: Fields,
     states: Sequence[int] = (1 << 16,),
     words: Sequence[int] = (),
-    head: int = 3 << 3,
+    head: int = 3 << 4,
+    classes: int = 1,
     tail: bytes = b"",
     **options: Any,
 ) -> BadPayload:
-    """A rANS payload of P = 12, one lane and one class, unless `head` says otherwise."""
-    body = bytes([head]) + pack_fields(fields)
-    if options.get("s", 1) > 15:
+    """A rANS payload of P = 12 and one lane, unless `head` says otherwise."""
+    body = bytes([head]) + pack_fields([(classes - 1, 3), *fields])
+    if options.get("s", 1) > 15 and fields[0][0] >= 15:
         body += varint(len(words))
-    body += struct.pack(f"<{len(states)}I", *states) + struct.pack(f"<{len(words)}H", *words)
+    body += states_block(list(states)) + struct.pack(f"<{len(words)}H", *words)
     return bad(name, status, CODED + body + tail, **options)
+
+
+def wide(name: str, status: str, lanes_log2: int, tokens: list[int], missing: int) -> BadPayload:
+    """A rANS payload of many lanes, whose last group lacks so many words."""
+    table = (FREQUENCIES, starts_of(FREQUENCIES))
+    states, words = rans_push(tokens, [0] * len(tokens), [table], 1 << lanes_log2, 12)
+    words[-1] = words[-1][missing:]
+    fields = table_fields(0, FREQUENCIES, mantissa_of(len(tokens), 1), None)
+    body = bytes([3 << 4 | lanes_log2]) + pack_fields([(0, 3), *fields])
+    body += b"".join(varint(len(group)) for group in words[:-1]) + states_block(states)
+    body += b"".join(struct.pack(f"<{len(group)}H", *group) for group in words)
+    x = np.arange(1, len(tokens) + 1, dtype=np.float32)
+    return bad(name, status, CODED + body, x, chunk_log2=13)
 
 
 def pushed(tokens: list[int], frequencies: list[int]) -> tuple[list[int], list[int]]:
@@ -118,11 +137,12 @@ def split(
     states: Sequence[int] = (1 << 16,),
     words: Sequence[int] = (),
     s: int = 2,
+    classes: int = 1,
 ) -> BadPayload:
-    """A dithered rANS payload of 40 elements, P = 12, one lane and one class."""
+    """A dithered rANS payload of 40 elements, P = 12 and one lane."""
     count = varint(len(words)) if s > 15 else b""
-    body = bytes([3 << 3]) + pack_fields(fields) + count
-    body += struct.pack(f"<{len(states)}I{len(words)}H", *states, *words)
+    body = bytes([3 << 4]) + pack_fields([(classes - 1, 3), *fields]) + count
+    body += states_block(list(states)) + struct.pack(f"<{len(words)}H", *words)
     return bad(name, status, CODED + b"\x40" + body, X, s=s, rounding="dithered")
 
 
@@ -146,6 +166,25 @@ def huffman(name: str, status: str, lengths: list[int], stream: str, x: Array = 
     return bad(name, status, CODED + body, x, code="huffman")
 
 
+# Two blocks, each with one element that has two extra bits.
+LONG_X = np.arange(5000, dtype=np.float32)
+TWO_BLOCKS = [15, *[0] * 4095, 15, *[0] * 903]
+
+
+def blocks(name: str, status: str, tail: bytes, code: str = "rans") -> BadPayload:
+    """A payload of TWO_BLOCKS; `tail` is its end: counts and extra bits."""
+    options: dict[str, Any] = {"s": 100, "chunk_log2": 13, "code": code}
+    if code == "rans":
+        fields = table_fields(0, FREQUENCIES_15, mantissa_of(len(TWO_BLOCKS), 1), None)
+        states, words = pushed(TWO_BLOCKS, FREQUENCIES_15)
+        return rans(name, status, fields, states, words, tail=tail, x=LONG_X, **options)
+    text = "".join("01"[t > 0] for t in TWO_BLOCKS)
+    parts = [bits(text[i : i + 1024]) for i in range(0, len(text), 1024)]
+    body = pack_fields([(15, 6), (1, 4), *[(0, 4)] * 14, (1, 4)])
+    body += bytes([1, *map(len, parts)]) + b"".join(parts) + tail
+    return bad(name, status, CODED + body, LONG_X, **options)
+
+
 TOKENS = [1, 2, 0, 1]
 # Four elements on eight lanes: none is left for the rest states.
 EIGHT_STATES, (EIGHT_WORDS,) = rans_push(
@@ -162,16 +201,21 @@ RIGHT_PAYLOADS: list[BadPayload] = [
     bad("rice-sparse", "OK", CODED + bits("00000 0100 1 0"), code="rice-sparse"),
     huffman("huffman", "OK", [1, 1], "0 1 0 1"),
     rans("rans", "OK", TABLE, [STATE], WORDS, x=X),
-    rans("rans-eight-lanes-without-tail", "OK", TABLE, EIGHT_STATES, EIGHT_WORDS, head=3 << 3 | 3),
+    rans("rans-eight-lanes-without-tail", "OK", TABLE, EIGHT_STATES, EIGHT_WORDS, head=3 << 4 | 3),
     rans("rans-symmetric", "OK", [(2, 6), (0, 6), (1, 1), (11, 4), (0, 1)], [STATE], WORDS, x=X),
     rans("rans-symmetric-but-for-the-mode", "OK",
          [(2, 6), (1, 6), (1, 1), (12, 4), (0, 1), (11, 4), (0, 1)], [STATE], WORDS, x=X),
     rans("rans-two-classes", "OK",
-         [*TABLE, *TABLE, (1, 1), (0, 1), (1, 1), (0, 1), (0, 1), (1, 1), (1, 1)],
-         [LONG_STATE], LONG_WORDS, head=3 << 3 | 1 << 5, x=LONG),
+         [*TABLE, *TABLE, *STEPS, (0, 1), (1, 1)],
+         [LONG_STATE], LONG_WORDS, classes=2, x=LONG),
+    wide("rans-128-lanes", "OK", 7, [0, 1, 0, 2, 0] * 200, 0),
+    wide("rans-256-lanes", "OK", 8, [0, 1, 2, 0] * 2000, 0),
+    wide("rans-256-lanes-for-one", "OK", 8, [1], 0),
     rans("rans-long", "OK", TABLE, [LONG_STATE], LONG_WORDS, x=LONG),
     rans("rans-extra-bits", "OK", TABLE_15, *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3",
          s=100),
+    blocks("rans-two-blocks-of-extra-bits", "OK", b"\x42\x0b"),
+    blocks("huffman-two-blocks-of-extra-bits", "OK", b"\x42\x0b", "huffman"),
     split("rans-split", "OK", [(1, 1), *TABLE, *TABLE_3], *pushed_halves(IN_HALVES)),
     split("rans-not-split", "OK", [(0, 1), *TABLE], *pushed([0, 1, 2, 0] * 10, FREQUENCIES)),
     shared("rans-shared", "OK", [STATE], WORDS, x=X),
@@ -245,7 +289,12 @@ BAD_PAYLOADS: list[BadPayload] = [
         CODED + pack_fields([(1, 6), (1, 4), (1, 4), (1, 1)]) + b"\1\1\0", code="huffman"),
     bad("huffman-block-cut", "CODE_TABLE", CODED + b"\x3e\x11", code="huffman"),
     # rANS.
-    rans("rans-lanes-128", "CODE_TABLE", TABLE, (1 << 16,) * 128, head=7 | 3 << 3),
+    rans("rans-lanes-512", "CODE_TABLE", TABLE, (1 << 16,) * 512, head=9 | 3 << 4),
+    rans("rans-16-lanes-of-2^15", "CODE_TABLE", TABLE, (1 << 16,) * 16, head=4 | 3 << 4, x=MANY,
+         chunk_log2=15),
+    rans("rans-bit-6", "CODE_TABLE", TABLE, [STATE], WORDS, head=3 << 4 | 1 << 6, x=X),
+    rans("rans-bit-7", "CODE_TABLE", TABLE, [STATE], WORDS, head=3 << 4 | 1 << 7, x=X),
+    wide("rans-256-lanes-words-run-out", "STREAM", 8, [0, 1, 2, 0] * 2000, 1),
     rans("rans-mode-token-past-table", "CODE_TABLE",
          [(2, 6), (3, 6), (0, 1), (1, 4), (1, 4), (1, 4)]),
     rans("rans-64-tokens", "CODE_TABLE",
@@ -256,21 +305,24 @@ BAD_PAYLOADS: list[BadPayload] = [
     rans("rans-pair-past-2^P", "CODE_TABLE", [(2, 6), (0, 6), (1, 1), (12, 4), (0, 1)]),
     rans("rans-exponent-13", "CODE_TABLE", [(1, 6), (0, 6), (0, 1), (13, 4), (0, 1)]),
     rans("rans-table-padding", "PADDING", [*TABLE, (1, 1)], [STATE], WORDS, x=X),
-    rans("rans-state-below-2^16", "STREAM", TABLE, [(1 << 16) - 1]),
+    bad("rans-states-cut", "STREAM",
+        CODED + b"\x30" + pack_fields([(0, 3), *TABLE]) + b"\x0f\xff\xff", code="rans"),
+    bad("rans-states-padding", "PADDING",
+        CODED + b"\x30" + pack_fields([(0, 3), *TABLE]) + b"\0\0\x10", code="rans"),
     rans("rans-rest-state", "STREAM", TABLE, [(1 << 16) + (1 << 8)]),
     rans("rans-rest-state-of-a-lane-without-element", "STREAM", TABLE,
-         [*EIGHT_STATES[:7], EIGHT_STATES[7] + 1], EIGHT_WORDS, head=3 << 3 | 3),
+         [*EIGHT_STATES[:7], EIGHT_STATES[7] + 1], EIGHT_WORDS, head=3 << 4 | 3),
     rans("rans-rest-state-without-tail", "STREAM", TABLE,
-         [EIGHT_STATES[0] + 1, *EIGHT_STATES[1:]], EIGHT_WORDS, head=3 << 3 | 3),
+         [EIGHT_STATES[0] + 1, *EIGHT_STATES[1:]], EIGHT_WORDS, head=3 << 4 | 3),
     rans("rans-rest-state-reached", "STREAM", TABLE, [STATE + 1], WORDS, x=X),
-    rans("rans-tail-token-unused", "STREAM", TABLE, [(1 << 16) + 3]),
+    rans("rans-tail-token-unused", "STREAM", TABLE_3, [(1 << 16) + 1]),
     rans("rans-words-left-over", "PADDING", TABLE, [STATE], [*WORDS, 0], x=X),
     rans("rans-words-run-out", "STREAM", TABLE, [STATE], WORDS[:-1], x=X),
     rans("rans-half-a-word", "PADDING", TABLE, [STATE], WORDS, tail=b"\0", x=X),
     rans("rans-no-level", "STREAM", [(3, 6), (0, 6), (0, 1), (0, 4), (0, 4), (12, 4), (0, 1)],
          *pushed([0, 3, 0, 3], [2048, 0, 0, 2048])),
     split("rans-split-tail-token-of-the-other-half", "STREAM", [(1, 1), *TABLE, *TABLE_3],
-          [(1 << 16) + (3 << 2 * HALVES[32:].index(0))]),
+          [(1 << 16) + 3 * 4 ** HALVES[32:].index(0)]),
     split("rans-split-token-32", "CODE_TABLE",
           [(1, 1), *TABLE, (32, 6), (0, 6), (0, 1), *[(0, 4)] * 31, (12, 4), (0, 1)], s=40),
     split("rans-split-without-second-table", "CODE_TABLE", [(1, 1), *TABLE, (63, 6)]),
@@ -281,11 +333,18 @@ BAD_PAYLOADS: list[BadPayload] = [
           *pushed_halves([(0, 5)[half] for half in HALVES],
                          (FREQUENCIES, [2048, 0, 0, 0, 0, 2048]))),
     rans("rans-class-without-group", "CODE_TABLE", [*TABLE, *TABLE, (1, 1)], [STATE], WORDS,
-         head=3 << 3 | 1 << 5, x=X),
+         classes=2, x=X),
     rans("rans-class-past-table", "CODE_TABLE",
-         [*TABLE, *TABLE, (1, 1), (0, 1), (1, 1), (0, 1), (0, 1), (1, 1), (0, 1)],
-         [LONG_STATE], LONG_WORDS, head=3 << 3 | 1 << 5, x=LONG),
-    bad("rans-table-cut", "CODE_TABLE", CODED + b"\x18\x02", code="rans"),
+         [*TABLE, *TABLE, *STEPS, (0, 1), (0, 1)],
+         [LONG_STATE], LONG_WORDS, classes=2, x=LONG),
+    rans("rans-three-tables-at-12-bits", "CODE_TABLE", [*TABLE * 3, *STEPS, (0, 1), (0, 1)],
+         [LONG_STATE], LONG_WORDS, classes=3, x=LONG),
+    split("rans-split-three-tables-at-12-bits", "CODE_TABLE",
+          [(1, 2), *TABLE, *TABLE_3, *TABLE, (1, 1)], *pushed_halves(IN_HALVES), classes=2),
+    rans("rans-class-step-of-4-zeros", "CODE_TABLE",
+         [*TABLE, *TABLE, (1, 1), (16, 5), (2, 2), (0, 4), (0, 1)], [LONG_STATE], LONG_WORDS,
+         classes=2, x=LONG),
+    bad("rans-table-cut", "CODE_TABLE", CODED + b"\x30\x10", code="rans"),
     rans("rans-more-words-than-bytes", "STREAM", TABLE_15, tail=b"\0", s=100, x=X),
     rans("rans-extra-bits-missing", "STREAM", TABLE_15, *pushed([15, 0, 3, 0], FREQUENCIES_15),
          s=100),
@@ -293,15 +352,28 @@ BAD_PAYLOADS: list[BadPayload] = [
          tail=b"\7", s=100),
     rans("rans-extra-bits-left-over", "PADDING", TABLE_15,
          *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3\0", s=100),
+    blocks("rans-extra-count-wrong", "STREAM", b"\x62\x0b"),
+    blocks("rans-extra-count-missing", "CODE_TABLE", b""),
+    blocks("rans-extra-counts-of-17-bits", "CODE_TABLE", b"\x51\0\0\x0b"),
+    blocks("rans-extra-counts-not-of-the-least-width", "CODE_TABLE", b"\x43\x0b"),
+    blocks("rans-extra-counts-padding", "PADDING", b"\xc2\x0b"),
+    blocks("huffman-extra-count-wrong", "STREAM", b"\x62\x0b", "huffman"),
+    bad("huffman-extra-bits-of-no-token", "PADDING",
+        CODED + pack_fields([(1, 6), (1, 4), (1, 4)]) + b"\1\1" + bits("0101") + b"\0",
+        code="huffman", s=100),
+    blocks("huffman-extra-count-missing", "CODE_TABLE", b"", "huffman"),
     rans("rans-token-0-without-zero-level", "STREAM", TABLE_15,
          *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3", s=16, zero=False),
     # Shared tables.
     bad("shared-payload-cut", "CODE_TABLE", SHARED, code="rans", shared_tables=SHARED_RANS),
-    shared("shared-lanes-128", "CODE_TABLE", (1 << 16,) * 128, head=7),
-    shared("shared-bits-beside-lanes", "CODE_TABLE", [STATE], WORDS, head=3 << 3, x=X),
-    shared("shared-state-below-2^16", "STREAM", [(1 << 16) - 1]),
+    shared("shared-lanes-512", "CODE_TABLE", (1 << 16,) * 512, head=9),
+    shared("shared-16-lanes-of-2^15", "CODE_TABLE", (1 << 16,) * 16, head=4, x=MANY,
+           chunk_log2=15),
+    shared("shared-bits-beside-lanes", "CODE_TABLE", [STATE], WORDS, head=3 << 4, x=X),
+    bad("shared-states-padding", "PADDING", SHARED + b"\0\0\0\x10", code="rans",
+        shared_tables=SHARED_RANS),
     shared("shared-rest-state", "STREAM", [(1 << 16) + (1 << 8)]),
-    shared("shared-tail-token-unused", "STREAM", [(1 << 16) + 3]),
+    shared("shared-tail-token-unused", "STREAM", [(1 << 16) + 1], shared_tables=SHARED_RANS_3),
     shared("shared-words-left-over", "PADDING", [STATE], [*WORDS, 0], x=X),
     shared("shared-words-run-out", "STREAM", [STATE], WORDS[:-1], x=X),
     shared("shared-no-level", "STREAM", *pushed([0, 3, 0, 3], [2048, 0, 0, 2048]),

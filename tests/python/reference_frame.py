@@ -78,7 +78,7 @@ class Frame:
 
 def problem(p: Params, code: str) -> str | None:
     """What makes the parameters illegal together with `code`, or None."""
-    if not 10 <= p.chunk_log2 <= 25:
+    if not 10 <= p.chunk_log2 <= 18:
         return "chunk_log2 out of range"
     if code == "raw":
         return "rotation not allowed" if p.rotation or p.rescale else None

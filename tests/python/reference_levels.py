@@ -92,10 +92,10 @@ def cut(n: int, bucket: int, chunk_log2: int, raw: bool) -> Cuts:
     if n == 0:
         return Cuts(0, 1, 0, c, c, 0)
     nb = -(-n // b)
+    g = 1024 if b > 1024 else b * -(-256 // b)
     if b > c:
         last = n - (nb - 1) * b
-        return Cuts(n, b, nb, c, c, (nb - 1) * -(-b // c) - (-last // c))
-    g = b if b >= 256 else b * -(-256 // b)
+        return Cuts(n, b, nb, g, c, (nb - 1) * -(-b // c) - (-last // c))
     per = c // b * b
     return Cuts(n, b, nb, g, per, -(-n // per))
 

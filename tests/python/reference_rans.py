@@ -23,7 +23,7 @@ from reference_bits import (
     zigzag,
 )
 from reference_codes import Coding, Shared
-from reference_tokens import tokens_of, tokens_to
+from reference_tokens import extra_bits, tokens_of, tokens_to
 
 LOW = 1 << 16  # a rANS state lies in [2^16, 2^32)
 GROUP = 128  # elements that share a class
@@ -49,14 +49,11 @@ def cost(h: Array) -> int:
 
 
 def class_fields(classes: list[int]) -> Fields:
-    """Bits of the groups' classes: gamma-like codes of the differences, LSB-first."""
-    fields, before = [], 0
-    for value in classes:
-        d = zigzag(value - before) + 1
-        n = d.bit_length() - 1
-        fields += [(0, n), (1, 1), (d & ((1 << n) - 1), n)]
-        before = value
-    return fields
+    """Bits of the groups' classes: gamma-like codes of the differences, all unary parts first."""
+    steps = [zigzag(b - a) + 1 for a, b in pairwise([0, *classes])]
+    widths = [d.bit_length() - 1 for d in steps]
+    low = [(d - (1 << n), n) for d, n in zip(steps, widths, strict=True)]
+    return [(1 << n, n + 1) for n in widths] + low
 
 
 def choose_classes(k: Array, tokens: Array, c: Coding) -> list[int]:
@@ -104,6 +101,9 @@ def split_classes(tokens: Array, class_of: Array, number: int, c: Coding) -> lis
         if all(part.any() for part in parts):
             gains[i] = max(0, costs[i] - sum(map(cost, parts)))
     worth = 256 * sum(gains) >= sum(costs)
+    many = any(len(h) > 45 for h, gain in zip(counts, gains, strict=True) if gain == 0)
+    if many and most_bits(number + sum(gain > 0 for gain in gains)) == 9:
+        return split
     return [worth and gain > 0 for gain in gains]
 
 
@@ -139,11 +139,16 @@ def even_signs(h: list[int], kmax: int, most: int) -> tuple[bool, list[int]]:
     return (True, even) if loss < len(pairs) * (4 + most) << 16 else (False, h)
 
 
-def frequencies(h: list[int], p: int, most: int) -> tuple[int, list[int]]:
-    """Mode token and frequency per token, which sum to 2^p (step 4)."""
+def most_bits(tables: int) -> int:
+    """The largest P that so many tables may have."""
+    return max(p for p in P_OF_CODE if tables << p <= 1 << 13)
+
+
+def frequencies(h: list[int], p: int, most: int, tables: int) -> tuple[int, list[int]]:
+    """Mode token and frequency per token of one of the tables, which sum to 2^p (step 4)."""
     mode = h.index(max(h))
     share = (1 << (32 + p)) // sum(h)
-    for half in (1, 0) if p == 12 else (1,):
+    for half in (1, 0) if p in (12, most_bits(tables)) else (1,):
         f = [0] * len(h)
         for t, count in enumerate(h):
             if count and t != mode:
@@ -160,7 +165,8 @@ def bits_at(p: int, histograms: list[list[int]], most: int) -> float:
     """Bits of all tokens, times 2^16, at P; infinite if P is not possible."""
     total = 0
     for h in histograms:
-        used = [(v, n) for v, n in zip(frequencies(h, p, most)[1], h, strict=True) if n]
+        f = frequencies(h, p, most, len(histograms))[1]
+        used = [(v, n) for v, n in zip(f, h, strict=True) if n]
         if min(used)[0] < 1:
             return math.inf
         total += sum(count * ((p << 16) - lg(v)) for v, count in used)
@@ -169,33 +175,43 @@ def bits_at(p: int, histograms: list[list[int]], most: int) -> float:
 
 def choose_bits(histograms: list[list[int]], most: int, one: bool) -> int:
     """P (step 5); `one`: there is one class."""
+    last = most_bits(len(histograms))
     finest = int(bits_at(12, histograms, most))
     limit = finest + (finest >> (9 if one else 8))
-    coarse = (8, 9, 10) if one else (9, 10)
-    return next((p for p in coarse if bits_at(p, histograms, most) <= limit), 12)
+    coarse = [p for p in ((8, 9, 10) if one else (9, 10)) if p < last]
+    return next((p for p in coarse if bits_at(p, histograms, most) <= limit), last)
 
 
 def tail_shape(tokens: int, lanes: int, n: int) -> tuple[int, int]:
-    """Width of a tail's token and number of them per lane."""
-    width = max(1, (tokens - 1).bit_length())
-    return width, min(16 // width, n // lanes)
+    """Base of a tail's digits, which are tokens, and number of them per lane."""
+    base = max(2, tokens)
+    return base, min(max(m for m in range(17) if base**m <= LOW), n // lanes)
 
 
 def choose_lanes(bits: int, n: int, tokens: int) -> int:
     """Log2 of the number of lanes (step 6)."""
-    width = tail_shape(tokens, 1, n)[0]
-    bits, each = min(bits, width * n), 16 // width
-    v = bits * n // ((56 if n < 32768 else 36) * (24 * n - each * bits))
-    return min(6, v.bit_length() - 1) if v else 0
+    each = tail_shape(tokens, 1, 16)[1]
+    bits = min(bits, 16 * n // each)
+    v = 2 * bits * n // ((72 if n < 32768 else 200) * (39 * n - 2 * each * bits))
+    log2 = min(6, v.bit_length() - 1) if v else 0
+    return log2 if n < 32768 else max(5, log2)
 
 
-def rest_states(tokens: list[int], width: int, each: int, lanes: int) -> list[int]:
+def rest_states(tokens: list[int], base: int, each: int, lanes: int) -> list[int]:
     """States that hold the tail, the last `each * lanes` tokens."""
     tail = tokens[len(tokens) - each * lanes :]
     return [
-        LOW + sum(t << width * j for j, t in enumerate(tail[lane * each : (lane + 1) * each]))
+        LOW + sum(t * base**j for j, t in enumerate(tail[lane * each : (lane + 1) * each]))
         for lane in range(lanes)
     ]
+
+
+def states_block(states: list[int]) -> bytes:
+    """States of all lanes: where the highest bits are, then what is below them."""
+    widths = [x.bit_length() - 1 for x in states]
+    fields = [(width - 16, 4) for width in widths]
+    fields += [(x - (1 << width), width) for x, width in zip(states, widths, strict=True)]
+    return pack_fields(fields)
 
 
 def table_fields(mode: int, f: list[int], most: int, mirrored: list[int] | None) -> Fields:
@@ -229,7 +245,7 @@ def shared_bits(shared: Shared, counts: list[int]) -> float:
 def rans_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
     """Whether tables are shared; else tables and group classes; states, words, extra bits."""
     n = len(k)
-    tokens, extra = tokens_of(k, c.kmax)
+    tokens, extra, widths = tokens_of(k, c.kmax)
     classes = choose_classes(k, tokens, c)
     number = max(classes) + 1
     class_of = np.repeat(classes, GROUP)[:n]
@@ -242,10 +258,12 @@ def rans_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
     histograms = [h for _, h in even]
     p = choose_bits(histograms, most, number == 1)
     bits = bits_at(p, histograms, most)
-    fields: Fields = [] if c.halves is None else [(two, 1) for two in split]
+    fields: Fields = [(number - 1, 3)]
+    if c.halves is not None:
+        fields += [(two, 1) for two in split]
     tables = []
     for i in range(count):
-        mode, f = frequencies(histograms[i], p, most)
+        mode, f = frequencies(histograms[i], p, most, count)
         mirrored = [t + 1 for t in pairs_of(len(f), c.kmax) if mode not in (t, t + 1)]
         fields += table_fields(mode, f, most, mirrored if even[i][0] else None)
         tables.append((f, starts_of(f)))
@@ -260,14 +278,13 @@ def rans_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
     states, words = rans_push(tokens.tolist(), table_of.tolist(), tables, 1 << lanes_log2, p)
     head = bytes([lanes_log2])
     if not shared:
-        head = bytes([lanes_log2 | P_OF_CODE.index(p) << 3 | (number - 1) << 5])
-        head += pack_fields(fields)
-    for group in words if c.kmax > 15 else words[:-1]:
+        head = bytes([lanes_log2 | P_OF_CODE.index(p) << 4]) + pack_fields(fields)
+    size = max(len(f) for f, _ in tables)
+    for group in words if c.kmax > 15 and size > 15 else words[:-1]:
         head += varint(len(group))
-    body = np.array(states, "<u4").tobytes() + b"".join(
-        np.array(group, "<u2").tobytes() for group in words
-    )
-    return shared, head + body + extra
+    head += states_block(states)
+    head += b"".join(np.array(group, "<u2").tobytes() for group in words)
+    return shared, head + extra_bits(extra, widths, c.kmax, size)
 
 
 def rans_push(
@@ -278,8 +295,8 @@ def rans_push(
     p: int,
 ) -> tuple[list[int], list[list[int]]]:
     """States and groups' words that the decoder starts from; the last of the body goes first."""
-    width, each = tail_shape(max(len(f) for f, _ in tables), lanes, len(tokens))
-    states = rest_states(tokens, width, each, lanes)
+    base, each = tail_shape(max(len(f) for f, _ in tables), lanes, len(tokens))
+    states = rest_states(tokens, base, each, lanes)
     words: list[list[int]] = [[] for _ in range(0, lanes, LANES_OF_A_GROUP)]
     shift = 32 - p
     for i in range(len(tokens) - each * lanes - 1, -1, -1):
@@ -323,9 +340,9 @@ def with_slots(f: list[int]) -> tuple[list[int], list[int], list[int]]:
 def read_classes(r: BitReader, groups: int, number: int) -> list[int]:
     """Class of each group."""
     classes, value = [], 0
-    for _ in range(groups if number > 1 else 0):
-        n = r.zeros()
-        refuse(n > 4, "class out of range")
+    widths = [r.zeros() for _ in range(groups if number > 1 else 0)]
+    refuse(max(widths, default=0) > 3, "class out of range")
+    for n in widths:
         value += unzigzag((1 << n | r.field(n)) - 1)
         refuse(not 0 <= value < number, "class out of range")
         classes.append(value)
@@ -337,32 +354,38 @@ def rans_decode(data: bytes, n: int, c: Coding, shared: Shared | None) -> Array:
     """Inverse of `rans_encode`."""
     refuse(not data, "payload ends early")
     groups_of_n = (n + GROUP - 1) // GROUP
+    lanes_log2 = data[0] & 15
+    refuse(not (0 if n < 32768 else 5) <= lanes_log2 <= 8, "number of lanes out of range")
+    refuse(data[0] >> (6 if shared is None else 4) != 0, "reserved bits")
+    lanes = 1 << lanes_log2
     if shared is None:
-        lanes, p, number = 1 << (data[0] & 7), P_OF_CODE[data[0] >> 3 & 3], 1 + (data[0] >> 5)
-        refuse(lanes > 64, "number of lanes out of range")
+        p = P_OF_CODE[data[0] >> 4]
         r = BitReader(data[1:], False)
+        number = 1 + r.field(3)
         split = [c.halves is not None and r.field(1) == 1 for _ in range(number)]
+        refuse((number + sum(split)) << p > 1 << 13, "more slots than 2^13")
         most = mantissa_of(n, number + sum(split))
         limits = [32 if two else 63 for two in split for _ in range(1 + two)]
         tables = [read_table(r, p, most, c.kmax, limit) for limit in limits]
         classes = read_classes(r, groups_of_n, number)
         at = 1 + r.align()
     else:
-        refuse(data[0] > 6, "number of lanes out of range")
-        lanes, p, classes, at = 1 << data[0], shared.p, [0] * groups_of_n, 1
+        p, classes, at = shared.p, [0] * groups_of_n, 1
         split = [False]
         tables = [with_slots(list(shared.entries))]
-    counts = []
-    for _ in range(max(1, lanes // LANES_OF_A_GROUP) - (c.kmax <= 15)):
+    size = max(len(f) for f, _, _ in tables)
+    more, counts = c.kmax > 15 and size > 15, []
+    for _ in range(max(1, lanes // LANES_OF_A_GROUP) - (not more)):
         count, at = read_varint(data, at)
         counts.append(count)
-    start = at + 4 * lanes
-    end = start + 2 * sum(counts) if c.kmax > 15 else len(data)
+    r = BitReader(data[at:], False)
+    widths = [16 + r.field(4) for _ in range(lanes)]
+    states = [1 << width | r.field(width) for width in widths]
+    start = at + r.align()
+    end = start + 2 * sum(counts) if more else len(data)
     refuse(start + 2 * sum(counts) > len(data) or (end - start) % 2 == 1, "words end early")
-    if c.kmax <= 15:
+    if not more:
         counts.append((end - start) // 2 - sum(counts))
-    states = np.frombuffer(data[at:start], "<u4").tolist()
-    refuse(min(states) < LOW, "state below 2^16")
     groups = []
     for count in counts:  # an element takes at most one word, so running out shows in `used`
         groups.append(np.frombuffer(data[start : start + 2 * count], "<u2").tolist() + [0] * n)
@@ -370,7 +393,7 @@ def rans_decode(data: bytes, n: int, c: Coding, shared: Shared | None) -> Array:
     table_of = table_numbers(np.repeat(classes, GROUP)[:n], split, c.halves)
     per_element = [tables[i] for i in table_of.tolist()]
     tokens, used, mask = [], [0] * len(counts), (1 << p) - 1
-    width, each = tail_shape(max(len(f) for f, _, _ in tables), lanes, n)
+    base, each = tail_shape(size, lanes, n)
     for i, (f, starts, slots) in enumerate(per_element[: n - each * lanes]):
         x = states[i % lanes]
         slot = x & mask
@@ -384,9 +407,9 @@ def rans_decode(data: bytes, n: int, c: Coding, shared: Shared | None) -> Array:
         tokens.append(t)
     refuse(used != counts, "words run out or are left over")
     rests = [x - LOW for x in states]
-    refuse(any(x >> width * each for x in rests), "final state is no rest state")
-    tail = [x >> width * j & ((1 << width) - 1) for x in rests for j in range(each)]
+    refuse(any(x >= base**each for x in rests), "final state is no rest state")
+    tail = [x // base**j % base for x in rests for j in range(each)]
     for t, (f, _, _) in zip(tail, per_element[n - each * lanes :], strict=True):
         refuse(t >= len(f) or f[t] == 0, "token of the tail without frequency")
     tokens += tail
-    return tokens_to(np.array(tokens, dtype=np.int64), data[end:], c.kmax)
+    return tokens_to(np.array(tokens, dtype=np.int64), data[end:], c.kmax, size)

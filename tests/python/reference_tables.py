@@ -61,7 +61,7 @@ def make_tables(p: Params, weights: Array) -> bytes:
     """Tables for the levels and code of `p` from a weight per level, in order of the index."""
     grd = grid(p)
     k = np.array([k for k in range(grd.low, grd.high + 1) if k or grd.zero], np.int64)
-    tokens, _ = tokens_of(k, grd.kmax)
+    tokens, _, _ = tokens_of(k, grd.kmax)
     sums = [0.0] * 64
     values = np.asarray(weights, np.float64).tolist()
     for token, weight in zip(tokens.tolist(), values, strict=True):
@@ -77,5 +77,5 @@ def make_tables(p: Params, weights: Array) -> bytes:
         entries, bits = bytes(huffman_lengths(counts)), 0
     else:
         bits = choose_bits([counts], EXACT, True)
-        entries = struct.pack(f"<{size}H", *frequencies(counts, bits, EXACT)[1])
+        entries = struct.pack(f"<{size}H", *frequencies(counts, bits, EXACT, 1)[1])
     return MAGIC + bytes([0, CODES.index(p.code), direct, bits, size - 1]) + entries

@@ -21,31 +21,54 @@ from reference_bits import (
 )
 from reference_codes import Coding, Shared, segments_decode, segments_encode
 
+BLOCK = 4096  # elements whose extra bits are counted
+
 # -- 7.4 Tokens ----------------------------------------------------------------------------------
 
 
-def tokens_of(k: Array, kmax: int) -> tuple[Array, bytes]:
-    """Tokens (int64) of indices, and the stream of their extra bits (empty if direct)."""
+def tokens_of(k: Array, kmax: int) -> tuple[Array, Array, Array]:
+    """Tokens (int64) of indices, their extra bits, and how many those are."""
     tokens = np.where(k > 0, 2 * k - 1, -2 * k)
-    if kmax <= 15:
-        return tokens, b""
-    big = np.abs(k) >= 8
-    v = np.abs(k[big])
-    e = floor_log2(v)
-    tokens[big] = 15 + 4 * (e - 3) + (v >> (e - 2) & 3)
-    low = v & ((np.int64(1) << (e - 2)) - 1)
-    return tokens, pack(low << 1 | (k[big] < 0), e - 1, False)
+    extra, widths = np.zeros((2, len(k)), np.int64)
+    if kmax > 15:
+        big = np.abs(k) >= 8
+        v = np.abs(k[big])
+        e = floor_log2(v)
+        tokens[big] = 15 + 4 * (e - 3) + (v >> (e - 2) & 3)
+        extra[big] = (v & ((np.int64(1) << (e - 2)) - 1)) << 1 | (k[big] < 0)
+        widths[big] = e - 1
+    return tokens, extra, widths
 
 
-def tokens_to(tokens: Array, extra: bytes, kmax: int) -> Array:
-    """Inverse of `tokens_of`."""
+def counts_block(widths: Array) -> bytes:
+    """How many extra bits every 4096 elements but the last have."""
+    counts = [int(widths[i : i + BLOCK].sum()) for i in range(0, len(widths), BLOCK)][:-1]
+    if not counts:
+        return b""
+    width = max(counts).bit_length()
+    return pack_fields([(width, 5)] + [(count, width) for count in counts])
+
+
+def extra_bits(extra: Array, widths: Array, kmax: int, size: int) -> bytes:
+    """The end of a payload whose tokens are below `size`."""
+    if kmax <= 15 or size <= 15:
+        return b""
+    return counts_block(widths) + pack(extra, widths, False)
+
+
+def tokens_to(tokens: Array, data: bytes, kmax: int, size: int) -> Array:
+    """Inverse of `tokens_of` and `extra_bits`."""
     k = np.where(tokens & 1, (tokens + 1) >> 1, -(tokens >> 1))
-    if kmax <= 15:
-        refuse(bool(extra), "bytes are left over")
+    if kmax <= 15 or size <= 15:
+        refuse(bool(data), "bytes are left over")
         return k
     big = tokens >= 15
     e = 3 + ((tokens[big] - 15) >> 2)
-    bits = unpack_lsb(extra, e - 1)
+    widths = np.zeros(len(k), np.int64)
+    widths[big] = e - 1
+    counts = counts_block(widths)
+    refuse(data[: len(counts)] != counts, "wrong counts of extra bits")
+    bits = unpack_lsb(data[len(counts) :], e - 1)
     magnitude = (4 + ((tokens[big] - 15) & 3)) << (e - 2) | bits >> 1
     k[big] = np.where(bits & 1, -magnitude, magnitude)
     return k
@@ -94,7 +117,7 @@ def huffman_bits(counts: list[int], lengths: list[int]) -> float:
 
 def huffman_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
     """Whether tables are shared; code lengths if not, segments of codewords, extra bits."""
-    tokens, extra = tokens_of(k, c.kmax)
+    tokens, extra, widths = tokens_of(k, c.kmax)
     counts = np.bincount(tokens).tolist()
     lengths = huffman_lengths(counts)
     table = pack_fields([(len(lengths) - 1, 6)] + [(n, 4) for n in lengths])
@@ -107,7 +130,8 @@ def huffman_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
         lengths, table = theirs, b""
     codes = canonical(lengths)
     words = np.array([codes.get(t, (0, 0))[0] for t in range(len(lengths))])[tokens]
-    return shared, table + segments_encode(words, np.array(lengths)[tokens], c.segment) + extra
+    coded = segments_encode(words, np.array(lengths)[tokens], c.segment)
+    return shared, table + coded + extra_bits(extra, widths, c.kmax, len(lengths))
 
 
 def huffman_decode(data: bytes, n: int, c: Coding, shared: Shared | None) -> Array:
@@ -141,4 +165,4 @@ def huffman_decode(data: bytes, n: int, c: Coding, shared: Shared | None) -> Arr
         refuse(at > len(r.bits) or -1 in out, "bit stream ends early or holds no codeword")
         r.at = at
         r.finish()
-    return tokens_to(np.array(out, dtype=np.int64), extra, c.kmax)
+    return tokens_to(np.array(out, dtype=np.int64), extra, c.kmax, len(lengths))

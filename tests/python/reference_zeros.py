@@ -93,10 +93,9 @@ def chosen(p: Params, k: Array, zeros: Array, in_use: Array) -> tuple[bytes, Arr
     """
     none = np.zeros(k.size, bool)
     if are_marked(p):
-        dead = zeros
-        if not bool((dead & in_use).any()):
-            return b"", none
-        return encode(*join(dead)), dead
+        groups = whole_groups(zeros) & ~whole_groups(~in_use)
+        dead = spread(groups, SMALLEST, k.size)
+        return (encode(*join(dead)), dead) if groups.any() else (b"", none)
     dead = spread(whole_groups(k == 0), SMALLEST, k.size)
     if not bool(dead.any()):
         return b"", none

@@ -189,12 +189,13 @@ def code_s(indices: Array) -> str:
 
 @pytest.mark.parametrize("n", [1, 2, 100, 1024, 8192])
 @pytest.mark.parametrize("s", [1, 4, 31])
-def test_omega_sparse_payload_is_a_count_and_the_papers_code(n: int, s: int) -> None:
+def test_omega_sparse_payload_is_counts_and_the_papers_code(n: int, s: int) -> None:
     x = np.random.default_rng(n).standard_normal(n).astype(np.float32)
     frame = qsgd.Codec.qsgd(s, bucket=0, code="elias-omega-sparse", seed=n).encode(x)
     indices = qsgd.stages.decode_indices(frame)[0]
     ((start, stop),) = layout_of(frame).payloads
-    wanted = elias(int(np.count_nonzero(indices)) + 1, "omega") + code_s(indices)
+    segments = [indices[i : i + 1024] for i in range(0, n, 1024)]
+    wanted = "".join(elias(int(np.count_nonzero(k)) + 1, "omega") + code_s(k) for k in segments)
     if frame[start] == 1:  # shorter as fixed: then Code_s was no shorter
         assert (len(wanted) + 7) // 8 > stop - start - HEAD
         return
@@ -356,3 +357,26 @@ def test_auto_picks_different_codes_for_different_tensors() -> None:
     codec = qsgd.Codec(code="auto", norm="l2", s=1, bucket=0, seed=1)
     found = {qsgd.inspect(codec.encode(x.astype(np.float32))).codec.code for x in tensors}
     assert len(found) >= 2
+
+
+@pytest.mark.parametrize(
+    ("options", "chunk", "bits"),
+    [
+        ({"norm": "rms", "step": 9.0}, 1 << 18, 0.5),
+        ({"norm": "rms", "step": 3.45}, 1 << 16, 1.0),
+        ({"norm": "rms", "step": 3.45, "classes": True}, 1 << 16, 1.0),
+        ({"norm": "rms", "step": 1.1}, 1 << 16, 2.0),
+        ({"norm": "rms", "step": 0.5}, 1 << 16, 3.0),
+        ({"norm": "max", "s": 15}, 1 << 16, 3.5),
+        ({"norm": "max", "s": 40}, 1 << 16, 5.0),
+    ],
+)
+def test_rans_takes_a_percent_more_than_order_0_entropy(
+    options: dict[str, Any], chunk: int, bits: float
+) -> None:
+    x = np.random.default_rng(7).standard_normal(1 << 20).astype(np.float32)
+    frame = qsgd.Codec(seed=1, bucket=0, chunk=chunk, **options).encode(x)
+    counts = np.unique(qsgd.stages.decode_indices(frame)[0], return_counts=True)[1]
+    entropy = float(-(counts / x.size) @ np.log2(counts / x.size))
+    assert bits <= entropy < 1.2 * bits
+    assert 8 * (len(frame) - 2) < 1.01 * entropy * x.size

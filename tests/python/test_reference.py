@@ -19,6 +19,7 @@ import reference
 import reference_rans
 from cases import QUANTIZERS, TENSORS, as_dtype, as_torch, codec_of, tensor
 from pairs import Row, cover, legal_pairs, pairs_of
+from qsgd.testing import layout_of
 from reference_bits import Array
 from reference_codes import CODES
 from reference_frame import DTYPES, ROUNDINGS, problem
@@ -333,20 +334,57 @@ def test_reference_stages_equal_quantize_and_encode_indices() -> None:
         assert same(reference.decode_indices(frame)[0], qsgd.stages.decode_indices(frame)[0])
 
 
-def test_rounded_frequencies_without_room_for_the_mode_token_are_cut() -> None:
-    codes = [t + 1 if t < 15 else 4 + (t + 1) % 4 << (t - 7) // 4 for t in range(46)]
-    k = [code // 2 * (-1 if code % 2 else 1) for code in codes]  # an index of each token
-    counts = [100] + [20] * 45  # rounded to 3/128, 45 of them pass the whole
-    assert reference_rans.choose_bits([counts], 1, True) == 12
-    assert reference_rans.bits_at(10, [counts], 1) == math.inf
-    assert reference_rans.frequencies(counts, 12, 1)[1][1] == 64  # 82, cut to two bits
-    idx = np.repeat(np.array(k, np.int16), counts)
-    p = Params(norm="rms", levels="open", step=0.5, bucket=0, classes="off", seed=1)
+def indices_of_tokens(tokens: int) -> np.ndarray[Any, Any]:
+    """An index of each token that is not direct."""
+    codes = [t + 1 if t < 15 else 4 + (t + 1) % 4 << (t - 7) // 4 for t in range(tokens)]
+    return np.array([code // 2 * (-1 if code % 2 else 1) for code in codes], np.int16)
+
+
+def equals_the_reference(idx: np.ndarray[Any, Any], classes: str) -> None:
+    p = Params(norm="rms", levels="open", step=0.5, bucket=0, classes=classes, seed=1)
     scales = np.array([1], np.float32)
     frame = reference.encode_indices(idx, scales, np.zeros(0, np.uint8), p, idx.shape)
     assert codec_of(p).encode_indices(idx, scales, 0) == frame
     assert same(qsgd.stages.decode_indices(frame)[0], idx)
     assert same(reference.decode_indices(frame)[0], idx)
+
+
+def test_rounded_frequencies_without_room_for_the_mode_token_are_cut() -> None:
+    counts = [100] + [20] * 45  # rounded to 3/128, 45 of them pass the whole
+    assert reference_rans.choose_bits([counts], 1, True) == 12
+    assert reference_rans.bits_at(10, [counts], 1) == math.inf
+    assert reference_rans.frequencies(counts, 12, 1, 1)[1][1] == 64  # 82, cut to two bits
+    equals_the_reference(np.repeat(indices_of_tokens(46), counts), "off")
+
+
+def test_three_tables_are_cut_to_ten_bits() -> None:
+    counts = [104] + [40] * 23
+    assert reference_rans.bits_at(9, [counts] * 3, 1) == math.inf
+    assert reference_rans.choose_bits([counts] * 3, 1, False) == 10
+    assert reference_rans.frequencies(counts, 10, 1, 3)[1][1] == 32  # 40, cut to two bits
+    rng, k = np.random.default_rng(1), indices_of_tokens(48)
+    parts = [rng.permutation(np.repeat(k[i : i + 24], counts)) for i in (0, 12, 24)]
+    equals_the_reference(np.concatenate(parts), "on")
+
+
+@pytest.mark.parametrize(("tokens", "tables", "p"), [(63, 1, 12), (63, 8, 10), (45, 16, 9)])
+def test_the_most_bits_that_tables_may_have_hold_whatever_tokens(
+    tokens: int, tables: int, p: int
+) -> None:
+    assert reference_rans.most_bits(tables) == p
+    for rare in range(tokens):
+        counts = [1 << 20] * (tokens - rare) + [1] * rare
+        assert min(reference_rans.frequencies(counts, p, 1, tables)[1]) >= 1
+
+
+def test_long_chunks_of_large_indices_have_64_lanes_and_equal_the_reference() -> None:
+    """Their rule gives 512 and more, which counts as 64: not as too many, which once became 32."""
+    p = Params(norm="max", s=15, bucket=0, chunk_log2=17, seed=1)
+    x = np.random.default_rng(2).uniform(-1, 1, 1 << 17).astype(np.float32)
+    frame = codec_of(p).encode(x, 0)
+    assert frame == reference.encode(x, p)
+    start = layout_of(frame).payloads[0][0]
+    assert frame[start + 4] & 15 == 6
 
 
 def test_frames_of_two_or_three_indices_equal_the_reference() -> None:

@@ -227,8 +227,9 @@ def test_a_frames_own_indices_give_its_bytes(codec: qsgd.Codec, x: Array, tag: b
     idx, scales, damping = qsgd.stages.decode_indices(frame)
     assert idx.shape == x.shape
     assert qsgd.Codec(seed=1).encode_indices(idx, scales, damping=damping, like=frame) == frame
-    # Without `like` the encoder's own choices give the frame, too.
-    if codec.code != "auto":
+    # Without `like` the encoder's own choices give the frame, too; but for groups of zeros of
+    # rotated frames, which indices know nothing of.
+    if codec.code != "auto" and not codec.rotation:
         options: dict[str, Any] = {"damping": damping, "dtype": x.dtype, "tag": tag}
         assert codec.encode_indices(idx, scales, 5, **options) == frame
 

@@ -172,9 +172,13 @@
 #define rans_split_choose qsgd_internal_rans_split_choose
 #define rans_split_halves qsgd_internal_rans_split_halves
 #define rans_split_symbols qsgd_internal_rans_split_symbols
+#define rans_states_read qsgd_internal_rans_states_read
+#define rans_states_write qsgd_internal_rans_states_write
 #define rans_tables_bits qsgd_internal_rans_tables_bits
+#define rans_tables_count qsgd_internal_rans_tables_count
 #define rans_tables_parse qsgd_internal_rans_tables_parse
 #define rans_tables_write qsgd_internal_rans_tables_write
+#define rans_tail_most qsgd_internal_rans_tail_most
 #define rans_tail_of qsgd_internal_rans_tail_of
 #define rans_token_limit qsgd_internal_rans_token_limit
 #define rans_use_shared qsgd_internal_rans_use_shared
@@ -222,6 +226,7 @@
 #define tensor_total_store qsgd_internal_tensor_total_store
 #define tokens_are_levels qsgd_internal_tokens_are_levels
 #define tokens_from_indices qsgd_internal_tokens_from_indices
+#define tokens_parse_extra qsgd_internal_tokens_parse_extra
 #define tokens_reader_end qsgd_internal_tokens_reader_end
 #define tokens_reader_open qsgd_internal_tokens_reader_open
 #define tokens_reader_read qsgd_internal_tokens_reader_read
@@ -250,6 +255,7 @@
 #define zero_sets_read qsgd_internal_zero_sets_read
 #define zero_sets_write qsgd_internal_zero_sets_write
 #define zeros_count qsgd_internal_zeros_count
+#define zeros_in_use qsgd_internal_zeros_in_use
 #define zeros_mark qsgd_internal_zeros_mark
 #define zeros_of_elements qsgd_internal_zeros_of_elements
 #define zeros_of_marks qsgd_internal_zeros_of_marks

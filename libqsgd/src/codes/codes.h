@@ -20,11 +20,10 @@ struct noise_key;
 struct prefix_memory;
 struct shared_tables;
 
-#define CODE_TOKENS 64         /* tokens are below 63 */
-#define CODE_CLASSES 8         /* rans: at most so many, of one or two tables */
-#define CODE_GROUP 128         /* rans: elements that share a class */
-#define CODE_LEAST_SEGMENT 256 /* elements (grid/layout.h) */
-#define CODE_HUFFMAN_BITS 12   /* huffman: longest codeword */
+#define CODE_TOKENS 64       /* tokens are below 63 */
+#define CODE_CLASSES 8       /* rans: at most so many, of one or two tables */
+#define CODE_GROUP 128       /* rans: elements that share a class */
+#define CODE_HUFFMAN_BITS 12 /* huffman: longest codeword */
 
 /* What a code knows of its chunk. */
 struct code_chunk {
@@ -54,7 +53,7 @@ struct code_scratch {
     uint8_t *classes;             /* rans: len / 128 + 1 bytes: class of each group */
     uint8_t *more_classes;        /* as many, for a second chunk */
     uint8_t *symbols;             /* rans, turned indices: len bytes, symbols of struct rans_job */
-    /* Room for len + 256 rans words, len + 128 positions (codes/nonzeros.h), or what segments need
+    /* Room for len + 512 rans words, len + 128 positions (codes/nonzeros.h), or what segments need
      * (codes/segments.h). */
     uint16_t *words;
     void *classify; /* rans: histograms of bins while classes are chosen; words come later */
@@ -70,7 +69,7 @@ struct rans_table {
 };
 
 struct rans_plan {
-    const uint8_t *words[4]; /* of each group of lanes; the last one's end at tail. Parsed plans */
+    const uint8_t *words[16]; /* of each group of lanes; the last one's end at tail. Parsed plans */
     unsigned lanes_log2, prob_bits, classes;
     unsigned mantissa_most; /* bits of a frequency after the first */
     unsigned split;         /* bit c is set if class c has a table per half */

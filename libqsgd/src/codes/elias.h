@@ -1,7 +1,7 @@
 /* Codewords of the Elias codes (FORMAT.md section 7.2; Elias, IEEE Trans. Inf. Theory 21(2), 1975).
  *
  * For positive integers below 2^28, which is all that chunks need: counts and gaps are at most
- * 2^25 + 1. A codeword then has at most 55 bits, so one write, or one refill, covers it. */
+ * 2^18 + 1. A codeword then has at most 55 bits, so one write, or one refill, covers it. */
 #ifndef QSGD_CODES_ELIAS_H
 #define QSGD_CODES_ELIAS_H
 

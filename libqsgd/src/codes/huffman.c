@@ -159,7 +159,8 @@ static size_t huffman_write(const struct code_chunk *chunk, const int16_t *k,
     size_t bytes =
         prefix_write_segments(chunk, &memory->code, chunk->scratch->tokens, dst + head, cap - head);
     if (bytes == SIZE_MAX) return SIZE_MAX;
-    uint8_t *end = tokens_write_extra(chunk, k, dst + head + bytes, dst + cap);
+    uint8_t *end =
+        tokens_write_extra(chunk, plan->prefix.token_count, k, dst + head + bytes, dst + cap);
     return end == NULL ? SIZE_MAX : (size_t)(end - dst);
 }
 
@@ -214,8 +215,7 @@ static qsgd_status huffman_parse(const struct code_chunk *chunk, const uint8_t *
     status = segments_parse(chunk, p + head, plan->end, plan);
     if (status != QSGD_OK) return status;
     *where = (size_t)(plan->tail - p);
-    bool leftover = tokens_direct(chunk->levels) && plan->tail != plan->end;
-    return leftover ? QSGD_ERR_PADDING : QSGD_OK;
+    return tokens_parse_extra(chunk, plan->prefix.token_count, plan->tail, plan->end);
 }
 
 /* Looks codewords up by their first bits, and finds those that are longer by counting: the code is

@@ -3,12 +3,14 @@
 
 #include "codes/huffman.h"
 #include "codes/prefix.h"
+#include "grid/layout.h"
 
-/* Memory of rANS tables for decoding. Chunks above `small` have all that any tables take, as far as
- * these may repay; those below have room for the tables of ordinary frames, and others are decoded
- * by searching (codes/rans/search.h). */
+/* Memory of rANS tables for decoding: those of a chunk have 2^13 slots at most, which are twice as
+ * many where one of seven classes is split; two chunks may go at once. Chunks above `small` have
+ * all that any tables take, as far as these may repay; those below have room for the tables of
+ * ordinary frames, and others are decoded by searching (codes/rans/search.h). */
 static size_t rans_tables_bytes(size_t len) {
-    const size_t least = CODE_CLASSES * RANS_SEARCH_BYTES, small = 4096, all = 8 * RANS_TABLE_BYTES;
+    const size_t least = CODE_CLASSES * RANS_SEARCH_BYTES, small = 4096, all = 4 * RANS_TABLE_BYTES;
     const size_t most = len > small ? all : ((size_t)16 << 10) + 512;
     const size_t bytes = len > small ? 32 * len : 16 * len;
     return bytes < least ? least : (bytes < most ? bytes : most);
@@ -55,9 +57,9 @@ static void written_carve(struct code_scratch *scratch, struct memory *memory,
                           const struct code_use *use, struct kinds of) {
     const size_t len = use->len;
     const uint64_t from = memory->used;
-    size_t words = of.prefix ? (len / CODE_LEAST_SEGMENT + 2) * sizeof(uint32_t) : 0;
+    size_t words = of.prefix ? (len / SEGMENT_LEAST + 2) * sizeof(uint32_t) : 0;
     if (of.rans) {
-        words = most(words, (len + 256) * sizeof(uint16_t));
+        words = most(words, (len + 512) * sizeof(uint16_t));
         /* classes are chosen before words are made */
         if ((use->directions & CODE_ENCODES) != 0) words = most(words, code_classify_bytes(len));
     }

@@ -193,6 +193,9 @@ static qsgd_status parse_fixed(struct frame *f, struct qsgd_error *error) {
     if (kind > SCALES_BFLOAT16 || p[21] >> 3 != 0) {
         return AT(QSGD_ERR_HEADER, 21, "unknown scale kind, or reserved bits set");
     }
+    if (params->chunk_log2 > CHUNK_LOG2_MOST) {
+        return AT(QSGD_ERR_HEADER, 20, "chunks of more than 2^18 elements");
+    }
     return QSGD_OK;
 }
 

@@ -10,6 +10,7 @@
 #include "codes/codes.h"
 #include "codes/shared_tables.h"
 #include "codes/tokens.h"
+#include "grid/layout.h"
 
 static const struct struct_row row = STRUCT_ROW(qsgd_params, shared_tables_bytes, "params");
 
@@ -206,8 +207,8 @@ static qsgd_status check(const qsgd_params *p, qsgd_error *error) {
         ranges_check(p, enumerations, sizeof enumerations / sizeof *enumerations, error);
     if (status != QSGD_OK) return status;
     if (p->bucket > QSGD_MAX_ELEMENTS) return PARAM("bucket", "bucket must lie in 0..2^47");
-    if (p->chunk_log2 < 10 || p->chunk_log2 > 25) {
-        return PARAM("chunk_log2", "chunk_log2 must lie in 10..25");
+    if (p->chunk_log2 < CHUNK_LOG2_LEAST || p->chunk_log2 > CHUNK_LOG2_MOST) {
+        return PARAM("chunk_log2", "chunk_log2 must lie in 10..18");
     }
     if (p->reserved != 0) return PARAM("reserved", "reserved must be 0");
     if (!(p->feedback_decay >= 0 && p->feedback_decay <= 1)) {

@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { CHUNK_LOG2_LEAST = 10, CHUNK_LOG2_MOST = 18 };
+enum { SEGMENT_LEAST = 256, SEGMENT_MOST = 1024 }; /* elements of a full segment */
+
 struct layout {
     uint64_t n;          /* elements */
     uint64_t bucket;     /* b: elements of a full bucket, >= 1 */
@@ -37,14 +40,15 @@ static inline struct layout layout_of(uint64_t n, uint64_t bucket, unsigned chun
         return l;
     }
     l.buckets = div_up(n, l.bucket);
+    l.segment = SEGMENT_MOST;
+    if (l.bucket <= SEGMENT_MOST) l.segment = l.bucket * div_up(SEGMENT_LEAST, l.bucket);
     if (l.bucket > c) {
-        l.chunk = l.segment = c;
+        l.chunk = c;
         l.per_bucket = div_up(l.bucket, c);
         l.chunks = n / l.bucket * l.per_bucket + div_up(n % l.bucket, c);
     } else {
         l.chunk = c / l.bucket * l.bucket;
         l.chunks = div_up(n, l.chunk);
-        l.segment = l.bucket >= 256 ? l.bucket : l.bucket * div_up(256, l.bucket);
     }
     return l;
 }

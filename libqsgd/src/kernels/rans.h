@@ -53,6 +53,7 @@ KERNEL void kernel_rans_encode(const struct rans_job *job, const struct rans_sym
 #ifndef W_RENORM
     if (lanes > 8) rows = 0;
 #endif
+    if (lanes > RANS_ROW_LANES) rows = 0;
     rans_encode_lanes(job, tables, tokens, rows * lanes, words, states);
     if (lanes == 1) {
         words[0] = rans_encode_narrow(job, tables, tokens, rows, words[0], states, 1);
@@ -151,7 +152,7 @@ BODY void rans_decode_all(const struct rans_job *job, const void *tables,
     const size_t lanes = (size_t)1 << job->lanes_log2, from = stream->at;
     const size_t whole = from + (to - from) / lanes * lanes;
 #ifdef W_RENORM
-    const struct rans_pair one = {job, &tables, &stream, &tokens};
+    const struct rans_pair one = {job, &tables, &stream, &tokens, 0};
     rans_decode_vectors(&one, to, false);
 #endif
     if (job->split != 0) {
@@ -190,7 +191,7 @@ KERNEL void kernel_rans_decode_two(const struct rans_job job[2], const void *con
 #if defined(W_SLOTS) || defined(W_STARTS)
     if (job[0].lanes_log2 == job[1].lanes_log2 && job[0].prob_bits == job[1].prob_bits &&
         (job[0].split != 0) == (job[1].split != 0) && stream[1]->at == from) {
-        const struct rans_pair pair = {job, tables, stream, tokens};
+        const struct rans_pair pair = {job, tables, stream, tokens, 0};
         rans_decode_vectors(&pair, to, true);
     }
 #endif

@@ -24,15 +24,16 @@ struct rans_pair {
     const void *const *tables;
     struct rans_stream *const *stream;
     uint8_t *const *tokens;
+    size_t lane; /* that rows begin with: 0 unless there are more than RANS_ROW_LANES */
 };
 
 /* Of one chunk, while rows are decoded. */
 struct rans_rows {
-    vu state[RANS_LANES / W];
-    vu found[RANS_LANES / W]; /* of the row at hand: symbols, or entries of the wide table */
-    const uint8_t *words[RANS_GROUPS];
+    vu state[RANS_ROW_LANES / W];
+    vu found[RANS_ROW_LANES / W]; /* of the row at hand: symbols, or entries of the wide table */
+    const uint8_t *words[RANS_ROW_GROUPS];
     const uint8_t *const *ends; /* of the groups' words */
-    size_t lanes;
+    size_t lane, lanes;         /* the first, and how many */
     uint8_t *tokens;
     const uint8_t *halves; /* of the row's elements */
     uint32_t split;        /* RANS_HALF if the class at hand is split, else 0 */
@@ -61,7 +62,7 @@ static_assert(RANS_HALF == 1 << 5, "halves move from bit 5 to bit P");
 /* A row's slots: their tokens, which are stored. */
 BODY void rans_row_find(struct rans_rows *r, unsigned prob_bits, const struct rans_view view) {
     const int vectors = view.vectors;
-    vu slot[RANS_LANES / W];
+    vu slot[RANS_ROW_LANES / W];
     rans_row_slots(r, prob_bits, view, slot);
 #ifdef W_SLOTS
     if (view.packed) {
@@ -168,28 +169,33 @@ BODY void rans_row_compare(struct rans_rows *a, struct rans_rows *b, const bool 
 #endif
 
 BODY void rans_rows_begin(struct rans_rows *r, const struct rans_stream *stream, uint8_t *tokens,
-                          size_t lanes, const struct rans_view view) {
+                          size_t lane, size_t lanes, const struct rans_view view) {
+    const uint32_t *const states = stream->states + lane;
+    const size_t group = lane / RANS_GROUP_LANES;
     for (int v = 0; v < view.vectors; v++) {
-        r->state[v] = view.part ? vu_load_some(stream->states + v * W, rans_part(lanes, v))
-                                : vu_load(stream->states + v * W);
+        r->state[v] =
+            view.part ? vu_load_some(states + v * W, rans_part(lanes, v)) : vu_load(states + v * W);
     }
-    for (int g = 0; g < rans_groups_of(lanes); g++) r->words[g] = stream->words[g];
-    r->ends = stream->end;
+    for (int g = 0; g < rans_groups_of(lanes); g++) r->words[g] = stream->words[group + (size_t)g];
+    r->ends = stream->end + group;
     r->tokens = tokens;
     r->halves = stream->halves;
+    r->lane = lane;
     r->lanes = lanes;
 }
 
 BODY void rans_rows_end(const struct rans_rows *r, struct rans_stream *stream,
                         const struct rans_view view) {
+    uint32_t *const states = stream->states + r->lane;
+    const uint8_t **const words = stream->words + r->lane / RANS_GROUP_LANES;
     for (int v = 0; v < view.vectors; v++) {
         if (view.part) {
-            vu_store_some(stream->states + v * W, r->state[v], rans_part(r->lanes, v));
+            vu_store_some(states + v * W, r->state[v], rans_part(r->lanes, v));
         } else {
-            vu_store(stream->states + v * W, r->state[v]);
+            vu_store(states + v * W, r->state[v]);
         }
     }
-    for (int g = 0; g < rans_groups_of(r->lanes); g++) stream->words[g] = r->words[g];
+    for (int g = 0; g < rans_groups_of(r->lanes); g++) words[g] = r->words[g];
     stream->halves = r->halves;
 }
 
@@ -256,8 +262,8 @@ BODY void rans_decode_rows(const struct rans_pair *pair, size_t to, size_t lanes
     const unsigned prob_bits = job[0].prob_bits;
     struct rans_rows a, b;
     size_t i = first, safe = 0;
-    rans_rows_begin(&a, stream[0], pair->tokens[0], lanes, view);
-    if (two) rans_rows_begin(&b, stream[1], pair->tokens[1], lanes, view);
+    rans_rows_begin(&a, stream[0], pair->tokens[0], pair->lane, lanes, view);
+    if (two) rans_rows_begin(&b, stream[1], pair->tokens[1], pair->lane, lanes, view);
     while (i < end) {
         size_t stop = classes && end - i > 128 - i % 128 ? i + 128 - i % 128 : end;
         if (safe == 0) {
@@ -334,7 +340,7 @@ BODY void rans_decode_shaped(const struct rans_pair *pair, size_t to, const bool
 #ifdef RANS_PARTS
 /* Rows of so many lanes, which fill their vectors in part. */
 BODY void rans_decode_part(const struct rans_pair *one, size_t to, size_t lanes) {
-    const int vectors = RANS_LANES / W;
+    const int vectors = RANS_ROW_LANES / W;
     const struct rans_view split = {vectors, 0, 0, true, false, false, true};
     const struct rans_view plain = {vectors, 0, 0, false, false, false, true};
     if (one->job->split != 0) {
@@ -344,21 +350,40 @@ BODY void rans_decode_part(const struct rans_pair *one, size_t to, size_t lanes)
     }
 }
 
+/* More lanes than a row holds: by pieces of rows. */
+BODY void rans_decode_wide(const struct rans_job *job, const void *tables,
+                           struct rans_stream *stream, size_t to, uint8_t *tokens) {
+    const size_t lanes = (size_t)1 << job->lanes_log2, from = stream->at;
+    for (size_t at = from; at < to; at += RANS_ROW_LANES) {
+        uint8_t *out = tokens + (at - from);
+        const struct rans_pair row = {job, &tables, &stream, &out, at & (lanes - 1)};
+        if (to - at >= RANS_ROW_LANES) {
+            rans_decode_shaped(&row, at + RANS_ROW_LANES, false, RANS_ROW_LANES / W);
+        } else {
+            rans_decode_part(&row, to, to - at);
+        }
+    }
+}
+
 /* All of one chunk's elements [at, to): rows, and a shorter one at the end. */
 BODY void rans_decode_parts(const struct rans_job *job, const void *tables,
                             struct rans_stream *stream, size_t to, uint8_t *tokens) {
     const size_t lanes = (size_t)1 << job->lanes_log2, from = stream->at;
     const size_t whole = from + (to - from) / lanes * lanes;
-    const struct rans_pair rows = {job, &tables, &stream, &tokens};
-    if (lanes == RANS_LANES) {
-        rans_decode_shaped(&rows, whole, false, RANS_LANES / W);
+    const struct rans_pair rows = {job, &tables, &stream, &tokens, 0};
+    if (lanes > RANS_ROW_LANES) {
+        rans_decode_wide(job, tables, stream, to, tokens);
+        return;
+    }
+    if (lanes == RANS_ROW_LANES) {
+        rans_decode_shaped(&rows, whole, false, RANS_ROW_LANES / W);
     } else if (lanes == W) {
         rans_decode_shaped(&rows, whole, false, 1);
     } else {
         rans_decode_part(&rows, whole, lanes);
     }
     uint8_t *last = tokens + (whole - from);
-    const struct rans_pair row = {job, &tables, &stream, &last};
+    const struct rans_pair row = {job, &tables, &stream, &last, 0};
     if (whole < to) rans_decode_part(&row, to, to - whole);
 }
 #endif

@@ -31,8 +31,8 @@ BODY vu rans_encode_vector(vu entry, vu rcp, unsigned prob_bits, const bool plus
 BODY void rans_shrink(vu *state, const vu *entry, unsigned prob_bits, const struct rans_shape shape,
                       size_t lanes, uint16_t **words) {
     const int top = (int)(32 - prob_bits);
-    vm full[RANS_LANES / W];
-    vu x[RANS_LANES / W];
+    vm full[RANS_ROW_LANES / W];
+    vu x[RANS_ROW_LANES / W];
     for (int v = 0; v < shape.vectors; v++) { /* below 2^12, so that a signed comparison will do */
         x[v] = state[v];
         vu high = vu_srl(x[v], top);
@@ -61,7 +61,7 @@ BODY struct rans_encoder rans_encoder_of(const struct rans_symbol_table *table, 
 BODY void rans_encode_row(const struct rans_encoder *e, const uint8_t *tokens, unsigned prob_bits,
                           const struct rans_shape shape, size_t lanes, vu *state,
                           uint16_t **words) {
-    vu entry[RANS_LANES / W], rcp[RANS_LANES / W];
+    vu entry[RANS_ROW_LANES / W], rcp[RANS_ROW_LANES / W];
     for (int v = 0; v < shape.vectors; v++) {
         const vu t = rans_load_tokens(tokens + v * W, rans_part(lanes, v), shape.whole);
         entry[v] = shape.size ? vt_at(&e->entries, t, shape.size) : vu_gather(e->table->entry, t);
@@ -81,9 +81,9 @@ BODY void rans_encode_rows(const struct rans_job *job, const struct rans_symbol_
     const size_t lanes = shape.whole ? (size_t)shape.vectors * W : span.lanes;
     const size_t stride = (size_t)1 << job->lanes_log2, per_group = 128 / stride;
     const int groups = rans_groups_of(lanes);
-    vu state[RANS_LANES / W];
+    vu state[RANS_ROW_LANES / W];
     struct rans_encoder e = rans_encoder_of(tables, shape.size);
-    uint16_t *words[RANS_GROUPS]; /* copies, which stay in registers */
+    uint16_t *words[RANS_ROW_GROUPS]; /* copies, which stay in registers */
     for (int g = 0; g < groups; g++) words[g] = ends[g];
     for (int v = 0; v < shape.vectors; v++) {
         state[v] = shape.whole ? vu_load(states + v * W)
@@ -139,17 +139,43 @@ BODY void rans_encode_sized(const struct rans_job *job, const struct rans_symbol
 }
 
 #ifdef RANS_PARTS
+/* More lanes than a row holds: by pieces of rows, from the last to the first. */
+BODY void rans_encode_wide(const struct rans_job *job, const struct rans_symbol_table *tables,
+                           const uint8_t *tokens, uint16_t **words, uint32_t *states) {
+    struct rans_job piece = *job;
+    piece.lanes_log2 = RANS_ROW_LOG2;
+    for (size_t end = job->len; end > 0;) {
+        const size_t first = (end - 1) / RANS_ROW_LANES * RANS_ROW_LANES;
+        const size_t lane = first & (((size_t)1 << job->lanes_log2) - 1);
+        const struct rans_span row = {0, 1, end - first};
+        uint16_t **const group = words + lane / RANS_GROUP_LANES;
+        if (job->classes != NULL) piece.classes = job->classes + first / 128;
+        if (row.lanes == RANS_ROW_LANES) {
+            rans_encode_sized(&piece, tables, tokens + first, row, group, states + lane,
+                              RANS_ROW_LANES / W, true);
+        } else {
+            rans_encode_sized(&piece, tables, tokens + first, row, group, states + lane,
+                              RANS_ROW_LANES / W, false);
+        }
+        end = first;
+    }
+}
+
 /* A row that fills some vectors in part; then the whole rows, which may do so too. */
 BODY void rans_encode_parts(const struct rans_job *job, const struct rans_symbol_table *tables,
                             const uint8_t *tokens, uint16_t **words, uint32_t *states) {
     const size_t lanes = (size_t)1 << job->lanes_log2, rows = job->len >> job->lanes_log2;
     const struct rans_span last = {rows, rows + 1, job->len & (lanes - 1)};
     const struct rans_span whole = {0, rows, lanes};
-    if (last.lanes != 0) {
-        rans_encode_sized(job, tables, tokens, last, words, states, RANS_LANES / W, false);
+    if (lanes > RANS_ROW_LANES) {
+        rans_encode_wide(job, tables, tokens, words, states);
+        return;
     }
-    if (lanes == RANS_LANES) {
-        rans_encode_sized(job, tables, tokens, whole, words, states, RANS_LANES / W, true);
+    if (last.lanes != 0) {
+        rans_encode_sized(job, tables, tokens, last, words, states, RANS_ROW_LANES / W, false);
+    }
+    if (lanes == RANS_ROW_LANES) {
+        rans_encode_sized(job, tables, tokens, whole, words, states, RANS_ROW_LANES / W, true);
     } else if (lanes == W) {
         rans_encode_sized(job, tables, tokens, whole, words, states, 1, true);
     } else {

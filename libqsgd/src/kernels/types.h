@@ -91,9 +91,14 @@ struct rans_job {
     bool plus;                  /* encode: of any table */
 };
 
-#define RANS_LANES 64       /* at most */
-#define RANS_GROUP_LANES 16 /* lanes that share a stream of words */
+#define RANS_LANES_LOG2 8
+#define RANS_LANES (1 << RANS_LANES_LOG2) /* at most */
+#define RANS_GROUP_LANES 16               /* lanes that share a stream of words */
 #define RANS_GROUPS (RANS_LANES / RANS_GROUP_LANES)
+/* Rows of vectors hold so many lanes at most, as encoders choose; more are for decoders to come. */
+#define RANS_ROW_LOG2 6
+#define RANS_ROW_LANES (1 << RANS_ROW_LOG2)
+#define RANS_ROW_GROUPS (RANS_ROW_LANES / RANS_GROUP_LANES)
 #define RANS_PAD 256 /* bytes */
 
 /* Where a decoder stands in its chunk. */
@@ -106,8 +111,8 @@ struct rans_stream {
     /* Words ran out (then words may lie past end, too): what was decoded since means nothing. */
     bool bad;
     /* The last words of a group move here, so that vectors may read beyond them. */
-    bool padded[RANS_GROUPS];
-    uint8_t pad[RANS_GROUPS][RANS_PAD];
+    bool padded[RANS_ROW_GROUPS];
+    uint8_t pad[RANS_ROW_GROUPS][RANS_PAD];
 };
 
 /* Where a reader of extra bits stands: at `bit` of base[0 .. bytes - 1]. Bits past those are 0. */

@@ -221,6 +221,7 @@ static qsgd_status verify_raw(const struct decode_call *call, uint64_t index, ui
 static uint8_t shape_of(const struct decode_call *call, const struct payload_form *form) {
     const bool words = call->q.params.code == QSGD_CODE_RANS && payload_is_coded(form);
     if (!words || form->plan.rans.lanes_log2 < 4) return 0;
+    if (form->plan.rans.lanes_log2 > RANS_ROW_LOG2) return 0;
     return (uint8_t)((form->plan.rans.split != 0 ? 128 : 0) | form->plan.rans.lanes_log2 << 4 |
                      form->plan.rans.prob_bits);
 }

@@ -63,23 +63,14 @@ struct payload_head quantizer_head(const struct quantizer *q, const struct chunk
     };
 }
 
-/* True if groups of zeros lie in idle buckets alone, which decode to zeros without being named. */
-static bool zeros_are_idle(const struct live *live) {
-    struct live without = *live;
-    without.zeros.words = NULL;
-    return live_count(live) == live_count(&without);
-}
-
 void worker_zeros(const struct quantizer *q, const struct zero_groups *marked,
                   const struct coded_items *items, struct worker *w, struct live *live) {
     if (!zeros_are_marked(q)) {
         live->zeros = zero_groups_of_indices(live, items, w->quantize.zeros);
         return;
     }
-    live->zeros = *marked;
-    if (marked->words == NULL) return;
+    live->zeros = zeros_in_use(live, marked, w->quantize.zeros);
     zero_groups_join(&live->zeros, live->len, w->quantize.zeros);
-    if (zeros_are_idle(live)) live->zeros.words = NULL;
 }
 
 struct code_chunk worker_code_chunk(const struct quantizer *q, const struct shared_tables *shared,

@@ -55,14 +55,29 @@ struct zero_groups zeros_of_marks(int16_t *k, uint64_t len, int16_t idle, uint32
     return (struct zero_groups){any ? words : NULL, ZERO_GROUP_LOG2};
 }
 
-void zeros_mark(const struct live *live, const struct zero_groups *zeros, int16_t *k) {
+/* True if the smallest group that starts at element `at` lies in idle buckets whole. */
+static bool is_idle(const struct live *live, uint64_t at) {
     struct live buckets = *live;
+    bool in_use;
     buckets.zeros.words = NULL;
+    return live_run(&buckets, at, &in_use) >= min_u64(at + GROUP, live->len) && !in_use;
+}
+
+struct zero_groups zeros_in_use(const struct live *live, const struct zero_groups *zeros,
+                                uint32_t *words) {
+    bool any = false;
+    for (uint64_t at = 0, group = 0; zeros->words != NULL && at < live->len; at += GROUP, group++) {
+        if (!zero_group_at(zeros, group)) continue;
+        if (is_idle(live, at)) words[group / 32] &= ~((uint32_t)1 << group % 32);
+        any = any || zero_group_at(zeros, group);
+    }
+    return (struct zero_groups){any ? words : NULL, ZERO_GROUP_LOG2};
+}
+
+void zeros_mark(const struct live *live, const struct zero_groups *zeros, int16_t *k) {
     for (uint64_t at = 0, end; zeros->words != NULL && at < live->len; at = end) {
-        bool in_use;
         end = min_u64(at + GROUP, live->len);
-        if (!zero_group_at(zeros, at >> zeros->log2)) continue;
-        if (live_run(&buckets, at, &in_use) >= end && !in_use) continue;
+        if (!zero_group_at(zeros, at >> zeros->log2) || is_idle(live, at)) continue;
         for (uint64_t i = at; i < end; i++) k[i] = INDEX_OF_ZEROS;
     }
 }

@@ -25,6 +25,11 @@ uint64_t zeros_count(const float *x, uint64_t len);
 /* The same of indices that are INDEX_OF_ZEROS, all of which become `idle`. */
 struct zero_groups zeros_of_marks(int16_t *k, uint64_t len, int16_t idle, uint32_t *words);
 
+/* The smallest groups of zeros, in `words` where they are, without those that lie in idle buckets
+ * whole. live: of the chunk; its own groups are not read. */
+struct zero_groups zeros_in_use(const struct live *live, const struct zero_groups *zeros,
+                                uint32_t *words);
+
 /* Marks the indices of the smallest groups that make up these, but for those that lie in idle
  * buckets whole. live: of the chunk; its own groups are not read. */
 void zeros_mark(const struct live *live, const struct zero_groups *zeros, int16_t *k);

@@ -55,7 +55,8 @@ class StatsSample:
         bucket = codec.bucket or stats.elements
         scales = {"bfloat16": 10, "float32": 26}[codec.scale_dtype] / bucket
         # per chunk: its entry of the index, mode and table, and what rANS loses to its lanes
-        chunk = 8 * (8 + 12 + 5 * len(shares) / 8 + 24) / codec.chunk
+        lost = _lane_bits(coded, len(shares), codec.chunk) if codec.code != "huffman" else 200
+        chunk = (8 * (8 + 12) + 5 * len(shares) + lost) / codec.chunk
         x = np.random.default_rng(SEED).standard_normal(min(1 << 20, stats.elements))
         encode, adding = speeds(codec, x.astype(np.float32), None)
         header = len(codec.encode(np.zeros(0, np.float32), 0))
@@ -66,6 +67,15 @@ def _zero_bits(n: float, zeros: float) -> float:
     """What n elements cost that are 0 or not."""
     parts = ((n, 1.0), (zeros, -1.0), (n - zeros, -1.0))
     return math.fsum(sign * part * math.log2(part) for part, sign in parts if part > 0)
+
+
+def _lane_bits(bits: float, levels: int, chunk: int) -> float:
+    """Bits that the lanes of a chunk cost; how many, the encoder says (ENCODER.md 8.4, step 6)."""
+    held = max(m for m in range(17) if min(max(2, levels), 63) ** m <= 1 << 16)
+    each = 19.5 - min(held * bits, 16.0)
+    lanes = bits * chunk / ((72 if chunk < 1 << 15 else 200) * each)
+    least = 1 if chunk < 1 << 15 else 32
+    return each * min(64, max(least, 1 << math.floor(math.log2(max(lanes, 1)))))
 
 
 def _code_bits(codec: Codec, shares: Sequence[float]) -> float:

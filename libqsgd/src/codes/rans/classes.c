@@ -8,6 +8,7 @@
 #include "kernels/kernels.h"
 
 #define BINS GROUP_BINS
+#define STEP_MOST 3U /* low bits of a step: zigzag of one below 8 and 1 are below 16 */
 
 struct cluster {
     struct tally tally[BINS]; /* per class, at first per bin that occurs */
@@ -97,17 +98,18 @@ static unsigned merge_all(struct cluster *c, unsigned bins) {
     return classes;
 }
 
-/* How the step from one class to the next is written, by the step plus CODE_CLASSES. */
+/* How the step from one class to the next is written, by the step plus CODE_CLASSES: `width` zeros
+ * and a one, and elsewhere so many `low` bits. */
 struct class_code {
-    uint8_t bits, width;
+    uint8_t low, width;
 };
 
 static void class_codes(struct class_code code[2 * CODE_CLASSES]) {
     for (int32_t d = 0; d < 2 * CODE_CLASSES; d++) {
         const uint32_t step = levels_zigzag(d - CODE_CLASSES) + 1;
         const unsigned n = floor_log2(step);
-        code[d].bits = (uint8_t)(1U << n | (step - (1U << n)) << (n + 1));
-        code[d].width = (uint8_t)(2 * n + 1);
+        code[d].low = (uint8_t)(step - (1U << n));
+        code[d].width = (uint8_t)n;
     }
 }
 
@@ -117,7 +119,7 @@ uint64_t rans_classes_bits(const uint8_t *classes, size_t groups) {
     uint8_t before = 0;
     class_codes(code);
     for (size_t g = 0; g < groups; g++) {
-        bits += code[CODE_CLASSES + classes[g] - before].width;
+        bits += 2U * code[CODE_CLASSES + classes[g] - before].width + 1;
         before = classes[g];
     }
     return bits;
@@ -152,41 +154,73 @@ token_counts *rans_classes_histograms(const struct code_chunk *chunk, const uint
 
 /* ---- bits ------------------------------------------------------------------------------------ */
 
-/* A class takes 7 bits at most (a step is 15 at most), so that one write serves eight. */
-void rans_classes_write(struct lsb_writer *w, const uint8_t *classes, size_t groups) {
-    struct class_code code[2 * CODE_CLASSES];
+/* Groups from g on whose parts, of at most `most` bits, one write or refill covers. */
+static size_t classes_stop(size_t g, size_t groups, unsigned most) {
+    const size_t count = 56 / most;
+    return groups - g < count ? groups : g + count;
+}
+
+/* All zeros and ones, or all low bits. */
+static void write_parts(struct lsb_writer *w, const struct class_code *code, bool low,
+                        const uint8_t *classes, size_t groups) {
     uint8_t before = 0;
-    class_codes(code);
     for (size_t g = 0; g < groups;) {
-        const size_t stop = groups - g < 8 ? groups : g + 8;
+        const size_t stop = classes_stop(g, groups, STEP_MOST + 1);
         uint64_t bits = 0;
         unsigned held = 0;
         for (; g < stop; g++) {
-            const unsigned d = (unsigned)(CODE_CLASSES + classes[g] - before);
-            bits |= (uint64_t)code[d].bits << held;
-            held += code[d].width;
+            const struct class_code c = code[CODE_CLASSES + classes[g] - before];
+            bits |= (uint64_t)(low ? c.low : 1U << c.width) << held;
+            held += low ? c.width : c.width + 1U;
             before = classes[g];
         }
         lsb_write(w, bits, held);
     }
 }
 
-/* A class takes 9 bits at most, so that one refill serves six. */
-bool rans_classes_parse(struct bit_reader *r, unsigned number, uint8_t *classes, size_t groups) {
-    unsigned used = 0;
-    int32_t class = 0;
+void rans_classes_write(struct lsb_writer *w, const uint8_t *classes, size_t groups) {
+    struct class_code code[2 * CODE_CLASSES];
+    class_codes(code);
+    write_parts(w, code, false, classes, groups);
+    write_parts(w, code, true, classes, groups);
+}
+
+/* How many low bits each step has, into `classes`; false if too many. */
+static bool parse_widths(struct bit_reader *r, uint8_t *classes, size_t groups) {
+    unsigned most = 0;
     for (size_t g = 0; g < groups;) {
         lsb_refill(r);
-        const size_t stop = groups - g < 6 ? groups : g + 6;
+        const size_t stop = classes_stop(g, groups, STEP_MOST + 2);
         uint64_t next = r->acc;
         unsigned taken = 0;
         for (; g < stop; g++) {
-            const unsigned n = (unsigned)__builtin_ctzll(next | 32);
-            const uint32_t step = 1U << n | ((uint32_t)(next >> (n + 1)) & ((1U << n) - 1));
+            const unsigned n = lowest_bit(next | 1U << (STEP_MOST + 1));
+            most = n > most ? n : most;
+            next >>= n + 1;
+            taken += n + 1;
+            classes[g] = (uint8_t)n;
+        }
+        lsb_take(r, taken);
+    }
+    return most <= STEP_MOST;
+}
+
+bool rans_classes_parse(struct bit_reader *r, unsigned number, uint8_t *classes, size_t groups) {
+    unsigned used = 0;
+    int32_t class = 0;
+    if (!parse_widths(r, classes, groups)) return false;
+    for (size_t g = 0; g < groups;) {
+        lsb_refill(r);
+        const size_t stop = classes_stop(g, groups, STEP_MOST);
+        uint64_t next = r->acc;
+        unsigned taken = 0;
+        for (; g < stop; g++) {
+            const unsigned n = classes[g];
+            const uint32_t step = 1U << n | ((uint32_t)next & ((1U << n) - 1));
             class += levels_unzigzag(step - 1);
-            if (n == 5 || class < 0 || class >= (int32_t)number) return false;
-            next >>= 2 * n + 1;
-            taken += 2 * n + 1;
+            if (class < 0 || class >= (int32_t)number) return false;
+            next >>= n;
+            taken += n;
             classes[g] = (uint8_t)class;
             used |= 1U << class;
         }

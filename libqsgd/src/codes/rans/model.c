@@ -43,18 +43,18 @@ static uint64_t set_frequencies(struct code_plan *plan, unsigned class, unsigned
     return cost - tally->counts[mode] * lg((uint64_t)rest);
 }
 
-/* All tables' frequencies at P bits and what they cost; UINT64_MAX if they do not fit. 12 always
- * do, if need be cut: a mode token has 4096 / 63 slots at least, and at most 62 others are raised
- * to one slot. */
+/* All tables' frequencies at P bits and what they cost; UINT64_MAX if they do not fit. The most
+ * bits that they may have always do, if need be cut, and so do 12: of A tokens, r are raised to one
+ * slot, and the mode token has at least 2^P / (A - r) of them, less r; r (A - r) is at most 992 for
+ * 63 tokens, below 2^10, and at most 506 for RANS_NINE_BITS tokens, below 2^9. */
 static uint64_t set_all(struct code_plan *plan, unsigned prob_bits, const struct tally *tally) {
     uint64_t cost = 0;
+    const bool cut = prob_bits == 12 || prob_bits == rans_prob_most(rans_tables_count(plan));
     plan->rans.prob_bits = prob_bits;
     for (unsigned c = 0; c < plan->rans.classes; c++) {
         for (unsigned half = 0; half < rans_tables_of(plan, c); half++, tally++) {
             uint64_t bits = set_frequencies(plan, c, half, tally, true);
-            if (bits == UINT64_MAX && prob_bits == 12) {
-                bits = set_frequencies(plan, c, half, tally, false);
-            }
+            if (bits == UINT64_MAX && cut) bits = set_frequencies(plan, c, half, tally, false);
             if (bits == UINT64_MAX) return UINT64_MAX;
             cost += bits;
         }
@@ -104,29 +104,32 @@ static void set_tokens(const struct code_chunk *chunk, struct code_plan *plan,
     }
 }
 
-/* The coarsest of 8, 9, 10 and 12 bits that costs at most 1/512 more than 12 do: decoders look
- * fewer slots up faster. With classes of 9, 10 and 12, and 1/256: most chunks then have 9 and can
+/* The coarsest of 8, 9 and 10 bits that costs at most 1/512 more than 12 do, or the most: decoders
+ * look fewer slots up faster. With classes of 9 and 10, and 1/256: most chunks then have 9 and can
  * be decoded two at a time. */
 static uint64_t choose_frequencies(struct code_plan *plan, const struct tally *tally) {
+    const unsigned bits = rans_prob_most(rans_tables_count(plan));
     const uint64_t finest = set_all(plan, 12, tally);
     const uint64_t most = finest + (finest >> (plan->rans.classes == 1 ? 9 : 8));
-    for (unsigned prob_bits = plan->rans.classes == 1 ? 8 : 9; prob_bits <= 10; prob_bits++) {
+    for (unsigned prob_bits = plan->rans.classes == 1 ? 8 : 9; prob_bits <= 10 && prob_bits < bits;
+         prob_bits++) {
         const uint64_t cost = set_all(plan, prob_bits, tally);
         if (cost <= most) return cost;
     }
-    return set_all(plan, 12, tally);
+    return set_all(plan, bits, tally);
 }
 
-/* Lanes make coding fast; a 56th of a short chunk is theirs, a 36th of a long one, which 64 serve.
- * One costs 24 bits, less what tokens in its rest state save: `each` of them. Poor frequencies of a
- * few elements may cost more than whole tokens do, which are `width` bits. */
+/* Lanes make coding fast; a 72nd of a short chunk is theirs, a 200th of a long one, which has 32 at
+ * least. One costs 19.5 bits, less what tokens in its rest state save: `each` of them. Poor
+ * frequencies of a few elements may cost more than all that a state holds. */
 static unsigned choose_lanes(uint64_t cost, uint64_t len, unsigned token_limit) {
-    const struct rans_rest rest = rans_rest_of(token_limit);
-    const uint64_t whole = rest.width * len, bits = cost >> 16 < whole ? cost >> 16 : whole;
-    const uint64_t share = len < 32768 ? 56 : 36;
-    const uint64_t v = bits * len / (share * (24 * len - rest.each * bits));
+    const uint64_t each = rans_tail_most(token_limit), whole = 16 * len / each;
+    const uint64_t bits = cost >> 16 < whole ? cost >> 16 : whole;
+    const uint64_t share = len < 32768 ? 72 : 200;
+    const uint64_t v = 2 * bits * len / (share * (39 * len - 2 * each * bits));
     const unsigned log2 = v == 0 ? 0 : floor_log2(v);
-    return log2 > 6 ? 6 : log2;
+    if (log2 > RANS_ROW_LOG2) return RANS_ROW_LOG2;
+    return rans_lanes_fit(log2, len) ? log2 : 5;
 }
 
 /* Bits of the largest rank of an index with one of `tokens` tokens, at least. */

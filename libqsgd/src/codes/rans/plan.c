@@ -16,12 +16,16 @@ unsigned rans_token_limit(const struct code_plan *plan) {
     return limit;
 }
 
+unsigned rans_tables_count(const struct code_plan *plan) {
+    unsigned tables = plan->rans.classes;
+    for (unsigned c = 0; c < plan->rans.classes; c++) tables += rans_is_split(plan, c);
+    return tables;
+}
+
 /* Bits after the first that a frequency of a table keeps: their rounding costs bits by the element,
  * they by the table. */
 unsigned rans_mantissa_most(size_t len, const struct code_plan *plan) {
-    size_t tables = plan->rans.classes;
-    for (unsigned c = 0; c < plan->rans.classes; c++) tables += rans_is_split(plan, c);
-    const size_t each = len / tables;
+    const size_t each = len / rans_tables_count(plan);
     const unsigned e = each == 0 ? 0 : floor_log2(each);
     return e < 10 ? 1 : (e > 15 ? 4 : (e - 7) / 2);
 }
@@ -41,9 +45,19 @@ void rans_use_shared(const struct shared_tables *shared, struct code_plan *plan)
     memcpy(plan->rans.freq[0], shared->freq, sizeof plan->rans.freq[0]);
 }
 
+static unsigned tail_base(unsigned token_limit) { return token_limit > 2 ? token_limit : 2; }
+
+unsigned rans_tail_most(unsigned token_limit) {
+    unsigned each = 0;
+    for (uint32_t most = tail_base(token_limit); most <= RANS_LOW; each++) {
+        most *= tail_base(token_limit);
+    }
+    return each;
+}
+
 struct rans_tail rans_tail_of(const struct code_plan *plan, size_t len) {
-    const struct rans_rest rest = rans_rest_of(rans_token_limit(plan));
-    struct rans_tail tail = {.width = rest.width, .each = rest.each};
+    const unsigned limit = rans_token_limit(plan);
+    struct rans_tail tail = {.base = tail_base(limit), .each = rans_tail_most(limit)};
     if (tail.each > len >> plan->rans.lanes_log2) tail.each = len >> plan->rans.lanes_log2;
     tail.body = len - (tail.each << plan->rans.lanes_log2);
     return tail;

@@ -17,6 +17,16 @@ static inline unsigned rans_tables_of(const struct code_plan *plan, unsigned cla
     return rans_is_split(plan, class) ? 2 : 1;
 }
 
+unsigned rans_tables_count(const struct code_plan *plan);
+
+/* The most bits that so many tables may have: all of a chunk have 2^13 slots together, what a block
+ * of threads of a device can hold at hand. */
+#define RANS_SLOTS_LOG2 13
+
+static inline unsigned rans_prob_most(unsigned tables) {
+    return tables <= 2 ? 12 : (tables <= 8 ? 10 : 9);
+}
+
 /* Frequencies of one of them, which start there. */
 static inline const uint16_t *rans_freq(const struct code_plan *plan, unsigned class,
                                         unsigned half) {
@@ -35,31 +45,27 @@ void rans_use_shared(const struct shared_tables *shared, struct code_plan *plan)
 /* All tokens of a plan are below it. */
 unsigned rans_token_limit(const struct code_plan *plan);
 
-/* Rest states hold tokens of `width` bits, `each` of them where the chunk has as many. */
-struct rans_rest {
-    unsigned width, each;
-};
-
-static inline struct rans_rest rans_rest_of(unsigned token_limit) {
-    const unsigned width = token_limit > 1 ? floor_log2(token_limit - 1) + 1 : 1;
-    return (struct rans_rest){width, 16 / width};
-}
-
 /* The last elements of a chunk travel in the states before the first push, which would otherwise be
- * 16 bits of nothing per lane: `each` tokens of `width` bits in every lane, from element `body` on.
- */
+ * 16 bits of nothing per lane: as digits of numbers to the base `base`, `each` of them in every
+ * lane, from element `body` on. */
 struct rans_tail {
     size_t body, each;
-    unsigned width;
+    unsigned base;
 };
 
-#define RANS_TAIL_MOST ((size_t)RANS_LANES * 16) /* tokens of a tail */
+/* The most digits that a lane holds, of tokens below the limit. */
+unsigned rans_tail_most(unsigned token_limit);
 
 struct rans_tail rans_tail_of(const struct code_plan *plan, size_t len);
 
 /* What the kernels are told of the elements before the tail. */
 struct rans_job rans_job_of(const struct code_chunk *chunk, const struct code_plan *plan,
                             const struct rans_tail *tail);
+
+/* False if a chunk of that many elements may not have as many lanes. */
+static inline bool rans_lanes_fit(unsigned lanes_log2, size_t len) {
+    return lanes_log2 <= RANS_LANES_LOG2 && (lanes_log2 >= 5 || len < 32768);
+}
 
 /* Groups of lanes, which have a stream of words each. */
 unsigned rans_lane_groups(const struct code_plan *plan);

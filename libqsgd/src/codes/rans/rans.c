@@ -8,6 +8,7 @@
 #include "codes/rans/plan.h"
 #include "codes/rans/reader.h"
 #include "codes/rans/split.h"
+#include "codes/rans/states.h"
 #include "codes/rans/tables.h"
 #include "codes/tokens.h"
 #include "kernels/kernels.h"
@@ -20,8 +21,9 @@ static void tail_to_states(const struct rans_tail *tail, const uint8_t *tokens, 
                            uint32_t *states) {
     const uint8_t *p = tokens + tail->body;
     for (size_t l = 0; l < lanes; l++) {
+        uint32_t digit = 1;
         states[l] = RANS_LOW;
-        for (size_t j = 0; j < tail->each; j++) states[l] += (uint32_t)*p++ << (tail->width * j);
+        for (size_t j = 0; j < tail->each; j++, digit *= tail->base) states[l] += *p++ * digit;
     }
 }
 
@@ -70,7 +72,8 @@ static size_t rans_write(const struct code_chunk *chunk, const int16_t *k,
     uint8_t head[RANS_GROUPS * VARINT_MAX_BYTES];
     const size_t lanes = (size_t)1 << plan->rans.lanes_log2;
     const unsigned groups = rans_lane_groups(plan);
-    const bool direct = tokens_direct(chunk->levels);
+    const unsigned limit = rans_token_limit(plan);
+    const bool extra = tokens_have_extra(chunk->levels, limit);
     if (plan->body != NULL) { /* a parsed plan: tokens are not there yet, tables may not fit */
         tokens_from_indices(chunk, k, chunk->scratch->tokens, NULL);
         if (plan->rans.split != 0) rans_split_symbols(chunk, plan);
@@ -81,19 +84,19 @@ static size_t rans_write(const struct code_chunk *chunk, const int16_t *k,
     for (unsigned g = 0; g < groups; g++) {
         const size_t count = (size_t)(end[g] - first[g]);
         words += count;
-        if (g + 1 < groups || !direct) head_bytes += varint_write(head + head_bytes, count);
+        if (g + 1 < groups || extra) head_bytes += varint_write(head + head_bytes, count);
     }
     uint8_t *p = rans_tables_write(chunk, plan, dst, dst + cap), *stop = dst + cap;
-    if (p == NULL || (size_t)(stop - p) < head_bytes + 4 * lanes + 2 * words) return SIZE_MAX;
+    if (p == NULL || (size_t)(stop - p) < head_bytes + 2 * words) return SIZE_MAX;
     memcpy(p, head, head_bytes);
-    p += head_bytes;
-    for (size_t l = 0; l < lanes; l++, p += 4) store_le32(p, states[l]);
+    p = rans_states_write(states, lanes, p + head_bytes, stop);
+    if (p == NULL || (size_t)(stop - p) < 2 * words) return SIZE_MAX;
     for (unsigned g = 0; g < groups; g++) {
         const size_t count = (size_t)(end[g] - first[g]);
         store_le16s(p, first[g], count);
         p += 2 * count;
     }
-    p = tokens_write_extra(chunk, k, p, stop);
+    p = tokens_write_extra(chunk, limit, k, p, stop);
     return p == NULL ? SIZE_MAX : (size_t)(p - dst);
 }
 
@@ -107,33 +110,32 @@ static qsgd_status rans_parse(const struct code_chunk *chunk, const uint8_t *p, 
     *where = 0;
     qsgd_status status = rans_tables_parse(chunk, p, end, plan, &next);
     if (status != QSGD_OK) return status;
-    const size_t states_bytes = (size_t)4 << plan->rans.lanes_log2;
+    uint32_t states[RANS_LANES];
     const unsigned groups = rans_lane_groups(plan);
-    const bool direct = tokens_direct(chunk->levels);
+    const unsigned limit = rans_token_limit(plan);
+    const bool extra = tokens_have_extra(chunk->levels, limit);
     uint64_t counts[RANS_GROUPS] = {0}, words = 0;
     *where = (size_t)(next - p);
-    for (unsigned g = 0; g < (direct ? groups - 1 : groups); g++) {
+    for (unsigned g = 0; g < (extra ? groups : groups - 1); g++) {
         const size_t used = varint_read(next, end, &counts[g]);
         if (used == 0) return QSGD_ERR_CODE_TABLE;
         if (counts[g] > bytes / 2) return QSGD_ERR_STREAM;
         next += used;
         words += counts[g];
     }
-    if ((size_t)(end - next) < states_bytes) return QSGD_ERR_STREAM;
-    for (size_t i = 0; i < states_bytes; i += 4) {
-        if (load_le32(next + i) < RANS_LOW) return QSGD_ERR_STREAM;
-    }
-    const size_t left = (size_t)(end - next) - states_bytes;
-    if (words > left / 2) return QSGD_ERR_STREAM;
-    if (direct && left % 2 != 0) return QSGD_ERR_PADDING;
     plan->body = next;
-    plan->rans.words[0] = next + states_bytes;
+    status = rans_states_read(next, end, (size_t)1 << plan->rans.lanes_log2, states, &next);
+    if (status != QSGD_OK) return status;
+    const size_t left = (size_t)(end - next);
+    if (words > left / 2) return QSGD_ERR_STREAM;
+    if (!extra && left % 2 != 0) return QSGD_ERR_PADDING;
+    plan->rans.words[0] = next;
     for (unsigned g = 0; g + 1 < groups; g++) {
         plan->rans.words[g + 1] = plan->rans.words[g] + 2 * (size_t)counts[g];
     }
-    plan->tail = direct ? end : plan->rans.words[0] + 2 * (size_t)words;
+    plan->tail = extra ? plan->rans.words[0] + 2 * (size_t)words : end;
     plan->end = end;
-    return QSGD_OK;
+    return tokens_parse_extra(chunk, limit, plan->tail, end);
 }
 
 static qsgd_status rans_read(const struct code_chunk *chunk, const struct code_plan *plan,

@@ -6,21 +6,27 @@
 
 #include "base/bits.h"
 #include "codes/rans/search.h"
+#include "codes/rans/states.h"
 
-/* The tail's tokens. False if a state is none that an encoder starts from. */
-static bool tail_from_states(const struct code_chunk *chunk, const struct code_plan *plan,
-                             const struct rans_tail *tail, const uint32_t *states,
-                             uint8_t *tokens) {
-    const size_t lanes = (size_t)1 << plan->rans.lanes_log2;
-    uint8_t halves[RANS_TAIL_MOST] = {0}, *half = halves;
+/* Tokens [from, to) of the tail, to `tokens`. False if a state is none that an encoder starts from.
+ */
+static bool tail_from_states(const struct rans_reader *r, size_t from, size_t to, uint8_t *tokens) {
+    const struct code_chunk *chunk = r->chunk;
+    const struct rans_tail *tail = &r->tail;
+    uint8_t halves[RANS_SPLIT_BLOCK] = {0};
     size_t i = tail->body;
-    if (plan->rans.split != 0) rans_split_halves(chunk, i, chunk->len, halves);
-    for (size_t l = 0; l < lanes; l++) {
-        uint32_t rest = states[l] - RANS_LOW;
-        for (size_t j = 0; j < tail->each; j++, i++, rest >>= tail->width) {
-            const uint32_t t = rest & ((1U << tail->width) - 1);
-            if (!rans_covers(chunk, plan, i, *half++, t)) return false;
-            *tokens++ = (uint8_t)t;
+    for (size_t l = 0; l >> r->plan->rans.lanes_log2 == 0; l++) {
+        uint32_t rest = r->stream.states[l] - RANS_LOW;
+        for (size_t j = 0; j < tail->each; j++, i++, rest /= tail->base) {
+            const uint32_t t = rest % tail->base;
+            const size_t in_block = (i - tail->body) % RANS_SPLIT_BLOCK;
+            if (in_block == 0 && r->plan->rans.split != 0) {
+                const size_t left = chunk->len - i;
+                rans_split_halves(chunk, i, left < sizeof halves ? chunk->len : i + sizeof halves,
+                                  halves);
+            }
+            if (!rans_covers(chunk, r->plan, i, halves[in_block], t)) return false;
+            if (i >= from && i < to) tokens[i - from] = (uint8_t)t;
         }
         if (rest != 0) return false;
     }
@@ -35,8 +41,7 @@ size_t rans_reader_bytes(const struct code_plan *plan) {
 
 void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
                       const struct code_plan *plan, void *tables, size_t bytes) {
-    const size_t lanes = (size_t)1 << plan->rans.lanes_log2;
-    const uint8_t *p = plan->body;
+    const uint8_t *next;
     r->chunk = chunk;
     r->plan = plan;
     r->tables = tables;
@@ -45,12 +50,13 @@ void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
     r->tail = rans_tail_of(plan, chunk->len);
     r->job = rans_job_of(chunk, plan, &r->tail);
     const unsigned groups = rans_lane_groups(plan);
-    for (size_t l = 0; l < lanes; l++, p += 4) r->stream.states[l] = load_le32(p);
+    rans_states_read(plan->body, plan->end, (size_t)1 << plan->rans.lanes_log2, r->stream.states,
+                     &next); /* parsed before */
     for (unsigned g = 0; g < groups; g++) {
         r->stream.words[g] = plan->rans.words[g];
         r->stream.end[g] = g + 1 < groups ? plan->rans.words[g + 1] : plan->tail;
-        r->stream.padded[g] = false;
     }
+    memset(r->stream.padded, 0, sizeof r->stream.padded);
     r->stream.at = 0;
     r->stream.bad = false;
     if (r->search) {
@@ -65,13 +71,10 @@ void rans_reader_open(struct rans_reader *r, const struct code_chunk *chunk,
 static void read_tail(struct rans_reader *r, size_t from, size_t to, uint8_t *tokens) {
     const size_t body = r->tail.body;
     if (to <= body && to < r->chunk->len) return;
-    uint8_t tail[RANS_TAIL_MOST];
-    if (!tail_from_states(r->chunk, r->plan, &r->tail, r->stream.states, tail)) {
-        memset(tail, r->plan->rans.table[0][0].mode, sizeof tail);
-        r->stream.bad = true;
-    }
     const size_t first = from > body ? from : body;
-    if (first < to) memcpy(tokens + (first - from), tail + (first - body), to - first);
+    if (tail_from_states(r, first, to, tokens + (first - from))) return;
+    if (first < to) memset(tokens + (first - from), r->plan->rans.table[0][0].mode, to - first);
+    r->stream.bad = true;
 }
 
 /* Halves of elements [from, to), which are at most a block, for the stream. */

@@ -99,6 +99,15 @@ static int64_t split_all(const struct code_chunk *chunk, struct code_plan *plan,
     return saved;
 }
 
+/* False if so many tables have but 9 bits, and a class that is not split may need more. */
+static bool tables_fit(const struct code_plan *plan, const struct tally *each) {
+    bool small = true;
+    for (unsigned c = 0; c < plan->rans.classes; c++) {
+        small &= rans_is_split(plan, c) || each[c].tokens <= RANS_NINE_BITS;
+    }
+    return small || rans_prob_most(rans_tables_count(plan)) > 9;
+}
+
 /* Decoding split classes takes up to a third longer: they must save a 256th of the bits. Where
  * candidates hold less than an eighth of them they hardly do, and nothing is counted. */
 bool rans_split_choose(const struct code_chunk *chunk, struct code_plan *plan,
@@ -115,7 +124,8 @@ bool rans_split_choose(const struct code_chunk *chunk, struct code_plan *plan,
     }
     if (candidates == 0 || 8 * theirs < total) return false;
     mark_all(chunk);
-    if (256 * split_all(chunk, plan, candidates, each, two) < total) plan->rans.split = 0;
+    const int64_t saved = split_all(chunk, plan, candidates, each, two);
+    if (256 * saved < total || !tables_fit(plan, each)) plan->rans.split = 0;
     if (plan->rans.split != 0) name_all(chunk, plan);
     return plan->rans.split != 0;
 }

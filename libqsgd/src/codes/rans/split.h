@@ -10,6 +10,9 @@
 /* Halves of elements [from, to) of a chunk whose indices are turned: 0 or RANS_HALF. */
 void rans_split_halves(const struct code_chunk *chunk, size_t from, size_t to, uint8_t *halves);
 
+/* Tokens of a table that surely has room in 2^9 slots (codes/rans/model.c). */
+#define RANS_NINE_BITS 45
+
 /* Decides which classes are split (plan->rans.split), from the tallies of plan->rans.classes
  * classes. If some are: their tables' tallies, in order, go to `two`, which have counts, the
  * symbols to the scratch, and it is true. */

@@ -7,6 +7,8 @@
 #include "codes/rans/classes.h"
 #include "codes/rans/plan.h"
 
+#define CLASSES_BITS 3 /* of their number, less 1 */
+
 /* True if t has the frequency of t - 1, which a symmetric table does not repeat. The mode token's
  * partner has one of its own. */
 static bool is_mirrored(unsigned t, unsigned end, unsigned mode) {
@@ -36,7 +38,7 @@ static uint64_t table_bits(const struct code_chunk *chunk, const struct code_pla
 }
 
 uint64_t rans_tables_bits(const struct code_chunk *chunk, const struct code_plan *plan) {
-    uint64_t bits = chunk->turned != NULL ? plan->rans.classes : 0;
+    uint64_t bits = CLASSES_BITS + (chunk->turned != NULL ? plan->rans.classes : 0);
     for (unsigned c = 0; c < plan->rans.classes; c++) {
         for (unsigned half = 0; half < rans_tables_of(plan, c); half++) {
             bits += table_bits(chunk, plan, c, half);
@@ -78,9 +80,10 @@ uint8_t *rans_tables_write(const struct code_chunk *chunk, const struct code_pla
         return p;
     }
     const unsigned prob_code = plan->rans.prob_bits == 12 ? 3 : plan->rans.prob_bits - 8;
-    *p++ = (uint8_t)(plan->rans.lanes_log2 | prob_code << 3 | (plan->rans.classes - 1) << 5);
+    *p++ = (uint8_t)(plan->rans.lanes_log2 | prob_code << 4);
     struct lsb_writer w;
     lsb_write_init(&w, p, end);
+    lsb_write(&w, plan->rans.classes - 1, CLASSES_BITS);
     if (chunk->turned != NULL) lsb_write(&w, plan->rans.split, plan->rans.classes);
     for (unsigned c = 0; c < plan->rans.classes; c++) {
         for (unsigned half = 0; half < rans_tables_of(plan, c); half++) {
@@ -141,18 +144,23 @@ qsgd_status rans_tables_parse(const struct code_chunk *chunk, const uint8_t *p, 
         rans_use_shared(chunk->shared, plan);
         plan->rans.lanes_log2 = *p;
         *next = p + 1;
-        return *p > 6 ? QSGD_ERR_CODE_TABLE : QSGD_OK;
+        return rans_lanes_fit(*p, chunk->len) ? QSGD_OK : QSGD_ERR_CODE_TABLE;
     }
-    plan->rans.lanes_log2 = *p & 7;
-    plan->rans.prob_bits = (*p >> 3 & 3) == 3 ? 12 : 8U + (*p >> 3 & 3);
-    plan->rans.classes = 1U + (*p >> 5);
-    if (plan->rans.lanes_log2 > 6) return QSGD_ERR_CODE_TABLE;
+    const unsigned prob_code = *p >> 4;
+    plan->rans.lanes_log2 = *p & 15;
+    if (prob_code > 3 || !rans_lanes_fit(plan->rans.lanes_log2, chunk->len)) {
+        return QSGD_ERR_CODE_TABLE;
+    }
+    plan->rans.prob_bits = prob_code == 3 ? 12 : 8 + prob_code;
     struct bit_reader r;
     bit_read_init(&r, p + 1, end);
+    plan->rans.classes = 1 + (unsigned)lsb_read(&r, CLASSES_BITS);
     plan->rans.split = 0;
     if (chunk->turned != NULL) {
-        lsb_refill(&r);
         plan->rans.split = (unsigned)lsb_take(&r, plan->rans.classes);
+    }
+    if (rans_tables_count(plan) << plan->rans.prob_bits > 1U << RANS_SLOTS_LOG2) {
+        return QSGD_ERR_CODE_TABLE;
     }
     plan->rans.mantissa_most = rans_mantissa_most(chunk->len, plan);
     memset(plan->rans.freq, 0, sizeof plan->rans.freq);
