@@ -256,11 +256,11 @@ typedef struct qsgd_params {
                          the given one as that does on itself; with rotation, unbiased over its
                          signs (as EDEN, Vargaftik et al. 2022). Default 0 */
     float clip;       /* MAX: clip at this many root mean squares (TernGrad); 0 (default): no */
-    uint32_t
-        scale_dtype;     /* of stored scales: QSGD_BFLOAT16 (default; rounded up) or QSGD_FLOAT32 */
-    int32_t nonfinite;   /* qsgd_nonfinite; default RAISE */
-    int32_t checksum;    /* 1 (default): CRC-32C of index and every chunk. 0: header only */
-    uint32_t chunk_log2; /* log2 of the elements of a chunk, 10..18; default 16 */
+    uint32_t scale_dtype; /* of stored scales: QSGD_BFLOAT16 (default; rounded up, of open levels to
+                             the nearest of eight steps an octave) or QSGD_FLOAT32 */
+    int32_t nonfinite;    /* qsgd_nonfinite; default RAISE */
+    int32_t checksum;     /* 1 (default): CRC-32C of index and every chunk. 0: header only */
+    uint32_t chunk_log2;  /* log2 of the elements of a chunk, 10..18; default 16 */
     uint32_t level_table_len;  /* entries of level_table: TABLE 1..127, SIGNED 2..255 */
     uint32_t reserved;         /* 0 */
     const float *level_table;  /* TABLE, SIGNED; else NULL. Read during calls only */

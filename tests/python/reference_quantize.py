@@ -57,8 +57,11 @@ def tensor_rms(e: Array) -> np.float64:
     return np.sqrt(total[0] / F64(max(1, e.size)))
 
 
-def scale_of(e: Array, p: Params, step: np.float32, whole: np.float64) -> tuple[Array, Array]:
-    """Scales (float32, before storing) and S (binary64) of finite rows (R, L) of elements."""
+def scale_of(
+    e: Array, p: Params, step: np.float32, whole: np.float64
+) -> tuple[Array, Array, Array]:
+    """Scales (float32, before storing), S (binary64) and the least scales that open levels may have
+    of finite rows (R, L) of elements."""
     magnitude = np.abs(e)
     wide = magnitude.astype(F64)
     length = F64(e.shape[1])
@@ -77,10 +80,21 @@ def scale_of(e: Array, p: Params, step: np.float32, whole: np.float64) -> tuple[
         scale = np.sqrt(rms * whole).astype(F32)
     else:
         scale = (bucket_sums(wide) / length).astype(F32)
+    least = np.zeros(most.size, F32)
     if p.levels == "open":
-        scale = np.maximum(scale, most / (F32(32767) * step))
+        least = most / (F32(32767) * step)
+        scale = np.maximum(scale, least)
     scale = np.where((scale == 0) & (most > 0), F32(2.0**-149), scale)
-    return scale.astype(F32), squares
+    return scale.astype(F32), squares, least
+
+
+def in_eighths(scales: Array, least: Array) -> Array:
+    """Scales (float32) to the nearest of eight steps an octave, ties to even, but not below
+    `least`; 0 stays 0, an overflow becomes Inf."""
+    bits, low = (f.astype(F32).view(np.uint32).astype(np.int64) for f in (scales, least))
+    near = (bits + 0x7FFFF + (bits >> 20 & 1)) >> 20
+    found = np.maximum(np.maximum(near, (low + 0xFFFFF) >> 20), 1) << 20
+    return np.where(bits == 0, 0, np.minimum(found, 0x7F800000)).astype(np.uint32).view(F32)
 
 
 def stored(scales: Array, kind: str) -> Array:
@@ -110,12 +124,13 @@ def all_scales(
     """
     if cuts.n == 0:
         return np.zeros(0, F32), np.zeros(0)
-    scales, squares, fine = [], [], []
+    scales, squares, leasts, fine = [], [], [], []
     for rows in bucket_rows(e, cuts):
         finite = np.asarray(np.isfinite(rows).all(axis=1))
         fine.append(finite)
         rows = np.where(finite[:, None], rows, F32(0))
-        scale, square = scale_of(rows, p, F32(p.step or 0.0), whole)
+        scale, square, least = scale_of(rows, p, F32(p.step or 0.0), whole)
+        leasts.append(least)
         scales.append(scale)
         squares.append(square)
     out = np.concatenate(scales)
@@ -123,7 +138,11 @@ def all_scales(
         out = np.array(given, dtype=F32).ravel() + F32(0)
         if out.size != cuts.buckets or not bool((np.isfinite(out) & (out >= 0)).all()):
             raise ValueError("scales must be finite, not negative, one per bucket")
-    out = stored(out, p.scale_dtype)
+    short = cuts.buckets > 1 and not cuts.long and not p.rescale and given is None
+    if p.levels == "open" and p.scale_dtype == "bfloat16" and short:
+        out = in_eighths(out, np.concatenate(leasts))
+    else:
+        out = stored(out, p.scale_dtype)
     bad: Array = ~np.concatenate(fine) | ~np.isfinite(out)
     if p.nonfinite == "raise" and bool(bad.any()):
         raise ValueError("non-finite element or scale")

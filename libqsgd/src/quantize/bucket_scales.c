@@ -16,10 +16,34 @@ static float scale_stored(const struct qsgd_params *params, float scale) {
     return float_from_bits(bits >= SCALE_INF_BITS ? SCALE_NAN_BITS : bits);
 }
 
-/* The stored scale of a bucket of `len` elements, widened to float32; NaN if it is non-finite.
- * tensor_rms is for QSGD_NORM_BALANCED. */
-static float scale_of_sums(const struct qsgd_params *params, const struct bucket_sums *sums,
-                           uint64_t len, double tensor_rms) {
+#define EIGHTHS 20 /* bits below eight steps an octave */
+
+static uint32_t eighths_up(uint32_t bits) {
+    return ((bits + ((1U << EIGHTHS) - 1)) >> EIGHTHS) << EIGHTHS;
+}
+
+/* Open levels do not end at the scale, so that it may be any size, but for the largest index: to
+ * the nearest of eight steps an octave, which takes four bits less a bucket. */
+static float scale_in_eighths(float scale, float least) {
+    const uint32_t bits = float_bits(scale), most = eighths_up(float_bits(least));
+    const uint32_t half = (1U << (EIGHTHS - 1)) - 1, odd = bits >> EIGHTHS & 1;
+    uint32_t found = ((bits + half + odd) >> EIGHTHS) << EIGHTHS;
+    if (found < most) found = most;
+    if (found == 0) found = 1U << EIGHTHS;
+    return float_from_bits(found >= SCALE_INF_BITS ? SCALE_NAN_BITS : found);
+}
+
+/* True if scales are stored so. */
+static bool stores_eighths(const struct quantizer *q) {
+    const struct layout *l = &q->layout;
+    return q->params.levels == QSGD_LEVELS_OPEN && q->params.scale_dtype == QSGD_BFLOAT16 &&
+           q->params.rescale == 0 && l->per_bucket == 0 && l->buckets > 1;
+}
+
+/* The stored scale of a bucket of `len` elements, widened to float32; NaN if it is non-finite. */
+static float scale_of_sums(const struct quantizer *q, const struct bucket_sums *sums,
+                           uint64_t len) {
+    const struct qsgd_params *params = &q->params;
     if (sums->max_bits >= SCALE_INF_BITS) return float_from_bits(SCALE_NAN_BITS);
     const float max = float_from_bits(sums->max_bits);
     const double count = (double)len;
@@ -29,7 +53,7 @@ static float scale_of_sums(const struct qsgd_params *params, const struct bucket
     } else if (params->norm == QSGD_NORM_RMS) {
         scale = (float)square_root(sums->sum / count);
     } else if (params->norm == QSGD_NORM_BALANCED) {
-        scale = (float)square_root(square_root(sums->sum / count) * tensor_rms);
+        scale = (float)square_root(square_root(sums->sum / count) * q->tensor_rms);
     } else if (params->norm == QSGD_NORM_MEAN) {
         scale = (float)(sums->sum / count);
     } else if (params->clip > 0) {
@@ -40,6 +64,7 @@ static float scale_of_sums(const struct qsgd_params *params, const struct bucket
         float range = 32767.0F * params->step;
         float least = max / range;
         scale = least > scale ? least : scale;
+        if (max > 0 && stores_eighths(q)) return scale_in_eighths(scale, least);
     }
     if (scale == 0 && max > 0) scale = 0x1p-149F;
     return scale_stored(params, scale);
@@ -105,8 +130,7 @@ static struct bucket_sums short_bucket_sums(const struct quantizer *q, const flo
 static float bucket_scale(const struct tensor *t, uint64_t bucket, const struct bucket_sums *sums) {
     const struct quantizer *q = &t->q;
     if (t->source.given == NULL) {
-        return scale_of_sums(&q->params, sums, layout_bucket_len(&q->layout, bucket),
-                             q->tensor_rms);
+        return scale_of_sums(q, sums, layout_bucket_len(&q->layout, bucket));
     }
     float given;
     memcpy(&given, t->source.given + bucket, sizeof given);
