@@ -319,7 +319,7 @@ static void scales_are_checked(void) {
     for (uint8_t shift = 1; shift < 8; shift++) {
         EXPECT(with_scale(QSGD_FLOAT32, 0x3F800000, (uint8_t)(shift << 5)), QSGD_ERR_CHUNK, at);
     }
-    for (unsigned bit = 4; bit < 8; bit++) {
+    for (unsigned bit = 5; bit < 8; bit++) {
         b = base_frame();
         CHECK(frame_parts(b.p, b.n, &parts));
         EXPECT(with_byte(b, parts.payload, (uint8_t)(b.p[parts.payload] | 1U << bit)),

@@ -107,6 +107,12 @@ def zeroed(zeros: bytes, mode: int = 9) -> Parts:
     return held(b"\x80\x3f\0" + zeros, mode)
 
 
+def apart(outliers: bytes) -> Parts:
+    """FLAT with such outliers, and as many indices as before."""
+    (payload,) = FLAT.payloads
+    return replace(FLAT, payloads=(b"\x11" + payload[1:4] + outliers + payload[4:],))
+
+
 def dithered(**options: Any) -> Parts:
     """A header of dithered rounding."""
     return replace(head(rounding="dithered", **options), flags=5)
@@ -138,6 +144,8 @@ def replaced(base: Parts, old: bytes, new: bytes) -> Parts:
 
 
 WHOLE = PLAIN.build()
+FLAT = parts(np.ones(5000, np.float32), code="fixed", bucket=0, chunk_log2=13)
+ONE = b"\0\0\x80\x3f"
 SOME_IDLE = b"\0\x01\x05\0\0\0\x80\x3f\x01\x02"  # of buckets 0 and 2, the latter NaN
 ZEROS = b"\x05\0\x01\x01\0\0\0"  # the first 32 elements
 EIGHT, SIXTEEN = bytes(4), bytes(8)  # fixed indices, all 0, of so many elements
@@ -257,7 +265,15 @@ BAD_INDEXES = [
     ("idle-set-past-buckets", "CHUNK", held(b"\0\x01\x09\0\0\0\x80\x3f\0", 5)),
     ("idle-set-past-words", "CHUNK", held(b"\0\x02\x01\0\0\0\x80\x3f\0", 5)),
     ("idle-set-sense-2", "CHUNK", held(b"\x02\x01\x03\0\0\0\x80\x3f\0", 5)),
-    ("head-reserved-bit", "CHUNK", held(b"\x80\x3f\0", 17)),
+    ("head-reserved-bit", "CHUNK", held(b"\x80\x3f\0", 33)),
+    ("outliers-of-40-elements", "CHUNK", held(b"\x80\x3f\0\x01\0\0\0\x80\x3f", 17)),
+    ("outliers-none", "CHUNK", apart(b"\0")),
+    ("outliers-past-end", "CHUNK", apart(b"\x02\x87\x27\0" + ONE * 2)),
+    ("outliers-far-past-end", "CHUNK", apart(b"\x01" + b"\xff" * 8 + b"\x7f" + ONE)),
+    ("outliers-cut", "CHUNK", replace(FLAT, payloads=(b"\x11\x80\x3f\0\x02\0\0" + ONE,))),
+    ("outlier-nan", "CHUNK", apart(b"\x01\0\0\0\xc0\x7f")),
+    ("outlier-inf", "CHUNK", apart(b"\x01\0\0\0\x80\xff")),
+    ("outlier-zero", "CHUNK", apart(b"\x01\0\0\0\0\x80")),
     ("zeros-smaller-groups", "CHUNK", zeroed(b"\x04\0\x01\x01\0\0\0")),
     ("zeros-larger-groups", "CHUNK", zeroed(b"\x13\0\x01\x01\0\0\0")),
     ("zeros-none", "CHUNK", zeroed(b"\x05\0\0")),
@@ -311,6 +327,7 @@ def right_frames() -> list[tuple[str, bytes]]:
         ("scales-idle", replace(PLAIN, payloads=(b"\x04\0\0",))),
         ("scales-some-idle", replace(PLAIN, payloads=(b"\x05" + SOME_IDLE + SIXTEEN,))),
         ("zeros-first", replace(PLAIN, payloads=(b"\x09\x80\x3f\0" + ZEROS + EIGHT,))),
+        ("outliers", replace(FLAT, payloads=(apart(b"\x02\x03\0" + ONE * 2).payloads[0][:-1],))),
         ("zeros-all", replace(PLAIN, payloads=(b"\x08\x80\x3f\0\x05\x01\0",))),
     ]
     found += [(name, payload_frame(p, x, options)) for name, _, p, x, options in RIGHT_PAYLOADS]

@@ -27,6 +27,7 @@ INPUTS = {
     "sparse": "spread where (r[i] >> 32) mod 16 = 0, else 0",
     "blocks": "spread where (i div 16) is even, else 0",
     "rows": "spread where (i div 64) mod 4 = 1, else 0, but -0 where i mod 5 = 0",
+    "spikes": "spread, but x[1000] = 2^30, x[3000] = -2^18, x[4500] = 2^100",
     "constant": "x[i] = -0.75",
     "hostile": "spread, but x[1] = NaN, x[20] = Inf, x[40] = -0, x[60:64] = 2^-149, x[80] = 2^127",
     "dtype": "float64: x[i] + ((r[i] >> 40) mod 2^16) * 2^-48; float16: rounded to nearest even; "
@@ -78,6 +79,8 @@ def elements(r: Array, kind: str, n: int) -> Array:
         x[i // 16 % 2 == 1] = 0
     elif kind == "rows":
         x = np.where(i // 64 % 4 == 1, x, np.where(i % 5 == 0, -0.0, 0.0))
+    elif kind == "spikes":
+        x[1000], x[3000], x[4500] = 2.0**30, -(2.0**18), 2.0**100
     elif kind == "constant":
         x[:] = -0.75
     elif kind == "hostile":
@@ -177,6 +180,13 @@ GOLDEN = (
     made("zeros-no-zero", (1000,), "rows", s=3, zero=False, bucket=96, code="huffman"),
     made("zeros-signed", (1200,), "rows", levels="signed", level_table=SIGNED, code="fixed"),
     made("zeros-rotated", (12, 64), "rows", bucket=256, rotation=True, **KEY),
+    # Outliers, which hide one another; beside groups of zeros, and after a rotation.
+    made("outliers", (5000,), "spikes", chunk_log2=13, s=2),
+    made("outliers-whole-dithered", (5000,), "spikes", chunk_log2=13, step=2.0,
+         rounding="dithered", **KEY, **OPEN),
+    made("outliers-balanced-rotated", (5000,), "spikes", chunk_log2=13, norm="balanced",
+         levels="open", step=3.0, rotation=True, rounding="nearest", rescale=True, bucket=512,
+         **KEY),
     # Rotated buckets: of a power of two, with a short last one, with transforms that overlap.
     made("rotated", (1300,), bucket=512, rotation=True, **KEY),
     made("rotated-bucket-100-dithered", (730,), bucket=100, rotation=True, rounding="dithered"),

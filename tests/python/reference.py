@@ -44,6 +44,7 @@ from reference_levels import Cuts, Params, cut, grid
 from reference_quantize import (
     Quantized,
     halves_of,
+    outliers_of,
     quantize_elements,
     stored,
     turned,
@@ -104,45 +105,79 @@ def body_encode(k: Array, c: Coding) -> tuple[int, bytes]:
 @dataclass(frozen=True)
 class Piece:
     """What a payload holds of a chunk: a is None if not dithered; `zeros` tells of each element
-    whether it is in a group of zeros, `buckets` the number of its scale."""
+    whether it is in a group of zeros, `buckets` the number of its scale; `apart` holds outliers
+    (float32), and 0 elsewhere."""
 
     k: Array
     scales: Array
     alpha: int | None
     zeros: Array
     buckets: Array
+    apart: Array
 
     def live(self, p: Params) -> Array:
         """Which elements are coded."""
         if p.rotation:
             return np.ones(self.k.size, bool)
-        return (self.scales > 0)[self.buckets] & ~self.zeros
+        return (self.scales > 0)[self.buckets] & ~self.zeros & (self.apart == 0)
 
 
 def payload_encode(piece: Piece, p: Params, c: Coding) -> bytes:
     """Payload of a chunk, whose `zeros` are those found in the elements."""
     in_use = (piece.scales > 0)[piece.buckets]
-    named, zeros = zero_groups.chosen(p, piece.k, piece.zeros, in_use)
+    named, zeros = zero_groups.chosen(p, piece.k, piece.zeros, in_use, piece.apart != 0)
     live = replace(piece, zeros=zeros).live(p)
     mode, body = MODE_CODED, b""
     if live.any():
         mode, body = body_encode(piece.k[live], c if live.all() else replace(c, halves=None))
     idle, held = scales_encode(piece.scales, p.scale_dtype)
-    front = bytes([mode | idle << 2 | bool(named) << 3])
-    return front + (b"" if piece.alpha is None else bytes([piece.alpha])) + held + named + body
+    apart = outliers_encode(piece.apart)
+    front = bytes([mode | idle << 2 | bool(named) << 3 | bool(apart) << 4])
+    damping = b"" if piece.alpha is None else bytes([piece.alpha])
+    return front + damping + held + named + apart + body
+
+
+def outliers_encode(apart: Array) -> bytes:
+    """A chunk's outliers; empty if there are none."""
+    places = np.flatnonzero(apart)
+    if not places.size:
+        return b""
+    gaps = np.diff(places, prepend=-1) - 1
+    head = bytes([places.size]) + b"".join(varint(int(gap)) for gap in gaps)
+    return head + apart[places].astype("<f4").tobytes()
+
+
+def outliers_decode(data: bytes, at: int, size: int) -> tuple[Array, int]:
+    """Outliers of `size` elements (float32; 0 elsewhere), and the offset behind them."""
+    refuse(size <= 4096 or at >= len(data) or data[at] == 0, "outliers")
+    apart, count, place, at = np.zeros(size, np.float32), data[at], -1, at + 1
+    places = []
+    for _ in range(count):
+        gap, at = read_varint(data, at)
+        place += gap + 1
+        refuse(place >= size, "outlier past the chunk")
+        places.append(place)
+    end = at + 4 * count
+    refuse(end > len(data), "outliers end early")
+    apart[places] = np.frombuffer(data[at:end], "<f4")
+    refuse(not bool((np.isfinite(apart[places]) & (apart[places] != 0)).all()), "outlier")
+    return apart, end
 
 
 def payload_decode(data: bytes, buckets: Array, p: Params, c: Coding) -> Piece:
     """What a payload holds; elements that are not coded have the idle index."""
     dithered = p.rounding == "dithered"
-    refuse(len(data) < 1 + dithered or data[0] > 15, "payload ends early, or bits are set")
+    refuse(len(data) < 1 + dithered or data[0] > 31, "payload ends early, or bits are set")
     mode, alpha = data[0] & 3, data[1] if dithered else None
     count = int(buckets[-1]) + 1
     scales, at = scales_decode(data, 1 + dithered, count, bool(data[0] & 4), p.scale_dtype)
     zeros = np.zeros(buckets.size, bool)
     if data[0] & 8:
         zeros, at = zero_groups.decode(data, at, buckets.size)
-    piece = Piece(np.full(buckets.size, grid(p).idle), scales, alpha, zeros, buckets)
+    apart = np.zeros(buckets.size, np.float32)
+    if data[0] & 16:
+        apart, at = outliers_decode(data, at, buckets.size)
+    piece = Piece(np.full(buckets.size, grid(p).idle), scales, alpha, zeros, buckets, apart)
     live = piece.live(p)
     if not live.any():
         refuse(mode != MODE_CODED or at != len(data), "bytes for no element")
@@ -245,6 +280,7 @@ def raw_frame(x: Array, p: Params, dtype: str, tag: bytes) -> bytes:
 def quantized_frames(
     found: Quantized,
     zeros: Array,
+    apart: Array,
     p: Params,
     shape: tuple[int, ...],
     nonce: int,
@@ -270,7 +306,7 @@ def quantized_frames(
             alpha = int(damping[j]) if damping.size else None
             buckets = np.arange(at.start, at.stop) // cuts.bucket
             own = scales[cuts.scales_in(j)]
-            piece = Piece(coded[at], own, alpha, zeros[at], buckets - buckets[0])
+            piece = Piece(coded[at], own, alpha, zeros[at], buckets - buckets[0], apart[at])
             payloads.append(payload_encode(piece, named, chunk))
         frames.append(assemble(header(named, dtype, shape, nonce, tag), named, payloads))
     return frames
@@ -310,9 +346,16 @@ def frames_of(
 ) -> list[bytes]:
     """Frames of the code asked for, or of all legal ones but raw."""
     cuts = cut(x.size, p.bucket, p.chunk_log2, False)
-    k, found, damping = quantize(x, p, nonce, scales, dtype, feeds_back)
-    zeros = zero_groups.zeros_of(elements(np.asarray(x), dtype), cuts)
-    return quantized_frames((unmarked(k, p), found, damping), zeros, p, x.shape, nonce, tag, dtype)
+    if p.rounding == "topk" and scales is not None:
+        raise ValueError("top-k takes no scales")
+    e = elements(np.asarray(x), dtype)
+    apart = np.zeros(e.size, np.float32)
+    if p.rounding != "topk" and scales is None:
+        apart = np.where(outliers_of(e, cuts), e, np.float32(0))
+    e = np.where(apart != 0, np.float32(0), e)
+    found = quantize_elements(e, p, cuts, nonce, scales, feeds_back)
+    zeros = zero_groups.zeros_of(e, cuts)
+    return quantized_frames(found, zeros, apart, p, x.shape, nonce, tag, dtype)
 
 
 def unmarked(k: Array, p: Params) -> Array:
@@ -383,7 +426,8 @@ def encode_indices(
         raise ValueError("raw frames have no indices")
     k = np.asarray(indices).ravel()
     found = unmarked(k, params), stored(scales, params.scale_dtype), damping
-    frames = quantized_frames(found, k == zero_groups.MARK, params, shape, nonce, tag, dtype)
+    none = np.zeros(k.size, np.float32)
+    frames = quantized_frames(found, k == zero_groups.MARK, none, params, shape, nonce, tag, dtype)
     return min(frames, key=len)
 
 
@@ -427,7 +471,7 @@ def decode_indices(frame: bytes, tables: Iterable[bytes] = ()) -> tuple[Array, A
     f = parse(frame)
     if f.raw:
         raise ValueError("raw frames have no indices")
-    (k, scales, damping), zeros = chunks_decode(f, tables)
+    (k, scales, damping), zeros, _ = chunks_decode(f, tables)
     if zero_groups.are_marked(f.params) and not f.params.rotation:
         k = zero_groups.mark(k, zeros, (scales > 0)[f.cuts.owners()], f.cuts)
     if f.cuts.long:
@@ -436,11 +480,12 @@ def decode_indices(frame: bytes, tables: Iterable[bytes] = ()) -> tuple[Array, A
     return k.astype(np.int16), scales, damping
 
 
-def chunks_decode(f: Frame, tables: Iterable[bytes]) -> tuple[Quantized, Array]:
-    """Indices (int64), the scales of all chunks in order, damping; who is in a group of zeros."""
+def chunks_decode(f: Frame, tables: Iterable[bytes]) -> tuple[Quantized, Array, Array]:
+    """Indices (int64), the scales of all chunks in order, damping; who is in a group of zeros;
+    outliers."""
     c, dithered = coding(f.params, f.cuts, named_tables(f, tables)), f.params.rounding == "dithered"
     parts, scales = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
-    zeros, damping = [np.zeros(0, bool)], []
+    zeros, apart, damping = [np.zeros(0, bool)], [np.zeros(0, np.float32)], []
     halves = halves_of(f.params, f.cuts, f.nonce)
     for chunk in f.chunks:
         own = replace(c, halves=None if halves is None else halves[chunk.start : chunk.stop])
@@ -449,11 +494,12 @@ def chunks_decode(f: Frame, tables: Iterable[bytes]) -> tuple[Quantized, Array]:
         parts.append(piece.k)
         scales.append(piece.scales)
         zeros.append(piece.zeros)
+        apart.append(piece.apart)
         damping.append(piece.alpha)
     kept = np.array(damping if dithered else [], np.uint8)
     found = np.concatenate(scales)
     k = turned(np.concatenate(parts), found[f.cuts.owners()], f.params, f.cuts, f.nonce)
-    return (k, found, kept), np.concatenate(zeros)
+    return (k, found, kept), np.concatenate(zeros), np.concatenate(apart)
 
 
 def decode_values(frame: bytes, tables: Iterable[bytes] = ()) -> Array:
@@ -462,8 +508,8 @@ def decode_values(frame: bytes, tables: Iterable[bytes] = ()) -> Array:
     with np.errstate(all="ignore"):
         if f.raw:
             return elements(raw_elements(f), f.dtype).reshape(f.shape)
-        found, zeros = chunks_decode(f, tables)
-        v = values_of(found, zeros, f.params, f.cuts, f.nonce)
+        found, zeros, apart = chunks_decode(f, tables)
+        v = values_of(found, zeros, apart, f.params, f.cuts, f.nonce)
     return v.astype(np.float32).reshape(f.shape)
 
 

@@ -46,12 +46,37 @@ def bucket_sums(rows: Array) -> Array:
     return lane_sums(np.stack(blocks, axis=1))
 
 
-def tensor_rms(e: Array) -> np.float64:
+def blocks_of(cuts: Cuts) -> list[slice]:
+    """Runs of 16384 elements of every chunk, from its start; the last chunks' may be empty."""
+    found = []
+    for j in range(cuts.chunks):
+        start, stop = cuts.span(j)
+        edges = range(start, start + cuts.chunk, 16384)
+        found += [slice(min(a, stop), min(a + 16384, stop)) for a in edges]
+    return found
+
+
+def outliers_of(e: Array, cuts: Cuts) -> Array:
+    """Which elements (n,) are so much larger than the others of their block that they go apart."""
+    found = np.zeros(cuts.n, bool)
+    for at in blocks_of(cuts):
+        block = np.abs(e[at]).astype(F64)
+        if not block.size or not np.isfinite(block).all():
+            continue
+        for _ in range(3):
+            bound = F64(4096) * lane_sums(block[None, :])[0]
+            large = block * F64(np.count_nonzero(block)) > bound
+            found[at] |= large
+            block[large] = 0
+    return found
+
+
+def tensor_rms(e: Array, cuts: Cuts) -> np.float64:
     """Root mean square of the tensor, blocks with a non-finite element left out."""
     sums = []
-    for a in range(0, e.size, 16384):
-        block = e[a : a + 16384].astype(F64)
-        block = block if np.isfinite(block).all() else np.zeros(1)
+    for at in blocks_of(cuts):
+        block = e[at].astype(F64)
+        block = block if np.isfinite(block).all() and block.size else np.zeros(1)
         sums.append(lane_sums((block * block)[None, :]))
     total = lane_sums(np.stack(sums, axis=1)) if sums else np.zeros(1)
     return np.sqrt(total[0] / F64(max(1, e.size)))
@@ -364,7 +389,7 @@ def quantize_elements(
 ) -> Quantized:
     """Indices (int64), stored scales (float32), damping (uint8; none if not dithered)."""
     none, zeros = np.zeros(0, np.uint8), np.zeros(cuts.n, bool)
-    whole = tensor_rms(e) if p.norm == "balanced" else F64(0)
+    whole = tensor_rms(e, cuts) if p.norm == "balanced" else F64(0)
     if are_marked(p) and not p.rotation:
         zeros = zeros_of(e, cuts)
     if p.rotation:
@@ -431,8 +456,11 @@ def in_range(k: Array, damping: Array, scaled: Array, p: Params, cuts: Cuts, non
     return np.asarray(v + c * unit if damping.size else v)
 
 
-def values_of(found: Quantized, zeros: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
-    """Decoded float32 values (n,) of indices, the scales of all chunks, and damping."""
+def values_of(
+    found: Quantized, zeros: Array, apart: Array, p: Params, cuts: Cuts, nonce: int
+) -> Array:
+    """Decoded float32 values (n,) of indices, the scales of all chunks, and damping; `apart` holds
+    outliers, and 0 elsewhere."""
     k, scales, damping = found
     of_element = cuts.owners()
     idle = ~(scales > 0)
@@ -446,5 +474,6 @@ def values_of(found: Quantized, zeros: Array, p: Params, cuts: Cuts, nonce: int)
     most = np.copysign(np.finfo(F32).max, v)
     out = np.where(np.isinf(out) & (back > 1), most, out)
     nan = np.array([NAN_BITS], np.uint32).view(F32)[0]
-    out = np.where(zeros, F32(0), out)
-    return np.where(idle[of_element], np.where(scales == 0, F32(0), nan)[of_element], out)
+    out = np.where(zeros | (scales == 0)[of_element], F32(0), out)
+    out = np.where(apart != 0, apart, out)
+    return np.where(np.isnan(scales)[of_element], nan, out)

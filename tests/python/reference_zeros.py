@@ -85,11 +85,12 @@ def bits(n: int, zeros: int) -> int:
     )
 
 
-def chosen(p: Params, k: Array, zeros: Array, in_use: Array) -> tuple[bytes, Array]:
+def chosen(p: Params, k: Array, zeros: Array, in_use: Array, apart: Array) -> tuple[bytes, Array]:
     """What a chunk's head says of groups of zeros (empty: nothing), and who is in one.
 
     `zeros` is what was found in the elements, and counts where zeros are marked; else indices (k)
-    are looked at. `in_use` tells of each element whether its bucket is not idle.
+    are looked at. `in_use` tells of each element whether its bucket is not idle, `apart` whether
+    it is an outlier.
     """
     none = np.zeros(k.size, bool)
     if are_marked(p):
@@ -100,8 +101,9 @@ def chosen(p: Params, k: Array, zeros: Array, in_use: Array) -> tuple[bytes, Arr
     if not bool(dead.any()):
         return b"", none
     head = encode(*join(dead))
-    n, left = int(in_use.sum()), int((in_use & ~dead).sum())
-    count = int((in_use & (k == 0)).sum())
+    coded = in_use & ~apart
+    n, left = int(coded.sum()), int((coded & ~dead).sum())
+    count = int((coded & (k == 0)).sum())
     if bits(n, count) > bits(left, count - (n - left)) + (len(head) << 19):
         return head, dead
     return b"", none

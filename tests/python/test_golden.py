@@ -91,7 +91,7 @@ def test_golden_frames_hold_every_choice_of_the_format() -> None:
     assert {p.checksum for p in found} == {True, False}
     heads = {f.data[c.offset] for f in frames if not f.raw for c in f.chunks}
     assert {head & 3 for head in heads} == {0, 1, 2, 3}
-    assert {head >> 2 for head in heads} == {0, 1, 2, 3}
+    assert {head >> 2 for head in heads} >= {0, 1, 2, 3, 4}
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=NAMES)

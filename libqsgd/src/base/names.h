@@ -117,6 +117,12 @@
 #define neon_pull qsgd_internal_neon_pull
 #define neon_push qsgd_internal_neon_push
 #define normal_at qsgd_internal_normal_at
+#define outliers_bound qsgd_internal_outliers_bound
+#define outliers_from qsgd_internal_outliers_from
+#define outliers_put qsgd_internal_outliers_put
+#define outliers_read qsgd_internal_outliers_read
+#define outliers_read_without qsgd_internal_outliers_read_without
+#define outliers_write qsgd_internal_outliers_write
 #define params_check_encoder qsgd_internal_params_check_encoder
 #define params_check_scheme qsgd_internal_params_check_scheme
 #define params_code_fits qsgd_internal_params_code_fits

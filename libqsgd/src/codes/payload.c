@@ -18,7 +18,7 @@ uint64_t payload_body_bound(const struct levels *levels, uint64_t len) {
 }
 
 uint64_t payload_head_bound(uint64_t len, uint64_t buckets, int kind) {
-    return 2 + scales_bound(buckets, kind) + zero_sets_bound(len);
+    return 2 + scales_bound(buckets, kind) + zero_sets_bound(len) + outliers_bound(len);
 }
 
 static bool all_equal(const int16_t *k, size_t len) {
@@ -41,24 +41,30 @@ static const int16_t *indices_of_tokens(const struct code_chunk *chunk) {
 #define MODE_BITS 3
 #define HEAD_IDLE 4  /* some buckets have no scale */
 #define HEAD_ZEROS 8 /* some groups of elements are all 0 */
+#define HEAD_OUTLIERS 16
 
 /* The mode comes last, once it is known. */
 static size_t write_head(const struct payload_head *head, const struct scales_form *form,
                          uint8_t *dst) {
-    const bool zeros = head->live.zeros.words != NULL;
-    dst[0] =
-        (uint8_t)((form->live < head->scales.count ? HEAD_IDLE : 0) | (zeros ? HEAD_ZEROS : 0));
+    const struct zero_groups *zeros = &head->live.zeros;
+    dst[0] = (uint8_t)((form->live < head->scales.count ? HEAD_IDLE : 0) |
+                       (zeros->words != NULL ? HEAD_ZEROS : 0) |
+                       (zeros->outliers != NULL ? HEAD_OUTLIERS : 0));
     if (head->has_damping) dst[1] = head->damping;
     size_t at = head->has_damping ? 2 : 1;
     at += scales_write(&head->scales, form, dst + at);
-    return zeros ? at + zero_sets_write(&head->live.zeros, head->live.len, dst + at) : at;
+    if (zeros->words != NULL) at += zero_sets_write(zeros, head->live.len, dst + at);
+    if (zeros->outliers != NULL) at += outliers_write(zeros->outliers, dst + at);
+    return at;
 }
 
 /* What write_head writes. */
 static size_t head_bytes(const struct payload_head *head, const struct scales_form *form) {
-    const bool zeros = head->live.zeros.words != NULL;
-    return (head->has_damping ? 2 : 1) + scales_write(&head->scales, form, NULL) +
-           (zeros ? zero_sets_write(&head->live.zeros, head->live.len, NULL) : 0);
+    const struct zero_groups *zeros = &head->live.zeros;
+    size_t at = (head->has_damping ? 2 : 1) + scales_write(&head->scales, form, NULL);
+    if (zeros->words != NULL) at += zero_sets_write(zeros, head->live.len, NULL);
+    if (zeros->outliers != NULL) at += outliers_write(zeros->outliers, NULL);
+    return at;
 }
 
 /* Narrows a chunk to its live elements; false if all are live. */
@@ -180,19 +186,28 @@ static qsgd_status parse_head(struct payload_head *head, const uint8_t *p, size_
                               size_t *used) {
     const size_t at = head->has_damping ? 2 : 1;
     *used = 0;
-    if (bytes < at || (p[0] & ~(MODE_BITS | HEAD_IDLE | HEAD_ZEROS)) != 0) return QSGD_ERR_CHUNK;
+    if (bytes < at || (p[0] & ~(MODE_BITS | HEAD_IDLE | HEAD_ZEROS | HEAD_OUTLIERS)) != 0)
+        return QSGD_ERR_CHUNK;
     form->mode = p[0] & MODE_BITS;
     head->damping = form->damping = head->has_damping ? p[1] : 0;
     head->scales.scales = room->scales;
     const qsgd_status status = scales_read(&head->scales, (p[0] & HEAD_IDLE) != 0, p + at,
                                            bytes - at, &form->scales, room->scales, used);
     *used += at;
-    form->zeros = (struct zero_groups){NULL, ZERO_GROUP_LOG2};
+    form->zeros = (struct zero_groups){NULL, ZERO_GROUP_LOG2, NULL};
     if (status == QSGD_OK && (p[0] & HEAD_ZEROS) != 0) {
         const size_t set =
             zero_sets_read(p + *used, bytes - *used, head->live.len, room->zeros, &form->zeros);
         if (set == 0) return QSGD_ERR_CHUNK;
         *used += set;
+    }
+    if (status == QSGD_OK && (p[0] & HEAD_OUTLIERS) != 0) {
+        const size_t list = room->outliers == NULL ? 0
+                                                   : outliers_read(p + *used, bytes - *used,
+                                                                   head->live.len, room->outliers);
+        if (list == 0) return QSGD_ERR_CHUNK;
+        *used += list;
+        form->zeros.outliers = room->outliers;
     }
     head->live.scales = scales_at(room->scales, head->live.scales.first);
     head->live.zeros = form->zeros;

@@ -23,7 +23,7 @@ struct payload_form {
     uint8_t mode, damping;
     int16_t constant;
     struct scales_form scales;
-    struct zero_groups zeros;
+    struct zero_groups zeros; /* and outliers */
     struct code_plan plan;
 };
 
@@ -53,8 +53,9 @@ size_t payload_write_like(const struct code_chunk *chunk, const struct payload_h
 
 /* Where a payload's head goes. */
 struct payload_room {
-    float *scales;   /* of the chunk's buckets */
-    uint32_t *zeros; /* zero_words of its elements */
+    float *scales;             /* of the chunk's buckets */
+    uint32_t *zeros;           /* zero_words of its elements */
+    struct outliers *outliers; /* NULL: it can have none */
 };
 
 /* Reads the head, whose scales, damping and groups of zeros are filled in, and the tables; narrows

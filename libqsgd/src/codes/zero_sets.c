@@ -71,7 +71,7 @@ struct zero_groups zero_groups_of_indices(const struct live *live, const struct 
     }
     without.zeros.words = NULL;
     if (!any) return without.zeros;
-    with.zeros = (struct zero_groups){words, ZERO_GROUP_LOG2};
+    with.zeros = (struct zero_groups){words, ZERO_GROUP_LOG2, live->zeros.outliers};
     zero_groups_join(&with.zeros, live->len, words);
     const uint64_t n = live_count(&without), left = live_count(&with),
                    z = zeros_among(&without, items);
@@ -102,6 +102,6 @@ size_t zero_sets_read(const uint8_t *p, size_t bytes, uint64_t len, uint32_t *wo
     const size_t used = set_parse(&set, p + 1, bytes - 1, groups);
     if (used == 0 || set.count == 0) return 0;
     for (uint64_t w = 0; w < div_up(groups, SET_WORD); w++) words[w] = set_next(&set, w);
-    *zeros = (struct zero_groups){words, p[0]};
+    *zeros = (struct zero_groups){words, p[0], NULL};
     return 1 + used;
 }

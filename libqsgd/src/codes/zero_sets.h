@@ -19,7 +19,7 @@ struct coded_items {
 };
 
 /* Groups whose indices are all 0, in zero_words(live->len) words; none where to name them takes
- * more than it saves. live->zeros is not read. */
+ * more than it saves. Of live->zeros, outliers alone are read. */
 struct zero_groups zero_groups_of_indices(const struct live *live, const struct coded_items *items,
                                           uint32_t *words);
 

@@ -3,6 +3,13 @@
 #include <string.h>
 
 uint64_t zero_run(const struct zero_groups *z, uint64_t at, uint64_t end, bool *zeros) {
+    if (z->outliers != NULL) {
+        const uint32_t i = outliers_from(z->outliers, at);
+        const uint64_t next = i < z->outliers->count ? z->outliers->at[i] : UINT64_MAX;
+        *zeros = true;
+        if (next == at) return at + 1;
+        end = min_u64(end, next);
+    }
     if (z->words == NULL) {
         *zeros = false;
         return end;

@@ -4,6 +4,7 @@
 #define QSGD_GRID_LIVE_H
 
 #include "grid/layout.h"
+#include "grid/outliers.h"
 #include "grid/scales.h"
 
 #define ZERO_GROUP_LOG2 5 /* of the elements of the smallest group */
@@ -13,11 +14,17 @@ static inline uint64_t zero_words(uint64_t len) {
     return div_up(len, (uint64_t)32 << ZERO_GROUP_LOG2);
 }
 
-/* Groups of 2^log2 elements of a chunk that are all 0, a bit each, the first one lowest. */
+/* Groups of 2^log2 elements of a chunk that are all 0, a bit each, the first one lowest; and the
+ * outliers among them and elsewhere, which are exact in their way. */
 struct zero_groups {
     const uint32_t *words; /* NULL: there are none */
     unsigned log2;
+    const struct outliers *outliers; /* NULL: there are none */
 };
+
+static inline bool zeros_any(const struct zero_groups *z) {
+    return z->words != NULL || z->outliers != NULL;
+}
 
 static inline bool zero_group_at(const struct zero_groups *z, uint64_t group) {
     return (z->words[group / 32] >> group % 32 & 1) != 0;
@@ -33,7 +40,7 @@ struct live {
 /* The elements of a chunk, as far as its buckets go. */
 static inline struct live live_of(const struct layout *l, const struct chunk_span *span,
                                   struct scale_array scales) {
-    return (struct live){{NULL, ZERO_GROUP_LOG2}, scales, l->bucket, span->first, span->len};
+    return (struct live){{NULL, ZERO_GROUP_LOG2, NULL}, scales, l->bucket, span->first, span->len};
 }
 
 /* A run from element `at` of the chunk on, all of it live or all of it not. Returns where it ends.
@@ -44,7 +51,7 @@ uint64_t live_run(const struct live *l, uint64_t at, bool *live);
 uint64_t live_count(const struct live *l);
 
 /* A run of elements [at, end) of the chunk that are in groups of zeros, or are not, whatever their
- * buckets. Returns where it ends. */
+ * buckets; an outlier is a run by itself, of zeros. Returns where it ends. */
 uint64_t zero_run(const struct zero_groups *z, uint64_t at, uint64_t end, bool *zeros);
 
 /* Moves what is there of each element, `item` bytes of it, so that the live ones stand at the

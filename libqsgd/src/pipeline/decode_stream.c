@@ -19,6 +19,7 @@ qsgd_status decode_chunk_open(const struct decode_call *call, uint64_t index, st
         c->quantize.noise += BLOCK + 2 * NOISE_TILE;
         c->quantize.scales += layout_most_buckets(&call->q.layout);
         c->quantize.zeros += zero_words(layout_longest(&call->q.layout));
+        if (c->quantize.outliers != NULL) c->quantize.outliers++;
     }
     c->at = 0;
     const qsgd_status status =

@@ -15,6 +15,7 @@
 #include "pipeline/arguments.h"
 #include "pipeline/before_chunks.h"
 #include "quantize/feedback.h"
+#include "quantize/outliers.h"
 #include "quantize/quantize.h"
 #include "quantize/values.h"
 
@@ -141,12 +142,16 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t
                               w->codes.tokens,
                               chunk_scales_of(t, &span, scratch->scales),
                               0,
-                              {NULL, 0}};
-    const float *x = source_read(&t->source, span.first, span.len, scratch->elements);
+                              {NULL, 0, NULL}};
+    const float *x =
+        outliers_read_without(&t->q, &t->source, span.first, span.len, scratch, scratch->outliers);
+    c.zeros.outliers = outliers_some(scratch->outliers);
     qsgd_status status = quantize_chunk(t, &span, x, scratch, &c, bad_bucket);
     if (status != QSGD_OK) return status;
     if (t->source.residual != NULL) feedback_of_chunk(t, &span, x, scratch, &c);
     if (t->source.residual != NULL && job->pass != ENCODE_SURVEY && !job->residual_later) {
+        outliers_put(c.zeros.outliers, 0, (size_t)span.len,
+                     scratch->elements); /* nothing is left */
         const struct dequantizer d = {&t->q,     c.scales, scratch,   NULL,
                                       c.damping, c.zeros,  span.first};
         residual_of_chunk(&d, &t->source, &span, x, c.k);
@@ -305,6 +310,8 @@ static qsgd_status prepare(const qsgd_params *params, const qsgd_encode_options 
     if (status == QSGD_OK) status = arguments_check_dtype(call, error);
     if (status != QSGD_OK) return status;
     quantizer_init(q, &call->params, n, call->options.nonce, call->params.code == QSGD_CODE_RAW);
+    q->finds_outliers =
+        call->params.code != QSGD_CODE_RAW && call->params.rounding != QSGD_ROUND_TOPK;
     return QSGD_OK;
 }
 

@@ -65,7 +65,8 @@ static size_t write_like(const struct recode *r, uint64_t index, struct payload_
         QSGD_OK) {
         return SIZE_MAX;
     }
-    if (head->gathers && !zeros_agree(r, &form.zeros, marked, &span, k)) return SIZE_MAX;
+    const struct zero_groups groups = {form.zeros.words, form.zeros.log2, NULL};
+    if (head->gathers && !zeros_agree(r, &groups, marked, &span, k)) return SIZE_MAX;
     head->live.zeros = form.zeros;
     own = worker_code_chunk(r->q, r->shared, r->q->params.code, &span, &r->worker->codes);
     payload_gather(&own, head, &(struct coded_items){k, NULL});

@@ -66,6 +66,7 @@ struct payload_head quantizer_head(const struct quantizer *q, const struct chunk
 void worker_zeros(const struct quantizer *q, const struct zero_groups *marked,
                   const struct coded_items *items, struct worker *w, struct live *live) {
     if (!zeros_are_marked(q)) {
+        live->zeros.outliers = marked->outliers;
         live->zeros = zero_groups_of_indices(live, items, w->quantize.zeros);
         return;
     }

@@ -7,6 +7,7 @@
 
 #include "base/square_root.h"
 #include "quantize/lane_sums.h"
+#include "quantize/outliers.h"
 
 /* ---- sums to scales ------------------------------------------------------------------------- */
 
@@ -173,7 +174,8 @@ void big_scales_block(const struct tensor *t, uint64_t block, struct quantize_sc
     uint64_t bucket = block / blocks_per_bucket(l);
     uint64_t start = block % blocks_per_bucket(l) * NORM_BLOCK;
     uint64_t len = min_u64(NORM_BLOCK, layout_bucket_len(l, bucket) - start);
-    const float *x = source_read(&t->source, bucket * l->bucket + start, len, scratch->elements);
+    const float *x =
+        outliers_read_without(&t->q, &t->source, bucket * l->bucket + start, len, scratch, NULL);
     t->partials[block] = block_sums(&t->q, x, (size_t)len);
 }
 
@@ -200,15 +202,25 @@ void big_scales_store(const struct tensor *t, struct quantize_scratch *scratch) 
 
 /* ---- the tensor's sum ------------------------------------------------------------------------ */
 
+/* Of each chunk, some of whose last may be empty. */
+static uint64_t blocks_per_chunk(const struct layout *l) { return div_up(l->chunk, NORM_BLOCK); }
+
 uint64_t tensor_total_blocks(const struct quantizer *q) {
-    return q->params.norm == QSGD_NORM_BALANCED ? div_up(q->layout.n, NORM_BLOCK) : 0;
+    if (q->params.norm != QSGD_NORM_BALANCED) return 0;
+    return q->layout.chunks * blocks_per_chunk(&q->layout);
 }
 
 /* Blocks that hold a NaN or Inf count as 0: what is wrong with them must not reach the others. */
 void tensor_total_block(const struct tensor *t, uint64_t block, struct quantize_scratch *scratch) {
-    const uint64_t start = block * NORM_BLOCK, len = min_u64(NORM_BLOCK, t->q.layout.n - start);
-    const float *x = source_read(&t->source, start, len, scratch->elements);
+    const struct layout *l = &t->q.layout;
+    const struct chunk_span span = layout_chunk(l, block / blocks_per_chunk(l));
+    const uint64_t start = block % blocks_per_chunk(l) * NORM_BLOCK;
     struct bucket_sums *sums = &t->totals[block];
+    *sums = (struct bucket_sums){0, 0};
+    if (start >= span.len) return;
+    const uint64_t len = min_u64(NORM_BLOCK, span.len - start);
+    const float *x =
+        outliers_read_without(&t->q, &t->source, span.first + start, len, scratch, NULL);
     sums->max_bits = t->q.kernels->sum_squares(x, (size_t)len, &sums->sum);
     if (sums->max_bits >= SCALE_INF_BITS) sums->sum = 0;
 }

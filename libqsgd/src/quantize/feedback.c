@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "quantize/lane_sums.h"
+#include "quantize/outliers.h"
 #include "quantize/projection.h"
 #include "quantize/values.h"
 
@@ -71,9 +72,12 @@ void feedback_survey(const struct tensor *t, uint64_t chunk, struct quantize_scr
     const struct chunk_span span = layout_chunk(&t->q.layout, chunk);
     struct feedback_sums *to = &t->feedback_sums[chunk];
     struct chunk_indices c = {.k = scratch->indices, .scales = t->scales};
+
     *to = (struct feedback_sums){0, 0, 0, FEEDBACK_NOWHERE};
     if (scale_is_idle(scale_get(&t->scales, span.bucket))) return;
-    const float *x = source_read(&t->source, span.first, span.len, scratch->elements);
+    const float *x =
+        outliers_read_without(&t->q, &t->source, span.first, span.len, scratch, scratch->outliers);
+    c.zeros.outliers = outliers_some(scratch->outliers);
     uint64_t bad;
     quantize_chunk(t, &span, x, scratch, &c, &bad);
     struct decoded d = decoded_of(&t->q, scratch, span.first + span.len, c.damping);

@@ -45,7 +45,7 @@ struct projection projection_of(struct decoded *d, uint64_t first, uint64_t len,
         n = min_u64(PIECE - at % PIECE, len - i);
         double sum;
         values_at_one(d->q, d->damping, k + i, noise_of(d, at, at + n), (size_t)n, h);
-        if (d->zeros.words != NULL) clear_zeros(d, at, n, h);
+        if (zeros_any(&d->zeros)) clear_zeros(d, at, n, h);
         kernels->sum_squares(x + i, (size_t)n, &sum);
         lanes_add(&elements, sum);
         kernels->sum_products(x + i, h, (size_t)n, &sum);

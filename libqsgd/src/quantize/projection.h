@@ -20,7 +20,7 @@ struct decoded {
 
 static inline struct decoded decoded_of(const struct quantizer *q, struct quantize_scratch *scratch,
                                         uint64_t end, uint8_t damping) {
-    return (struct decoded){q, scratch, end, damping, {NULL, ZERO_GROUP_LOG2}, 0, 0, 0};
+    return (struct decoded){q, scratch, end, damping, {NULL, ZERO_GROUP_LOG2, NULL}, 0, 0, 0};
 }
 
 /* Sums over elements e and what they decode to at scale 1, h. */

@@ -245,8 +245,10 @@ qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span
                            uint64_t *bad_bucket) {
     const struct chunk chunk = {t, span, x, &out->scales, scratch};
     const struct quantizer *q = &t->q;
-    out->zeros = (struct zero_groups){NULL, ZERO_GROUP_LOG2};
-    if (zeros_are_marked(q)) out->zeros = zeros_of_elements(x, span->len, scratch->zeros);
+    out->zeros.words = NULL;
+    out->zeros.log2 = ZERO_GROUP_LOG2;
+    if (zeros_are_marked(q))
+        out->zeros.words = zeros_of_elements(x, span->len, scratch->zeros).words;
     const struct layout *l = &q->layout;
     struct damping damping = {0, 0};
     struct bucket_state both[2] = {{0}};
@@ -276,7 +278,7 @@ qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span
                                 w.n,
                                 out->k == NULL ? NULL : out->k + at,
                                 out->k == NULL ? out->tokens + at : NULL};
-        if (out->zeros.words != NULL && q->params.rotation == 0) {
+        if (zeros_any(&out->zeros) && q->params.rotation == 0) {
             run_with_zeros(q, b, &run, scratch->block, &out->zeros, at);
         } else {
             run_round(q, b, &run, scratch->block);

@@ -14,7 +14,8 @@ struct chunk_indices {
     uint8_t *tokens;
     struct scale_array scales;
     uint8_t damping;
-    struct zero_groups zeros; /* of its elements, where these are marked (zeros_are_marked) */
+    struct zero_groups zeros; /* of its elements, where these are marked (zeros_are_marked); given:
+                                 outliers, which x holds no more */
 };
 
 /* Where scales of a chunk's buckets go: of short ones to `scales`, longer ones' are there. */

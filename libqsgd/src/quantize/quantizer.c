@@ -23,13 +23,17 @@ void quantize_scratch_carve(struct quantize_scratch *s, struct memory *memory,
     if (elements < longest) elements = longest;
     if (q->params.rotation != 0 && elements < l->bucket) elements = l->bucket; /* 1, of nothing */
     struct memory m = *memory; /* a copy, which the compiler knows nothing else to change */
-    s->elements = memory_take(&m, use == QUANTIZE_COPIES ? elements * sizeof(float) : 0);
+    const bool outliers = longest > OUTLIER_RATIO && (q->finds_outliers || use == QUANTIZE_DECODES);
+    const bool copies = use == QUANTIZE_COPIES || (outliers && use != QUANTIZE_DECODES);
+    s->elements = memory_take(&m, copies ? elements * sizeof(float) : 0);
     s->indices = memory_take(&m, longest * sizeof(int16_t));
     const uint64_t scales = layout_most_buckets(l) * sizeof(float);
     const bool two = use == QUANTIZE_DECODES && l->chunks > 1;
     s->scales = memory_take(&m, two ? 2 * scales : scales);
     const uint64_t zeros = zero_words(longest) * sizeof(uint32_t);
     s->zeros = memory_take(&m, use == QUANTIZE_DECODES ? 2 * zeros : zeros);
+    const uint64_t lists = use == QUANTIZE_DECODES ? 2 : 1;
+    s->outliers = outliers ? memory_take(&m, lists * sizeof *s->outliers) : NULL;
     *memory = m;
     s->rotation = s->second = NULL;
     if (q->params.rotation == 0) return;
@@ -102,7 +106,7 @@ void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint6
                                 {(uint32_t)nonce, (uint32_t)(nonce >> 32)}};
     q->kernels = kernels_current();
     q->tensor_rms = 0;
-    q->dithered = q->turned = false;
+    q->dithered = q->turned = q->finds_outliers = false;
     if (raw) return;
     fpenv env = fpenv_enter(); /* gaps and reciprocals are rounded */
     levels_build(&q->levels, params);

@@ -18,9 +18,10 @@ struct quantizer {
     struct layout layout;
     struct levels levels;
     struct noise_key key;
-    double tensor_rms; /* for QSGD_NORM_BALANCED: of all elements, before chunks start */
-    bool dithered;     /* the decoder subtracts part of the noise */
-    bool turned;       /* indices are as frames code them (FORMAT.md section 8.2) */
+    double tensor_rms;   /* for QSGD_NORM_BALANCED: of all elements, before chunks start */
+    bool finds_outliers; /* encode: chunks may have some */
+    bool dithered;       /* the decoder subtracts part of the noise */
+    bool turned;         /* indices are as frames code them (FORMAT.md section 8.2) */
     const struct kernels *kernels;
     float level_of[QSGD_MAX_LEVEL_TABLE + 1]; /* tables: level of index k at level_of[k - kmin] */
     float of_token[32];                       /* direct tokens: as value_bucket has it */
@@ -38,11 +39,13 @@ struct noise_key quantizer_trial_key(const struct noise_key *key);
 
 /* Per-worker memory of these stages, carved from the workspace. */
 struct quantize_scratch {
-    float *elements;  /* longest chunk: elements after conversion and rotation, if any */
+    float *elements;  /* longest chunk: elements after conversion and rotation, if any, and without
+                         outliers */
     int16_t *indices; /* longest chunk */
     float *scales;    /* of a chunk's buckets; decoding: of another chunk's, too, behind them */
     uint32_t *zeros;  /* zero_words of the longest chunk (grid/live.h); decoding: as for scales */
-    uint16_t *noise;  /* QUANTIZE_BLOCK, as far as there are elements, and 2 tiles */
+    struct outliers *outliers;     /* of a chunk; decoding: two; NULL if no chunk can have any */
+    uint16_t *noise;               /* QUANTIZE_BLOCK, as far as there are elements, and 2 tiles */
     uint64_t noise_from, noise_to; /* decoding: elements whose noise is there already */
     float *block;                  /* a block (quantize_block); decoding rotated frames, none */
     struct topk_entry *heap;       /* top-k */

@@ -167,6 +167,12 @@ static void run_to_sink(const struct dequantizer *d, const struct symbols *s, co
     }
 }
 
+/* Elements from `at` of the chunk on that are in a group of zeros, or an outlier. */
+static void put_exact(const struct dequantizer *d, uint64_t at, size_t n, float *v) {
+    memset(v, 0, n * sizeof *v);
+    outliers_put(d->zeros.outliers, at, n, v);
+}
+
 /* The same of a run some of whose elements are in groups of zeros. */
 static void run_with_zeros(const struct dequantizer *d, const struct symbols *s,
                            const struct walk *w, float scale) {
@@ -177,7 +183,12 @@ static void run_with_zeros(const struct dequantizer *d, const struct symbols *s,
         end = zero_run(&d->zeros, from, stop, &zero);
         part.element = d->first + from;
         part.n = (size_t)(end - from);
-        run_to_sink(d, s, &part, zero && scale == scale ? 0 : scale); /* NaN has the last word */
+        if (zero && scale == scale) { /* NaN has the last word */
+            put_exact(d, from, part.n, d->scratch->block);
+            values_put(d->sink, part.element, d->scratch->block, part.n);
+        } else {
+            run_to_sink(d, s, &part, scale);
+        }
     }
 }
 
@@ -199,7 +210,7 @@ static void clear_zeros(const struct dequantizer *d, uint64_t element, size_t le
     for (uint64_t from = first, end; from < stop; from = end) {
         bool zero;
         end = zero_run(&d->zeros, from, stop, &zero);
-        if (zero) memset(v + (from - first), 0, (size_t)(end - from) * sizeof *v);
+        if (zero) put_exact(d, from, (size_t)(end - from), v + (from - first));
     }
 }
 
@@ -208,7 +219,10 @@ static const float *turn_back(const struct dequantizer *d, uint64_t bucket, floa
     const struct quantizer *q = d->q;
     const size_t len = (size_t)layout_bucket_len(&q->layout, bucket);
     float *v = d->scratch->rotation->bucket;
-    if (scale_is_idle(scale)) return v;
+    if (scale_is_idle(scale)) {
+        if (scale == 0) clear_zeros(d, bucket * q->layout.bucket, len, v);
+        return v;
+    }
     rotation_inverse(d->scratch->rotation, q->kernels, &q->key, bucket * q->layout.bucket, len,
                      &(struct rotation_out){.to = v});
     undo_range(scale, len, v);
@@ -222,7 +236,7 @@ static void bucket_to_sink(const struct dequantizer *d, uint64_t bucket, float s
     const uint64_t start = bucket * q->layout.bucket;
     const uint64_t end = start + layout_bucket_len(&q->layout, bucket);
     const uint64_t from = start > sink->from ? start : sink->from, to = min_u64(end, sink->to);
-    if (from == start && to == end && goes_straight(sink, scale) && d->zeros.words == NULL) {
+    if (from == start && to == end && goes_straight(sink, scale) && !zeros_any(&d->zeros)) {
         uint8_t *at = sink->data + (start - sink->origin) * sizeof(float);
         const struct rotation_out out = {(float *)(void *)at, sink->add, sink->alpha, sink->stream};
         rotation_inverse(d->scratch->rotation, q->kernels, &q->key, start, (size_t)(end - start),
@@ -242,7 +256,7 @@ static void runs_to_sink(const struct dequantizer *d, const struct symbols *s, u
     float scale = 0;
     while (walk_next(&w)) {
         if (w.opens) scale = scale_get(&d->scales, w.bucket);
-        if (!rotated && d->zeros.words != NULL) {
+        if (!rotated && zeros_any(&d->zeros)) {
             run_with_zeros(d, s, &w, scale);
         } else if (!rotated) {
             run_to_sink(d, s, &w, scale);
@@ -268,6 +282,8 @@ void values_from_nothing(const struct dequantizer *d, uint64_t from, uint64_t to
         const float scale = scale_get(&d->scales, i / l->bucket);
         n = min_u64(min_u64((i / l->bucket + 1) * l->bucket, to) - i, quantize_block(l));
         fill_idle(scale == scale ? 0 : scale, (size_t)n, d->scratch->block);
+        if (scale == scale)
+            outliers_put(d->zeros.outliers, i - d->first, (size_t)n, d->scratch->block);
         values_put(d->sink, i, d->scratch->block, (size_t)n);
     }
 }
@@ -310,7 +326,7 @@ void residual_of_chunk(const struct dequantizer *d, const struct source *source,
         if (!rotated) {
             run_values_in_range(d, &s, &w, scale, block);
             undo_range(scale, w.n, block);
-            clear_zeros(d, w.element, w.n, block);
+            if (zeros_any(&d->zeros)) clear_zeros(d, w.element, w.n, block);
             store_residual(x + (w.element - span->first), block, w.n, source->residual + w.element);
         } else if (run_rotated(d, &s, &w, scale)) {
             residual_of_bucket(d, source, w.bucket, scale);

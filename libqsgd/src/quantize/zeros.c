@@ -30,7 +30,7 @@ struct zero_groups zeros_of_elements(const float *x, uint64_t len, uint32_t *wor
         any |= word;
     }
     words -= zero_words(len);
-    return (struct zero_groups){any != 0 ? words : NULL, ZERO_GROUP_LOG2};
+    return (struct zero_groups){any != 0 ? words : NULL, ZERO_GROUP_LOG2, NULL};
 }
 
 uint64_t zeros_count(const float *x, uint64_t len) {
@@ -52,14 +52,14 @@ struct zero_groups zeros_of_marks(int16_t *k, uint64_t len, int16_t idle, uint32
         words[at / GROUP / 32] |= (uint32_t)1 << at / GROUP % 32;
         for (uint64_t i = at; i < end; i++) k[i] = idle;
     }
-    return (struct zero_groups){any ? words : NULL, ZERO_GROUP_LOG2};
+    return (struct zero_groups){any ? words : NULL, ZERO_GROUP_LOG2, NULL};
 }
 
 /* True if the smallest group that starts at element `at` lies in idle buckets whole. */
 static bool is_idle(const struct live *live, uint64_t at) {
     struct live buckets = *live;
     bool in_use;
-    buckets.zeros.words = NULL;
+    buckets.zeros = (struct zero_groups){NULL, ZERO_GROUP_LOG2, NULL};
     return live_run(&buckets, at, &in_use) >= min_u64(at + GROUP, live->len) && !in_use;
 }
 
@@ -71,7 +71,7 @@ struct zero_groups zeros_in_use(const struct live *live, const struct zero_group
         if (is_idle(live, at)) words[group / 32] &= ~((uint32_t)1 << group % 32);
         any = any || zero_group_at(zeros, group);
     }
-    return (struct zero_groups){any ? words : NULL, ZERO_GROUP_LOG2};
+    return (struct zero_groups){any ? words : NULL, ZERO_GROUP_LOG2, zeros->outliers};
 }
 
 void zeros_mark(const struct live *live, const struct zero_groups *zeros, int16_t *k) {

@@ -1,0 +1,109 @@
+"""Elements that would drown the others travel exactly (ENCODER.md section 3)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qsgd
+import reference
+from cases import codec_of
+from reference_bits import Array
+from reference_levels import Params
+
+SCHEMES: dict[str, dict[str, Any]] = {
+    "max": {"s": 7},
+    "whole": {"norm": "rms", "levels": "open", "step": 0.5, "bucket": 0},
+    "dithered": {"norm": "rms", "levels": "open", "step": 0.5, "bucket": 0, "rounding": "dithered"},
+    "balanced": {"norm": "balanced", "levels": "open", "step": 1.0, "rounding": "dithered"},
+    "rotated": {"norm": "balanced", "levels": "open", "step": 1.0, "rounding": "nearest",
+                "rotation": True, "rescale": True},
+    "sign": {"norm": "mean", "s": 1, "zero": False, "rounding": "nearest", "bucket": 0},
+    "l2": {"norm": "l2", "s": 16, "bucket": 2048},
+}  # fmt: skip
+SPIKES = {100: 1e5, 8000: -3e9, 8001: 2e30, 19000: -7e4}
+
+
+def plain() -> Array:
+    return np.random.default_rng(0).standard_normal(32768).astype(np.float32)
+
+
+def spiked() -> Array:
+    x = plain()
+    x[list(SPIKES)] = list(SPIKES.values())
+    return x
+
+
+def rest_error(codec: qsgd.Codec, x: Array) -> float:
+    """Squared error over energy of the elements that are no spikes."""
+    y = qsgd.decode(codec.encode(x, 1)).astype(np.float64)
+    keep = np.ones(x.size, bool)
+    keep[list(SPIKES)] = False
+    return float(np.square(y - x)[keep].sum() / np.square(x[keep], dtype=np.float64).sum())
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_spikes_are_exact_and_the_rest_is_as_good_as_without(name: str) -> None:
+    codec = codec_of(Params(seed=1, **SCHEMES[name]))
+    y = qsgd.decode(codec.encode(spiked(), 1))
+    assert [y[at] for at in SPIKES] == [np.float32(value) for value in SPIKES.values()]
+    assert rest_error(codec, spiked()) == pytest.approx(rest_error(codec, plain()), rel=0.05)
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_frames_with_outliers_equal_the_reference(name: str, dtype: str) -> None:
+    x = spiked().astype(dtype)
+    p = Params(seed=1, **SCHEMES[name])
+    frame = reference.encode(x, p, nonce=1)
+    for backend in qsgd.backends():
+        qsgd.set_backend(backend)
+        assert codec_of(p).encode(x, 1) == frame
+        np.testing.assert_array_equal(qsgd.decode(frame), reference.decode(frame))
+    qsgd.set_backend("auto")
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_adding_ranges_and_residuals_know_outliers(name: str) -> None:
+    codec, x = codec_of(Params(seed=1, **SCHEMES[name])), spiked()
+    frame = codec.encode(x, 1)
+    y = qsgd.decode(frame)
+    sums = np.ones_like(x)
+    qsgd.decode_add(frame, sums, 2.0)
+    np.testing.assert_array_equal(sums, np.ones_like(x) + y * np.float32(2))
+    for start in (0, 90, 101, 7990, 8001, 18999):
+        np.testing.assert_array_equal(
+            qsgd.decode_range(frame, start, start + 800), y[start : start + 800]
+        )
+    residual = np.zeros_like(x)
+    np.testing.assert_array_equal(x - qsgd.decode(codec.encode(x, 1, residual=residual)), residual)
+    assert not residual[list(SPIKES)].any()
+
+
+@pytest.mark.parametrize("name", ["max", "dithered", "rotated"])
+def test_indices_of_a_frame_with_outliers_give_it_again(name: str) -> None:
+    frame = codec_of(Params(seed=1, **SCHEMES[name])).encode(spiked(), 1)
+    idx, scales, damping = qsgd.stages.decode_indices(frame)
+    again = qsgd.Codec(seed=1).encode_indices(idx, scales, damping=damping, like=frame)
+    assert again == frame
+
+
+def test_gradients_and_workloads_have_no_outliers(bundled: dict[str, Array]) -> None:
+    """What is large in them is what they are about."""
+    with np.load(Path(__file__).parent / "data" / "workloads.npz") as held:
+        tensors = {**bundled, **{name: held[name].ravel() for name in held.files}}
+    for name, x in tensors.items():
+        frame = qsgd.Codec(seed=1).encode(np.asarray(x, np.float32))
+        heads = [frame[start] for start, _ in qsgd.testing.layout_of(frame).payloads]
+        assert not any(head & 16 for head in heads), name
+
+
+def test_neither_given_scales_nor_top_k_look_for_outliers() -> None:
+    x = spiked()
+    given = qsgd.Codec(seed=1, bucket=None or 0).encode(x, 1, scales=np.ones(1, np.float32))
+    assert abs(qsgd.decode(given)).max() == 1
+    top = qsgd.Codec.gradient_descent().encode(x, 1)
+    assert np.count_nonzero(qsgd.decode(top)) == 1
