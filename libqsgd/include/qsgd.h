@@ -326,6 +326,13 @@ typedef struct qsgd_encode_options {
                             what they had */
     qsgd_runner runner;  /* NULL: tasks run one after another on this thread */
     void *runner_context;
+    uint64_t origin; /* of a slice or shard: the number of its first element in a larger tensor, by
+                        which noise is counted, so that parts with one nonce do not repeat it;
+                        origin + n at most 2^47. Parts that start at multiples of a chunk's elements
+                        (chunk_elements of qsgd_frame_info) have the buckets and chunks of the
+                        whole, and decode to its values, if norms are of buckets within chunks, or
+                        `scales` or `reference` are given. Frames hold it where decoders need it.
+                        Default 0 */
 } qsgd_encode_options;
 
 #define QSGD_FLAT UINT32_MAX
@@ -394,6 +401,7 @@ typedef struct qsgd_frame_info {
     uint32_t rounding; /* qsgd_rounding, or as above */
     uint32_t profile;  /* of the encoder: QSGD_PROFILE, or another one's, at most 255 */
     uint32_t dithered; /* 1: decoders subtract part of the noise */
+    uint64_t origin;   /* of qsgd_encode_options; 0 unless the frame has a noise key */
 } qsgd_frame_info;
 
 #define qsgd_frame_info_init(info) qsgd_frame_info_init_sized(info, sizeof *(info))

@@ -177,6 +177,7 @@ struct EncodeOptions {
     std::uint32_t workers = 1;
     Runner runner = nullptr;
     Workspace *workspace = nullptr; // default: the call's own
+    std::uint64_t origin = 0;
 };
 
 // qsgd_decode_options; the dtype is that of the elements.
@@ -276,6 +277,7 @@ class EncodeCall : public Call {
         qsgd_encode_options_init(&options);
         options.dtype = dtype;
         options.nonce = o.nonce;
+        options.origin = o.origin;
         if (o.shape) {
             options.ndim = static_cast<std::uint32_t>(o.shape->size());
             options.shape = o.shape->data();

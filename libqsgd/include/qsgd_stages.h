@@ -35,8 +35,8 @@ QSGD_API qsgd_status qsgd_quantize(const qsgd_params *params, const qsgd_encode_
                                    qsgd_memory workspace, qsgd_error *error);
 
 /* The inverse, as a decoder computes it, with the same params and options: dtype is that of dst;
- * the nonce counts where dither is subtracted or buckets are rotated; runner and workers count; the
- * rest is not used. QSGD_ERR_INDEX names a bad element. */
+ * nonce and origin count where dither is subtracted or buckets are rotated; runner and workers
+ * count; the rest is not used. QSGD_ERR_INDEX names a bad element. */
 QSGD_API qsgd_status qsgd_dequantize(const qsgd_params *params, const qsgd_encode_options *options,
                                      const qsgd_quantized *quantized, void *dst,
                                      qsgd_memory workspace, qsgd_error *error);
@@ -69,10 +69,10 @@ QSGD_API qsgd_status qsgd_decode_indices(const void *frame, uint64_t bytes,
                                          qsgd_error *error);
 
 /* Turns indices in place into what dithered frames code, or back (FORMAT.md section 8.2): those of
- * buckets whose scale is above 0 change sign where the noise of params->seed and nonce says so. For
- * entropy codes of one's own, and the weights of shared tables. Without DITHERED, and for SIGNED
- * levels, indices stay as they are. QSGD_ERR_INDEX names an element, or a bucket whose scale a
- * frame cannot store. */
+ * buckets whose scale is above 0 change sign where the noise of params->seed and nonce says so,
+ * which is counted from origin 0. For entropy codes of one's own, and the weights of shared tables.
+ * Without DITHERED, and for SIGNED levels, indices stay as they are. QSGD_ERR_INDEX names an
+ * element, or a bucket whose scale a frame cannot store. */
 QSGD_API qsgd_status qsgd_turn_indices(const qsgd_params *params, uint64_t nonce,
                                        const qsgd_quantized *quantized, qsgd_error *error);
 

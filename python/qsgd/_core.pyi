@@ -51,7 +51,7 @@ class Params:
     def encode(
         self,
         x: Any,
-        nonce: int | None,
+        noise: tuple[int | None, int],
         tag: Any,
         residual: Any,
         scales: Any,
@@ -62,7 +62,7 @@ class Params:
         self,
         x: Any,
         out: Any,
-        nonce: int | None,
+        noise: tuple[int | None, int],
         tag: Any,
         residual: Any,
         scales: Any,
@@ -71,12 +71,12 @@ class Params:
     ) -> int: ...
     def bound(self, n: int, dtype: Any, ndim: int, tag_bytes: int, /) -> int: ...
     def quantize(
-        self, x: Any, nonce: int | None, scales: Any, threads: int | None, /
+        self, x: Any, noise: tuple[int | None, int], scales: Any, threads: int | None, /
     ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float32], npt.NDArray[np.uint8]]: ...
     def dequantize(
         self,
         parts: tuple[Any, Any, Any],
-        nonce: int | None,
+        noise: tuple[int | None, int],
         dtype: Any,
         threads: int | None,
         /,
@@ -85,7 +85,7 @@ class Params:
     def encode_indices(
         self,
         parts: tuple[Any, Any, Any],
-        nonce: int | None,
+        noise: tuple[int | None, int],
         dtype: Any,
         tag: Any,
         like: Any,

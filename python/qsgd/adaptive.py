@@ -143,13 +143,15 @@ class AdaptiveCodec:
         tag: bytes = b"",
         residual: Tensor | None = None,
         scales: Tensor | None = None,
+        origin: int = 0,
     ) -> bytes:
         """As `Codec.encode` with the levels in use; counts `x` plus `residual` while `sampling`.
 
         Tensors with NaN or Inf, which ``nonfinite="propagate"`` lets pass, are not counted.
         """
         sample = self._sample(x, residual)
-        frame = self.codec.encode(x, nonce, tag=tag, residual=residual, scales=scales)
+        given: Any = {"tag": tag, "residual": residual, "scales": scales, "origin": origin}
+        frame = self.codec.encode(x, nonce, **given)
         self._count(sample)
         return frame
 
@@ -162,10 +164,11 @@ class AdaptiveCodec:
         tag: bytes = b"",
         residual: Tensor | None = None,
         scales: Tensor | None = None,
+        origin: int = 0,
     ) -> int:
         """As `Codec.encode_into`; counts as `encode` does."""
         sample = self._sample(x, residual)
-        given: Any = {"tag": tag, "residual": residual, "scales": scales}
+        given: Any = {"tag": tag, "residual": residual, "scales": scales, "origin": origin}
         size = self.codec.encode_into(x, out, nonce, **given)
         self._count(sample)
         return size

@@ -273,6 +273,7 @@ class Codec(NamedSchemes, CodecStages):
         tag: bytes = b"",
         residual: Tensor | None = None,
         scales: Tensor | None = None,
+        origin: int = 0,
     ) -> bytes:
         """Encodes a tensor into one frame.
 
@@ -295,6 +296,13 @@ class Codec(NamedSchemes, CodecStages):
         scales : float32, one per bucket, optional
             Scales to use in place of the norm, finite and not negative; larger magnitudes than the
             last level are clamped.
+        origin : int
+            The number of the first element of `x` in a larger tensor, of which `x` is a slice or
+            shard: noise is counted from there on, so that parts that share seed and nonce do not
+            repeat it. ``origin + x.size`` is at most 2^47. Parts that start at multiples of
+            ``qsgd.inspect(frame).chunk_elements`` have the buckets of the whole, and decode to the
+            values that its frame would give, if norms are those of buckets within chunks, or
+            `scales` are given.
 
         Returns
         -------
@@ -307,7 +315,7 @@ class Codec(NamedSchemes, CodecStages):
             For unusable arguments, and for NaN or Inf under ``nonfinite="raise"`` (``element`` is
             the first).
         """
-        return self._ready().encode(x, nonce, tag, residual, scales, self.threads)
+        return self._ready().encode(x, (nonce, origin), tag, residual, scales, self.threads)
 
     def encode_into(
         self,
@@ -318,6 +326,7 @@ class Codec(NamedSchemes, CodecStages):
         tag: bytes = b"",
         residual: Tensor | None = None,
         scales: Tensor | None = None,
+        origin: int = 0,
     ) -> int:
         """Encodes into a buffer; returns the bytes of the frame at its start.
 
@@ -326,7 +335,8 @@ class Codec(NamedSchemes, CodecStages):
         frame fits, and if not the error's ``needed`` says what would. All of `out` may be
         overwritten. Otherwise as `encode`.
         """
-        return self._ready().encode_into(x, out, nonce, tag, residual, scales, self.threads)
+        noise = (nonce, origin)
+        return self._ready().encode_into(x, out, noise, tag, residual, scales, self.threads)
 
 
 def _rebuild(cls: type[Codec], options: CodecOptions, nonce: int) -> Codec:

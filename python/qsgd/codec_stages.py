@@ -40,6 +40,7 @@ class CodecStages:
         *,
         damping: Literal[False] = ...,
         scales: Tensor | None = ...,
+        origin: int = ...,
     ) -> tuple[Indices, Scales]: ...
 
     @overload
@@ -50,6 +51,7 @@ class CodecStages:
         *,
         damping: Literal[True],
         scales: Tensor | None = ...,
+        origin: int = ...,
     ) -> tuple[Indices, Scales, Damping]: ...
 
     def quantize(
@@ -59,6 +61,7 @@ class CodecStages:
         *,
         damping: bool = False,
         scales: Tensor | None = None,
+        origin: int = 0,
     ) -> tuple[Array, ...]:
         """Quantizes without coding.
 
@@ -73,7 +76,7 @@ class CodecStages:
         damping : (chunks,) uint8, only with ``damping=True``
             Of the dither, in 1/128; zeros unless ``rounding="dithered"``.
         """
-        found = self._ready().quantize(x, nonce, scales, self.threads)
+        found = self._ready().quantize(x, (nonce, origin), scales, self.threads)
         return found if damping else found[:2]
 
     def dequantize(
@@ -84,18 +87,19 @@ class CodecStages:
         *,
         damping: Tensor | None = None,
         dtype: npt.DTypeLike = "float32",
+        origin: int = 0,
     ) -> Array:
         """The inverse of `quantize`, as a decoder computes it: values in the shape of `indices`.
 
-        `damping` (with the `nonce` of the quantization, which is then needed) subtracts the dither.
-        With ``rotation=True`` the nonce is always needed, to turn the buckets back. Raises
+        `damping` (with `nonce` and `origin` of the quantization, which are then needed) subtracts
+        the dither. With ``rotation=True`` both are always needed, to turn the buckets back. Raises
         QsgdError for indices and scales that this codec could not have made.
         """
         dithered = damping is not None and self.rounding == "dithered"
         if nonce is None and (dithered or self.rotation):
             raise opt.refuse("nonce", nonce, "given where dither is subtracted or buckets rotated")
         parts = (indices, scales, damping)
-        return self._ready().dequantize(parts, nonce, dtype, self.threads)
+        return self._ready().dequantize(parts, (nonce, origin), dtype, self.threads)
 
     def encode_indices(
         self,
@@ -107,17 +111,19 @@ class CodecStages:
         dtype: npt.DTypeLike = "float32",
         tag: bytes = b"",
         like: Tensor | None = None,
+        origin: int = 0,
     ) -> bytes:
         """Codes int16 indices and float32 scales into a frame: the second half of `encode`.
 
         With ``rounding="dithered"``, `nonce` and `damping` are needed; with ``rotation=True``, the
-        `nonce`. `dtype` and `tag` go into the header. `like` is a frame whose header, modes and
-        tables replace codec, nonce, dtype and tag: a frame's own indices, scales and damping
-        (`qsgd.stages.decode_indices`) then give that frame again, byte for byte. If it names shared
-        tables, they must be this codec's.
+        `nonce`; and `origin` with it. `dtype` and `tag` go into the header. `like` is a frame whose
+        header, modes and tables replace codec, nonce, origin, dtype and tag: a frame's own indices,
+        scales and damping (`qsgd.stages.decode_indices`) then give that frame again, byte for byte.
+        If it names shared tables, they must be this codec's.
         """
         keyed = self.rounding == "dithered" or self.rotation
         if nonce is None and like is None and keyed:
             raise opt.refuse("nonce", nonce, "given where the frame is dithered or rotated")
         parts = (indices, scales, damping)
-        return self._ready().encode_indices(parts, nonce, dtype, tag, like, self.threads)
+        noise = (nonce, origin)
+        return self._ready().encode_indices(parts, noise, dtype, tag, like, self.threads)

@@ -59,6 +59,9 @@ class FrameInfo:
         Of the frame format.
     nonce : int or None
         Only dithered and rotated frames carry it.
+    origin : int
+        The number of the first element in a larger tensor, from which the noise of dithered and
+        rotated frames is counted; 0 in others.
     shared_tables_digest : str or None
         Of the shared tables that a decoder needs (`SharedTables.digest`).
     norm, rounding : str
@@ -85,6 +88,7 @@ class FrameInfo:
     tag: bytes
     version: int
     nonce: int | None
+    origin: int
     shared_tables_digest: str | None
     norm: str
     rounding: str
@@ -157,13 +161,15 @@ def encode(
     tag: bytes = b"",
     residual: Tensor | None = None,
     scales: Tensor | None = None,
+    origin: int = 0,
     **options: Unpack[CodecOptions],
 ) -> bytes:
     """``Codec(**options).encode(x, ...)``: one frame from a tensor.
 
     Every call draws a new seed unless `options` has one. Keep a `Codec` to encode many tensors.
     """
-    return Codec(**options).encode(x, nonce, tag=tag, residual=residual, scales=scales)
+    codec = Codec(**options)
+    return codec.encode(x, nonce, tag=tag, residual=residual, scales=scales, origin=origin)
 
 
 def decode(

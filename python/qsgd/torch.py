@@ -36,10 +36,12 @@ def encode(
     tag: bytes = b"",
     residual: torch.Tensor | None = None,
     scales: torch.Tensor | None = None,
+    origin: int = 0,
     **options: Unpack[CodecOptions],
 ) -> bytes:
     """Encodes a CPU tensor, as `qsgd.encode`; one that requires gradients is taken detached."""
-    return frames.encode(tensor, nonce=nonce, tag=tag, residual=residual, scales=scales, **options)
+    given: Any = {"tag": tag, "residual": residual, "scales": scales, "origin": origin}
+    return frames.encode(tensor, nonce=nonce, **given, **options)
 
 
 def decode(

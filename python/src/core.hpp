@@ -135,6 +135,13 @@ struct EncodeCall {
     EncodeCall(const EncodeCall &) = delete;
     EncodeCall &operator=(const EncodeCall &) = delete;
 
+    // Nonce, 0 for None, and origin.
+    void set_noise(const py::tuple &noise) {
+        const py::object nonce = noise[0];
+        options.nonce = nonce.is_none() ? 0 : to_u64(nonce, "nonce");
+        options.origin = to_u64(noise[1], "origin");
+    }
+
     void set_shape(const Tensor &tensor) {
         options.ndim = tensor.ndim;
         options.shape = tensor.shape.data();

@@ -50,7 +50,8 @@ struct Call : EncodeCall {
     Tensor residual;
     Tensor scales;
 
-    Call(Params &params, py::handle x_object, py::handle nonce, py::handle tag_object,
+    // `noise` is nonce and origin.
+    Call(Params &params, py::handle x_object, const py::tuple &noise, py::handle tag_object,
          py::handle residual_object, py::handle scales_object, py::handle threads)
         : EncodeCall("x"), x(load(x_object, "x", Access::read)) {
         options.dtype = x.dtype;
@@ -60,10 +61,11 @@ struct Call : EncodeCall {
         options.tag_bytes = tag.nbytes();
         residual = load_optional(residual_object, "residual", Access::write, QSGD_FLOAT32, x.n);
         options.residual = static_cast<float *>(residual.data);
+        options.origin = to_u64(noise[1], "origin");
         ask(params.c, x.n, threads);
         scales = load_optional(scales_object, "scales", Access::read, QSGD_FLOAT32, sizes.buckets);
         options.scales = static_cast<const float *>(scales.data);
-        options.nonce = params.take_nonce(nonce);
+        options.nonce = params.take_nonce(noise[0]);
     }
 };
 
@@ -87,17 +89,17 @@ uint64_t run_encode(const Params &params, const Call &call, qsgd_memory out) {
     return frame_bytes;
 }
 
-py::bytes encode(Params &params, py::object x, py::object nonce, py::object tag,
-                 py::object residual, py::object scales, py::object threads) {
-    const Call call(params, x, nonce, tag, residual, scales, threads);
+py::bytes encode(Params &params, py::object x, py::tuple noise, py::object tag, py::object residual,
+                 py::object scales, py::object threads) {
+    const Call call(params, x, noise, tag, residual, scales, threads);
     NewBytes frame(call.sizes.dst_bytes);
     return frame.cut(run_encode(params, call, frame.memory()));
 }
 
-uint64_t encode_into(Params &params, py::object x, py::object out, py::object nonce, py::object tag,
+uint64_t encode_into(Params &params, py::object x, py::object out, py::tuple noise, py::object tag,
                      py::object residual, py::object scales, py::object threads) {
     const Tensor target = load(out, "out", Access::write);
-    const Call call(params, x, nonce, tag, residual, scales, threads);
+    const Call call(params, x, noise, tag, residual, scales, threads);
     return run_encode(params, call, {target.data, target.nbytes()});
 }
 

@@ -51,6 +51,7 @@ py::dict frame_info(py::object frame_object) {
     result["chunk_elements"] = info.chunk_elements;
     result["has_noise_key"] = info.has_noise_key != 0;
     result["nonce"] = info.nonce;
+    result["origin"] = info.origin;
     result["tag"] = py::bytes(static_cast<const char *>(info.tag), info.tag_bytes);
     const std::string digest = named_tables(info);
     result["shared_tables_digest"] =

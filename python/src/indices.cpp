@@ -6,13 +6,13 @@ namespace binding {
 namespace {
 
 // By the codec's own choices, as encode makes them.
-py::bytes encode_own(const Params &params, const Quantized &given, py::handle nonce,
+py::bytes encode_own(const Params &params, const Quantized &given, const py::tuple &noise,
                      py::handle dtype, py::handle tag_object, py::handle threads) {
     const Tensor tag = load_bytes(tag_object, "tag");
     EncodeCall call("dtype");
     call.options.dtype = dtype_number(dtype);
     call.set_shape(given.indices);
-    call.options.nonce = nonce.is_none() ? 0 : to_u64(nonce, "nonce");
+    call.set_noise(noise);
     call.options.tag = tag.nbytes() != 0 ? tag.data : nullptr;
     call.options.tag_bytes = tag.nbytes();
     call.ask(params.c, given.indices.n, threads);
@@ -61,10 +61,10 @@ py::bytes encode_like(const Params &params, const Quantized &given, py::handle l
 }
 
 // `parts` are indices, scales and damping or None, as decode_indices gives them.
-py::bytes encode_indices(const Params &params, py::tuple parts, py::object nonce, py::object dtype,
+py::bytes encode_indices(const Params &params, py::tuple parts, py::tuple noise, py::object dtype,
                          py::object tag, py::object like, py::object threads) {
     const Quantized given = load_quantized(parts);
-    if (like.is_none()) return encode_own(params, given, nonce, dtype, tag, threads);
+    if (like.is_none()) return encode_own(params, given, noise, dtype, tag, threads);
     return encode_like(params, given, like, threads);
 }
 

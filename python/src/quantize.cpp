@@ -7,11 +7,12 @@ namespace binding {
 
 namespace {
 
-py::tuple quantize(Params &params, py::object object, py::object nonce, py::object scales_object,
+py::tuple quantize(Params &params, py::object object, py::tuple noise, py::object scales_object,
                    py::object threads) {
     const Tensor x = load(object, "x", Access::read);
     EncodeCall call("x");
     call.options.dtype = x.dtype;
+    call.options.origin = to_u64(noise[1], "origin");
     call.ask(params.c, x.n, threads);
     const Tensor given =
         load_optional(scales_object, "scales", Access::read, QSGD_FLOAT32, call.sizes.buckets);
@@ -22,7 +23,7 @@ py::tuple quantize(Params &params, py::object object, py::object nonce, py::obje
     const qsgd_quantized quantized{static_cast<int16_t *>(indices.mutable_data()),
                                    static_cast<float *>(scales.mutable_data()),
                                    static_cast<uint8_t *>(damping.mutable_data()), x.n};
-    call.options.nonce = params.take_nonce(nonce);
+    call.options.nonce = params.take_nonce(noise[0]);
     Detail detail;
     qsgd_status status = QSGD_OK;
     {
@@ -35,7 +36,7 @@ py::tuple quantize(Params &params, py::object object, py::object nonce, py::obje
     return py::make_tuple(indices, scales, damping);
 }
 
-py::array dequantize(const Params &params, py::tuple parts, py::object nonce,
+py::array dequantize(const Params &params, py::tuple parts, py::tuple noise,
                      py::object dtype_object, py::object threads) {
     const Quantized given = load_quantized(parts);
     const uint32_t dtype = dtype_number(dtype_object);
@@ -46,7 +47,7 @@ py::array dequantize(const Params &params, py::tuple parts, py::object nonce,
               "dtype");
     EncodeCall call("dtype");
     call.options.dtype = dtype;
-    call.options.nonce = nonce.is_none() ? 0 : to_u64(nonce, "nonce");
+    call.set_noise(noise);
     call.ask(params.c, given.indices.n, threads);
     given.check_lengths(call.sizes);
     py::array result = new_array(dtype, given.indices.shape.data(), given.indices.ndim);

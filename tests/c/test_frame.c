@@ -176,13 +176,14 @@ static void extension_fields_are_ordered_and_known(void) {
         uint64_t count, offset; /* from the first field */
         qsgd_status status;
     } cases[] = {
-        {{132, 1, 7}, 3, 2, QSGD_ERR_FIELD},      {{128, 0}, 2, 2, QSGD_ERR_FIELD},
+        {{133, 1, 7}, 3, 2, QSGD_ERR_FIELD},      {{128, 0}, 2, 2, QSGD_ERR_FIELD},
         {{255, 0}, 2, 2, QSGD_ERR_FIELD},         {{0, 0}, 2, 0, QSGD_ERR_HEADER},
         {{5, 1, 9, 5, 0}, 5, 3, QSGD_ERR_HEADER}, {{5, 0, 2, 0}, 4, 2, QSGD_ERR_HEADER},
         {{5, 2, 9}, 3, 0, QSGD_ERR_HEADER},       {{5}, 1, 0, QSGD_ERR_HEADER},
         {{5, 0x80, 0}, 3, 0, QSGD_ERR_HEADER},    {{1, 0}, 2, 2, QSGD_ERR_HEADER},
         {{129, 1, 9}, 3, 2, QSGD_ERR_HEADER},     {{130, 3, 0, 0, 0}, 5, 2, QSGD_ERR_HEADER},
         {{131, 1, 9}, 3, 2, QSGD_ERR_HEADER},     {{131, 0}, 2, 2, QSGD_ERR_HEADER},
+        {{132, 1, 9}, 3, 2, QSGD_ERR_HEADER},     {{132, 0}, 2, 2, QSGD_ERR_HEADER},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         EXPECT(with_header(base_frame(), AT_FIELDS, 0, cases[i].bytes, cases[i].count),

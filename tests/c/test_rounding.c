@@ -39,7 +39,7 @@ static void quantizer_of(struct quantizer *q, const struct level_set *set, bool 
                             QSGD_NORM_MAX};
     qsgd_params p = scheme_params(&scheme);
     if (set->levels == QSGD_LEVELS_OPEN) p.step = 1.0F / (float)set->s;
-    quantizer_init(q, &p, 65536, 0, false);
+    quantizer_init(q, &p, 65536, (struct noise_start){0, 0}, false);
     q->turned = false; /* indices themselves: test_kernels.c turns them */
 }
 

@@ -89,6 +89,7 @@ static const struct kind {
 /* Of the header in tests/abi/0.1, or 0 where the struct has not grown since. */
 static size_t earlier(const struct kind *kind) {
     if (kind->init == params_sized) return offsetof(qsgd_params, feedback_decay);
+    if (kind->init == encode_options_sized) return offsetof(qsgd_encode_options, origin);
     if (kind->init == frame_info_sized) return offsetof(qsgd_frame_info, norm);
     return kind->init == stats_info_sized ? offsetof(qsgd_stats_info, zeros) : 0;
 }

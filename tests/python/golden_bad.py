@@ -24,6 +24,7 @@ from golden_bad_codes import (
 from reference_bits import crc32c, varint
 from reference_frame import MAGIC, VERSION, header, parse
 from reference_levels import Params
+from reference_rotation import Noise
 from reference_scales import scales_decode
 from reference_tables import digest
 
@@ -99,7 +100,7 @@ def head(extensions: bytes = b"", shape: tuple[int, ...] = (40,), **options: Any
     """PLAIN with another header, by parameters that need not be legal."""
     defaults: dict[str, Any] = {"bucket": 16, "chunk_log2": 10, "code": "fixed"}
     p = Params(**(defaults | options))
-    return replace(PLAIN, head=header(p, "float32", shape, 0, b"") + extensions)
+    return replace(PLAIN, head=header(p, "float32", shape, Noise(0), b"") + extensions)
 
 
 def zeroed(zeros: bytes, mode: int = 9) -> Parts:
@@ -126,6 +127,11 @@ def field(kind: int, body: bytes) -> bytes:
     return bytes([kind]) + varint(len(body)) + body
 
 
+def origin(body: bytes) -> Parts:
+    """DITHERED with an origin of these bytes."""
+    return replace(DITHERED, head=DITHERED.head + field(132, body))
+
+
 def held(scales: bytes, mode: int = 1) -> Parts:
     """PLAIN with another first byte, and other bytes for the scales of its three buckets."""
     (payload,) = PLAIN.payloads
@@ -150,6 +156,8 @@ SOME_IDLE = b"\0\x01\x05\0\0\0\x80\x3f\x01\x02"  # of buckets 0 and 2, the latte
 ZEROS = b"\x05\0\x01\x01\0\0\0"  # the first 32 elements
 EIGHT, SIXTEEN = bytes(4), bytes(8)  # fixed indices, all 0, of so many elements
 NOISE_KEY = field(129, bytes(16))
+NOISE_FIELD = DITHERED.head[-18:]
+ORIGIN = field(132, struct.pack("<Q", 256))
 LEVELS_FIELD = field(130, struct.pack("<ff", 0.5, 1.0))
 NAME = field(131, digest(SHARED_RANS))
 S = 24  # offset of the varint s, behind the one byte of bucket = 16
@@ -231,6 +239,14 @@ BAD_HEADERS = [
     ("table-not-ending-at-1", "HEADER", table(0.25, 0.5, 0.75)),
     ("table-with-nan", "HEADER", table(0.25, float("nan"), 1.0)),
     ("table-of-128-entries", "HEADER", table(*(j / 128 for j in range(1, 129)))),
+    ("origin-0", "HEADER", origin(struct.pack("<Q", 0))),
+    ("origin-past-2^47", "HEADER", origin(struct.pack("<Q", (1 << 47) - 39))),
+    ("origin-wraps-2^64", "HEADER", origin(struct.pack("<Q", (1 << 64) - 1))),
+    ("origin-of-7-bytes", "HEADER", origin(struct.pack("<Q", 256)[:7])),
+    ("origin-of-9-bytes", "HEADER", origin(struct.pack("<Q", 256) + b"\0")),
+    ("origin-without-noise", "HEADER", head(field(132, struct.pack("<Q", 256)))),
+    ("origin-raw", "HEADER", replace(RAW, head=RAW.head + field(132, struct.pack("<Q", 256)))),
+    ("origin-before-noise-key", "HEADER", replaced(DITHERED, NOISE_FIELD, ORIGIN + NOISE_FIELD)),
     ("tables-unknown", "SHARED_TABLES", replaced(NAMED, NAME, field(131, bytes(8)))),
     ("tables-digest-of-7-bytes", "HEADER", replaced(NAMED, NAME, NAME[:1] + b"\x07" + NAME[3:])),
     ("tables-with-fixed", "HEADER", head(NAME)),
@@ -313,7 +329,7 @@ def bad_frames() -> list[tuple[str, str, bytes]]:
 def right_frames() -> list[tuple[str, bytes]]:
     """(name, frame) of frames in the same style that are right: controls of `Parts` and streams."""
     found = [("plain", PLAIN), ("dithered", DITHERED), ("table", TABLED), ("raw", RAW)]
-    found += [("rotated", ROTATED)]
+    found += [("rotated", ROTATED), ("origin-most", origin(struct.pack("<Q", (1 << 47) - 40)))]
     found += [("signed", SIGNED), ("unknown-optional-field", head(field(7, b"a")))]
     found += [
         ("norm-15", PLAIN.at(18, 15)),

@@ -14,7 +14,7 @@ import numpy as np
 
 from reference_bits import Array, Fields, pack, pack_fields, varint
 from reference_rans import mantissa_of, rans_push, starts_of, states_block, table_fields
-from reference_rotation import noise
+from reference_rotation import Noise, noise
 
 BadPayload = tuple[str, str, bytes, Array, dict[str, Any]]
 
@@ -126,7 +126,7 @@ def pushed(tokens: list[int], frequencies: list[int]) -> tuple[list[int], list[i
 # A class split by the noise of golden_bad.parts (seed 3, nonce 0): TABLE for half 0, and for half 1
 # tokens 0 and 3.
 TABLE_3: Fields = [(3, 6), (0, 6), (0, 1), (0, 4), (0, 4), (12, 4), (0, 1)]
-HALVES = [int(1 << 14 <= r < 3 << 14) for r in noise(40, 3, 0).tolist()]
+HALVES = [int(1 << 14 <= r < 3 << 14) for r in noise(40, 3, Noise(0)).tolist()]
 OF_HALF = ([2048, 1024, 1024], [2048, 0, 0, 2048])
 
 

@@ -18,6 +18,7 @@ from cases import as_dtype
 from reference_bits import Array
 from reference_levels import Params, cut, grid
 from reference_quantize import turned
+from reference_rotation import Noise
 from reference_tables import make_tables
 
 INPUTS = {
@@ -46,6 +47,7 @@ class Golden:
     dtype: str = "float32"
     nonce: int = 0
     tag: bytes = b""
+    origin: int = 0
 
     @property
     def seed(self) -> int:
@@ -88,13 +90,16 @@ def elements(r: Array, kind: str, n: int) -> Array:
     return x
 
 
+OWN = ("dtype", "nonce", "tag", "origin")  # options of a frame, not of a codec
+
+
 def made(name: str, shape: tuple[int, ...], kind: str = "spread", **options: Any) -> Golden:
     """A golden frame; options of `Golden` and of `Params` side by side.
 
     `shared` adds shared tables: from the "counted" levels of the tensor itself, or from weights
     2^-|k| ("falling").
     """
-    own = {key: options.pop(key) for key in ("dtype", "nonce", "tag") if key in options}
+    own = {key: options.pop(key) for key in OWN if key in options}
     shared = options.pop("shared", None)
     defaults: dict[str, Any] = {"seed": 0x0123456789ABCDEF, "chunk_log2": 10}
     params = Params(**(defaults | options))
@@ -110,7 +115,7 @@ def made(name: str, shape: tuple[int, ...], kind: str = "spread", **options: Any
         )
         cuts = cut(found.size, params.bucket, params.chunk_log2, False)
         each = scales[np.arange(found.size) // cuts.bucket]
-        coded = turned(found.astype(np.int64), each, params, cuts, golden.nonce)
+        coded = turned(found.astype(np.int64), each, params, cuts, Noise(golden.nonce))
         weights = np.bincount(coded - grd.low, minlength=65535)[k - grd.low]
     tables = make_tables(params, weights)
     return dataclasses.replace(golden, params=dataclasses.replace(params, shared_tables=tables))
@@ -170,6 +175,13 @@ GOLDEN = (
     made("terngrad", (1100,), s=1, bucket=0, clip=2.5),
     made("sign", (2000,), norm="mean", s=1, zero=False, rounding="nearest", bucket=0),
     made("topk", (2000,), norm="l2", s=1, bucket=0, rounding="topk", code="rice-sparse"),
+    # Slices of larger tensors: halves of rANS, and their unaligned noise; rotated, with transforms
+    # that overlap; error feedback's cuts do not show in frames.
+    made("origin-split", (3000,), step=3.0, chunk_log2=12, rounding="dithered", origin=4097, **KEY,
+         **OPEN),
+    made("origin-past-2^32", (700,), bucket=100, rounding="dithered", origin=(1 << 32) - 300),
+    made("origin-rotated", (730,), bucket=100, rotation=True, origin=12345, **KEY),
+    made("origin-stochastic", (1100,), origin=(1 << 47) - 1100),
     # Groups of zeros: left out, also where zeros would stay so; in idle buckets; after a rotation.
     made("zeros", (40, 64), "rows", code="rans"),
     made("zeros-elias", (40, 64), "rows", bucket=100, code="elias-gamma"),
@@ -260,7 +272,12 @@ def decoded(frame: bytes, tables: tuple[bytes, ...]) -> Array:
 def encoded(golden: Golden) -> bytes:
     """The frame, by the reference."""
     return reference.encode(
-        golden.tensor(), golden.params, golden.nonce, golden.tag, dtype=golden.dtype
+        golden.tensor(),
+        golden.params,
+        golden.nonce,
+        golden.tag,
+        dtype=golden.dtype,
+        origin=golden.origin,
     )
 
 
@@ -274,6 +291,7 @@ def entry(golden: Golden, frame: bytes) -> dict[str, Any]:
         "bytes": len(frame),
         "params": params,
         "nonce": golden.nonce,
+        "origin": golden.origin,
         "tag": golden.tag.hex(),
         "shape": list(golden.shape),
         "dtype": golden.dtype,

@@ -39,7 +39,7 @@ from reference_codes import (
     sparse_decode,
     sparse_encode,
 )
-from reference_frame import DTYPES, Chunk, Frame, assemble, header, parse, problem
+from reference_frame import DTYPES, MOST, Chunk, Frame, assemble, header, parse, problem
 from reference_levels import Cuts, Params, cut, grid
 from reference_quantize import (
     Quantized,
@@ -51,7 +51,7 @@ from reference_quantize import (
     values_of,
 )
 from reference_rans import rans_decode, rans_encode
-from reference_rotation import philox
+from reference_rotation import Noise, philox
 from reference_scales import scales_decode, scales_encode
 from reference_tables import read_tables
 from reference_tokens import huffman_decode, huffman_encode
@@ -274,7 +274,7 @@ def raw_frame(x: Array, p: Params, dtype: str, tag: bytes) -> bytes:
     cuts = cut(x.size, 0, p.chunk_log2, True)
     flat = x.ravel().astype(x.dtype.newbyteorder("<"))
     payloads = [flat[slice(*cuts.span(j))].tobytes() for j in range(cuts.chunks)]
-    return assemble(header(p, dtype, x.shape, 0, tag), p, payloads)
+    return assemble(header(p, dtype, x.shape, Noise(0), tag), p, payloads)
 
 
 def quantized_frames(
@@ -283,7 +283,7 @@ def quantized_frames(
     apart: Array,
     p: Params,
     shape: tuple[int, ...],
-    nonce: int,
+    start: Noise,
     tag: bytes,
     dtype: str,
 ) -> list[bytes]:
@@ -298,7 +298,7 @@ def quantized_frames(
         c = coding(named, cuts, shared_of(p))
         c.check(k)
         each = scales[np.arange(k.size) // cuts.bucket]
-        coded, halves = turned(k, each, p, cuts, nonce), halves_of(p, cuts, nonce)
+        coded, halves = turned(k, each, p, cuts, start), halves_of(p, cuts, start)
         payloads = []
         for j in range(cuts.chunks):
             at = slice(*cuts.span(j))
@@ -308,7 +308,7 @@ def quantized_frames(
             own = scales[cuts.scales_in(j)]
             piece = Piece(coded[at], own, alpha, zeros[at], buckets - buckets[0], apart[at])
             payloads.append(payload_encode(piece, named, chunk))
-        frames.append(assemble(header(named, dtype, shape, nonce, tag), named, payloads))
+        frames.append(assemble(header(named, dtype, shape, start, tag), named, payloads))
     return frames
 
 
@@ -319,6 +319,7 @@ def quantize(
     scales: Array | None = None,
     dtype: str | None = None,
     feeds_back: bool = False,
+    origin: int = 0,
 ) -> tuple[Array, Array, Array]:
     """Indices (int16, flat), stored scales (float32, one per bucket), damping (uint8, per chunk).
 
@@ -334,7 +335,8 @@ def quantize(
     with np.errstate(all="ignore"):
         cuts = cut(x.size, params.bucket, params.chunk_log2, False)
         e = elements(x, name)
-        k, out, damping = quantize_elements(e, params, cuts, nonce, scales, feeds_back)
+        start = Noise(nonce, origin)
+        k, out, damping = quantize_elements(e, params, cuts, start, scales, feeds_back)
         if zero_groups.are_marked(params) and not params.rotation:
             in_use = (out > 0)[np.arange(cuts.n) // cuts.bucket]
             k = zero_groups.mark(k, zero_groups.zeros_of(e, cuts), in_use, cuts)
@@ -342,7 +344,13 @@ def quantize(
 
 
 def frames_of(
-    x: Array, p: Params, nonce: int, tag: bytes, scales: Array | None, dtype: str, feeds_back: bool
+    x: Array,
+    p: Params,
+    start: Noise,
+    tag: bytes,
+    scales: Array | None,
+    dtype: str,
+    feeds_back: bool,
 ) -> list[bytes]:
     """Frames of the code asked for, or of all legal ones but raw."""
     cuts = cut(x.size, p.bucket, p.chunk_log2, False)
@@ -353,9 +361,9 @@ def frames_of(
     if p.rounding != "topk" and scales is None:
         apart = np.where(outliers_of(e, cuts), e, np.float32(0))
     e = np.where(apart != 0, np.float32(0), e)
-    found = quantize_elements(e, p, cuts, nonce, scales, feeds_back)
+    found = quantize_elements(e, p, cuts, start, scales, feeds_back)
     zeros = zero_groups.zeros_of(e, cuts)
-    return quantized_frames(found, zeros, apart, p, x.shape, nonce, tag, dtype)
+    return quantized_frames(found, zeros, apart, p, x.shape, start, tag, dtype)
 
 
 def unmarked(k: Array, p: Params) -> Array:
@@ -364,12 +372,19 @@ def unmarked(k: Array, p: Params) -> Array:
 
 
 def tried(
-    x: Array, p: Params, nonce: int, tag: bytes, scales: Array | None, dtype: str, feeds_back: bool
+    x: Array,
+    p: Params,
+    start: Noise,
+    tag: bytes,
+    scales: Array | None,
+    dtype: str,
+    feeds_back: bool,
 ) -> str:
     """The code that `auto` takes, by a trial with other noise (ENCODER.md 9)."""
-    words = [int(word[0]) for word in philox(4, np.zeros(1, np.uint64), p.seed, nonce)]
+    words = [int(word[0]) for word in philox(4, np.zeros(1, np.uint64), p.seed, start.nonce)]
     other = replace(p, seed=words[0] | words[1] << 32)
-    trial = frames_of(x, other, words[2] | words[3] << 32, tag, scales, dtype, feeds_back)
+    other_start = Noise(words[2] | words[3] << 32, start.origin)
+    trial = frames_of(x, other, other_start, tag, scales, dtype, feeds_back)
     return parse(min([raw_frame(x, p, dtype, tag), *trial], key=len)).params.code
 
 
@@ -381,6 +396,7 @@ def encode(
     scales: Array | None = None,
     residual: Array | None = None,
     dtype: str | None = None,
+    origin: int = 0,
 ) -> bytes:
     """Frame of a tensor.
 
@@ -388,7 +404,9 @@ def encode(
     lack. Raises ValueError as `quantize` does.
     """
     x = np.asarray(x)
-    name = checked(x, params, dtype)
+    name, start = checked(x, params, dtype), Noise(nonce, origin)
+    if origin + x.size > MOST:
+        raise ValueError("origin too large")
     if len(tag) > 16384 or (residual is not None and name != "float32"):
         raise ValueError("tag too long, or residual for a dtype other than float32")
     if residual is not None and scales is not None:
@@ -399,10 +417,10 @@ def encode(
         p, feeds_back = params, residual is not None
         given = (tag, scales, name, feeds_back)
         if p.code == "auto" and name in DTYPES[:4]:
-            p = replace(p, code=tried(x, p, nonce, *given))
+            p = replace(p, code=tried(x, p, start, *given))
         frame = raw_frame(x, p, name, tag)
         if p.code not in ("raw", "auto"):
-            (frame,) = frames_of(x, p, nonce, *given)
+            (frame,) = frames_of(x, p, start, *given)
         if residual is not None:
             f = parse(frame)
             known = () if params.shared_tables is None else (params.shared_tables,)
@@ -420,14 +438,15 @@ def encode_indices(
     nonce: int = 0,
     tag: bytes = b"",
     dtype: str = "float32",
+    origin: int = 0,
 ) -> bytes:
     """Frame of indices, scales and damping, as `decode_indices` and `quantize` give them."""
     if params.code == "raw":
         raise ValueError("raw frames have no indices")
     k = np.asarray(indices).ravel()
     found = unmarked(k, params), stored(scales, params.scale_dtype), damping
-    none = np.zeros(k.size, np.float32)
-    frames = quantized_frames(found, k == zero_groups.MARK, none, params, shape, nonce, tag, dtype)
+    zeros, none, start = k == zero_groups.MARK, np.zeros(k.size, np.float32), Noise(nonce, origin)
+    frames = quantized_frames(found, zeros, none, params, shape, start, tag, dtype)
     return min(frames, key=len)
 
 
@@ -486,7 +505,7 @@ def chunks_decode(f: Frame, tables: Iterable[bytes]) -> tuple[Quantized, Array, 
     c, dithered = coding(f.params, f.cuts, named_tables(f, tables)), f.params.rounding == "dithered"
     parts, scales = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
     zeros, apart, damping = [np.zeros(0, bool)], [np.zeros(0, np.float32)], []
-    halves = halves_of(f.params, f.cuts, f.nonce)
+    halves = halves_of(f.params, f.cuts, f.start)
     for chunk in f.chunks:
         own = replace(c, halves=None if halves is None else halves[chunk.start : chunk.stop])
         buckets = np.arange(chunk.start, chunk.stop) // f.cuts.bucket
@@ -498,7 +517,7 @@ def chunks_decode(f: Frame, tables: Iterable[bytes]) -> tuple[Quantized, Array, 
         damping.append(piece.alpha)
     kept = np.array(damping if dithered else [], np.uint8)
     found = np.concatenate(scales)
-    k = turned(np.concatenate(parts), found[f.cuts.owners()], f.params, f.cuts, f.nonce)
+    k = turned(np.concatenate(parts), found[f.cuts.owners()], f.params, f.cuts, f.start)
     return (k, found, kept), np.concatenate(zeros), np.concatenate(apart)
 
 
@@ -509,7 +528,7 @@ def decode_values(frame: bytes, tables: Iterable[bytes] = ()) -> Array:
         if f.raw:
             return elements(raw_elements(f), f.dtype).reshape(f.shape)
         found, zeros, apart = chunks_decode(f, tables)
-        v = values_of(found, zeros, apart, f.params, f.cuts, f.nonce)
+        v = values_of(found, zeros, apart, f.params, f.cuts, f.start)
     return v.astype(np.float32).reshape(f.shape)
 
 

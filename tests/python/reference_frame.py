@@ -14,6 +14,7 @@ import numpy as np
 from reference_bits import crc32c, read_varint, refuse, varint
 from reference_codes import CODES
 from reference_levels import Cuts, Params, cut
+from reference_rotation import Noise
 from reference_tables import digest
 
 MAGIC = b"\x8fQSG"
@@ -27,7 +28,8 @@ DTYPES = (
     *("float32", "float64", "float16", "bfloat16", "int8", "uint8", "int16", "uint16"),
     *("int32", "uint32", "int64", "uint64", "bool", "complex64", "complex128"),
 )
-TAG, NOISE_KEY, LEVEL_TABLE, SHARED = 1, 129, 130, 131
+TAG, NOISE_KEY, LEVEL_TABLE, SHARED, ORIGIN = 1, 129, 130, 131, 132
+CRITICAL = (NOISE_KEY, LEVEL_TABLE, SHARED, ORIGIN)
 MOST = 1 << 47  # elements of a tensor, or of a bucket
 
 
@@ -66,6 +68,12 @@ class Frame:
     norm: int
     rounding: int
     profile: int
+    origin: int
+
+    @property
+    def start(self) -> Noise:
+        """Which noise it uses, if any."""
+        return Noise(self.nonce, self.origin)
 
     @property
     def raw(self) -> bool:
@@ -126,7 +134,7 @@ def keyed(p: Params) -> bool:
     return p.code != "raw" and (p.rounding == "dithered" or p.rotation)
 
 
-def header(p: Params, dtype: str, shape: tuple[int, ...], nonce: int, tag: bytes) -> bytes:
+def header(p: Params, dtype: str, shape: tuple[int, ...], start: Noise, tag: bytes) -> bytes:
     """Header from offset 16 on, without its CRC."""
     raw, tabled = p.code == "raw", p.levels in ("table", "signed") and p.code != "raw"
     zero_bit = not p.zero and p.levels not in ("signed", "open")
@@ -146,11 +154,13 @@ def header(p: Params, dtype: str, shape: tuple[int, ...], nonce: int, tag: bytes
     if tag:
         out += extension(TAG, tag)
     if keyed(p):
-        out += extension(NOISE_KEY, struct.pack("<QQ", p.seed, nonce))
+        out += extension(NOISE_KEY, struct.pack("<QQ", p.seed, start.nonce))
     if tabled:
         out += extension(LEVEL_TABLE, np.array(p.level_table, "<f4").tobytes())
     if p.shared_tables is not None:
         out += extension(SHARED, digest(p.shared_tables))
+    if keyed(p) and start.origin > 0:
+        out += extension(ORIGIN, struct.pack("<Q", start.origin))
     return bytes(out)
 
 
@@ -179,7 +189,7 @@ def read_extensions(data: bytes, at: int, end: int) -> dict[int, bytes]:
         kind = data[at]
         size, at = read_varint(data[:end], at + 1)
         refuse(kind <= last, "extension types do not ascend")
-        refuse(kind >= 128 and kind not in (NOISE_KEY, LEVEL_TABLE, SHARED), "unknown extension")
+        refuse(kind >= 128 and kind not in CRITICAL, "unknown extension")
         refuse(size > end - at, "extension field ends early")
         out[kind] = data[at : at + size]
         last, at = kind, at + size
@@ -260,7 +270,11 @@ def parse(frame: bytes) -> Frame:
         refuse(len(shared) != 8 or p.code not in ("huffman", "rans"), "digest of shared tables")
     wrong = problem(p, p.code)
     refuse(wrong is not None, wrong or "")
-    n = prod(shape)
+    n, origin = prod(shape), 0
+    if ORIGIN in fields:
+        refuse(len(fields[ORIGIN]) != 8 or not keyed(p), "origin without noise, or of a length")
+        (origin,) = struct.unpack("<Q", fields[ORIGIN])
+        refuse(not 0 < origin <= MOST - n, "origin out of range")
     cuts = cut(n, p.bucket, p.chunk_log2, raw)
     entry = 8 if p.checksum else 4
     at = header_bytes + entry * cuts.chunks
@@ -278,5 +292,5 @@ def parse(frame: bytes) -> Frame:
     norm, rounding = data[18] & 15, data[18] >> 4
     return Frame(
         named(p, norm, rounding), dtype, shape, n, tag, nonce, header_bytes, frame_bytes, cuts,
-        chunks, data, shared, norm, rounding, data[22],
+        chunks, data, shared, norm, rounding, data[22], origin,
     )  # fmt: skip

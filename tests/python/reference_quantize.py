@@ -14,7 +14,7 @@ import numpy as np
 
 from reference_bits import Array
 from reference_levels import Cuts, Grid, Params, grid, range_factor
-from reference_rotation import noise, philox, rotate, unrotate
+from reference_rotation import Noise, noise, philox, rotate, unrotate
 from reference_zeros import are_marked, zeros_of
 
 F32, F64 = np.float32, np.float64
@@ -163,7 +163,7 @@ def all_scales(
         out = np.array(given, dtype=F32).ravel() + F32(0)
         if out.size != cuts.buckets or not bool((np.isfinite(out) & (out >= 0)).all()):
             raise ValueError("scales must be finite, not negative, one per bucket")
-    short = cuts.buckets > 1 and not cuts.long and not p.rescale and given is None
+    short = 1 <= p.bucket <= 1 << p.chunk_log2 and not p.rescale and given is None
     if p.levels == "open" and p.scale_dtype == "bfloat16" and short:
         out = in_eighths(out, np.concatenate(leasts))
     else:
@@ -246,17 +246,18 @@ def signed_positions(r: Array, grd: Grid) -> Position:
     return Position(t, w & 65535, cell_weight(np.append(gaps, 1.0), grd)[t >> 16])
 
 
-def round_positions(e: Array, at: Position, p: Params, grd: Grid, nonce: int) -> Array:
+def round_positions(e: Array, at: Position, p: Params, grd: Grid, start: Noise) -> Array:
     """Indices (int64) of all elements, by stochastic, dithered or nearest rounding."""
     negative = np.signbit(e)
     if p.rounding == "nearest":
         m = (at.t + (1 << 15)) >> 16
     else:
         flip = np.where(negative & grd.mirrored, 65535, 0)
-        r = noise(e.size, p.seed, nonce) ^ flip
+        r = noise(e.size, p.seed, start) ^ flip
         m = (at.t + (r ^ 65535)) >> 16
         ties = np.flatnonzero(at.t & 65535 == r)
-        v = (philox(1, ties, p.seed, nonce)[0] & np.uint64(65535)).astype(np.int64) ^ flip[ties]
+        words = philox(1, ties + start.origin, p.seed, start.nonce)[0]
+        v = (words & np.uint64(65535)).astype(np.int64) ^ flip[ties]
         m[ties] += v < at.low[ties]
     if not grd.mirrored:
         return m - grd.kmax
@@ -312,14 +313,15 @@ def folded(sums: list[float]) -> float:
     return float(lane_sums(np.array(sums)[None, :])[0])
 
 
-def projected(left: Array, right: Array, start: int, cuts: Cuts) -> float:
+def projected(left: Array, right: Array, start: int, cuts: Cuts, origin: int) -> float:
     """The sum of products over a bucket that starts at element `start`: cut by chunks, and there
-    where an element's number is a multiple of 1024."""
+    where an element's number, `origin` and its own, is a multiple of 1024."""
     wide, stop = left.astype(F64) * right.astype(F64), start + left.size
     chunks = []
     for chunk in range(cuts.chunks):
         first, last = max(cuts.span(chunk)[0], start), min(cuts.span(chunk)[1], stop)
-        edges = [first, *range((first // 1024 + 1) * 1024, last, 1024), last]
+        cut = (first + origin) // 1024 * 1024 + 1024 - origin
+        edges = [first, *range(cut, last, 1024), last]
         pieces = [wide[a - start : b - start] for a, b in itertools.pairwise(edges) if a < b]
         if pieces:
             chunks.append(folded([folded(piece.tolist()) for piece in pieces]))
@@ -342,7 +344,9 @@ def force(e: Array, k: Array) -> None:
     k[first] += -1 if np.signbit(e[first]) else 1
 
 
-def rescaled(e: Array, k: Array, scales: Array, p: Params, cuts: Cuts) -> tuple[Array, Array]:
+def rescaled(
+    e: Array, k: Array, scales: Array, p: Params, cuts: Cuts, start: Noise
+) -> tuple[Array, Array]:
     """Indices and scales after rescaling."""
     k, scales = k.copy(), scales.copy()
     ones, none = np.ones(cuts.n, F32), np.zeros(0, np.uint8)
@@ -350,9 +354,9 @@ def rescaled(e: Array, k: Array, scales: Array, p: Params, cuts: Cuts) -> tuple[
         at = slice(j * cuts.bucket, min((j + 1) * cuts.bucket, cuts.n))
         if not k[at].any():
             force(e[at], k[at])
-        h = in_range(k, none, ones, p, cuts, 0)
-        squares = projected(e[at], e[at], at.start, cuts)
-        products = projected(e[at], h[at], at.start, cuts)
+        h = in_range(k, none, ones, p, cuts, start)
+        squares = projected(e[at], e[at], at.start, cuts, start.origin)
+        products = projected(e[at], h[at], at.start, cuts, start.origin)
         found = nearest_stored(F64(squares) / F64(products), p.scale_dtype)
         if found > 0 and np.isfinite(found):
             scales[j] = found
@@ -360,20 +364,20 @@ def rescaled(e: Array, k: Array, scales: Array, p: Params, cuts: Cuts) -> tuple[
 
 
 def feedback(
-    e: Array, found: Quantized, zeros: Array, p: Params, cuts: Cuts, nonce: int
+    e: Array, found: Quantized, zeros: Array, p: Params, cuts: Cuts, start: Noise
 ) -> Quantized:
     """Indices, scales and damping of error feedback; groups of `zeros` decode to 0."""
     k, scales, damping = found[0].copy(), found[1].copy(), found[2]
     ones = np.ones(cuts.n, F32)
     most = F32(np.finfo(F32).max) if p.scale_dtype == "float32" else F32(2.0**128 - 2.0**120)
-    h = np.where(zeros, F32(0), in_range(k, damping, ones, p, cuts, nonce))
+    h = np.where(zeros, F32(0), in_range(k, damping, ones, p, cuts, start))
     for j in np.flatnonzero(scales > 0).tolist():
         at = slice(j * cuts.bucket, min((j + 1) * cuts.bucket, cuts.n))
         if not h[at].any() and p.rounding != "dithered":
             force(e[at], k[at])
-            h[at] = np.where(zeros, F32(0), in_range(k, damping, ones, p, cuts, nonce))[at]
-        products = projected(e[at], h[at], at.start, cuts)
-        squares = projected(h[at], h[at], at.start, cuts)
+            h[at] = np.where(zeros, F32(0), in_range(k, damping, ones, p, cuts, start))[at]
+        products = projected(e[at], h[at], at.start, cuts, start.origin)
+        squares = projected(h[at], h[at], at.start, cuts, start.origin)
         scales[j] = 0
         if products > 0:
             scales[j] = min(most, nearest_stored(products / squares, p.scale_dtype))
@@ -385,7 +389,7 @@ def feedback(
 
 
 def quantize_elements(
-    e: Array, p: Params, cuts: Cuts, nonce: int, given: Array | None, feeds_back: bool = False
+    e: Array, p: Params, cuts: Cuts, start: Noise, given: Array | None, feeds_back: bool = False
 ) -> Quantized:
     """Indices (int64), stored scales (float32), damping (uint8; none if not dithered)."""
     none, zeros = np.zeros(0, np.uint8), np.zeros(cuts.n, bool)
@@ -393,47 +397,47 @@ def quantize_elements(
     if are_marked(p) and not p.rotation:
         zeros = zeros_of(e, cuts)
     if p.rotation:
-        e = rotate(e, p, cuts, nonce)
+        e = rotate(e, p, cuts, start)
     scales, squares = all_scales(e, p, cuts, given, whole)
     grd = grid(p)
     if p.rounding == "topk":
         k = top_k(e, scales, squares, cuts)
         top = k, scales, none
-        return feedback(e, top, zeros, p, cuts, nonce) if feeds_back else top
+        return feedback(e, top, zeros, p, cuts, start) if feeds_back else top
     idle = ~(scales > 0)
     of_element = np.arange(cuts.n) // cuts.bucket
     resting = idle[of_element]
     scale = np.where(idle, F32(1), scales)[of_element]
     at = positions(np.where(resting, F32(0), e), scale, grd)
     at = Position(np.where(resting, 0, at.t), at.low, at.g)
-    k = np.where(resting | zeros, grd.idle, round_positions(e, at, p, grd, nonce))
+    k = np.where(resting | zeros, grd.idle, round_positions(e, at, p, grd, start))
     damping = damping_of(at, zeros, scales, cuts) if p.rounding == "dithered" else none
     if feeds_back:
-        return feedback(e, (k, scales, damping), zeros, p, cuts, nonce)
+        return feedback(e, (k, scales, damping), zeros, p, cuts, start)
     if p.rescale:
-        k, scales = rescaled(e, k, scales, p, cuts)
+        k, scales = rescaled(e, k, scales, p, cuts, start)
     return k, scales, damping
 
 
-def turned(k: Array, scales: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
+def turned(k: Array, scales: Array, p: Params, cuts: Cuts, start: Noise) -> Array:
     """Coded indices of indices, or indices of coded ones (FORMAT.md 8.2); a scale per element."""
     if p.rounding != "dithered" or not grid(p).mirrored:
         return k
-    return np.where((scales > 0) & (noise(cuts.n, p.seed, nonce) >= 1 << 15), -k, k)
+    return np.where((scales > 0) & (noise(cuts.n, p.seed, start) >= 1 << 15), -k, k)
 
 
-def halves_of(p: Params, cuts: Cuts, nonce: int) -> Array | None:
+def halves_of(p: Params, cuts: Cuts, start: Noise) -> Array | None:
     """Halves of all elements (FORMAT.md 7.6), or None if indices are not turned."""
     if p.rounding != "dithered" or not grid(p).mirrored:
         return None
-    r = noise(cuts.n, p.seed, nonce)
+    r = noise(cuts.n, p.seed, start)
     return ((r >= 1 << 14) & (r < 3 << 14)).astype(np.int64)
 
 
 # -- FORMAT.md 8.4: From index to value ----------------------------------------------------------
 
 
-def in_range(k: Array, damping: Array, scaled: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
+def in_range(k: Array, damping: Array, scaled: Array, p: Params, cuts: Cuts, start: Noise) -> Array:
     """Values (n,) of indices whose scales, times X, are `scaled` (n,), before they are turned back;
     `damping` is empty if not dithered."""
     grd = grid(p)
@@ -442,7 +446,7 @@ def in_range(k: Array, damping: Array, scaled: Array, p: Params, cuts: Cuts, non
     if damping.size:
         spans = [cuts.span(j) for j in range(cuts.chunks)]
         a = np.repeat(damping.astype(np.int64), [stop - start for start, stop in spans])
-        c = (a * (2 * noise(cuts.n, p.seed, nonce) - 65535)).astype(F32) * F32(2.0**-24)
+        c = (a * (2 * noise(cuts.n, p.seed, start) - 65535)).astype(F32) * F32(2.0**-24)
     magnitude = np.abs(k)
     if grd.kind in ("uniform", "open"):
         level = np.sign(k).astype(F32) * (magnitude.astype(F32) - F32(0 if grd.zero else 0.5))
@@ -457,7 +461,7 @@ def in_range(k: Array, damping: Array, scaled: Array, p: Params, cuts: Cuts, non
 
 
 def values_of(
-    found: Quantized, zeros: Array, apart: Array, p: Params, cuts: Cuts, nonce: int
+    found: Quantized, zeros: Array, apart: Array, p: Params, cuts: Cuts, start: Noise
 ) -> Array:
     """Decoded float32 values (n,) of indices, the scales of all chunks, and damping; `apart` holds
     outliers, and 0 elsewhere."""
@@ -466,9 +470,9 @@ def values_of(
     idle = ~(scales > 0)
     safe = np.where(idle, F32(1), scales)
     factor = range_factor(safe)
-    v = in_range(k, damping, (safe * factor)[of_element], p, cuts, nonce)
+    v = in_range(k, damping, (safe * factor)[of_element], p, cuts, start)
     if p.rotation:
-        v = unrotate(v.astype(F32), idle, p, cuts, nonce)
+        v = unrotate(v.astype(F32), idle, p, cuts, start)
     back = (F32(1) / factor)[of_element]
     out = v * back
     most = np.copysign(np.finfo(F32).max, v)

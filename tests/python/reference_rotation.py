@@ -5,6 +5,8 @@ Elements are rotated before reference_quantize.py scales them, and values turned
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from reference_bits import Array
@@ -35,22 +37,33 @@ def philox(domain: int, c: Array, seed: int, nonce: int) -> list[Array]:
     return words
 
 
-def noise(n: int, seed: int, nonce: int, domain: int = 0) -> Array:
-    """R(i) of elements 0 .. n - 1 (int64, 16 bits)."""
-    blocks = -(-n // 256)
-    words = np.stack(philox(domain, np.arange(32 * blocks), seed, nonce)).astype(np.int64)
+@dataclass(frozen=True)
+class Noise:
+    """Which noise a tensor takes, beside the seed: that of numbers from `origin` on."""
+
+    nonce: int
+    origin: int = 0
+
+
+def noise(n: int, seed: int, at: Noise, domain: int = 0) -> Array:
+    """R(origin) .. R(origin + n - 1) (int64, 16 bits)."""
+    first, skip = divmod(at.origin, 256)
+    blocks = -(-(skip + n) // 256)
+    counters = np.arange(32 * first, 32 * (first + blocks))
+    words = np.stack(philox(domain, counters, seed, at.nonce)).astype(np.int64)
     by_block = words.reshape(4, blocks, 32).transpose(1, 0, 2)
-    return np.stack([by_block & 65535, by_block >> 16], axis=3).ravel()[:n]
+    return np.stack([by_block & 65535, by_block >> 16], axis=3).ravel()[skip : skip + n]
 
 
 # -- 8.5 Rotation --------------------------------------------------------------------------------
 
 
-def signs(domain: int, n: int, seed: int, nonce: int) -> Array:
-    """Signs (float32, 1 or -1) of elements 0 .. n - 1."""
-    numbers = noise(-(-n // 16), seed, nonce, domain)
+def signs(domain: int, n: int, seed: int, at: Noise) -> Array:
+    """Signs (float32, 1 or -1) of all n elements."""
+    first, skip = divmod(at.origin, 16)
+    numbers = noise(-(-(skip + n) // 16), seed, Noise(at.nonce, first), domain)
     bits = numbers[:, None] >> np.arange(16) & 1
-    return (1 - 2 * bits.ravel()[:n]).astype(F32)
+    return (1 - 2 * bits.ravel()[skip : skip + n]).astype(F32)
 
 
 def transform(y: Array) -> Array:
@@ -86,9 +99,9 @@ def inverse(v: Array, first: Array, last: Array) -> Array:
     return v
 
 
-def rotate(e: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
+def rotate(e: Array, p: Params, cuts: Cuts, at: Noise) -> Array:
     """Elements (n,) float32 with every bucket rotated."""
-    first, last = (signs(domain, cuts.n, p.seed, nonce) for domain in (2, 3))
+    first, last = (signs(domain, cuts.n, p.seed, at) for domain in (2, 3))
     out = np.array(e, dtype=F32)
     for start in range(0, cuts.n, cuts.bucket):
         part = slice(start, start + cuts.bucket)
@@ -96,9 +109,9 @@ def rotate(e: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
     return out
 
 
-def unrotate(v: Array, idle: Array, p: Params, cuts: Cuts, nonce: int) -> Array:
+def unrotate(v: Array, idle: Array, p: Params, cuts: Cuts, at: Noise) -> Array:
     """Values (n,) float32, before their range is undone, with every other bucket turned back."""
-    first, last = (signs(domain, cuts.n, p.seed, nonce) for domain in (2, 3))
+    first, last = (signs(domain, cuts.n, p.seed, at) for domain in (2, 3))
     out = v.copy()
     for start in range(0, cuts.n, cuts.bucket):
         part = slice(start, start + cuts.bucket)

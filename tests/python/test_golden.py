@@ -72,7 +72,8 @@ def test_the_manifest_names_what_is_stored_and_what_is_defined() -> None:
         assert len(frame) == entry["bytes"] <= 1536
         assert hashlib.sha256(frame).hexdigest() == entry["frame_sha256"]
         assert chosen(entry) == golden.params
-        assert (entry["nonce"], entry["tag"]) == (golden.nonce, golden.tag.hex())
+        named = entry["nonce"], entry["tag"], entry["origin"]
+        assert named == (golden.nonce, golden.tag.hex(), golden.origin)
     assert sum(entry["bytes"] for entry in MANIFEST) <= 60000
 
 
@@ -110,7 +111,8 @@ def test_both_encoders_write_the_stored_bytes(golden: Golden) -> None:
     given = as_torch(x) if golden.dtype == "bfloat16" else x
     for backend in qsgd.backends():
         qsgd.set_backend(backend)
-        assert codec_of(golden.params).encode(given, golden.nonce, tag=golden.tag) == frame
+        codec, own = codec_of(golden.params), golden.origin
+        assert codec.encode(given, golden.nonce, tag=golden.tag, origin=own) == frame
 
 
 @pytest.mark.parametrize("entry", MANIFEST, ids=NAMES)

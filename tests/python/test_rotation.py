@@ -17,7 +17,7 @@ import reference
 from qsgd import Codec, QsgdError
 from reference_bits import Array
 from reference_levels import Params, cut
-from reference_rotation import rotate, unrotate
+from reference_rotation import Noise, rotate, unrotate
 from sampling import bernstein, gaussian
 from test_statistics import exact_variance
 
@@ -39,7 +39,7 @@ def heavy(n: int, seed: int) -> Array:
 
 def reference_rotated(x: Array, codec: Codec, nonce: int) -> Array:
     p = Params(rotation=True, bucket=codec.bucket, seed=codec.key)
-    return rotate(x, p, cut(x.size, codec.bucket, p.chunk_log2, False), nonce)
+    return rotate(x, p, cut(x.size, codec.bucket, p.chunk_log2, False), Noise(nonce))
 
 
 # ---- Values -------------------------------------------------------------------------------------
@@ -51,8 +51,8 @@ def test_inverse_of_the_rotation_is_identity_up_to_rounding(bucket: int) -> None
     x = heavy(2100, 1)
     p = Params(rotation=True, bucket=bucket, seed=5)
     cuts = cut(x.size, bucket, 16, False)
-    y = rotate(x, p, cuts, 2)
-    z = unrotate(y, np.zeros(cuts.buckets, bool), p, cuts, 2)
+    y = rotate(x, p, cuts, Noise(2))
+    z = unrotate(y, np.zeros(cuts.buckets, bool), p, cuts, Noise(2))
     for start in range(0, x.size, bucket):
         part = slice(start, start + bucket)
         norm = np.linalg.norm(x[part].astype(np.float64))

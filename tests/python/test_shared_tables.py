@@ -22,6 +22,7 @@ from qsgd.testing import damaged_frames, frames, shared_tables, tensors
 from reference_bits import Array
 from reference_levels import Params, cut, grid
 from reference_quantize import turned
+from reference_rotation import Noise
 from reference_tables import digest, make_tables, read_tables
 
 QUICK = settings(max_examples=60, deadline=None)
@@ -102,7 +103,7 @@ def test_data_of_dithered_codecs_counts_turned_indices() -> None:
     x[300:400] = 0
     k, scales, _ = reference.quantize(x, params)
     each = scales[np.arange(x.size) // 100]
-    coded = turned(k.astype(np.int64), each, params, cut(x.size, 100, 16, False), 0)
+    coded = turned(k.astype(np.int64), each, params, cut(x.size, 100, 16, False), Noise(0))
     assert 0.1 < np.mean(coded != k) < 0.5
     counts = {int(i): int(n) for i, n in zip(*np.unique(coded, return_counts=True), strict=True)}
     assert qsgd.build_tables(codec, data=x) == qsgd.build_tables(codec, counts)

@@ -292,6 +292,13 @@ BITS size_t varint_write(uint8_t *p, uint64_t v) {
     return n;
 }
 
+/* Bytes that it writes. */
+BITS uint64_t varint_bytes(uint64_t v) {
+    uint64_t n = 1;
+    for (; v >= 128; v >>= 7) n++;
+    return n;
+}
+
 /* Returns bytes read, or 0 if the varint is cut short, too long or not the shortest form. */
 BITS size_t varint_read(const uint8_t *p, const uint8_t *end, uint64_t *v) {
     uint64_t value = 0;

@@ -73,6 +73,9 @@
 #define feedback_of_chunk qsgd_internal_feedback_of_chunk
 #define feedback_store qsgd_internal_feedback_store
 #define feedback_survey qsgd_internal_feedback_survey
+#define fields_bytes qsgd_internal_fields_bytes
+#define fields_parse qsgd_internal_fields_parse
+#define fields_write qsgd_internal_fields_write
 #define fit_alq qsgd_internal_fit_alq
 #define fit_alq_gradient qsgd_internal_fit_alq_gradient
 #define fit_amq qsgd_internal_fit_amq

@@ -33,8 +33,8 @@ struct code_chunk {
     size_t len;     /* elements, >= 1 */
     size_t segment; /* elements of a segment; the last may be shorter */
     bool classes;   /* rans: several classes are allowed */
-    /* Where indices are turned (FORMAT.md section 8.2), the noise that turned them, and the chunk's
-     * first element in the tensor; else NULL. */
+    /* Where indices are turned (FORMAT.md section 8.2), the noise that turned them, of which
+     * R(first) is that of the chunk's first element; else NULL. */
     const struct noise_key *turned;
     uint64_t first;
     /* Encoding: tables that may be used; parsing: those of mode 3. NULL: none. */

@@ -47,7 +47,7 @@ static void add_prepare(struct stats_add *a, const qsgd_stats *stats, uint32_t d
     const qsgd_params params = params_of(stats);
     memset(a->held, 0, sizeof a->held);
     a->t.source = (struct source){src, dtype, NULL, 0, NULL};
-    quantizer_init(&a->t.q, &params, n, 0, false);
+    quantizer_init(&a->t.q, &params, n, (struct noise_start){0, 0}, false);
 }
 
 /* ---- counters ------------------------------------------------------------------------------- */

@@ -150,7 +150,7 @@ struct kernels {
     void (*prefix_read_one)(const uint64_t *runs, unsigned window, struct prefix_streams *streams);
 };
 
-/* R of elements [from, to), and to the end of the last tile; from is a multiple of NOISE_TILE. */
+/* R(from) .. R(to - 1), and to the end of the last tile; from is a multiple of NOISE_TILE. */
 static inline void kernels_noise(const struct kernels *kernels, const struct noise_key *key,
                                  uint64_t from, uint64_t to, uint16_t *noise) {
     const uint64_t tiles = (to - from + NOISE_TILE - 1) / NOISE_TILE;

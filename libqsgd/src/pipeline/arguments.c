@@ -120,6 +120,10 @@ qsgd_status arguments_encode_call(const qsgd_params *params, const qsgd_encode_o
     if (o->tag_bytes > QSGD_MAX_TAG) {
         return error_parameter(error, QSGD_ERR_PARAM, "tag_bytes", "a tag has at most 16384 bytes");
     }
+    if (o->origin > QSGD_MAX_ELEMENTS - n) {
+        return error_parameter(error, QSGD_ERR_PARAM, "origin",
+                               "origin and the number of elements must add up to at most 2^47");
+    }
     return take_shape(call, n, error);
 }
 

@@ -23,6 +23,11 @@ struct encode_call {
 qsgd_status arguments_encode_call(const qsgd_params *params, const qsgd_encode_options *options,
                                   uint64_t n, struct encode_call *call, qsgd_error *error);
 
+/* The noise that a call's options name. */
+static inline struct noise_start arguments_noise(const struct encode_call *call) {
+    return (struct noise_start){call->options.nonce, call->options.origin};
+}
+
 /* Fills *to from options, which may be NULL, and checks them. */
 qsgd_status arguments_decode_options(const qsgd_decode_options *options, qsgd_decode_options *to,
                                      qsgd_error *error);

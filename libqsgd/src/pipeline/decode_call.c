@@ -82,7 +82,8 @@ static qsgd_status open_header(struct decode_call *call, const void *frame, uint
     const qsgd_frame_info *info = &call->frame.info;
     call->shared.code = QSGD_CODE_RAW;
     call->size = bytes;
-    quantizer_init(&call->q, &call->frame.params, info->elements, info->nonce,
+    const struct noise_start start = {info->nonce, info->origin};
+    quantizer_init(&call->q, &call->frame.params, info->elements, start,
                    frame_is_raw(&call->frame));
     return QSGD_OK;
 }

@@ -119,9 +119,9 @@ static void make_noise(const struct decode_call *call, struct decode_chunk *c, u
                        uint64_t to) {
     struct quantize_scratch *q = &c->quantize;
     if (c->form.plan.rans.split == 0) return;
-    const uint64_t first = c->span.first + from;
+    const uint64_t first = c->chunk.first + from;
     q->noise_from = first - first % NOISE_TILE;
-    q->noise_to = c->span.first + to;
+    q->noise_to = c->chunk.first + to;
     kernels_noise(call->q.kernels, &call->q.key, q->noise_from, q->noise_to, q->noise);
     c->reader.noise = q->noise + (first - q->noise_from);
 }

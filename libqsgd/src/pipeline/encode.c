@@ -309,7 +309,7 @@ static qsgd_status prepare(const qsgd_params *params, const qsgd_encode_options 
     qsgd_status status = arguments_encode_call(params, options, n, call, error);
     if (status == QSGD_OK) status = arguments_check_dtype(call, error);
     if (status != QSGD_OK) return status;
-    quantizer_init(q, &call->params, n, call->options.nonce, call->params.code == QSGD_CODE_RAW);
+    quantizer_init(q, &call->params, n, arguments_noise(call), call->params.code == QSGD_CODE_RAW);
     q->finds_outliers =
         call->params.code != QSGD_CODE_RAW && call->params.rounding != QSGD_ROUND_TOPK;
     return QSGD_OK;
@@ -365,7 +365,7 @@ static qsgd_status encode_job_run(struct encode_job *job, const struct encode_ca
         if (job->code == QSGD_CODE_RAW) {
             qsgd_params raw = call->params;
             raw.code = QSGD_CODE_RAW;
-            quantizer_init(&job->f.t.q, &raw, job->f.t.q.layout.n, call->options.nonce, true);
+            quantizer_init(&job->f.t.q, &raw, job->f.t.q.layout.n, arguments_noise(call), true);
         }
         status = before_chunks_open(&job->f, call, workspace, error);
     }

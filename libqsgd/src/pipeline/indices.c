@@ -217,7 +217,7 @@ qsgd_status qsgd_encode_indices(const qsgd_params *params, const qsgd_encode_opt
     status = arguments_encode_call(params, options, quantized->n, &call, error);
     if (status == QSGD_OK) status = check_new(&call, error);
     if (status != QSGD_OK) return status;
-    quantizer_init(&job.t.q, &call.params, quantized->n, call.options.nonce, false);
+    quantizer_init(&job.t.q, &call.params, quantized->n, arguments_noise(&call), false);
     struct recode r = {.from = *quantized, .dst = dst, .q = &job.t.q, .made = &job};
     status = check_new_buffers(&r, &call, workspace, frame_bytes, error);
     if (status == QSGD_OK) status = before_chunks_open(&job, &call, workspace, error);

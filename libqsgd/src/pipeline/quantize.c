@@ -51,7 +51,7 @@ static qsgd_status quantize_open(const qsgd_params *params, const qsgd_encode_op
     if (status == QSGD_OK) status = arguments_check_coded(&call->params, error);
     if (status == QSGD_OK) status = arguments_check_dtype(call, error);
     if (status != QSGD_OK) return status;
-    quantizer_init(&job->f.t.q, &call->params, quantized->n, call->options.nonce, false);
+    quantizer_init(&job->f.t.q, &call->params, quantized->n, arguments_noise(call), false);
     job->f.t.q.turned = false; /* indices themselves */
     job->out = *quantized;
     return QSGD_OK;
@@ -157,7 +157,7 @@ qsgd_status qsgd_turn_indices(const qsgd_params *params, uint64_t nonce,
     if (status == QSGD_OK) status = arguments_check_coded(&p, error);
     if (status == QSGD_OK) status = arguments_check_elements(n, error);
     if (status != QSGD_OK) return status;
-    quantizer_init(&q, &p, n, nonce, false);
+    quantizer_init(&q, &p, n, (struct noise_start){nonce, 0}, false);
     const struct region buffers[] = {
         {"params", params, params->struct_size, false},
         {"level_table", p.level_table, p.level_table_len * sizeof *p.level_table, false},

@@ -88,7 +88,7 @@ struct code_chunk worker_code_chunk(const struct quantizer *q, const struct shar
                    (p->classes == QSGD_CLASSES_AUTO &&
                     (p->bucket == 0 || p->bucket >= 4096 || p->norm == QSGD_NORM_BALANCED)),
         .turned = q->turned ? &q->key : NULL,
-        .first = span->first,
+        .first = q->origin + span->first,
         .shared = shared->code == QSGD_CODE_RAW ? NULL : shared,
         .scratch = scratch,
     };

@@ -34,11 +34,11 @@ static float scale_in_eighths(float scale, float least) {
     return float_from_bits(found >= SCALE_INF_BITS ? SCALE_NAN_BITS : found);
 }
 
-/* True if scales are stored so. */
-static bool stores_eighths(const struct quantizer *q) {
-    const struct layout *l = &q->layout;
-    return q->params.levels == QSGD_LEVELS_OPEN && q->params.scale_dtype == QSGD_BFLOAT16 &&
-           q->params.rescale == 0 && l->per_bucket == 0 && l->buckets > 1;
+/* True if scales are stored so: those of buckets within chunks, whatever the tensor's length, so
+ * that parts of one have the scales of the whole. */
+static bool stores_eighths(const struct qsgd_params *p) {
+    return p->levels == QSGD_LEVELS_OPEN && p->scale_dtype == QSGD_BFLOAT16 && p->rescale == 0 &&
+           p->bucket >= 1 && p->bucket <= (uint64_t)1 << p->chunk_log2;
 }
 
 /* The stored scale of a bucket of `len` elements, widened to float32; NaN if it is non-finite. */
@@ -65,7 +65,7 @@ static float scale_of_sums(const struct quantizer *q, const struct bucket_sums *
         float range = 32767.0F * params->step;
         float least = max / range;
         scale = least > scale ? least : scale;
-        if (max > 0 && stores_eighths(q)) return scale_in_eighths(scale, least);
+        if (max > 0 && stores_eighths(params)) return scale_in_eighths(scale, least);
     }
     if (scale == 0 && max > 0) scale = 0x1p-149F;
     return scale_stored(params, scale);

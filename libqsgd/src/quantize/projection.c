@@ -12,14 +12,16 @@
 #include "quantize/lane_sums.h"
 #include "quantize/values.h"
 
-/* Elements that are summed at once: cut where the tensor's numbers are multiples of it. */
+/* Elements that are summed at once: cut where the numbers that noise is counted by are multiples of
+ * it. */
 #define PIECE QUANTIZE_SMALL_BLOCK
 
+/* R(from) .. R(to - 1). */
 static const uint16_t *noise_of(struct decoded *d, uint64_t from, uint64_t to) {
     if (d->damping == 0 && !d->q->turned) return NULL;
     if (from < d->noise_from || to > d->noise_to) {
         d->noise_from = from - from % NOISE_TILE;
-        d->noise_to = min_u64(d->noise_from + QUANTIZE_BLOCK, d->end);
+        d->noise_to = min_u64(d->noise_from + QUANTIZE_BLOCK, d->q->origin + d->end);
         kernels_noise(d->q->kernels, &d->q->key, d->noise_from, d->noise_to, d->scratch->noise);
     }
     return d->scratch->noise + (from - d->noise_from);
@@ -41,10 +43,10 @@ struct projection projection_of(struct decoded *d, uint64_t first, uint64_t len,
     struct lane_sums elements = {.blocks = 0}, products = {.blocks = 0}, squares = {.blocks = 0};
     float *h = d->scratch->block;
     for (uint64_t i = 0, n; i < len; i += n) {
-        const uint64_t at = first + i;
-        n = min_u64(PIECE - at % PIECE, len - i);
+        const uint64_t at = first + i, number = d->q->origin + at;
+        n = min_u64(PIECE - number % PIECE, len - i);
         double sum;
-        values_at_one(d->q, d->damping, k + i, noise_of(d, at, at + n), (size_t)n, h);
+        values_at_one(d->q, d->damping, k + i, noise_of(d, number, number + n), (size_t)n, h);
         if (zeros_any(&d->zeros)) clear_zeros(d, at, n, h);
         kernels->sum_squares(x + i, (size_t)n, &sum);
         lanes_add(&elements, sum);

@@ -15,7 +15,7 @@ struct decoded {
     uint8_t damping;
     struct zero_groups zeros; /* of the chunk, which starts at element `first`; none if rotated */
     uint64_t first;
-    uint64_t noise_from, noise_to; /* elements whose noise is in the scratch */
+    uint64_t noise_from, noise_to; /* R(noise_from) .. R(noise_to - 1) are in the scratch */
 };
 
 static inline struct decoded decoded_of(const struct quantizer *q, struct quantize_scratch *scratch,

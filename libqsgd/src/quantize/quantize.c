@@ -59,13 +59,13 @@ static uint64_t position_signed(const struct quantizer *q, float inv, float x) {
     return ((uint64_t)j << 32) + (w < 0x1p32 ? (uint64_t)w : (uint64_t)1 << 32);
 }
 
-/* m of ENCODER.md section 6.2; nothing is complemented. */
+/* m of ENCODER.md section 6.2; nothing is complemented. The noise is R(number). */
 static uint32_t round_signed(const struct quantizer *q, uint64_t at, uint32_t noise,
-                             uint64_t element) {
+                             uint64_t number) {
     const uint32_t t = (uint32_t)(at >> 16), low = (uint32_t)(at & 0xFFFF);
     if (q->params.rounding == QSGD_ROUND_NEAREST) return (t + 0x8000) >> 16;
     const bool tie = (t & 0xFFFF) == noise;
-    const bool up = tie && q->kernels->tie_noise(&q->key, element) < low;
+    const bool up = tie && q->kernels->tie_noise(&q->key, number) < low;
     return ((t + (noise ^ 0xFFFF)) >> 16) + (up ? 1 : 0);
 }
 
@@ -89,7 +89,7 @@ static void run_signed(const struct quantizer *q, struct bucket_state *b, const 
         const uint64_t at = position_signed(q, b->round.inv16, xi);
         const uint32_t f = (uint32_t)(at >> 16) & 0xFFFF;
         b->variance += (uint64_t)((f >> 8) * (256 - (f >> 8))) * q->signed_weight[at >> 32];
-        const uint32_t m = round_signed(q, at, run->noise[i], run->element + i);
+        const uint32_t m = round_signed(q, at, run->noise[i], q->origin + run->element + i);
         run->k[i] = (int16_t)((int32_t)m + q->levels.kmin);
     }
 }
@@ -124,17 +124,18 @@ static void run_round(const struct quantizer *q, struct bucket_state *b, const s
         run_topk(q, b, run);
         return;
     }
+    const uint64_t number = q->origin + run->element;
     const float *x = source_in_range(run->x, run->n, b->range, block);
     if (q->levels.kind == QSGD_LEVELS_SIGNED) {
         run_signed(q, b, run, x);
         return;
     }
     if (b->round.table != NULL) {
-        b->variance += q->kernels->round_table(&b->round, run->element, x, run->noise, run->n,
-                                               run->k, run->tokens);
+        b->variance +=
+            q->kernels->round_table(&b->round, number, x, run->noise, run->n, run->k, run->tokens);
     } else {
-        b->variance += 256 * q->kernels->round_uniform(&b->round, run->element, x, run->noise,
-                                                       run->n, run->k, run->tokens);
+        b->variance += 256 * q->kernels->round_uniform(&b->round, number, x, run->noise, run->n,
+                                                       run->k, run->tokens);
     }
 }
 
@@ -198,7 +199,7 @@ static void bucket_rotate(const struct chunk *c, struct bucket_state *b) {
     const uint64_t number = b->bucket - c->span->bucket;
     const bool copied = c->x == c->scratch->elements;
     float *to = c->scratch->elements + (copied ? number : number % 2) * l->bucket;
-    rotation_forward(c->scratch->rotation, q->kernels, &q->key, b->bucket * l->bucket,
+    rotation_forward(c->scratch->rotation, q->kernels, &q->key, q->origin + b->bucket * l->bucket,
                      (size_t)layout_bucket_len(l, b->bucket), b->x, to);
     b->x = to;
 }

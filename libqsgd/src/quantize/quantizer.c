@@ -99,12 +99,13 @@ static void build_signed(struct quantizer *q) {
 }
 
 void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint64_t n,
-                    uint64_t nonce, bool raw) {
+                    struct noise_start start, bool raw) {
     q->params = *params;
     q->layout = layout_of(n, raw ? 0 : params->bucket, params->chunk_log2, raw);
     q->key = (struct noise_key){{(uint32_t)params->seed, (uint32_t)(params->seed >> 32)},
-                                {(uint32_t)nonce, (uint32_t)(nonce >> 32)}};
+                                {(uint32_t)start.nonce, (uint32_t)(start.nonce >> 32)}};
     q->kernels = kernels_current();
+    q->origin = start.origin;
     q->tensor_rms = 0;
     q->dithered = q->turned = q->finds_outliers = false;
     if (raw) return;

@@ -18,6 +18,7 @@ struct quantizer {
     struct layout layout;
     struct levels levels;
     struct noise_key key;
+    uint64_t origin;     /* what the first element counts as where noise is counted */
     double tensor_rms;   /* for QSGD_NORM_BALANCED: of all elements, before chunks start */
     bool finds_outliers; /* encode: chunks may have some */
     bool dithered;       /* the decoder subtracts part of the noise */
@@ -30,8 +31,13 @@ struct quantizer {
     uint32_t signed_weight[QSGD_MAX_LEVEL_TABLE]; /* and G of ENCODER.md section 6.3 */
 };
 
+/* Which noise a tensor takes beside the seed, and from which of its numbers on. */
+struct noise_start {
+    uint64_t nonce, origin;
+};
+
 void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint64_t n,
-                    uint64_t nonce, bool raw);
+                    struct noise_start start, bool raw);
 
 /* The key of a trial (ENCODER.md section 9): what it leads to must not depend on the noise of the
  * frame itself. */
@@ -46,7 +52,7 @@ struct quantize_scratch {
     uint32_t *zeros;  /* zero_words of the longest chunk (grid/live.h); decoding: as for scales */
     struct outliers *outliers;     /* of a chunk; decoding: two; NULL if no chunk can have any */
     uint16_t *noise;               /* QUANTIZE_BLOCK, as far as there are elements, and 2 tiles */
-    uint64_t noise_from, noise_to; /* decoding: elements whose noise is there already */
+    uint64_t noise_from, noise_to; /* decoding: R(noise_from) and on are there already */
     float *block;                  /* a block (quantize_block); decoding rotated frames, none */
     struct topk_entry *heap;       /* top-k */
     /* Rotated frames, else NULL. second: of a chunk that is decoded beside another; NULL where a

@@ -24,7 +24,8 @@ struct rotation {
 /* Takes the memory from the memory, or only counts it and returns NULL. bucket: room for one. */
 struct rotation *rotation_carve(struct memory *memory, float *bucket);
 
-/* The elements [first, first + len) of one bucket, x, rotated: to `to`, which may be x. */
+/* A bucket of len elements, x, rotated: to `to`, which may be x. `first` is the number that noise
+ * counts its first element by. */
 void rotation_forward(struct rotation *r, const struct kernels *kernels,
                       const struct noise_key *key, uint64_t first, size_t len, const float *x,
                       float *to);

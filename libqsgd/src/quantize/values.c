@@ -223,8 +223,8 @@ static const float *turn_back(const struct dequantizer *d, uint64_t bucket, floa
         if (scale == 0) clear_zeros(d, bucket * q->layout.bucket, len, v);
         return v;
     }
-    rotation_inverse(d->scratch->rotation, q->kernels, &q->key, bucket * q->layout.bucket, len,
-                     &(struct rotation_out){.to = v});
+    rotation_inverse(d->scratch->rotation, q->kernels, &q->key,
+                     q->origin + bucket * q->layout.bucket, len, &(struct rotation_out){.to = v});
     undo_range(scale, len, v);
     clear_zeros(d, bucket * q->layout.bucket, len, v);
     return v;
@@ -239,8 +239,8 @@ static void bucket_to_sink(const struct dequantizer *d, uint64_t bucket, float s
     if (from == start && to == end && goes_straight(sink, scale) && !zeros_any(&d->zeros)) {
         uint8_t *at = sink->data + (start - sink->origin) * sizeof(float);
         const struct rotation_out out = {(float *)(void *)at, sink->add, sink->alpha, sink->stream};
-        rotation_inverse(d->scratch->rotation, q->kernels, &q->key, start, (size_t)(end - start),
-                         &out);
+        rotation_inverse(d->scratch->rotation, q->kernels, &q->key, q->origin + start,
+                         (size_t)(end - start), &out);
         return;
     }
     const float *v = turn_back(d, bucket, scale);

@@ -14,8 +14,9 @@ struct walk {
     size_t n;
     bool opens; /* it is the first run of its bucket */
     uint64_t bucket, bucket_end;
-    uint64_t block, block_end; /* of noise */
-    uint64_t most;             /* elements of a run */
+    uint64_t block;     /* of noise: which is R(block), .. */
+    uint64_t block_end; /* and the first element behind it */
+    uint64_t most;      /* elements of a run */
 };
 
 /* Before the first run of elements [from, to). */
@@ -36,12 +37,14 @@ static inline bool walk_next(struct walk *w) {
     if (i >= w->end) return false;
     if (i >= w->block_end) {
         struct quantize_scratch *s = w->scratch;
-        w->block = i - i % NOISE_TILE;
-        w->block_end = min_u64(w->block + QUANTIZE_BLOCK, w->end);
-        const bool there = s->noise_from == w->block && w->block_end <= s->noise_to;
+        const uint64_t origin = w->q->origin, first = origin + i;
+        w->block = first - first % NOISE_TILE;
+        const uint64_t to = min_u64(w->block + QUANTIZE_BLOCK, origin + w->end);
+        const bool there = s->noise_from == w->block && to <= s->noise_to;
         if (w->noisy && !there) {
-            kernels_noise(w->q->kernels, &w->q->key, w->block, w->block_end, s->noise);
+            kernels_noise(w->q->kernels, &w->q->key, w->block, to, s->noise);
         }
+        w->block_end = to - origin;
     }
     w->opens = i >= w->bucket_end;
     if (w->opens) w->bucket_end = (++w->bucket + 1) * w->q->layout.bucket;
@@ -52,7 +55,7 @@ static inline bool walk_next(struct walk *w) {
 
 /* The noise of the run's first element, and from there on. */
 static inline const uint16_t *walk_noise(const struct walk *w) {
-    return w->scratch->noise + (w->element - w->block);
+    return w->scratch->noise + (w->q->origin + w->element - w->block);
 }
 
 #endif
