@@ -272,6 +272,11 @@ typedef struct qsgd_params {
     uint64_t shared_tables_bytes;
     double feedback_decay; /* with a residual: the part of it that is forgotten before it is added,
                               0..1; default 0 */
+    double reference; /* RMS: the scale of every bucket in place of its root mean square; BALANCED:
+                         in place of the tensor's. So shards and workers agree on steps, and a
+                         bucket longer than a chunk is read once, unless there is a residual:
+                         a chunk whose largest element asks for more then has a larger scale.
+                         2^-149..2^127; 0 (default): none */
 } qsgd_params;
 
 /* Fills *params with the defaults above. */
@@ -328,11 +333,11 @@ typedef struct qsgd_encode_options {
     void *runner_context;
     uint64_t origin; /* of a slice or shard: the number of its first element in a larger tensor, by
                         which noise is counted, so that parts with one nonce do not repeat it;
-                        origin + n at most 2^47. Parts that start at multiples of a chunk's elements
-                        (chunk_elements of qsgd_frame_info) have the buckets and chunks of the
-                        whole, and decode to its values, if norms are of buckets within chunks, or
-                        `scales` or `reference` are given. Frames hold it where decoders need it.
-                        Default 0 */
+                        origin + n at most 2^47. Parts that are cut where chunks begin
+                        (chunk_elements of qsgd_frame_info), and buckets, if these are longer but
+                        not the whole tensor, decode to the values of the whole if scales are equal:
+                        those of buckets within chunks (but for BALANCED), by params->reference, or
+                        given. Frames hold it where decoders need it. Default 0 */
 } qsgd_encode_options;
 
 #define QSGD_FLAT UINT32_MAX
@@ -573,12 +578,12 @@ QSGD_API qsgd_status qsgd_frame_size(const void *data, uint64_t bytes, uint64_t 
 QSGD_API qsgd_status qsgd_inspect(const void *frame, uint64_t bytes, qsgd_frame_info *info,
                                   qsgd_error *error);
 
-/* A codec that decodes as the frame does, as far as a decoder knows it: clip, nonfinite and classes
- * get their defaults, norm and rounding the frame's if they go with the rest (qsgd_frame_info has
- * what it says), shared_tables is NULL, seed is 0 unless the frame has a noise key. *params must be
- * initialised; level_table, which has room for QSGD_MAX_LEVEL_TABLE entries, receives the levels of
- * TABLE and SIGNED, and params->level_table then points to it (NULL: QSGD_ERR_NULL if the frame has
- * a table). */
+/* A codec that decodes as the frame does, as far as a decoder knows it: clip, reference, nonfinite
+ * and classes get their defaults, norm and rounding the frame's if they go with the rest
+ * (qsgd_frame_info has what it says), shared_tables is NULL, seed is 0 unless the frame has a noise
+ * key. *params must be initialised; level_table, which has room for QSGD_MAX_LEVEL_TABLE entries,
+ * receives the levels of TABLE and SIGNED, and params->level_table then points to it (NULL:
+ * QSGD_ERR_NULL if the frame has a table). */
 QSGD_API qsgd_status qsgd_inspect_params(const void *frame, uint64_t bytes, qsgd_params *params,
                                          float *level_table, qsgd_error *error);
 

@@ -37,6 +37,7 @@ struct Params {
     std::vector<float> level_table = {};
     std::vector<std::uint8_t> shared_tables = {};
     double feedback_decay = 0;
+    double reference = 0;
 
     static Params from(const qsgd_params &c) {
         Params p;
@@ -58,6 +59,7 @@ struct Params {
         p.chunk_log2 = c.chunk_log2;
         p.seed = c.seed;
         p.feedback_decay = c.feedback_decay;
+        p.reference = c.reference;
         if (c.level_table != nullptr)
             p.level_table.assign(c.level_table, c.level_table + c.level_table_len);
         if (c.shared_tables != nullptr) {
@@ -88,6 +90,7 @@ struct Params {
         c.chunk_log2 = chunk_log2;
         c.seed = seed;
         c.feedback_decay = feedback_decay;
+        c.reference = reference;
         c.level_table = level_table.empty() ? nullptr : level_table.data();
         c.level_table_len = static_cast<std::uint32_t>(level_table.size());
         c.shared_tables = shared_tables.empty() ? nullptr : shared_tables.data();

@@ -28,8 +28,9 @@ typedef struct qsgd_quantized {
     uint64_t n;
 } qsgd_quantized;
 
-/* Quantises n = quantized->n elements at src without coding them. Buffers and errors as
- * qsgd_encode, sizes of qsgd_encode_sizes; code, checksum, tag and residual are not used. */
+/* Quantises n = quantized->n elements at src without coding them, with one scale for each bucket,
+ * however long, also where there is a reference. Buffers and errors as qsgd_encode, sizes of
+ * qsgd_encode_sizes; code, checksum, tag and residual are not used. */
 QSGD_API qsgd_status qsgd_quantize(const qsgd_params *params, const qsgd_encode_options *options,
                                    const void *src, const qsgd_quantized *quantized,
                                    qsgd_memory workspace, qsgd_error *error);
@@ -51,9 +52,9 @@ QSGD_API qsgd_status qsgd_encode_indices(const qsgd_params *params,
 
 /* The same in the form of another frame, whose header, modes and tables are taken over: a frame's
  * own indices, scales and damping give back that frame, byte for byte (FORMAT.md section 9), unless
- * it has several scales for a bucket longer than a chunk, as no encoder here writes it.
- * Options, sizes and errors of `like` as of qsgd_decode; QSGD_ERR_INDEX also names the first
- * element of a chunk that cannot be coded so. dst: the size of `like`. */
+ * it has several scales for a bucket longer than a chunk (params->reference, and one chunk asked
+ * for more). Options, sizes and errors of `like` as of qsgd_decode; QSGD_ERR_INDEX also names the
+ * first element of a chunk that cannot be coded so. dst: the size of `like`. */
 QSGD_API qsgd_status qsgd_encode_indices_like(const void *like, uint64_t like_bytes,
                                               const qsgd_decode_options *options,
                                               const qsgd_quantized *quantized, qsgd_memory dst,

@@ -24,6 +24,7 @@ class _CodecFields(TypedDict):
     scale_dtype: int
     nonfinite: int
     feedback_decay: float
+    reference: float
     checksum: bool
     chunk_log2: int
     level_table: list[float]

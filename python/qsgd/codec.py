@@ -106,6 +106,11 @@ class Codec(NamedSchemes, CodecStages):
         NaN or Inf: an error that names the element, or the bucket decodes to NaN.
     feedback_decay : float
         With a residual: the part of it that is forgotten before it is added, 0 (nothing) to 1.
+    reference : float, optional
+        A root mean square that is known beforehand, 2^-149 to 2^127: with ``norm="rms"`` the scale
+        of every bucket, with ``norm="balanced"`` in place of the tensor's. Workers and shards then
+        agree on steps, and a tensor under one scale is read once. Elements may be as large as they
+        like: a chunk that needs it has a larger scale.
     checksum : bool
         Protect the whole frame with CRC-32C; False: the header alone.
     threads : int, optional
@@ -149,6 +154,7 @@ class Codec(NamedSchemes, CodecStages):
     seed: int | None
     nonfinite: Nonfinite
     feedback_decay: float
+    reference: float | None
     checksum: bool
     threads: int | None
     chunk: int
@@ -175,6 +181,7 @@ class Codec(NamedSchemes, CodecStages):
         seed: int | None = None,
         nonfinite: Nonfinite = "raise",
         feedback_decay: float = 0.0,
+        reference: float | None = None,
         checksum: bool = True,
         threads: int | None = None,
         chunk: int = 65536,
@@ -301,8 +308,9 @@ class Codec(NamedSchemes, CodecStages):
             shard: noise is counted from there on, so that parts that share seed and nonce do not
             repeat it. ``origin + x.size`` is at most 2^47. Parts that start at multiples of
             ``qsgd.inspect(frame).chunk_elements`` have the buckets of the whole, and decode to the
-            values that its frame would give, if norms are those of buckets within chunks, or
-            `scales` are given.
+            values that its frame would give, if norms are those of buckets within chunks (and not
+            "balanced"), or `scales` or a `reference` are given. Buckets longer than a chunk, but
+            for the whole tensor, must begin with the part.
 
         Returns
         -------

@@ -32,6 +32,7 @@ class OptionsBesideLevels(TypedDict, total=False):
     seed: int | None
     nonfinite: Nonfinite
     feedback_decay: float
+    reference: float | None
     checksum: bool
     threads: int | None
     chunk: int

@@ -72,8 +72,8 @@ class FrameInfo:
     dithered : bool
         Whether the decoder subtracts part of the noise.
     codec : Codec
-        One that decodes alike, as far as a decoder knows it: clip, nonfinite, classes and
-        shared_tables hold their defaults, and the seed is None unless the frame is dithered or
+        One that decodes alike, as far as a decoder knows it: clip, reference, nonfinite, classes
+        and shared_tables hold their defaults, and the seed is None unless the frame is dithered or
         rotated; norm and rounding are the frame's if they go with the rest.
     """
 

@@ -41,6 +41,10 @@ def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
     if not 0 <= decay <= 1:
         raise opt.refuse("feedback_decay", decay, decay_range)
     options["feedback_decay"] = decay
+    if given["reference"] is not None:
+        options["reference"] = (
+            opt.number("reference", given["reference"], "None or a number") or None
+        )
     for name in ("zero", "rotation", "rescale", "checksum"):
         options[name] = opt.flag(name, given[name])
     bucket_range = "an integer from 0 (the whole tensor) to 2**47"
@@ -88,6 +92,7 @@ def build_params(options: Mapping[str, Any]) -> _core.Params:
             clip=options["clip"] or 0.0,
             scale_dtype=opt.choice("scale_dtype", options["scale_dtype"], opt.SCALE_DTYPES),
             feedback_decay=options["feedback_decay"],
+            reference=options["reference"] or 0.0,
             nonfinite=opt.choice("nonfinite", options["nonfinite"], opt.NONFINITE),
             checksum=options["checksum"],
             chunk_log2=options["chunk"].bit_length() - 1,

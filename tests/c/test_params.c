@@ -119,6 +119,11 @@ static void senseless_combinations_are_refused(void) {
     qsgd_params p = scheme_params(&schemes[5]);
     p.clip = 2.0F; /* with l2 */
     refused(&p, QSGD_ERR_COMBINATION, "clip");
+    p.clip = 0;
+    p.reference = 1;
+    refused(&p, QSGD_ERR_COMBINATION, "reference");
+    p.reference = 0x1p-150;
+    refused(&p, QSGD_ERR_PARAM, "reference");
     p = scheme_params(&(struct scheme){QSGD_CODE_RANS, QSGD_LEVELS_EXPONENTIAL, 128, 1, 0, 0});
     refused(&p, QSGD_ERR_PARAM, "s");
     p = scheme_params(&(struct scheme){QSGD_CODE_RANS, QSGD_LEVELS_OPEN, 0, 1, 0, QSGD_NORM_RMS});

@@ -109,6 +109,7 @@ def codec_of(p: Params, **changes: Any) -> qsgd.Codec:
         "scale_dtype": p.scale_dtype,
         "nonfinite": p.nonfinite,
         "feedback_decay": p.feedback_decay,
+        "reference": p.reference or None,
         "checksum": p.checksum,
         "chunk": 1 << p.chunk_log2,
         "shared_tables": None if p.shared_tables is None else qsgd.SharedTables(p.shared_tables),

@@ -182,6 +182,14 @@ GOLDEN = (
     made("origin-past-2^32", (700,), bucket=100, rounding="dithered", origin=(1 << 32) - 300),
     made("origin-rotated", (730,), bucket=100, rotation=True, origin=12345, **KEY),
     made("origin-stochastic", (1100,), origin=(1 << 47) - 1100),
+    # Scales by a reference: of the tensor, in chunks of one scale; balanced; rotated.
+    made("reference", (2500,), step=2.0, reference=0.3, **OPEN),
+    made("reference-dithered", (3000,), "rows", step=1.0, reference=0.125, rounding="dithered",
+         origin=1 << 20, **KEY, **OPEN),
+    made("reference-balanced", (1500,), "local", norm="balanced", levels="open", step=0.5,
+         bucket=100, reference=0.7),
+    made("reference-rotated", (1300,), norm="rms", levels="open", step=1.5, bucket=512,
+         rotation=True, reference=0.4, scale_dtype="float32", **KEY),
     # Groups of zeros: left out, also where zeros would stay so; in idle buckets; after a rotation.
     made("zeros", (40, 64), "rows", code="rans"),
     made("zeros-elias", (40, 64), "rows", bucket=100, code="elias-gamma"),

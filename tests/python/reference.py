@@ -44,6 +44,7 @@ from reference_levels import Cuts, Params, cut, grid
 from reference_quantize import (
     Quantized,
     halves_of,
+    one_pass,
     outliers_of,
     quantize_elements,
     stored,
@@ -297,7 +298,8 @@ def quantized_frames(
         named = replace(p, code=code)
         c = coding(named, cuts, shared_of(p))
         c.check(k)
-        each = scales[np.arange(k.size) // cuts.bucket]
+        pieces = scales.size > cuts.buckets
+        each = scales[cuts.owners() if pieces else np.arange(k.size) // cuts.bucket]
         coded, halves = turned(k, each, p, cuts, start), halves_of(p, cuts, start)
         payloads = []
         for j in range(cuts.chunks):
@@ -305,7 +307,7 @@ def quantized_frames(
             chunk = replace(c, halves=None if halves is None else halves[at])
             alpha = int(damping[j]) if damping.size else None
             buckets = np.arange(at.start, at.stop) // cuts.bucket
-            own = scales[cuts.scales_in(j)]
+            own = scales[j : j + 1] if pieces else scales[cuts.scales_in(j)]
             piece = Piece(coded[at], own, alpha, zeros[at], buckets - buckets[0], apart[at])
             payloads.append(payload_encode(piece, named, chunk))
         frames.append(assemble(header(named, dtype, shape, start, tag), named, payloads))
@@ -320,12 +322,13 @@ def quantize(
     dtype: str | None = None,
     feeds_back: bool = False,
     origin: int = 0,
+    pieces: bool = False,
 ) -> tuple[Array, Array, Array]:
     """Indices (int16, flat), stored scales (float32, one per bucket), damping (uint8, per chunk).
 
-    `feeds_back`: as for an encoder with a residual. Damping is empty unless rounding is dithered.
-    Elements in groups of zeros have index -32768 where zeros would not stay so by themselves.
-    Raises ValueError for illegal parameters, and for
+    `feeds_back`: as for an encoder with a residual. `pieces`: scales are those of all chunks.
+    Damping is empty unless rounding is dithered. Elements in groups of zeros have index -32768
+    where zeros would not stay so by themselves. Raises ValueError for illegal parameters, and for
     non-finite elements if `nonfinite` is "raise".
     """
     x = np.asarray(x)
@@ -336,9 +339,10 @@ def quantize(
         cuts = cut(x.size, params.bucket, params.chunk_log2, False)
         e = elements(x, name)
         start = Noise(nonce, origin)
-        k, out, damping = quantize_elements(e, params, cuts, start, scales, feeds_back)
+        k, out, damping = quantize_elements(e, params, cuts, start, scales, feeds_back, pieces)
         if zero_groups.are_marked(params) and not params.rotation:
-            in_use = (out > 0)[np.arange(cuts.n) // cuts.bucket]
+            owners = cuts.owners() if pieces else np.arange(cuts.n) // cuts.bucket
+            in_use = (out > 0)[owners]
             k = zero_groups.mark(k, zero_groups.zeros_of(e, cuts), in_use, cuts)
     return k.astype(np.int16), out, damping
 
@@ -361,7 +365,8 @@ def frames_of(
     if p.rounding != "topk" and scales is None:
         apart = np.where(outliers_of(e, cuts), e, np.float32(0))
     e = np.where(apart != 0, np.float32(0), e)
-    found = quantize_elements(e, p, cuts, start, scales, feeds_back)
+    pieces = one_pass(p, cuts, scales, feeds_back)
+    found = quantize_elements(e, p, cuts, start, scales, feeds_back, pieces)
     zeros = zero_groups.zeros_of(e, cuts)
     return quantized_frames(found, zeros, apart, p, x.shape, start, tag, dtype)
 

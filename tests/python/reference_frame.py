@@ -112,6 +112,8 @@ def problem(p: Params, code: str) -> str | None:
         "rotation": not p.rotation or (fits and p.rounding != "topk"),
         "rescale": not p.rescale
         or (p.rounding == "nearest" and p.levels in ("uniform", "open") and fits),
+        "reference": p.reference == 0
+        or (p.norm in ("rms", "balanced") and 2.0**-149 <= p.reference <= 2.0**127),
         "clip": p.clip == 0 or (p.norm == "max" and isfinite(p.clip) and p.clip > 0),
     }
     if "sparse" in code:

@@ -35,6 +35,7 @@ class Params:
     scale_dtype: str = "bfloat16"
     nonfinite: str = "raise"
     feedback_decay: float = 0.0
+    reference: float = 0.0
     checksum: bool = True
     chunk_log2: int = 16
     seed: int = 0

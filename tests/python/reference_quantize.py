@@ -82,11 +82,13 @@ def tensor_rms(e: Array, cuts: Cuts) -> np.float64:
     return np.sqrt(total[0] / F64(max(1, e.size)))
 
 
-def scale_of(
-    e: Array, p: Params, step: np.float32, whole: np.float64
-) -> tuple[Array, Array, Array]:
+def scale_of(e: Array, p: Params, whole: np.float64, long: bool) -> tuple[Array, Array, Array]:
     """Scales (float32, before storing), S (binary64) and the least scales that open levels may have
-    of finite rows (R, L) of elements."""
+    of finite rows (R, L) of elements.
+
+    `long`: of buckets longer than a chunk, or of their chunks, without a residual.
+    """
+    step = F32(p.step or 0.0)
     magnitude = np.abs(e)
     wide = magnitude.astype(F64)
     length = F64(e.shape[1])
@@ -101,6 +103,8 @@ def scale_of(
         scale = np.sqrt(squares).astype(F32)
     elif p.norm == "rms":
         scale = rms.astype(F32)
+        if p.reference:
+            scale = np.where((most > 0) | long, F32(p.reference), F32(0))
     elif p.norm == "balanced":
         scale = np.sqrt(rms * whole).astype(F32)
     else:
@@ -132,8 +136,16 @@ def stored(scales: Array, kind: str) -> Array:
     return np.where(np.isnan(scales), scales, up.view(F32))
 
 
-def bucket_rows(e: Array, cuts: Cuts) -> list[Array]:
-    """Elements as rows of whole buckets, then the shorter last bucket, if any."""
+def one_pass(p: Params, cuts: Cuts, given: Array | None, feeds_back: bool) -> bool:
+    """Whether chunks of long buckets have each a scale of its own (ENCODER.md 5.2)."""
+    known = p.norm == "rms" and p.reference > 0
+    return known and cuts.long and given is None and not feeds_back
+
+
+def bucket_rows(e: Array, cuts: Cuts, pieces: bool) -> list[Array]:
+    """Elements as rows of whole buckets, then the shorter last bucket, if any; or of chunks."""
+    if pieces:
+        return [e[slice(*cuts.span(j))][None, :] for j in range(cuts.chunks)]
     whole = cuts.n // cuts.bucket
     split = whole * cuts.bucket
     rows = [e[:split].reshape(whole, cuts.bucket), e[split:].reshape(1, -1)]
@@ -141,20 +153,28 @@ def bucket_rows(e: Array, cuts: Cuts) -> list[Array]:
 
 
 def all_scales(
-    e: Array, p: Params, cuts: Cuts, given: Array | None, whole: np.float64
+    e: Array,
+    p: Params,
+    cuts: Cuts,
+    given: Array | None,
+    whole: np.float64,
+    pieces: bool,
+    long: bool,
 ) -> tuple[Array, Array]:
     """Stored scales (nb,) float32, NaN for non-finite buckets, and S (nb,) of finite ones.
+
+    `pieces`: the same of all chunks (nc,). `long` as for scale_of.
 
     Raises ValueError for non-finite buckets if the parameters say so.
     """
     if cuts.n == 0:
         return np.zeros(0, F32), np.zeros(0)
     scales, squares, leasts, fine = [], [], [], []
-    for rows in bucket_rows(e, cuts):
+    for rows in bucket_rows(e, cuts, pieces):
         finite = np.asarray(np.isfinite(rows).all(axis=1))
         fine.append(finite)
         rows = np.where(finite[:, None], rows, F32(0))
-        scale, square, least = scale_of(rows, p, F32(p.step or 0.0), whole)
+        scale, square, least = scale_of(rows, p, whole, long)
         leasts.append(least)
         scales.append(scale)
         squares.append(square)
@@ -164,6 +184,7 @@ def all_scales(
         if out.size != cuts.buckets or not bool((np.isfinite(out) & (out >= 0)).all()):
             raise ValueError("scales must be finite, not negative, one per bucket")
     short = 1 <= p.bucket <= 1 << p.chunk_log2 and not p.rescale and given is None
+    short = short and not (p.norm == "rms" and p.reference)
     if p.levels == "open" and p.scale_dtype == "bfloat16" and short:
         out = in_eighths(out, np.concatenate(leasts))
     else:
@@ -270,7 +291,8 @@ def round_positions(e: Array, at: Position, p: Params, grd: Grid, start: Noise) 
 
 
 def damping_of(at: Position, zeros: Array, scales: Array, cuts: Cuts) -> Array:
-    """Bytes a (uint8, one per chunk); elements in groups of `zeros` do not count."""
+    """Bytes a (uint8, one per chunk), by a scale per element; those in groups of `zeros` do not
+    count."""
     f = at.t & 65535
     part = np.where(zeros, 0, (f >> 8) * (256 - (f >> 8)) * at.g)
     damping = []
@@ -280,8 +302,8 @@ def damping_of(at: Position, zeros: Array, scales: Array, cuts: Cuts) -> Array:
         while start < stop:
             j = start // cuts.bucket
             end = min((j + 1) * cuts.bucket, stop)
-            if scales[j] > 0:
-                w = float(scales[j]) * float(scales[j])
+            if scales[start] > 0:
+                w = float(scales[start]) * float(scales[start])
                 num += w * float(int(part[start:end].sum()))
                 den += w * float(end - start - int(zeros[start:end].sum()))
             start = end
@@ -389,29 +411,41 @@ def feedback(
 
 
 def quantize_elements(
-    e: Array, p: Params, cuts: Cuts, start: Noise, given: Array | None, feeds_back: bool = False
+    e: Array,
+    p: Params,
+    cuts: Cuts,
+    start: Noise,
+    given: Array | None,
+    feeds_back: bool = False,
+    pieces: bool = False,
 ) -> Quantized:
-    """Indices (int64), stored scales (float32), damping (uint8; none if not dithered)."""
+    """Indices (int64), stored scales (float32), damping (uint8; none if not dithered).
+
+    `pieces`: scales are those of all chunks (`one_pass`).
+    """
     none, zeros = np.zeros(0, np.uint8), np.zeros(cuts.n, bool)
-    whole = tensor_rms(e, cuts) if p.norm == "balanced" else F64(0)
+    whole = F64(p.reference)
+    if p.norm == "balanced" and not p.reference:
+        whole = tensor_rms(e, cuts)
     if are_marked(p) and not p.rotation:
         zeros = zeros_of(e, cuts)
     if p.rotation:
         e = rotate(e, p, cuts, start)
-    scales, squares = all_scales(e, p, cuts, given, whole)
+    long = cuts.long and not feeds_back
+    scales, squares = all_scales(e, p, cuts, given, whole, pieces, long)
     grd = grid(p)
     if p.rounding == "topk":
         k = top_k(e, scales, squares, cuts)
         top = k, scales, none
         return feedback(e, top, zeros, p, cuts, start) if feeds_back else top
     idle = ~(scales > 0)
-    of_element = np.arange(cuts.n) // cuts.bucket
+    of_element = cuts.owners() if pieces else np.arange(cuts.n) // cuts.bucket
     resting = idle[of_element]
     scale = np.where(idle, F32(1), scales)[of_element]
     at = positions(np.where(resting, F32(0), e), scale, grd)
     at = Position(np.where(resting, 0, at.t), at.low, at.g)
     k = np.where(resting | zeros, grd.idle, round_positions(e, at, p, grd, start))
-    damping = damping_of(at, zeros, scales, cuts) if p.rounding == "dithered" else none
+    damping = damping_of(at, zeros, scales[of_element], cuts) if p.rounding == "dithered" else none
     if feeds_back:
         return feedback(e, (k, scales, damping), zeros, p, cuts, start)
     if p.rescale:

@@ -198,6 +198,7 @@
 #define rotation_inverse qsgd_internal_rotation_inverse
 #define runner_check_workers qsgd_internal_runner_check_workers
 #define runner_run qsgd_internal_runner_run
+#define scale_of_piece qsgd_internal_scale_of_piece
 #define scale_of_short_bucket qsgd_internal_scale_of_short_bucket
 #define scales_bound qsgd_internal_scales_bound
 #define scales_fit qsgd_internal_scales_fit
@@ -230,6 +231,7 @@
 #define struct_take qsgd_internal_struct_take
 #define task_marks_carve qsgd_internal_task_marks_carve
 #define tensor_carve qsgd_internal_tensor_carve
+#define tensor_one_pass qsgd_internal_tensor_one_pass
 #define tensor_total_block qsgd_internal_tensor_total_block
 #define tensor_total_blocks qsgd_internal_tensor_total_blocks
 #define tensor_total_store qsgd_internal_tensor_total_store

@@ -217,6 +217,12 @@ static qsgd_status check(const qsgd_params *p, qsgd_error *error) {
     if (!(p->clip >= 0) || !params_finite(p->clip)) {
         return PARAM("clip", "clip must be 0 (off) or finite and positive");
     }
+    if (p->reference != 0 && !(p->reference >= 0x1p-149 && p->reference <= 0x1p127)) {
+        return PARAM("reference", "reference must be 0 (none) or lie in 2^-149..2^127");
+    }
+    if (p->reference != 0 && p->norm != QSGD_NORM_RMS && p->norm != QSGD_NORM_BALANCED) {
+        return COMBINATION("reference", "reference needs norm rms or balanced");
+    }
     if (p->clip > 0 && p->norm != QSGD_NORM_MAX) {
         return COMBINATION("clip", "clip needs norm max");
     }

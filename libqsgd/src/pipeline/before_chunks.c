@@ -66,9 +66,9 @@ static void task_total_block(void *context, uint64_t block, uint32_t worker) {
 }
 
 static qsgd_status tensor_total(struct before_chunks *f, qsgd_error *error) {
-    if (f->t.q.params.norm != QSGD_NORM_BALANCED) return QSGD_OK;
-    const qsgd_status status =
-        runner_run(&f->runner, task_total_block, f, tensor_total_blocks(&f->t.q), error);
+    const uint64_t blocks = tensor_total_blocks(&f->t.q);
+    if (blocks == 0) return QSGD_OK;
+    const qsgd_status status = runner_run(&f->runner, task_total_block, f, blocks, error);
     if (status != QSGD_OK) return status;
     fpenv env = fpenv_enter();
     tensor_total_store(&f->t);
@@ -98,7 +98,7 @@ static qsgd_status feedback_scales(struct before_chunks *f, qsgd_error *error) {
 
 qsgd_status before_chunks_scales(struct before_chunks *f, qsgd_error *error) {
     qsgd_status status = tensor_total(f, error);
-    if (status != QSGD_OK || f->t.q.layout.per_bucket == 0) return status;
+    if (status != QSGD_OK || f->t.q.layout.per_bucket == 0 || f->t.one_pass) return status;
     status = runner_run(&f->runner, task_big_block, f, big_scales_blocks(&f->t.q.layout), error);
     if (status != QSGD_OK) return status;
     fpenv env = fpenv_enter();

@@ -383,6 +383,7 @@ qsgd_status qsgd_encode(const qsgd_params *params, const qsgd_encode_options *op
     job.dst = dst;
     job.f.t.source = (struct source){src, call.options.dtype, call.options.residual,
                                      (float)(1 - call.params.feedback_decay), call.options.scales};
+    job.f.t.one_pass = tensor_one_pass(&job.f.t);
     status = check_buffers(&call, &job, workspace, frame_bytes, error);
     if (status == QSGD_OK) {
         status = arguments_check_scales(&call, job.f.t.q.layout.buckets, error);

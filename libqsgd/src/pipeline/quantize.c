@@ -53,6 +53,7 @@ static qsgd_status quantize_open(const qsgd_params *params, const qsgd_encode_op
     if (status != QSGD_OK) return status;
     quantizer_init(&job->f.t.q, &call->params, quantized->n, arguments_noise(call), false);
     job->f.t.q.turned = false; /* indices themselves */
+    job->f.t.one_pass = false; /* one scale a bucket is wanted */
     job->out = *quantized;
     return QSGD_OK;
 }

@@ -34,11 +34,35 @@ static float scale_in_eighths(float scale, float least) {
     return float_from_bits(found >= SCALE_INF_BITS ? SCALE_NAN_BITS : found);
 }
 
+static bool has_reference(const struct qsgd_params *params) {
+    return params->norm == QSGD_NORM_RMS && params->reference > 0;
+}
+
 /* True if scales are stored so: those of buckets within chunks, whatever the tensor's length, so
  * that parts of one have the scales of the whole. */
 static bool stores_eighths(const struct qsgd_params *p) {
     return p->levels == QSGD_LEVELS_OPEN && p->scale_dtype == QSGD_BFLOAT16 && p->rescale == 0 &&
-           p->bucket >= 1 && p->bucket <= (uint64_t)1 << p->chunk_log2;
+           !has_reference(p) && p->bucket >= 1 && p->bucket <= (uint64_t)1 << p->chunk_log2;
+}
+
+/* At least so much that no index of open levels is out of range; as stored. */
+static float scale_in_range(const struct qsgd_params *params, float scale, float max) {
+    float least = 0;
+    if (params->levels == QSGD_LEVELS_OPEN) {
+        float range = 32767.0F * params->step;
+        least = max / range;
+        scale = least > scale ? least : scale;
+    }
+    if (max > 0 && stores_eighths(params)) return scale_in_eighths(scale, least);
+    if (scale == 0 && max > 0) scale = 0x1p-149F;
+    return scale_stored(params, scale);
+}
+
+/* The reference is the scale, also of zeros: where a bucket has several chunks, they have one
+ * scale as far as that goes. */
+static float scale_of_reference(const struct qsgd_params *params, uint32_t max_bits) {
+    if (max_bits >= SCALE_INF_BITS) return float_from_bits(SCALE_NAN_BITS);
+    return scale_in_range(params, (float)params->reference, float_from_bits(max_bits));
 }
 
 /* The stored scale of a bucket of `len` elements, widened to float32; NaN if it is non-finite. */
@@ -49,7 +73,9 @@ static float scale_of_sums(const struct quantizer *q, const struct bucket_sums *
     const float max = float_from_bits(sums->max_bits);
     const double count = (double)len;
     float scale = max;
-    if (params->norm == QSGD_NORM_L2) {
+    if (has_reference(params)) {
+        scale = max > 0 ? (float)params->reference : 0;
+    } else if (params->norm == QSGD_NORM_L2) {
         scale = (float)square_root(sums->sum);
     } else if (params->norm == QSGD_NORM_RMS) {
         scale = (float)square_root(sums->sum / count);
@@ -61,14 +87,7 @@ static float scale_of_sums(const struct quantizer *q, const struct bucket_sums *
         float clipped = (float)((double)params->clip * square_root(sums->sum / count));
         scale = clipped < max ? clipped : max;
     }
-    if (params->levels == QSGD_LEVELS_OPEN) {
-        float range = 32767.0F * params->step;
-        float least = max / range;
-        scale = least > scale ? least : scale;
-        if (max > 0 && stores_eighths(params)) return scale_in_eighths(scale, least);
-    }
-    if (scale == 0 && max > 0) scale = 0x1p-149F;
-    return scale_stored(params, scale);
+    return scale_in_range(params, scale, max);
 }
 
 /* A caller's scale as stored, with the same largest magnitude test. */
@@ -84,6 +103,7 @@ enum sum_kind { SUM_NONE, SUM_SQUARES, SUM_MAGNITUDES };
 
 static enum sum_kind sum_kind_of(const struct qsgd_params *params) {
     if (params->norm == QSGD_NORM_MEAN) return SUM_MAGNITUDES;
+    if (has_reference(params)) return SUM_NONE;
     return params->norm == QSGD_NORM_MAX && !(params->clip > 0) ? SUM_NONE : SUM_SQUARES;
 }
 
@@ -145,6 +165,10 @@ float scale_of_short_bucket(const struct tensor *t, uint64_t bucket, const float
     return bucket_scale(t, bucket, &sums);
 }
 
+float scale_of_piece(const struct tensor *t, const float *x, uint64_t len) {
+    return scale_of_reference(&t->q.params, t->q.kernels->max_bits(x, (size_t)len));
+}
+
 void tensor_carve(struct tensor *t, struct memory *memory, const float *residual) {
     const struct layout *l = &t->q.layout;
     const bool topk = t->q.params.rounding == QSGD_ROUND_TOPK && l->per_bucket != 0;
@@ -187,7 +211,10 @@ void big_scales_store(const struct tensor *t, struct quantize_scratch *scratch) 
         struct block_lanes lanes = {.max_bits = 0};
         for (uint64_t i = 0; i < blocks; i++) blocks_add(&lanes, &partials[i]);
         const struct bucket_sums total = blocks_fold(&lanes);
-        float scale = bucket_scale(t, bucket, &total);
+        const bool given = t->source.given != NULL || t->feedback != NULL;
+        const float scale = has_reference(&t->q.params) && !given
+                                ? scale_of_reference(&t->q.params, total.max_bits)
+                                : bucket_scale(t, bucket, &total);
         scale_set(&t->scales, bucket, scale);
         if (t->feedback != NULL) {
             t->feedback[bucket] = (struct feedback_bucket){scale, FEEDBACK_NOWHERE};
@@ -200,14 +227,19 @@ void big_scales_store(const struct tensor *t, struct quantize_scratch *scratch) 
     }
 }
 
+bool tensor_one_pass(const struct tensor *t) {
+    const bool chosen = t->source.given == NULL && t->source.residual == NULL;
+    return t->q.layout.per_bucket != 0 && has_reference(&t->q.params) && chosen;
+}
+
 /* ---- the tensor's sum ------------------------------------------------------------------------ */
 
 /* Of each chunk, some of whose last may be empty. */
 static uint64_t blocks_per_chunk(const struct layout *l) { return div_up(l->chunk, NORM_BLOCK); }
 
 uint64_t tensor_total_blocks(const struct quantizer *q) {
-    if (q->params.norm != QSGD_NORM_BALANCED) return 0;
-    return q->layout.chunks * blocks_per_chunk(&q->layout);
+    const bool wanted = q->params.norm == QSGD_NORM_BALANCED && !(q->params.reference > 0);
+    return wanted ? q->layout.chunks * blocks_per_chunk(&q->layout) : 0;
 }
 
 /* Blocks that hold a NaN or Inf count as 0: what is wrong with them must not reach the others. */

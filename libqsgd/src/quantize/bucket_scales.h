@@ -40,6 +40,7 @@ struct tensor {
     struct topk_cut *cuts;        /* per such bucket, for top-k; else NULL */
     struct feedback_sums *feedback_sums; /* per chunk of such buckets, if there is a residual */
     struct feedback_bucket *feedback;    /* per such bucket; else NULL */
+    bool one_pass; /* chunks of such buckets have each a scale of its own, by the reference */
 };
 
 /* Takes all of these arrays, and scales of long buckets, from the memory, or only counts them. */
@@ -49,15 +50,23 @@ void tensor_carve(struct tensor *t, struct memory *memory, const float *residual
 float scale_of_short_bucket(const struct tensor *t, uint64_t bucket, const float *x,
                             double *sum_of_squares);
 
-/* Buckets longer than a chunk get their scales before chunks start: task `block` of
- * big_scales_blocks sums one block into t->partials[block]; then big_scales_store stores the
- * scales (and cuts). */
+/* The stored scale of a chunk of a longer bucket, if t->one_pass. */
+float scale_of_piece(const struct tensor *t, const float *x, uint64_t len);
+
+/* Buckets longer than a chunk get their scales before chunks start, unless t->one_pass: task
+ * `block` of big_scales_blocks sums one block into t->partials[block]; then big_scales_store stores
+ * the scales (and cuts). */
 uint64_t big_scales_blocks(const struct layout *l);
 void big_scales_block(const struct tensor *t, uint64_t block, struct quantize_scratch *scratch);
 void big_scales_store(const struct tensor *t, struct quantize_scratch *scratch);
 
-/* QSGD_NORM_BALANCED wants the sum of squares of the tensor first: task `block` of
- * tensor_total_blocks sums one block into t->totals[block], then tensor_total_store takes them. */
+/* True if no chunk needs to know of others for its scale: there is a reference, and neither scales
+ * nor a residual. */
+bool tensor_one_pass(const struct tensor *t);
+
+/* QSGD_NORM_BALANCED wants the sum of squares of the tensor first, if there is no reference: task
+ * `block` of tensor_total_blocks sums one block into t->totals[block], then tensor_total_store
+ * takes them. */
 uint64_t tensor_total_blocks(const struct quantizer *q);
 void tensor_total_block(const struct tensor *t, uint64_t block, struct quantize_scratch *scratch);
 void tensor_total_store(struct tensor *t);

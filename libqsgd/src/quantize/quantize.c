@@ -210,7 +210,10 @@ static void bucket_open(const struct chunk *c, uint64_t bucket, struct bucket_st
     const struct layout *l = &q->layout;
     b->bucket = bucket;
     b->x = l->per_bucket != 0 ? c->x : c->x + (bucket * l->bucket - c->span->first);
-    if (l->per_bucket != 0) {
+    if (c->t->one_pass) {
+        b->scale = scale_of_piece(c->t, c->x, c->span->len);
+        scale_set(c->scales, bucket, b->scale);
+    } else if (l->per_bucket != 0) {
         b->scale = scale_get(c->scales, bucket);
         if (c->t->feedback != NULL && !scale_is_idle(b->scale)) {
             b->scale = c->t->feedback[bucket].quantizing;

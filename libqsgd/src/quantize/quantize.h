@@ -18,10 +18,12 @@ struct chunk_indices {
                                  outliers, which x holds no more */
 };
 
-/* Where scales of a chunk's buckets go: of short ones to `scales`, longer ones' are there. */
+/* Where scales of a chunk's buckets go: of short ones, and of one pass, to `scales`; longer ones'
+ * are there. */
 static inline struct scale_array chunk_scales_of(const struct tensor *t,
                                                  const struct chunk_span *span, float *scales) {
-    return t->q.layout.per_bucket != 0 ? t->scales : scales_at(scales, span->bucket);
+    const bool there = t->q.layout.per_bucket != 0 && !t->one_pass;
+    return there ? t->scales : scales_at(scales, span->bucket);
 }
 
 /* Quantizes one chunk of x (its elements as float32) to `out`, whose memory is given. Rotated

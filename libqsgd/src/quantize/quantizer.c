@@ -106,7 +106,7 @@ void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint6
                                 {(uint32_t)start.nonce, (uint32_t)(start.nonce >> 32)}};
     q->kernels = kernels_current();
     q->origin = start.origin;
-    q->tensor_rms = 0;
+    q->tensor_rms = params->reference;
     q->dithered = q->turned = q->finds_outliers = false;
     if (raw) return;
     fpenv env = fpenv_enter(); /* gaps and reciprocals are rounded */

@@ -19,7 +19,8 @@ struct quantizer {
     struct levels levels;
     struct noise_key key;
     uint64_t origin;     /* what the first element counts as where noise is counted */
-    double tensor_rms;   /* for QSGD_NORM_BALANCED: of all elements, before chunks start */
+    double tensor_rms;   /* for QSGD_NORM_BALANCED: of all elements, before chunks start, or
+                            given */
     bool finds_outliers; /* encode: chunks may have some */
     bool dithered;       /* the decoder subtracts part of the noise */
     bool turned;         /* indices are as frames code them (FORMAT.md section 8.2) */
