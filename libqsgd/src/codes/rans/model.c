@@ -129,7 +129,7 @@ static unsigned choose_lanes(uint64_t cost, uint64_t len, unsigned token_limit) 
     const uint64_t v = 2 * bits * len / (share * (39 * len - 2 * each * bits));
     const unsigned log2 = v == 0 ? 0 : floor_log2(v);
     if (log2 > RANS_ROW_LOG2) return RANS_ROW_LOG2;
-    return rans_lanes_fit(log2, len) ? log2 : 5;
+    return rans_lanes_fit(log2, (size_t)len) ? log2 : 5;
 }
 
 /* Bits of the largest rank of an index with one of `tokens` tokens, at least. */
