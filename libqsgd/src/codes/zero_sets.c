@@ -34,13 +34,30 @@ void zero_groups_join(struct zero_groups *zeros, uint64_t len, uint32_t *words) 
     }
 }
 
-static bool is_zero(const struct coded_items *items, uint64_t at) {
-    return items->k != NULL ? items->k[at] == 0 : items->tokens[at] == 0;
+/* True if so many bytes are all 0: eight at a time, of which most groups need one. */
+static bool all_zero(const uint8_t *p, size_t bytes) {
+    uint64_t word;
+    for (; bytes >= sizeof word; bytes -= sizeof word, p += sizeof word) {
+        memcpy(&word, p, sizeof word);
+        if (word != 0) return false;
+    }
+    while (bytes > 0 && *p == 0) bytes--, p++;
+    return bytes == 0;
 }
 
 static bool group_is_zero(const struct coded_items *items, uint64_t at, uint64_t end) {
-    while (at < end && is_zero(items, at)) at++;
-    return at == end;
+    if (items->k == NULL) return all_zero(items->tokens + at, (size_t)(end - at));
+    return all_zero((const uint8_t *)(const void *)(items->k + at), (size_t)(end - at) * 2);
+}
+
+static uint64_t zeros_of_run(const struct coded_items *items, uint64_t at, uint64_t end) {
+    uint32_t zeros = 0; /* no chunk is longer */
+    if (items->k != NULL) {
+        for (uint64_t i = at; i < end; i++) zeros += items->k[i] == 0;
+    } else {
+        for (uint64_t i = at; i < end; i++) zeros += items->tokens[i] == 0;
+    }
+    return zeros;
 }
 
 /* What elements cost that are 0 or not, by how often they are, in units of 2^-16 bits. */
@@ -53,7 +70,7 @@ static uint64_t zeros_among(const struct live *live, const struct coded_items *i
     for (uint64_t at = 0, end; at < live->len; at = end) {
         bool is_live;
         end = live_run(live, at, &is_live);
-        for (uint64_t i = at; is_live && i < end; i++) zeros += is_zero(items, i);
+        if (is_live) zeros += zeros_of_run(items, at, end);
     }
     return zeros;
 }

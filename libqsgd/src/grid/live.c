@@ -2,6 +2,20 @@
 
 #include <string.h>
 
+/* The first group behind `group` that is not as it is, but at most that behind `last`. */
+static uint64_t alike_until(const struct zero_groups *z, uint64_t group, uint64_t last,
+                            bool zeros) {
+    const uint32_t flip = zeros ? UINT32_MAX : 0; /* bits of groups that differ become 1 */
+    uint64_t word = group / 32;
+    uint32_t differ = (z->words[word] ^ flip) >> group % 32;
+    if (differ != 0) return group + lowest_bit(differ);
+    while (++word <= last / 32) {
+        differ = z->words[word] ^ flip;
+        if (differ != 0) return 32 * word + lowest_bit(differ);
+    }
+    return last + 1;
+}
+
 uint64_t zero_run(const struct zero_groups *z, uint64_t at, uint64_t end, bool *zeros) {
     if (z->outliers != NULL) {
         const uint32_t i = outliers_from(z->outliers, at);
@@ -14,12 +28,9 @@ uint64_t zero_run(const struct zero_groups *z, uint64_t at, uint64_t end, bool *
         *zeros = false;
         return end;
     }
-    uint64_t group = at >> z->log2;
+    const uint64_t group = at >> z->log2;
     *zeros = zero_group_at(z, group);
-    do {
-        group++;
-    } while (group << z->log2 < end && zero_group_at(z, group) == *zeros);
-    return min_u64(group << z->log2, end);
+    return min_u64(alike_until(z, group, (end - 1) >> z->log2, *zeros) << z->log2, end);
 }
 
 /* Where the bucket of element `at` ends. */
@@ -50,11 +61,16 @@ uint64_t live_run(const struct live *l, uint64_t at, bool *live) {
 }
 
 uint64_t live_count(const struct live *l) {
-    uint64_t count = 0;
-    for (uint64_t at = 0, end; at < l->len; at = end) {
-        bool live;
-        end = live_step(l, at, &live);
-        if (live) count += end - at;
+    const uint64_t bucket = l->first / l->bucket;
+    uint64_t count = 0, at = 0, number = bucket;
+    for (uint64_t end; at < l->len; at = end, number++) { /* without a division a bucket */
+        end = min_u64((number + 1) * l->bucket - l->first, l->len);
+        if (scale_is_idle(scale_get(&l->scales, number))) continue;
+        bool zeros = false;
+        for (uint64_t from = at, to; from < end; from = to) {
+            to = zero_run(&l->zeros, from, end, &zeros);
+            if (!zeros) count += to - from;
+        }
     }
     return count;
 }
