@@ -28,6 +28,7 @@ INPUTS = {
     "sparse": "spread where (r[i] >> 32) mod 16 = 0, else 0",
     "blocks": "spread where (i div 16) is even, else 0",
     "rows": "spread where (i div 64) mod 4 = 1, else 0, but -0 where i mod 5 = 0",
+    "uneven": "spread, times 2^-6 where 1 <= (i div 32) mod 8 <= 3, 0 where it is 0",
     "spikes": "spread, but x[1000] = 2^30, x[3000] = -2^18, x[4500] = 2^100",
     "constant": "x[i] = -0.75",
     "hostile": "spread, but x[1] = NaN, x[20] = Inf, x[40] = -0, x[60:64] = 2^-149, x[80] = 2^127",
@@ -81,6 +82,8 @@ def elements(r: Array, kind: str, n: int) -> Array:
         x[i // 16 % 2 == 1] = 0
     elif kind == "rows":
         x = np.where(i // 64 % 4 == 1, x, np.where(i % 5 == 0, -0.0, 0.0))
+    elif kind == "uneven":
+        x *= np.array([0] + [2.0**-6] * 3 + [1] * 4)[i // 32 % 8]
     elif kind == "spikes":
         x[1000], x[3000], x[4500] = 2.0**30, -(2.0**18), 2.0**100
     elif kind == "constant":
@@ -192,6 +195,10 @@ GOLDEN = (
          rotation=True, reference=0.4, scale_dtype="float32", **KEY),
     # Groups of zeros: left out, also where zeros would stay so; in idle buckets; after a rotation.
     made("zeros", (40, 64), "rows", code="rans"),
+    made("zeros-in-classes", (2048,), "uneven", code="rans", classes="on", chunk_log2=11,
+         norm="rms", levels="open", step=0.125, bucket=0, rounding="nearest"),
+    made("zeros-beside-classes", (2048,), "uneven", code="huffman", chunk_log2=11,
+         norm="rms", levels="open", step=0.125, bucket=0, rounding="nearest"),
     made("zeros-elias", (40, 64), "rows", bucket=100, code="elias-gamma"),
     made("zeros-sparse", (2200,), "rows", norm="l2", s=1, bucket=0, code="rice-sparse"),
     made("zeros-dithered", (33, 64), "rows", rounding="dithered", chunk_log2=10, **KEY),

@@ -126,7 +126,7 @@ class Piece:
 def payload_encode(piece: Piece, p: Params, c: Coding) -> bytes:
     """Payload of a chunk, whose `zeros` are those found in the elements."""
     in_use = (piece.scales > 0)[piece.buckets]
-    named, zeros = zero_groups.chosen(p, piece.k, piece.zeros, in_use, piece.apart != 0)
+    named, zeros = zero_groups.chosen(p, c, piece.k, piece.zeros, in_use, piece.apart != 0)
     live = replace(piece, zeros=zeros).live(p)
     mode, body = MODE_CODED, b""
     if live.any():

@@ -58,9 +58,17 @@ def class_fields(classes: list[int]) -> Fields:
 
 def choose_classes(k: Array, tokens: Array, c: Coding) -> list[int]:
     """Class of each group (step 1)."""
+    return price_classes(k, tokens)[0] if c.classes else [0] * -(-len(k) // GROUP)
+
+
+def live_cost(k: Array, c: Coding) -> int:
+    """What indices cost with the best classes (8.1)."""
+    return price_classes(k, tokens_of(k, c.kmax)[0])[1] if k.size else 0
+
+
+def price_classes(k: Array, tokens: Array) -> tuple[list[int], int]:
+    """Class of each group where several are allowed, and what these cost."""
     starts = np.arange(0, len(k), GROUP)
-    if not c.classes:
-        return [0] * len(starts)
     sums = np.add.reduceat(np.abs(k), starts)
     e = floor_log2(np.maximum(sums, 1))
     bins = np.where(sums == 0, 0, 1 + 2 * e + (sums * sums >= 2 << 2 * e))
@@ -80,9 +88,10 @@ def choose_classes(k: Array, tokens: Array, c: Coding) -> list[int]:
     classes = [class_of[b] for b in bins.tolist()]
     bits = sum(width for _, width in class_fields(classes))
     split = sum(cost(h) for _, h in merged) + (bits << 16)
-    if len(merged) > 1 and split < cost(np.bincount(tokens)):
-        return classes
-    return [0] * len(starts)
+    whole = cost(np.bincount(tokens))
+    if len(merged) > 1 and split < whole:
+        return classes, split
+    return [0] * len(starts), whole
 
 
 def split_classes(tokens: Array, class_of: Array, number: int, c: Coding) -> list[bool]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from reference_bits import Array, refuse
+from reference_codes import Coding
 from reference_levels import Cuts, Params, grid
-from reference_rans import lg
+from reference_rans import lg, live_cost
 from reference_scales import set_decode, set_encode
 
 MARK = -32768  # index of an element in a group of zeros
@@ -85,7 +86,9 @@ def bits(n: int, zeros: int) -> int:
     )
 
 
-def chosen(p: Params, k: Array, zeros: Array, in_use: Array, apart: Array) -> tuple[bytes, Array]:
+def chosen(
+    p: Params, c: Coding, k: Array, zeros: Array, in_use: Array, apart: Array
+) -> tuple[bytes, Array]:
     """What a chunk's head says of groups of zeros (empty: nothing), and who is in one.
 
     `zeros` is what was found in the elements, and counts where zeros are marked; else indices (k)
@@ -104,6 +107,8 @@ def chosen(p: Params, k: Array, zeros: Array, in_use: Array, apart: Array) -> tu
     coded = in_use & ~apart
     n, left = int(coded.sum()), int((coded & ~dead).sum())
     count = int((coded & (k == 0)).sum())
-    if bits(n, count) > bits(left, count - (n - left)) + (len(head) << 19):
-        return head, dead
-    return b"", none
+    repays = bits(n, count) > bits(left, count - (n - left)) + (len(head) << 19)
+    if repays and c.code == "rans" and c.classes:
+        named = live_cost(k[coded & ~dead], c) + (len(head) << 19)
+        repays = named < live_cost(k[coded], c)
+    return (head, dead) if repays else (b"", none)

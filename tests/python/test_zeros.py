@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 import qsgd
+import reference
 from cases import codec_of
+from reference import payload
 from reference_bits import Array
+from reference_frame import parse
 from reference_levels import Params
+from workloads import workloads
 
 OPEN = {"norm": "rms", "levels": "open", "step": 1.0}
 SCHEMES: dict[str, dict[str, Any]] = {
@@ -48,6 +52,25 @@ def test_untouched_rows_are_exactly_zero(name: str) -> None:
     qsgd.decode_add(frame, sums, 0.5)
     np.testing.assert_array_equal(sums, 3 + y * np.float32(0.5))
     np.testing.assert_array_equal(qsgd.decode_range(frame, 777, 9999), y.ravel()[777:9999])
+
+
+@pytest.mark.parametrize(("code", "named"), [("rans", False), ("huffman", True)])
+def test_classes_keep_the_zeros_that_hold_groups_apart(code: str, named: bool) -> None:
+    """Quiet elements among loud ones: without zeros between, groups of a class would mix both."""
+    x = np.random.default_rng(3).standard_normal((64, 8, 32)).astype(np.float32)
+    x[:, 1:4] *= np.float32(0.02)
+    x[:, 0] = 0
+    frame = qsgd.Codec(**OPEN | {"step": 0.1}, bucket=0, rounding="nearest", code=code).encode(x)
+    parsed = parse(frame)
+    assert bool(payload(parsed, parsed.chunks[0])[0] & 8) == named
+
+
+@pytest.mark.parametrize("name", list(workloads()))
+def test_workloads_take_the_reference_bytes(name: str) -> None:
+    """Choices between classes and groups of zeros in real tensors, of 8192 elements."""
+    x = workloads()[name][:8192]
+    params = Params(seed=1, **OPEN | {"step": 0.25}, bucket=0, rounding="nearest", classes="on")
+    assert codec_of(params).encode(x, 1) == reference.encode(x, params, 1)
 
 
 def test_two_hundred_thousand_rows_take_eight_kilobytes() -> None:

@@ -116,6 +116,7 @@
 #define live_gather qsgd_internal_live_gather
 #define live_run qsgd_internal_live_run
 #define live_scatter qsgd_internal_live_scatter
+#define live_ungather qsgd_internal_live_ungather
 #define log2_of qsgd_internal_log2_of
 #define neon_pull qsgd_internal_neon_pull
 #define neon_push qsgd_internal_neon_push
@@ -160,10 +161,12 @@
 #define quantizer_trial_key qsgd_internal_quantizer_trial_key
 #define rans_classes_bits qsgd_internal_rans_classes_bits
 #define rans_classes_choose qsgd_internal_rans_classes_choose
+#define rans_classes_cost qsgd_internal_rans_classes_cost
 #define rans_classes_histograms qsgd_internal_rans_classes_histograms
 #define rans_classes_parse qsgd_internal_rans_classes_parse
 #define rans_classes_write qsgd_internal_rans_classes_write
 #define rans_covers qsgd_internal_rans_covers
+#define rans_gains_by_zeros qsgd_internal_rans_gains_by_zeros
 #define rans_job_of qsgd_internal_rans_job_of
 #define rans_lane_groups qsgd_internal_rans_lane_groups
 #define rans_mantissa_most qsgd_internal_rans_mantissa_most
@@ -229,6 +232,7 @@
 #define struct_size_known qsgd_internal_struct_size_known
 #define struct_size_of qsgd_internal_struct_size_of
 #define struct_take qsgd_internal_struct_take
+#define survey_codes qsgd_internal_survey_codes
 #define task_marks_carve qsgd_internal_task_marks_carve
 #define tensor_carve qsgd_internal_tensor_carve
 #define tensor_one_pass qsgd_internal_tensor_one_pass

@@ -98,3 +98,20 @@ void live_scatter(const struct live *l, void *items, size_t item) {
         from += bytes;
     }
 }
+
+void live_ungather(const struct live *l, void *items, size_t item) {
+    const uint64_t count = live_count(l);
+    uint8_t *p = items, *from = p + (l->len - count) * item;
+    memmove(from, p, (size_t)count * item);
+    for (uint64_t at = 0, end; at < l->len; at = end) {
+        bool live;
+        end = live_run(l, at, &live);
+        const size_t bytes = (size_t)(end - at) * item;
+        if (live) { /* never behind where it comes from */
+            memmove(p + at * item, from, bytes);
+            from += bytes;
+        } else {
+            memset(p + at * item, 0, bytes);
+        }
+    }
+}

@@ -59,4 +59,7 @@ uint64_t zero_run(const struct zero_groups *z, uint64_t at, uint64_t end, bool *
 void live_gather(const struct live *l, void *items, size_t item);
 void live_scatter(const struct live *l, void *items, size_t item);
 
+/* Undoes live_gather; what is not live becomes 0. */
+void live_ungather(const struct live *l, void *items, size_t item);
+
 #endif

@@ -14,6 +14,7 @@
 #include "frame/params.h"
 #include "pipeline/arguments.h"
 #include "pipeline/before_chunks.h"
+#include "pipeline/survey.h"
 #include "quantize/feedback.h"
 #include "quantize/outliers.h"
 #include "quantize/quantize.h"
@@ -81,23 +82,6 @@ static size_t write_raw(struct encode_job *job, const struct chunk_span *span, u
     return (size_t)span->len * item;
 }
 
-/* What each code would take, to which all add the same scales. */
-static void survey_codes(const struct encode_job *job, const struct code_chunk *chunk,
-                         struct worker *worker, const struct payload_head *head, const int16_t *k,
-                         uint8_t *dst) {
-    struct payload_head without = *head;
-    struct code_chunk of_code = *chunk;
-    struct scales_form form;
-    scales_plan(&head->scales, &form);
-    const size_t scales = scales_write(&head->scales, &form, NULL);
-    without.scales.count = 0;
-    for (int32_t code = QSGD_CODE_FIXED; code <= QSGD_CODE_RANS; code++) {
-        if (!params_code_fits(&job->f.t.q.params, code)) continue;
-        of_code.code = code;
-        worker->auto_bytes[code] += scales + payload_write(&of_code, &without, k, dst);
-    }
-}
-
 /* Where the payload of a chunk of the wave is written. */
 static uint8_t *payload_at(const struct encode_job *job, uint64_t index, uint32_t worker) {
     const struct before_chunks *f = &job->f;
@@ -115,12 +99,12 @@ static void encode_quantized(struct encode_job *job, const struct chunk_span *sp
     const struct coded_items items = {c->k, c->k == NULL ? c->tokens : NULL};
     struct payload_head head = quantizer_head(q, span, c->scales, c->damping);
     struct code_chunk chunk = worker_code_chunk(q, &job->f.shared, job->code, span, &w->codes);
-    worker_zeros(q, &c->zeros, &items, w, &head.live);
-    payload_gather(&chunk, &head, &items);
     if (job->pass == ENCODE_SURVEY) {
-        survey_codes(job, &chunk, w, &head, c->k, dst);
+        survey_codes(q, &chunk, &head, c, w, dst);
         return;
     }
+    worker_zeros(q, &chunk, &c->zeros, &items, w, &head.live);
+    payload_gather(&chunk, &head, &items);
     frame_set_entry(job->dst.data, &job->frame, index, dst,
                     payload_write(&chunk, &head, c->k, dst));
 }

@@ -81,7 +81,7 @@ static size_t write_new(const struct recode *r, const struct chunk_span *span,
     const struct coded_items items = {k, NULL};
     struct code_chunk chunk =
         worker_code_chunk(r->q, r->shared, r->q->params.code, span, &r->worker->codes);
-    worker_zeros(r->q, marked, &items, r->worker, &head->live);
+    worker_zeros(r->q, &chunk, marked, &items, r->worker, &head->live);
     payload_gather(&chunk, head, &items);
     if (chunk_room(r->q, span->len, true) <= cap) return payload_write(&chunk, head, k, dst);
     const size_t bytes = payload_write(&chunk, head, k, r->made->spill);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "codes/rans/compact.h"
 #include "codes/scratch.h"
 #include "quantize/zeros.h"
 
@@ -63,16 +64,25 @@ struct payload_head quantizer_head(const struct quantizer *q, const struct chunk
     };
 }
 
-void worker_zeros(const struct quantizer *q, const struct zero_groups *marked,
-                  const struct coded_items *items, struct worker *w, struct live *live) {
+#if QSGD_ENCODER
+
+void worker_zeros(const struct quantizer *q, const struct code_chunk *chunk,
+                  const struct zero_groups *marked, const struct coded_items *items,
+                  struct worker *w, struct live *live) {
     if (!zeros_are_marked(q)) {
         live->zeros.outliers = marked->outliers;
         live->zeros = zero_groups_of_indices(live, items, w->quantize.zeros);
+        if (live->zeros.words != NULL && chunk->code == QSGD_CODE_RANS && chunk->classes &&
+            !rans_gains_by_zeros(chunk, live, items)) {
+            live->zeros.words = NULL;
+        }
         return;
     }
     live->zeros = zeros_in_use(live, marked, w->quantize.zeros);
     zero_groups_join(&live->zeros, live->len, w->quantize.zeros);
 }
+
+#endif /* QSGD_ENCODER */
 
 struct code_chunk worker_code_chunk(const struct quantizer *q, const struct shared_tables *shared,
                                     int32_t code, const struct chunk_span *span,

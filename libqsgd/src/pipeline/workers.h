@@ -40,10 +40,12 @@ const struct worker *workers_error(const struct worker *workers, uint32_t count)
 struct payload_head quantizer_head(const struct quantizer *q, const struct chunk_span *span,
                                    struct scale_array scales, uint8_t damping);
 
-/* Groups of zeros that a payload names: those found in the elements where these are marked, else
- * those whose indices are all 0, if to name them repays. */
-void worker_zeros(const struct quantizer *q, const struct zero_groups *marked,
-                  const struct coded_items *items, struct worker *w, struct live *live);
+/* Groups of zeros that a payload of the chunk, none of whose items were gathered, names: those
+ * found in the elements where these are marked, else those whose indices are all 0, if to name them
+ * repays in chunk->code (QSGD_CODE_AUTO: in those that have no classes). */
+void worker_zeros(const struct quantizer *q, const struct code_chunk *chunk,
+                  const struct zero_groups *marked, const struct coded_items *items,
+                  struct worker *w, struct live *live);
 
 /* What a code needs to know of a chunk. shared->code is QSGD_CODE_RAW if there are no tables. */
 struct code_chunk worker_code_chunk(const struct quantizer *q, const struct shared_tables *shared,

@@ -139,6 +139,17 @@ unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
     return cost < all->cost ? classes : 1;
 }
 
+int64_t rans_classes_cost(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens) {
+    token_counts counts;
+    struct tally all = {.counts = counts}, *each;
+    const unsigned classes = rans_classes_choose(chunk, k, tokens, &all, &each);
+    if (classes == 1) return all.cost;
+    const size_t groups = code_groups(chunk->len);
+    int64_t cost = (int64_t)(rans_classes_bits(chunk->scratch->classes, groups) << 16);
+    for (unsigned i = 0; i < classes; i++) cost += each[i].cost;
+    return cost;
+}
+
 token_counts *rans_classes_histograms(const struct code_chunk *chunk, const uint8_t *tokens,
                                       unsigned classes) {
     struct cluster *c = chunk->scratch->classify;

@@ -12,6 +12,9 @@
 unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
                              const uint8_t *tokens, struct tally *all, struct tally **each);
 
+/* What k and its tokens cost with the best classes, in units of 2^-16 bits. */
+int64_t rans_classes_cost(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens);
+
 /* Histograms of tokens by class, without marked ones: of those in chunk->scratch->classes, or, if
  * `classes` is 1, of one. In the scratch, beside the tallies of rans_classes_choose. */
 token_counts *rans_classes_histograms(const struct code_chunk *chunk, const uint8_t *tokens,
