@@ -40,7 +40,9 @@ def set_decode(data: bytes, at: int, items: int) -> tuple[Array, int]:
     rows[flags] = bits.reshape(-1, 32)
     refuse(not bool(rows[flags].any(1).all()), "word of a set is empty")
     refuse(bool(rows.ravel()[items:].any()), "set names items past its end")
-    return rows.ravel()[:items] ^ others, stop
+    members = rows.ravel()[:items] ^ others
+    refuse(set_encode(members)[0] != others, "set stored the other way")
+    return members, stop
 
 
 def scales_encode(scales: Array, kind: str) -> tuple[bool, bytes]:

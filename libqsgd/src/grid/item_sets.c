@@ -49,15 +49,21 @@ size_t set_parse(struct item_set *set, const uint8_t *p, size_t bytes, uint64_t 
     size_t at = 1 + (size_t)flags;
     if (bytes < at || p[0] > 1) return 0;
     *set = (struct item_set){p + 1, p + at, items, p[0] != 0, 0};
+    uint64_t full = 0, empty = 0; /* of what is stored */
     if (words % 8 != 0 && p[flags] >> words % 8 != 0) return 0;
     for (uint64_t w = 0; w < words; w++) {
-        if ((p[1 + w / 8] >> w % 8 & 1) == 0) continue;
+        if ((p[1 + w / 8] >> w % 8 & 1) == 0) {
+            empty++;
+            continue;
+        }
         if (bytes - at < 4) return 0;
         const uint32_t bits = load_le32(p + at);
         if (bits == 0 || (bits & ~word_mask(items, w)) != 0) return 0;
+        full += bits == word_mask(items, w);
         set->count += bits_set(bits);
         at += 4;
     }
+    if (set->others ? full >= empty : full > empty) return 0; /* the other way is the set's own */
     if (set->others) set->count = items - set->count;
     return at;
 }

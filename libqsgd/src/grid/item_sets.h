@@ -29,7 +29,8 @@ struct item_set {
     uint64_t count; /* of items that are in it */
 };
 
-/* Checks the set that starts at p. Returns its bytes; 0 if it is cut short or malformed. */
+/* Checks the set that starts at p. Returns its bytes; 0 if it is cut short, malformed, or stored in
+ * the way that set_write does not take. */
 size_t set_parse(struct item_set *set, const uint8_t *p, size_t bytes, uint64_t items);
 
 /* The next word: of words 0, 1, .., each asked for once and in order. */
