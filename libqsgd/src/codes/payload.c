@@ -43,27 +43,22 @@ static const int16_t *indices_of_tokens(const struct code_chunk *chunk) {
 #define HEAD_ZEROS 8 /* some groups of elements are all 0 */
 #define HEAD_OUTLIERS 16
 
-/* The mode comes last, once it is known. */
+static uint8_t *place(uint8_t *dst, size_t at) { return dst == NULL ? NULL : dst + at; }
+
+/* Bytes of the head; written to dst, unless that is NULL. The mode comes last, once it is known. */
 static size_t write_head(const struct payload_head *head, const struct scales_form *form,
                          uint8_t *dst) {
     const struct zero_groups *zeros = &head->live.zeros;
-    dst[0] = (uint8_t)((form->live < head->scales.count ? HEAD_IDLE : 0) |
-                       (zeros->words != NULL ? HEAD_ZEROS : 0) |
-                       (zeros->outliers != NULL ? HEAD_OUTLIERS : 0));
-    if (head->has_damping) dst[1] = head->damping;
     size_t at = head->has_damping ? 2 : 1;
-    at += scales_write(&head->scales, form, dst + at);
-    if (zeros->words != NULL) at += zero_sets_write(zeros, head->live.len, dst + at);
-    if (zeros->outliers != NULL) at += outliers_write(zeros->outliers, dst + at);
-    return at;
-}
-
-/* What write_head writes. */
-static size_t head_bytes(const struct payload_head *head, const struct scales_form *form) {
-    const struct zero_groups *zeros = &head->live.zeros;
-    size_t at = (head->has_damping ? 2 : 1) + scales_write(&head->scales, form, NULL);
-    if (zeros->words != NULL) at += zero_sets_write(zeros, head->live.len, NULL);
-    if (zeros->outliers != NULL) at += outliers_write(zeros->outliers, NULL);
+    if (dst != NULL) {
+        dst[0] = (uint8_t)((form->live < head->scales.count ? HEAD_IDLE : 0) |
+                           (zeros->words != NULL ? HEAD_ZEROS : 0) |
+                           (zeros->outliers != NULL ? HEAD_OUTLIERS : 0));
+        if (head->has_damping) dst[1] = head->damping;
+    }
+    at += scales_write(&head->scales, form, place(dst, at));
+    if (zeros->words != NULL) at += zero_sets_write(zeros, head->live.len, place(dst, at));
+    if (zeros->outliers != NULL) at += outliers_write(zeros->outliers, place(dst, at));
     return at;
 }
 
@@ -79,11 +74,7 @@ static bool narrow(struct code_chunk *chunk, const struct payload_head *head) {
 void payload_gather(struct code_chunk *chunk, const struct payload_head *head,
                     const struct coded_items *items) {
     if (!narrow(chunk, head)) return;
-    if (items->k != NULL) {
-        live_gather(&head->live, items->k, sizeof *items->k);
-    } else {
-        live_gather(&head->live, items->tokens, 1);
-    }
+    live_gather(&head->live, coded_items_at(items, 0), coded_item_bytes(items));
 }
 
 static void set_mode(uint8_t mode, uint8_t *dst) {
@@ -141,7 +132,7 @@ size_t payload_write_like(const struct code_chunk *chunk, const struct payload_h
     scales_plan(&head->scales, &scales);
     const struct scales_form form = {scales.live, like->scales.base, like->scales.width,
                                      like->scales.shift};
-    const size_t least = head_bytes(head, &form);
+    const size_t least = write_head(head, &form, NULL);
     uint8_t same[VARINT_MAX_BYTES];
     const bool constant = like->mode == MODE_CONSTANT && chunk->len > 0;
     const size_t constant_bytes = constant ? varint_write(same, levels_zigzag(k[0])) : 0;

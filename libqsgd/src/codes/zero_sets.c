@@ -46,8 +46,7 @@ static bool all_zero(const uint8_t *p, size_t bytes) {
 }
 
 static bool group_is_zero(const struct coded_items *items, uint64_t at, uint64_t end) {
-    if (items->k == NULL) return all_zero(items->tokens + at, (size_t)(end - at));
-    return all_zero((const uint8_t *)(const void *)(items->k + at), (size_t)(end - at) * 2);
+    return all_zero(coded_items_at(items, at), (size_t)(end - at) * coded_item_bytes(items));
 }
 
 static uint64_t zeros_of_run(const struct coded_items *items, uint64_t at, uint64_t end) {

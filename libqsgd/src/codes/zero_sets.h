@@ -18,6 +18,14 @@ struct coded_items {
     uint8_t *tokens;
 };
 
+static inline size_t coded_item_bytes(const struct coded_items *items) {
+    return items->k != NULL ? sizeof *items->k : sizeof *items->tokens;
+}
+
+static inline void *coded_items_at(const struct coded_items *items, uint64_t at) {
+    return items->k != NULL ? (void *)(items->k + at) : items->tokens + at;
+}
+
 /* Groups whose indices are all 0, in zero_words(live->len) words; none where to name them takes
  * more than it saves. Of live->zeros, outliers alone are read. */
 struct zero_groups zero_groups_of_indices(const struct live *live, const struct coded_items *items,

@@ -87,31 +87,31 @@ void live_gather(const struct live *l, void *items, size_t item) {
     }
 }
 
-void live_scatter(const struct live *l, void *items, size_t item) {
-    uint8_t *p = items, *from = p + (l->len - live_count(l)) * item;
+/* Moves live items, which begin at `from` and end at the chunk's end, to their places: never behind
+ * where they come from. */
+static void spread(const struct live *l, uint8_t *p, const uint8_t *from, size_t item,
+                   bool clears) {
     for (uint64_t at = 0, end; at < l->len; at = end) {
         bool live;
         end = live_run(l, at, &live);
         const size_t bytes = (size_t)(end - at) * item;
-        if (!live) continue;
-        memmove(p + at * item, from, bytes); /* never behind where it comes from */
-        from += bytes;
+        if (live) {
+            memmove(p + at * item, from, bytes);
+            from += bytes;
+        } else if (clears) {
+            memset(p + at * item, 0, bytes);
+        }
     }
+}
+
+void live_scatter(const struct live *l, void *items, size_t item) {
+    uint8_t *p = items;
+    spread(l, p, p + (l->len - live_count(l)) * item, item, false);
 }
 
 void live_ungather(const struct live *l, void *items, size_t item) {
     const uint64_t count = live_count(l);
     uint8_t *p = items, *from = p + (l->len - count) * item;
     memmove(from, p, (size_t)count * item);
-    for (uint64_t at = 0, end; at < l->len; at = end) {
-        bool live;
-        end = live_run(l, at, &live);
-        const size_t bytes = (size_t)(end - at) * item;
-        if (live) { /* never behind where it comes from */
-            memmove(p + at * item, from, bytes);
-            from += bytes;
-        } else {
-            memset(p + at * item, 0, bytes);
-        }
-    }
+    spread(l, p, from, item, true);
 }

@@ -11,15 +11,13 @@ static int64_t cost_of_live(const struct code_chunk *chunk, const struct live *l
                             const struct coded_items *items) {
     struct code_chunk own = *chunk;
     uint8_t *tokens = chunk->scratch->tokens;
-    void *moved = items->k != NULL ? (void *)items->k : items->tokens;
-    const size_t item = items->k != NULL ? sizeof *items->k : 1;
     own.len = (size_t)live_count(live);
     if (own.len == 0) return 0;
     const bool gathers = own.len < chunk->len;
-    if (gathers) live_gather(live, moved, item);
+    if (gathers) live_gather(live, coded_items_at(items, 0), coded_item_bytes(items));
     if (items->k != NULL) tokens_from_indices(&own, items->k, tokens, NULL);
     const int64_t cost = rans_classes_cost(&own, items->k, tokens);
-    if (gathers) live_ungather(live, moved, item);
+    if (gathers) live_ungather(live, coded_items_at(items, 0), coded_item_bytes(items));
     return cost;
 }
 
