@@ -2,14 +2,16 @@
 and ENCODER.md alone.
 
 A second opinion on the C library, and the shortest way to read the format: tensor -> scales and
-indices (reference_quantize.py) -> payloads (reference_codes.py, reference_tokens.py, on top of
-reference_bits.py) -> frame (reference_frame.py). Slow, and without limits on memory.
+indices (reference_quantize.py) -> payloads (reference_payload.py, reference_codes.py,
+reference_tokens.py, on top of reference_bits.py) -> frame (reference_frame.py). Slow, and without
+limits on memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,27 +22,15 @@ from reference_bits import (
     crc32c,
     elias_decode,
     elias_encode,
-    read_varint,
     refuse,
-    unzigzag,
-    varint,
-    zigzag,
 )
 from reference_codes import (
     CODES,
-    Coding,
     Shared,
-    dense_decode,
-    dense_encode,
-    fixed_decode,
-    fixed_encode,
-    rice_decode,
-    rice_encode,
-    sparse_decode,
-    sparse_encode,
 )
 from reference_frame import DTYPES, MOST, Chunk, Frame, assemble, header, parse, problem
-from reference_levels import Cuts, Params, cut, grid
+from reference_levels import Params, cut, grid
+from reference_payload import Piece, coding, payload_decode, payload_encode
 from reference_quantize import (
     Quantized,
     halves_of,
@@ -51,11 +41,8 @@ from reference_quantize import (
     turned,
     values_of,
 )
-from reference_rans import rans_decode, rans_encode
 from reference_rotation import Noise, philox
-from reference_scales import scales_decode, scales_encode
 from reference_tables import read_tables
-from reference_tokens import huffman_decode, huffman_encode
 
 __all__ = [
     "Chunk",
@@ -73,164 +60,6 @@ __all__ = [
     "parse",
     "quantize",
 ]
-
-MODE_CODED, MODE_FIXED, MODE_CONSTANT, MODE_SHARED = 0, 1, 2, 3
-
-
-def coding(p: Params, cuts: Cuts, shared: Shared | None = None) -> Coding:
-    """The view that FORMAT.md 7 has of a frame."""
-    grd = grid(p)
-    uneven = p.bucket == 0 or p.bucket >= 4096 or p.norm == "balanced"
-    classes = p.classes == "on" or (p.classes == "auto" and uneven)
-    return Coding(
-        p.code, p.levels, grd.zero, grd.low, grd.high, grd.kmax, grd.count, cuts.segment, classes,
-        shared,
-    )  # fmt: skip
-
-
-# -- Payloads: FORMAT.md 7, ENCODER.md 8 ---------------------------------------------------------
-
-
-def body_encode(k: Array, c: Coding) -> tuple[int, bytes]:
-    """Mode, and bytes behind a payload's head of indices (int64)."""
-    if c.code in ("huffman", "rans") and bool((k == k[0]).all()):
-        return MODE_CONSTANT, varint(zigzag(int(k[0])))
-    fixed = fixed_encode(k, c)
-    if c.code != "fixed":
-        shared, coded = coded_encode(k, c)
-        if len(coded) <= len(fixed):
-            return MODE_SHARED if shared else MODE_CODED, coded
-    return MODE_FIXED, fixed
-
-
-@dataclass(frozen=True)
-class Piece:
-    """What a payload holds of a chunk: a is None if not dithered; `zeros` tells of each element
-    whether it is in a group of zeros, `buckets` the number of its scale; `apart` holds outliers
-    (float32), and 0 elsewhere."""
-
-    k: Array
-    scales: Array
-    alpha: int | None
-    zeros: Array
-    buckets: Array
-    apart: Array
-
-    def live(self, p: Params) -> Array:
-        """Which elements are coded."""
-        if p.rotation:
-            return np.ones(self.k.size, bool)
-        return (self.scales > 0)[self.buckets] & ~self.zeros & (self.apart == 0)
-
-
-def payload_encode(piece: Piece, p: Params, c: Coding) -> bytes:
-    """Payload of a chunk, whose `zeros` are those found in the elements."""
-    in_use = (piece.scales > 0)[piece.buckets]
-    named, zeros = zero_groups.chosen(p, c, piece.k, piece.zeros, in_use, piece.apart != 0)
-    live = replace(piece, zeros=zeros).live(p)
-    mode, body = MODE_CODED, b""
-    if live.any():
-        mode, body = body_encode(piece.k[live], c if live.all() else replace(c, halves=None))
-    idle, held = scales_encode(piece.scales, p.scale_dtype)
-    apart = outliers_encode(piece.apart)
-    front = bytes([mode | idle << 2 | bool(named) << 3 | bool(apart) << 4])
-    damping = b"" if piece.alpha is None else bytes([piece.alpha])
-    return front + damping + held + named + apart + body
-
-
-def outliers_encode(apart: Array) -> bytes:
-    """A chunk's outliers; empty if there are none."""
-    places = np.flatnonzero(apart)
-    if not places.size:
-        return b""
-    gaps = np.diff(places, prepend=-1) - 1
-    head = bytes([places.size]) + b"".join(varint(int(gap)) for gap in gaps)
-    return head + apart[places].astype("<f4").tobytes()
-
-
-def outliers_decode(data: bytes, at: int, size: int) -> tuple[Array, int]:
-    """Outliers of `size` elements (float32; 0 elsewhere), and the offset behind them."""
-    refuse(size <= 4096 or at >= len(data) or data[at] == 0, "outliers")
-    apart, count, place, at = np.zeros(size, np.float32), data[at], -1, at + 1
-    places = []
-    for _ in range(count):
-        gap, at = read_varint(data, at)
-        place += gap + 1
-        refuse(place >= size, "outlier past the chunk")
-        places.append(place)
-    end = at + 4 * count
-    refuse(end > len(data), "outliers end early")
-    apart[places] = np.frombuffer(data[at:end], "<f4")
-    refuse(not bool((np.isfinite(apart[places]) & (apart[places] != 0)).all()), "outlier")
-    return apart, end
-
-
-def payload_decode(data: bytes, buckets: Array, p: Params, c: Coding) -> Piece:
-    """What a payload holds; elements that are not coded have the idle index."""
-    dithered = p.rounding == "dithered"
-    refuse(len(data) < 1 + dithered or data[0] > 31, "payload ends early, or bits are set")
-    mode, alpha = data[0] & 3, data[1] if dithered else None
-    count = int(buckets[-1]) + 1
-    scales, at = scales_decode(data, 1 + dithered, count, bool(data[0] & 4), p.scale_dtype)
-    zeros = np.zeros(buckets.size, bool)
-    if data[0] & 8:
-        zeros, at = zero_groups.decode(data, at, buckets.size)
-    apart = np.zeros(buckets.size, np.float32)
-    if data[0] & 16:
-        apart, at = outliers_decode(data, at, buckets.size)
-    piece = Piece(np.full(buckets.size, grid(p).idle), scales, alpha, zeros, buckets, apart)
-    live = piece.live(p)
-    if not live.any():
-        refuse(mode != MODE_CODED or at != len(data), "bytes for no element")
-        return piece
-    own = c if live.all() else replace(c, halves=None)
-    piece.k[live] = index_decode(data[at:], int(live.sum()), mode, own)
-    return piece
-
-
-def index_decode(body: bytes, n: int, mode: int, c: Coding) -> Array:
-    """Indices (int64) of `n` elements, from what is behind the head."""
-    if mode == MODE_FIXED:
-        k = fixed_decode(body, n, c)
-    elif mode == MODE_CONSTANT and c.code in ("huffman", "rans"):
-        value, end = read_varint(body, 0)
-        refuse(end != len(body), "bytes are left over")
-        refuse(value > 65536, "index is no level")
-        k = np.full(n, unzigzag(value), dtype=np.int64)
-    else:
-        named = mode == MODE_SHARED and c.shared is not None
-        refuse(not named and (mode != MODE_CODED or c.code == "fixed"), "mode not allowed")
-        k = coded_decode(body, n, c, c.shared if named else None)
-    return c.check(k)
-
-
-def coded_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
-    """Body of mode 0, or, if the first is true, of mode 3."""
-    if c.code == "huffman":
-        return huffman_encode(k, c)
-    if c.code == "rans":
-        return rans_encode(k, c)
-    if c.code == "rice-sparse":
-        return False, rice_encode(k, c)
-    kind = c.code.split("-")[1]
-    if c.code.endswith("-sparse"):
-        return False, sparse_encode(k, kind, c)
-    return False, dense_encode(k, kind, c)
-
-
-def coded_decode(data: bytes, n: int, c: Coding, shared: Shared | None) -> Array:
-    """Indices from the body of mode 0, or of mode 3 with its tables."""
-    if c.code == "huffman":
-        return huffman_decode(data, n, c, shared)
-    if c.code == "rans":
-        return rans_decode(data, n, c, shared)
-    if c.code == "rice-sparse":
-        return rice_decode(data, n, c)
-    kind = c.code.split("-")[1]
-    if c.code.endswith("-sparse"):
-        return sparse_decode(data, n, kind, c)
-    return dense_decode(data, n, kind, c)
-
 
 # -- Encoder -------------------------------------------------------------------------------------
 
@@ -347,16 +176,19 @@ def quantize(
     return k.astype(np.int16), out, damping
 
 
-def frames_of(
-    x: Array,
-    p: Params,
-    start: Noise,
-    tag: bytes,
-    scales: Array | None,
-    dtype: str,
-    feeds_back: bool,
-) -> list[bytes]:
+class Given(NamedTuple):
+    """What a caller gives beside tensor, parameters and noise: tag, scales if they are chosen, type
+    of the elements; whether there is a residual, which x holds already."""
+
+    tag: bytes
+    scales: Array | None
+    dtype: str
+    feeds_back: bool
+
+
+def frames_of(x: Array, p: Params, start: Noise, given: Given) -> list[bytes]:
     """Frames of the code asked for, or of all legal ones but raw."""
+    scales, dtype = given.scales, given.dtype
     cuts = cut(x.size, p.bucket, p.chunk_log2, False)
     if p.rounding == "topk" and scales is not None:
         raise ValueError("top-k takes no scales")
@@ -365,10 +197,10 @@ def frames_of(
     if p.rounding != "topk" and scales is None:
         apart = np.where(outliers_of(e, cuts), e, np.float32(0))
     e = np.where(apart != 0, np.float32(0), e)
-    pieces = one_pass(p, cuts, scales, feeds_back)
-    found = quantize_elements(e, p, cuts, start, scales, feeds_back, pieces)
+    pieces = one_pass(p, cuts, scales, given.feeds_back)
+    found = quantize_elements(e, p, cuts, start, scales, given.feeds_back, pieces)
     zeros = zero_groups.zeros_of(e, cuts)
-    return quantized_frames(found, zeros, apart, p, x.shape, start, tag, dtype)
+    return quantized_frames(found, zeros, apart, p, x.shape, start, given.tag, dtype)
 
 
 def unmarked(k: Array, p: Params) -> Array:
@@ -376,21 +208,13 @@ def unmarked(k: Array, p: Params) -> Array:
     return np.where(k == zero_groups.MARK, grid(p).idle, k).astype(np.int64)
 
 
-def tried(
-    x: Array,
-    p: Params,
-    start: Noise,
-    tag: bytes,
-    scales: Array | None,
-    dtype: str,
-    feeds_back: bool,
-) -> str:
+def tried(x: Array, p: Params, start: Noise, given: Given) -> str:
     """The code that `auto` takes, by a trial with other noise (ENCODER.md 9)."""
     words = [int(word[0]) for word in philox(4, np.zeros(1, np.uint64), p.seed, start.nonce)]
     other = replace(p, seed=words[0] | words[1] << 32)
     other_start = Noise(words[2] | words[3] << 32, start.origin)
-    trial = frames_of(x, other, other_start, tag, scales, dtype, feeds_back)
-    return parse(min([raw_frame(x, p, dtype, tag), *trial], key=len)).params.code
+    raw = raw_frame(x, p, given.dtype, given.tag)
+    return parse(min([raw, *frames_of(x, other, other_start, given)], key=len)).params.code
 
 
 def encode(
@@ -419,13 +243,12 @@ def encode(
     with np.errstate(all="ignore"):
         if residual is not None:
             x = x + residual * np.float32(1 - params.feedback_decay)
-        p, feeds_back = params, residual is not None
-        given = (tag, scales, name, feeds_back)
+        p, given = params, Given(tag, scales, name, residual is not None)
         if p.code == "auto" and name in DTYPES[:4]:
-            p = replace(p, code=tried(x, p, start, *given))
+            p = replace(p, code=tried(x, p, start, given))
         frame = raw_frame(x, p, name, tag)
         if p.code not in ("raw", "auto"):
-            (frame,) = frames_of(x, p, start, *given)
+            (frame,) = frames_of(x, p, start, given)
         if residual is not None:
             f = parse(frame)
             known = () if params.shared_tables is None else (params.shared_tables,)
