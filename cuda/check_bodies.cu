@@ -85,8 +85,12 @@ __global__ void values(const memory m) {
 __global__ void tokens(const memory m, extra_stream *stream) {
     kernel_tokens(m.k, m.n, m.flag, m.tokens);
     kernel_whole_tokens(m.tokens, m.n, m.k);
+    kernel_swap_signs(m.k, m.n);
     m.results[0] = kernel_extra_read(stream, m.tokens, m.n, m.k);
     m.results[1] = (uint64_t)(kernel_extra_write(m.k, m.tokens, m.n, m.bytes, m.end) - m.bytes);
+    kernel_turn(m.noise, m.n, m.k);
+    kernel_turn_tokens(m.noise, m.n, m.tokens);
+    lanes_sync();
     kernel_halves(m.noise, m.n, m.bytes);
     kernel_mark(m.noise, m.tokens, m.n, m.bytes);
     lanes_sync();

@@ -50,6 +50,54 @@ static void tokens_follow_the_format(void) {
     }
 }
 
+/* Indices and direct tokens alike. */
+static void noise_turns_signs(void) {
+    enum { MOST = 300 };
+    static uint16_t noise[MOST];
+    static int16_t k[MOST], back[MOST];
+    static uint8_t tokens[MOST];
+    for (size_t n = 0; n <= MOST; n++) {
+        for (size_t i = 0; i < n; i++) {
+            noise[i] = (uint16_t)random_below(&state, 65536);
+            k[i] = (int16_t)((int32_t)random_below(&state, 31) - 15);
+        }
+        for (int b = 0; b < backend_count; b++) {
+            memcpy(back, k, sizeof k);
+            backends[b]->tokens(k, n, true, tokens);
+            backends[b]->turn(noise, n, back);
+            backends[b]->turn_tokens(noise, n, tokens);
+            for (size_t i = 0; i < n; i++) {
+                CHECK(back[i] == (noise[i] >= 32768 ? -k[i] : k[i]));
+                CHECK(tokens[i] == token_of(back[i], true));
+            }
+        }
+    }
+}
+
+/* Every index, and both ends of every length of a vector. */
+static void signs_and_second_bits_are_swapped(void) {
+    enum { ALL = 65535 };
+    static int16_t k[ALL], swapped[ALL];
+    for (size_t i = 0; i < ALL; i++) k[i] = (int16_t)((int32_t)i - 32767);
+    for (int b = 0; b < backend_count; b++) {
+        for (size_t n = 0; n <= 70; n++) {
+            memcpy(swapped, k, sizeof k);
+            backends[b]->swap_signs(swapped, n);
+            CHECK(memcmp(swapped + n, k + n, sizeof k - n * sizeof *k) == 0);
+            backends[b]->swap_signs(swapped, n);
+            CHECK(memcmp(swapped, k, sizeof k) == 0);
+        }
+        backends[b]->swap_signs(swapped, ALL);
+        for (size_t i = 0; i < ALL; i++) {
+            const int32_t before = k[i], m = before < 0 ? -before : before;
+            int32_t bit = 1;
+            while (m >> 3 >= bit) bit *= 2; /* m is below 8 times this, and has it as bit oct - 2 */
+            const int32_t other = (before < 0 ? m | bit : m & ~bit) * ((m & bit) != 0 ? -1 : 1);
+            CHECK(swapped[i] == (m < 8 ? before : other));
+        }
+    }
+}
+
 /* Long enough that every counter overflows into the next; the tokens of a few bins, all of them or
  * small ones, with energies from nothing to the largest index. */
 static void groups_are_counted_by_energy(void) {
@@ -138,6 +186,8 @@ int main(void) {
     find_backends();
     for (int i = 0; i < 3; i++) guards[i] = guard_new(4 * LONGEST + 64);
     tokens_follow_the_format();
+    noise_turns_signs();
+    signs_and_second_bits_are_swapped();
     groups_are_counted_by_energy();
     symbols_are_halves_and_tokens();
     for (int i = 0; i < 3; i++) guard_free(guards[i]);

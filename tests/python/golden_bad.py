@@ -92,6 +92,9 @@ DITHERED = parts(code="fixed", rounding="dithered")
 ROTATED = parts(code="fixed", rotation=True)
 TABLED = parts(code="fixed", levels="table", level_table=(0.25, 0.5, 1.0))
 SIGNED = parts(code="fixed", levels="signed", level_table=(-1.0, 0.125, 1.0))
+SIGNED_DITHERED = parts(
+    code="fixed", levels="signed", level_table=(-1.0, 0.125, 1.0), rounding="dithered"
+)
 RAW = parts(code="raw")
 NAMED = parts(s=1, shared_tables=SHARED_RANS)
 
@@ -282,7 +285,11 @@ BAD_INDEXES = [
     ("idle-set-past-words", "CHUNK", held(b"\0\x02\x01\0\0\0\x80\x3f\0", 5)),
     ("idle-set-stored-the-other-way", "CHUNK", held(b"\x01\x01\x04\0\0\0\x80\x3f\0", 5)),
     ("idle-set-sense-2", "CHUNK", held(b"\x02\x01\x03\0\0\0\x80\x3f\0", 5)),
-    ("head-reserved-bit", "CHUNK", held(b"\x80\x3f\0", 33)),
+    ("head-reserved-bit", "CHUNK", held(b"\x80\x3f\0", 129)),
+    ("plain-signs-undithered", "CHUNK", held(b"\x80\x3f\0", 33)),
+    ("signs-in-tokens-of-no-element", "CHUNK", held(b"\0\0", 68)),
+    ("plain-signs-of-no-element", "CHUNK", replace(DITHERED, payloads=(b"\x24\0\0\0",))),
+    ("plain-signs-of-a-signed-table", "CHUNK", replace(SIGNED_DITHERED, payloads=(b"\x21\0",))),
     ("outliers-of-40-elements", "CHUNK", held(b"\x80\x3f\0\x01\0\0\0\x80\x3f", 17)),
     ("outliers-none", "CHUNK", apart(b"\0")),
     ("outliers-past-end", "CHUNK", apart(b"\x02\x87\x27\0" + ONE * 2)),
@@ -343,6 +350,7 @@ def right_frames() -> list[tuple[str, bytes]]:
         ("profile-255", PLAIN.at(22, 255)),
         ("scale-shift-7", scaled(0x3F80, 2, b"\x24", 7)),
         ("scale-nan", replace(PLAIN, payloads=(b"\0\0\0\x01\x07",))),
+        ("dithered-idle", replace(DITHERED, payloads=(b"\x04\0\0\0",))),
         ("scales-idle", replace(PLAIN, payloads=(b"\x04\0\0",))),
         ("scales-some-idle", replace(PLAIN, payloads=(b"\x05" + SOME_IDLE + SIXTEEN,))),
         ("zeros-first", replace(PLAIN, payloads=(b"\x09\x80\x3f\0" + ZEROS + EIGHT,))),

@@ -44,6 +44,9 @@ TABLE_15: Fields = [
     *[(15, 6), (0, 6), (0, 1), (0, 4), (0, 4), (11, 4), (0, 1)], *[(0, 4)] * 11, *[(11, 4), (0, 1)]
 ]  # fmt: skip
 FREQUENCIES_15 = [2048, 0, 0, 1024, *[0] * 11, 1024]
+# And with 19 (|k| from 16 on, three extra bits).
+TABLE_19: Fields = [(19, 6), *TABLE_15[1:-2], *[(0, 4)] * 4, *TABLE_15[-2:]]
+FREQUENCIES_19 = [*FREQUENCIES_15[:-1], *[0] * 4, 1024]
 
 
 # Classes of three groups: a step of 0, then two with a low bit each.
@@ -101,6 +104,12 @@ def rans(
         body += varint(len(words))
     body += states_block(list(states)) + struct.pack(f"<{len(words)}H", *words)
     return bad(name, status, CODED + body + tail, **options)
+
+
+def in_tokens(name: str, status: str, of: BadPayload) -> BadPayload:
+    """Another one, with the bit of signs in tokens."""
+    _, _, payload, x, options = of
+    return name, status, bytes([payload[0] | 64]) + payload[1:], x, options
 
 
 def wide(name: str, status: str, lanes_log2: int, tokens: list[int], missing: int) -> BadPayload:
@@ -214,6 +223,10 @@ RIGHT_PAYLOADS: list[BadPayload] = [
     rans("rans-long", "OK", TABLE, [LONG_STATE], LONG_WORDS, x=LONG),
     rans("rans-extra-bits", "OK", TABLE_15, *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3",
          s=100),
+    in_tokens("rans-signs-in-tokens", "OK", rans("", "", TABLE_15,
+              *pushed([15, 0, 3, 0], FREQUENCIES_15), tail=b"\3", s=100)),
+    in_tokens("rans-signs-in-tokens-largest", "OK", rans("", "", TABLE_19,
+              *pushed([19, 0, 3, 0], FREQUENCIES_19), tail=b"\7", s=23)),
     blocks("rans-two-blocks-of-extra-bits", "OK", b"\x42\x0b"),
     blocks("huffman-two-blocks-of-extra-bits", "OK", b"\x42\x0b", "huffman"),
     split("rans-split", "OK", [(1, 1), *TABLE, *TABLE_3], *pushed_halves(IN_HALVES)),
@@ -233,6 +246,16 @@ BAD_PAYLOADS: list[BadPayload] = [
     bad("mode-coded-for-fixed", "CHUNK", CODED + bytes(1), code="fixed"),
     bad("mode-constant-for-elias", "CHUNK", CONSTANT + bytes(1), code="elias-gamma"),
     bad("payload-empty", "CHUNK", b"", code="rans"),
+    bad("signs-in-tokens-of-fixed", "CHUNK", b"\x41" + bytes([0b01001001]), code="fixed", s=100),
+    bad("signs-in-tokens-of-fallback", "CHUNK", b"\x41" + bytes(4), code="rans", s=100),
+    bad("signs-in-tokens-of-constant", "CHUNK", b"\x42" + varint(17), code="rans", s=100),
+    in_tokens("signs-in-direct-tokens", "CHUNK", rans("", "", TABLE, [STATE], WORDS, x=X)),
+    in_tokens("signs-in-tokens-of-elias", "CHUNK",
+              bad("", "", CODED + b"\1\2" + bits("0100 0101 1 0100"), code="elias-gamma", s=100)),
+    in_tokens("signs-in-shared-tokens", "CHUNK", shared("", "", *pushed([15, 0, 3, 0],
+              FREQUENCIES_15), tail=b"\3", s=100, shared_tables=SHARED_RANS_15)),
+    in_tokens("signs-in-tokens-no-level", "STREAM", rans("", "", TABLE_19,
+              *pushed([19, 0, 3, 0], FREQUENCIES_19), tail=b"\7", s=20)),
     bad("constant-no-level", "STREAM", CONSTANT + varint(3), code="rans"),
     bad("constant-varint-not-shortest", "STREAM", CONSTANT + b"\x81\x00", code="rans"),
     bad("constant-and-more", "PADDING", CONSTANT + varint(1) + b"\0", code="rans"),

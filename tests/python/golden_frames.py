@@ -31,6 +31,8 @@ INPUTS = {
     "uneven": "spread, times 2^-6 where 1 <= (i div 32) mod 8 <= 3, 0 where it is 0",
     "spikes": "spread, but x[1000] = 2^30, x[3000] = -2^18, x[4500] = 2^100",
     "constant": "x[i] = -0.75",
+    "positive": "|spread|",
+    "leaning": "|spread|, or -|spread| where (r[i] >> 32) mod 16 = 0; 0 where (i div 64) mod 8 = 5",
     "hostile": "spread, but x[1] = NaN, x[20] = Inf, x[40] = -0, x[60:64] = 2^-149, x[80] = 2^127",
     "dtype": "float64: x[i] + ((r[i] >> 40) mod 2^16) * 2^-48; float16: rounded to nearest even; "
     "bfloat16: the upper 16 bits; int32: r[i] mod 2^32 as two's complement",
@@ -88,6 +90,11 @@ def elements(r: Array, kind: str, n: int) -> Array:
         x[1000], x[3000], x[4500] = 2.0**30, -(2.0**18), 2.0**100
     elif kind == "constant":
         x[:] = -0.75
+    elif kind == "positive":
+        x = np.abs(x)
+    elif kind == "leaning":
+        x = np.where((r >> np.uint64(32) & np.uint64(15)) == 0, -np.abs(x), np.abs(x))
+        x[i // 64 % 8 == 5] = 0
     elif kind == "hostile":
         x[1], x[20], x[40], x[60:64], x[80] = np.nan, np.inf, -0.0, 2.0**-149, 2.0**127
     return x
@@ -174,6 +181,20 @@ GOLDEN = (
          rounding="dithered", **KEY, **OPEN),
     made("split-lanes-no-zero", (4096,), s=2, zero=False, norm="l2", bucket=0, chunk_log2=12,
          rounding="dithered"),
+    # Signs: not turned, or in the tokens of large indices, where elements lean to one side.
+    made("plain-signs", (3000,), "positive", step=3.0, chunk_log2=12, rounding="dithered", **KEY,
+         **OPEN),
+    made("plain-signs-huffman", (2500,), "leaning", code="huffman", rounding="dithered",
+         bucket=200, **KEY),
+    made("plain-signs-no-zero", (3000,), "leaning", levels="exponential", s=7, zero=False,
+         rounding="dithered", chunk_log2=12, bucket=100),
+    made("plain-signs-fixed", (600,), "positive", step=2.25, code="fixed", rounding="dithered",
+         **KEY, **OPEN),
+    made("signs-in-tokens", (1500,), "leaning", s=127),
+    made("signs-in-tokens-huffman-dithered", (2000,), "positive", step=2.0**-4, code="huffman",
+         rounding="dithered", **KEY, **OPEN),
+    made("signs-in-tokens-signed-table", (900,), "positive", levels="signed",
+         level_table=tuple((j - 50) / 50 for j in range(101))),
     made("nearest", (1000,), rounding="nearest"),
     made("terngrad", (1100,), s=1, bucket=0, clip=2.5),
     made("sign", (2000,), norm="mean", s=1, zero=False, rounding="nearest", bucket=0),

@@ -38,7 +38,7 @@ from reference_quantize import (
     outliers_of,
     quantize_elements,
     stored,
-    turned,
+    turns_of,
     values_of,
 )
 from reference_rotation import Noise, philox
@@ -128,8 +128,7 @@ def quantized_frames(
         c = coding(named, cuts, shared_of(p))
         c.check(k)
         pieces = scales.size > cuts.buckets
-        each = scales[cuts.owners() if pieces else np.arange(k.size) // cuts.bucket]
-        coded, halves = turned(k, each, p, cuts, start), halves_of(p, cuts, start)
+        turns, halves = turns_of(p, cuts, start), halves_of(p, cuts, start)
         payloads = []
         for j in range(cuts.chunks):
             at = slice(*cuts.span(j))
@@ -137,7 +136,8 @@ def quantized_frames(
             alpha = int(damping[j]) if damping.size else None
             buckets = np.arange(at.start, at.stop) // cuts.bucket
             own = scales[j : j + 1] if pieces else scales[cuts.scales_in(j)]
-            piece = Piece(coded[at], own, alpha, zeros[at], buckets - buckets[0], apart[at])
+            turn = None if turns is None else turns[at]
+            piece = Piece(k[at], own, alpha, zeros[at], buckets - buckets[0], apart[at], turn)
             payloads.append(payload_encode(piece, named, chunk))
         frames.append(assemble(header(named, dtype, shape, start, tag), named, payloads))
     return frames
@@ -333,11 +333,13 @@ def chunks_decode(f: Frame, tables: Iterable[bytes]) -> tuple[Quantized, Array, 
     c, dithered = coding(f.params, f.cuts, named_tables(f, tables)), f.params.rounding == "dithered"
     parts, scales = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
     zeros, apart, damping = [np.zeros(0, bool)], [np.zeros(0, np.float32)], []
-    halves = halves_of(f.params, f.cuts, f.start)
+    halves, turns = halves_of(f.params, f.cuts, f.start), turns_of(f.params, f.cuts, f.start)
     for chunk in f.chunks:
-        own = replace(c, halves=None if halves is None else halves[chunk.start : chunk.stop])
+        at = slice(chunk.start, chunk.stop)
+        own = replace(c, halves=None if halves is None else halves[at])
         buckets = np.arange(chunk.start, chunk.stop) // f.cuts.bucket
-        piece = payload_decode(payload(f, chunk), buckets - buckets[0], f.params, own)
+        turn = None if turns is None else turns[at]
+        piece = payload_decode(payload(f, chunk), buckets - buckets[0], f.params, own, turn)
         parts.append(piece.k)
         scales.append(piece.scales)
         zeros.append(piece.zeros)
@@ -345,8 +347,7 @@ def chunks_decode(f: Frame, tables: Iterable[bytes]) -> tuple[Quantized, Array, 
         damping.append(piece.alpha)
     kept = np.array(damping if dithered else [], np.uint8)
     found = np.concatenate(scales)
-    k = turned(np.concatenate(parts), found[f.cuts.owners()], f.params, f.cuts, f.start)
-    return (k, found, kept), np.concatenate(zeros), np.concatenate(apart)
+    return (np.concatenate(parts), found, kept), np.concatenate(zeros), np.concatenate(apart)
 
 
 def decode_values(frame: bytes, tables: Iterable[bytes] = ()) -> Array:

@@ -96,6 +96,11 @@ def fixed_encode(k: Array, c: Coding) -> bytes:
     return pack(ranks, (c.count - 1).bit_length(), False)
 
 
+def fixed_most(n: int, c: Coding) -> int:
+    """Bytes of `fixed_encode`, at most."""
+    return (c.kind == "open") + (n * (c.count - 1).bit_length() + 7) // 8
+
+
 def fixed_decode(data: bytes, n: int, c: Coding) -> Array:
     """Inverse of `fixed_encode`."""
     width = (c.count - 1).bit_length()

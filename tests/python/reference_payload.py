@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+import reference_signs as signs
 import reference_zeros as zero_groups
 from reference_bits import (
     Array,
@@ -22,6 +23,7 @@ from reference_codes import (
     dense_encode,
     fixed_decode,
     fixed_encode,
+    fixed_most,
     rice_decode,
     rice_encode,
     sparse_decode,
@@ -60,9 +62,10 @@ def body_encode(k: Array, c: Coding) -> tuple[int, bytes]:
 
 @dataclass(frozen=True)
 class Piece:
-    """What a payload holds of a chunk: a is None if not dithered; `zeros` tells of each element
-    whether it is in a group of zeros, `buckets` the number of its scale; `apart` holds outliers
-    (float32), and 0 elsewhere."""
+    """What a payload holds of a chunk: indices, not turned; a is None if not dithered; `zeros` says
+    of each element whether it is in a group of zeros, `buckets` the number of its scale; `apart`
+    holds outliers (float32), and 0 elsewhere; `turns` tells of each element whether its noise turns
+    it, and is None if the frame turns none."""
 
     k: Array
     scales: Array
@@ -70,6 +73,7 @@ class Piece:
     zeros: Array
     buckets: Array
     apart: Array
+    turns: Array | None
 
     def live(self, p: Params) -> Array:
         """Which elements are coded."""
@@ -77,20 +81,48 @@ class Piece:
             return np.ones(self.k.size, bool)
         return (self.scales > 0)[self.buckets] & ~self.zeros & (self.apart == 0)
 
+    def turned(self, k: Array) -> Array:
+        """Indices of the chunk turned, or turned ones as they were (FORMAT.md 8.2)."""
+        if self.turns is None:
+            return k
+        return np.where(self.turns & (self.scales > 0)[self.buckets], -k, k)
+
 
 def payload_encode(piece: Piece, p: Params, c: Coding) -> bytes:
     """Payload of a chunk, whose `zeros` are those found in the elements."""
     in_use = (piece.scales > 0)[piece.buckets]
     named, zeros = zero_groups.chosen(p, c, piece.k, piece.zeros, in_use, piece.apart != 0)
     live = replace(piece, zeros=zeros).live(p)
-    mode, body = MODE_CODED, b""
+    mode, body, signs = MODE_CODED, b"", 0
     if live.any():
-        mode, body = body_encode(piece.k[live], c if live.all() else replace(c, halves=None))
+        mode, body, signs = signed_encode(piece, live, p, c)
     idle, held = scales_encode(piece.scales, p.scale_dtype)
     apart = outliers_encode(piece.apart)
-    front = bytes([mode | idle << 2 | bool(named) << 3 | bool(apart) << 4])
+    front = bytes([mode | idle << 2 | bool(named) << 3 | bool(apart) << 4 | signs << 5])
     damping = b"" if piece.alpha is None else bytes([piece.alpha])
     return front + damping + held + named + apart + body
+
+
+def signed_encode(piece: Piece, live: Array, p: Params, c: Coding) -> tuple[int, bytes, int]:
+    """Mode, body, and how signs are written: bit 0 plain, bit 1 in tokens (ENCODER.md 8.1)."""
+    counted = np.where(live & (piece.scales > 0)[piece.buckets], piece.k, 0)
+    k, turned = piece.k[live], piece.turned(piece.k)[live]
+    plain = replace(c, halves=None)
+    first = replace(c, halves=c.halves if live.all() else None)
+    turns = None if piece.turns is None else piece.turned(counted)
+    if c.code not in ("huffman", "rans"):
+        found = [(*body_encode(turned, first), 0)]
+        if turns is not None and signs.width_may_shrink(turned, c):
+            found.append((*body_encode(k, plain), signs.PLAIN))
+        return min(found, key=lambda way: len(way[1]))
+    way = signs.way(turns, counted, c) if turns is not None or c.kmax > 15 else 0
+    if way & signs.IN_TOKENS:
+        _, body = coded_encode(signs.swapped(k), replace(plain, shared=None))
+        if len(body) <= fixed_most(k.size, c):
+            return MODE_CODED, body, way
+    if turns is None or way:
+        return *body_encode(k, plain), way & signs.PLAIN
+    return *body_encode(turned, first), 0
 
 
 def outliers_encode(apart: Array) -> bytes:
@@ -120,10 +152,12 @@ def outliers_decode(data: bytes, at: int, size: int) -> tuple[Array, int]:
     return apart, end
 
 
-def payload_decode(data: bytes, buckets: Array, p: Params, c: Coding) -> Piece:
+def payload_decode(data: bytes, buckets: Array, p: Params, c: Coding, turns: Array | None) -> Piece:
     """What a payload holds; elements that are not coded have the idle index."""
     dithered = p.rounding == "dithered"
-    refuse(len(data) < 1 + dithered or data[0] > 31, "payload ends early, or bits are set")
+    refuse(len(data) < 1 + dithered or data[0] > 127, "payload ends early, or bits are set")
+    plain, in_tokens = bool(data[0] & 32), bool(data[0] & 64)
+    refuse(plain and turns is None, "plain signs where none are turned")
     mode, alpha = data[0] & 3, data[1] if dithered else None
     count = int(buckets[-1]) + 1
     scales, at = scales_decode(data, 1 + dithered, count, bool(data[0] & 4), p.scale_dtype)
@@ -133,14 +167,22 @@ def payload_decode(data: bytes, buckets: Array, p: Params, c: Coding) -> Piece:
     apart = np.zeros(buckets.size, np.float32)
     if data[0] & 16:
         apart, at = outliers_decode(data, at, buckets.size)
-    piece = Piece(np.full(buckets.size, grid(p).idle), scales, alpha, zeros, buckets, apart)
+    idle = np.full(buckets.size, grid(p).idle)
+    turns = None if plain else turns
+    piece = Piece(idle, scales, alpha, zeros, buckets, apart, turns)
     live = piece.live(p)
     if not live.any():
-        refuse(mode != MODE_CODED or at != len(data), "bytes for no element")
+        refuse(data[0] & 0x63 != MODE_CODED or at != len(data), "bytes for no element")
         return piece
-    own = c if live.all() else replace(c, halves=None)
-    piece.k[live] = index_decode(data[at:], int(live.sum()), mode, own)
-    return piece
+    own = c if live.all() and not plain else replace(c, halves=None)
+    if in_tokens:
+        refuse(mode != MODE_CODED or not signs.in_tokens(c), "signs where tokens have none")
+        k = signs.swapped(coded_decode(data[at:], int(live.sum()), own, None))
+        piece.k[live] = c.check(k)
+    else:
+        piece.k[live] = index_decode(data[at:], int(live.sum()), mode, own)
+    k = np.where(live, piece.turned(piece.k), piece.k)
+    return replace(piece, k=k)
 
 
 def index_decode(body: bytes, n: int, mode: int, c: Coding) -> Array:

@@ -453,11 +453,17 @@ def quantize_elements(
     return k, scales, damping
 
 
-def turned(k: Array, scales: Array, p: Params, cuts: Cuts, start: Noise) -> Array:
-    """Coded indices of indices, or indices of coded ones (FORMAT.md 8.2); a scale per element."""
+def turns_of(p: Params, cuts: Cuts, start: Noise) -> Array | None:
+    """Whether each element's noise turns it (FORMAT.md 8.2), or None if indices are not turned."""
     if p.rounding != "dithered" or not grid(p).mirrored:
-        return k
-    return np.where((scales > 0) & (noise(cuts.n, p.seed, start) >= 1 << 15), -k, k)
+        return None
+    return np.asarray(noise(cuts.n, p.seed, start) >= 1 << 15)
+
+
+def turned(k: Array, scales: Array, p: Params, cuts: Cuts, start: Noise) -> Array:
+    """Indices turned where the frame turns them; `scales` has one per element."""
+    turns = turns_of(p, cuts, start)
+    return k if turns is None else np.where((scales > 0) & turns, -k, k)
 
 
 def halves_of(p: Params, cuts: Cuts, start: Noise) -> Array | None:

@@ -40,12 +40,15 @@ def lg(v: int) -> int:
     return (e << 16) + m + ((22570 * ((m * (65536 - m)) >> 16)) >> 16)
 
 
-def cost(h: Array) -> int:
-    """About the bits, times 2^16, of a histogram's tokens and of its table."""
-    used = np.flatnonzero(h)
+def entropy(h: Array) -> int:
+    """About the bits, times 2^16, of a histogram's tokens."""
     whole = lg(int(h.sum()))
-    bits = sum(int(h[t]) * (whole - lg(int(h[t]))) for t in used)
-    return bits + ((13 + 5 * (int(used[-1]) + 1)) << 16)
+    return sum(int(h[t]) * (whole - lg(int(h[t]))) for t in np.flatnonzero(h))
+
+
+def cost(h: Array) -> int:
+    """The same with its table."""
+    return entropy(h) + ((13 + 5 * (int(np.flatnonzero(h)[-1]) + 1)) << 16)
 
 
 def class_fields(classes: list[int]) -> Fields:
@@ -66,12 +69,16 @@ def live_cost(k: Array, c: Coding) -> int:
     return price_classes(k, tokens_of(k, c.kmax)[0])[1] if k.size else 0
 
 
+def bins_of(k: Array) -> Array:
+    """Bin of each group."""
+    sums = np.add.reduceat(np.abs(k), np.arange(0, len(k), GROUP))
+    e = floor_log2(np.maximum(sums, 1))
+    return np.where(sums == 0, 0, 1 + 2 * e + (sums * sums >= 2 << 2 * e))
+
+
 def price_classes(k: Array, tokens: Array) -> tuple[list[int], int]:
     """Class of each group where several are allowed, and what these cost."""
-    starts = np.arange(0, len(k), GROUP)
-    sums = np.add.reduceat(np.abs(k), starts)
-    e = floor_log2(np.maximum(sums, 1))
-    bins = np.where(sums == 0, 0, 1 + 2 * e + (sums * sums >= 2 << 2 * e))
+    bins = bins_of(k)
     bin_of = np.repeat(bins, GROUP)[: len(k)]
     names = sorted(set(bins.tolist()))
     merged = [([b], np.bincount(tokens[bin_of == b], minlength=64)) for b in names]
@@ -91,7 +98,7 @@ def price_classes(k: Array, tokens: Array) -> tuple[list[int], int]:
     whole = cost(np.bincount(tokens))
     if len(merged) > 1 and split < whole:
         return classes, split
-    return [0] * len(starts), whole
+    return [0] * len(bins), whole
 
 
 def split_classes(tokens: Array, class_of: Array, number: int, c: Coding) -> list[bool]:

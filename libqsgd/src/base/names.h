@@ -217,6 +217,9 @@
 #define shared_tables_of qsgd_internal_shared_tables_of
 #define shared_tables_parse qsgd_internal_shared_tables_parse
 #define shared_tables_write qsgd_internal_shared_tables_write
+#define signs_choose qsgd_internal_signs_choose
+#define signs_restore qsgd_internal_signs_restore
+#define signs_write qsgd_internal_signs_write
 #define sizes_give qsgd_internal_sizes_give
 #define source_first_nonfinite qsgd_internal_source_first_nonfinite
 #define source_in_range qsgd_internal_source_in_range

@@ -42,6 +42,7 @@ static const int16_t *indices_of_tokens(const struct code_chunk *chunk) {
 #define HEAD_IDLE 4  /* some buckets have no scale */
 #define HEAD_ZEROS 8 /* some groups of elements are all 0 */
 #define HEAD_OUTLIERS 16
+#define HEAD_SIGNS 5 /* from this bit on: SIGNS_PLAIN, SIGNS_IN_TOKENS */
 
 static uint8_t *place(uint8_t *dst, size_t at) { return dst == NULL ? NULL : dst + at; }
 
@@ -51,9 +52,10 @@ static size_t write_head(const struct payload_head *head, const struct scales_fo
     const struct zero_groups *zeros = &head->live.zeros;
     size_t at = head->has_damping ? 2 : 1;
     if (dst != NULL) {
-        dst[0] = (uint8_t)((form->live < head->scales.count ? HEAD_IDLE : 0) |
-                           (zeros->words != NULL ? HEAD_ZEROS : 0) |
-                           (zeros->outliers != NULL ? HEAD_OUTLIERS : 0));
+        dst[0] =
+            (uint8_t)((form->live < head->scales.count ? HEAD_IDLE : 0) |
+                      (zeros->words != NULL ? HEAD_ZEROS : 0) |
+                      (zeros->outliers != NULL ? HEAD_OUTLIERS : 0) | head->signs << HEAD_SIGNS);
         if (head->has_damping) dst[1] = head->damping;
     }
     at += scales_write(&head->scales, form, place(dst, at));
@@ -65,6 +67,8 @@ static size_t write_head(const struct payload_head *head, const struct scales_fo
 /* Narrows a chunk to its live elements; false if all are live. */
 static bool narrow(struct code_chunk *chunk, const struct payload_head *head) {
     const uint64_t count = head->gathers ? live_count(&head->live) : chunk->len;
+    chunk->signed_tokens = (head->signs & SIGNS_IN_TOKENS) != 0;
+    if ((head->signs & SIGNS_PLAIN) != 0) chunk->turned = NULL;
     if (count == chunk->len) return false;
     chunk->len = (size_t)count;
     chunk->turned = NULL; /* which elements these are is the head's to know */
@@ -107,13 +111,14 @@ size_t payload_write(const struct code_chunk *chunk, const struct payload_head *
         return write_constant((int16_t)same, at, dst);
     }
     if (k != NULL && code->may_be_constant && all_equal(k, chunk->len)) {
-        return write_constant(k[0], at, dst);
+        return chunk->signed_tokens ? SIZE_MAX : write_constant(k[0], at, dst);
     }
     size_t bytes = SIZE_MAX;
     if (code != &code_fixed) {
         code->plan(chunk, k, &plan);
         set_mode(plan.shared ? MODE_SHARED : MODE_CODED, dst);
         bytes = code->write(chunk, k, &plan, dst + at, most);
+        if (chunk->signed_tokens) return bytes == SIZE_MAX ? SIZE_MAX : at + bytes;
         if (bytes <= fixed_floor(chunk, &plan)) return at + bytes;
     }
     code_fixed.plan(chunk, k, &fixed);
@@ -157,6 +162,12 @@ static bool mode_fits(const struct code *code, uint8_t mode, const struct shared
     }
 }
 
+/* True if a chunk has tokens of large indices, and tables of its own for them. */
+static bool signs_may_be_in_tokens(const struct code_chunk *chunk, uint8_t mode) {
+    const bool tokens = code_find(chunk->code)->may_share && mode == MODE_CODED;
+    return tokens && chunk->levels->largest > LEVELS_DIRECT;
+}
+
 /* The one index of a constant chunk, from p on. */
 static qsgd_status parse_constant(const struct levels *levels, const uint8_t *p, size_t bytes,
                                   int16_t *constant, size_t *where) {
@@ -177,9 +188,10 @@ static qsgd_status parse_head(struct payload_head *head, const uint8_t *p, size_
                               size_t *used) {
     const size_t at = head->has_damping ? 2 : 1;
     *used = 0;
-    if (bytes < at || (p[0] & ~(MODE_BITS | HEAD_IDLE | HEAD_ZEROS | HEAD_OUTLIERS)) != 0)
-        return QSGD_ERR_CHUNK;
+    if (bytes < at || p[0] >> (HEAD_SIGNS + 2) != 0) return QSGD_ERR_CHUNK;
     form->mode = p[0] & MODE_BITS;
+    form->signs = head->signs = p[0] >> HEAD_SIGNS;
+    if ((form->signs & SIGNS_PLAIN) != 0 && !head->turns) return QSGD_ERR_CHUNK;
     head->damping = form->damping = head->has_damping ? p[1] : 0;
     head->scales.scales = room->scales;
     const qsgd_status status = scales_read(&head->scales, (p[0] & HEAD_IDLE) != 0, p + at,
@@ -215,12 +227,14 @@ qsgd_status payload_parse(struct code_chunk *chunk, struct payload_head *head, c
     const size_t at = *where;
     narrow(chunk, head);
     if (chunk->len == 0) {
-        if (form->mode == MODE_CODED) return at == bytes ? QSGD_OK : QSGD_ERR_PADDING;
+        if (form->mode == MODE_CODED && form->signs == 0)
+            return at == bytes ? QSGD_OK : QSGD_ERR_PADDING;
         *where = 0;
         return QSGD_ERR_CHUNK;
     }
     *where = 0;
     if (!mode_fits(code, form->mode, chunk->shared)) return QSGD_ERR_CHUNK;
+    if (chunk->signed_tokens && !signs_may_be_in_tokens(chunk, form->mode)) return QSGD_ERR_CHUNK;
     if (form->mode == MODE_CONSTANT) {
         status = parse_constant(chunk->levels, p + at, bytes - at, &form->constant, where);
     } else {

@@ -9,18 +9,26 @@
 
 enum { MODE_CODED = 0, MODE_FIXED = 1, MODE_CONSTANT = 2, MODE_SHARED = 3 };
 
+/* How the signs of a chunk's indices are written: bits of its head. */
+enum {
+    SIGNS_PLAIN = 1,     /* not turned, in a frame that turns indices (FORMAT.md section 8.2) */
+    SIGNS_IN_TOKENS = 2, /* those of large indices are in their tokens (section 7.4) */
+};
+
 /* What stands before the indices. */
 struct payload_head {
     bool has_damping; /* dithered frames */
     bool gathers;     /* elements that are not live are left out: not in rotated frames */
+    bool turns;       /* the frame turns indices */
     uint8_t damping;
+    uint8_t signs;
     struct chunk_scales scales;
     struct live live;
 };
 
 /* A payload whose tables were read and checked, or whose form another chunk takes over. */
 struct payload_form {
-    uint8_t mode, damping;
+    uint8_t mode, damping, signs;
     int16_t constant;
     struct scales_form scales;
     struct zero_groups zeros; /* and outliers */
@@ -41,7 +49,9 @@ uint64_t payload_head_bound(uint64_t len, uint64_t buckets, int kind);
 void payload_gather(struct code_chunk *chunk, const struct payload_head *head,
                     const struct coded_items *items);
 
-/* Writes the payload of k; dst holds what both bounds say. Returns its length. */
+/* Writes the payload of k, whose signs are as head->signs says, but that what is SIGNS_IN_TOKENS
+ * has been swapped (kernels->swap_signs); dst holds what both bounds say. Returns its length;
+ * SIZE_MAX if signs in tokens are not worth it. */
 size_t payload_write(const struct code_chunk *chunk, const struct payload_head *head,
                      const int16_t *k, uint8_t *dst);
 

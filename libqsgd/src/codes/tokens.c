@@ -122,6 +122,7 @@ void tokens_reader_open(struct tokens_reader *r, const struct code_chunk *chunk,
                                 .len = chunk->len,
                                 .direct = tokens_direct(levels),
                                 .whole = !tokens_have_extra(levels, limit),
+                                .swaps = chunk->signed_tokens,
                                 .suspect = !tokens_are_levels(levels, possible),
                                 .valid = true};
     bit_read_init(&r->counts, p, end);
@@ -154,7 +155,11 @@ void tokens_reader_read(struct tokens_reader *r, const uint8_t *tokens, size_t n
     if (r->whole) {
         r->kernels->whole_tokens(tokens, n, k);
     } else {
-        const int32_t most = read_extra(r, tokens, n, k);
+        int32_t most = read_extra(r, tokens, n, k);
+        if (r->swaps) {
+            r->kernels->swap_signs(k, n);
+            most = most == 0 ? 0 : (2 << floor_log2((uint64_t)most)) - 1; /* in their octave */
+        }
         check |= most > levels->kmax || -most < levels->kmin;
     }
     if (check && !check_indices(levels, tokens, n, k)) r->valid = false;

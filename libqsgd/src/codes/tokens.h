@@ -51,6 +51,7 @@ struct tokens_reader {
     size_t at, len;     /* elements read, and all */
     bool direct;
     bool whole;   /* no token has extra bits */
+    bool swaps;   /* signs are in tokens, where quarters are else */
     bool suspect; /* tokens may name no level */
     bool valid;   /* so far, none did, and counts were right */
 };

@@ -77,6 +77,9 @@ struct kernels {
     void (*tokens)(const int16_t *k, size_t n, bool direct, uint8_t *tokens);
     /* Indices of n tokens that are whole indices. */
     void (*whole_tokens)(const uint8_t *tokens, size_t n, int16_t *k);
+    /* Of n indices, where |k| >= 8, the sign and the second bit below the highest change places:
+     * then the token tells the sign (FORMAT.md section 7.4). Its own inverse. */
+    void (*swap_signs)(int16_t *k, size_t n);
     /* Indices of n tokens, below 63, of levels whose tokens are not direct; reads their extra bits.
      * No |k| is above what is returned. What a token 63 becomes, and reads, is open. */
     uint32_t (*extra_read)(struct extra_stream *stream, const uint8_t *tokens, size_t n,
@@ -85,6 +88,9 @@ struct kernels {
      * the byte after them, or NULL if they pass `end`. Bytes up to `end` may be overwritten. */
     uint8_t *(*extra_write)(const int16_t *k, const uint8_t *tokens, size_t n, uint8_t *p,
                             uint8_t *end);
+    /* Turns n indices, or direct tokens, by their noise (FORMAT.md section 8.2), and back. */
+    void (*turn)(const uint16_t *noise, size_t n, int16_t *k);
+    void (*turn_tokens)(const uint16_t *noise, size_t n, uint8_t *tokens);
     /* Halves of n elements by their noise: RANS_HALF where bits 14 and 15 of R differ, else 0. */
     void (*halves)(const uint16_t *noise, size_t n, uint8_t *halves);
     /* Tokens of half 1 as they are, of half 0 with RANS_MARK: then histograms leave them out. */

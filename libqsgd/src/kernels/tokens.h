@@ -105,6 +105,27 @@ KERNEL void kernel_tokens(const int16_t *k, size_t n, bool direct, uint8_t *toke
     }
 }
 
+/* Where |k| >= 8, the sign and the second bit below the highest one change places. As a float, |k|
+ * shows that one in bit 21. */
+BODY vu token_swap_sign(vu k) {
+    const vu sign = vu_sign(k);
+    const vu magnitude = vu_sub(vu_xor(k, sign), sign);
+    const vu bits = vf_bits(vf_from_int(magnitude));
+    const vu second = vu_and(vu_srl(bits, 21), vu_set1(1));
+    const vu differ = vu_xor(second, vu_and(sign, vu_set1(1)));
+    const vu other = vf_trunc(vf_from_bits(vu_xor(bits, vu_sll(differ, 21))));
+    const vu minus = vu_sub(vu_set1(0), second);
+    return vu_select(vu_gt31(vu_set1(8), magnitude), k, vu_sub(vu_xor(other, minus), minus));
+}
+
+KERNEL void kernel_swap_signs(int16_t *k, size_t n) {
+    size_t i = 0;
+    for (; i + W <= n; i += W) vu_store_i16(k + i, token_swap_sign(vu_load_i16(k + i)));
+    if (i < n) {
+        vu_store_i16_some(k + i, token_swap_sign(vu_load_i16_some(k + i, n - i)), n - i);
+    }
+}
+
 /* The inverse of zigzag: odd t -> (t + 1) / 2, even t -> -t / 2. */
 BODY vu token_unzigzag(vu t) {
     vu magnitude = vu_srl(vu_add(t, vu_set1(1)), 1);
@@ -123,6 +144,21 @@ KERNEL void kernel_whole_tokens(const uint8_t *tokens, size_t n, int16_t *k) {
 }
 
 /* Compilers make these loops vectors by themselves. */
+KERNEL void kernel_turn(const uint16_t *RESTRICT noise, size_t n, int16_t *RESTRICT k) {
+    EACH(i, 0, n, 1) {
+        const int turn = -(noise[i] >> 15);
+        k[i] = (int16_t)((k[i] ^ turn) - turn);
+    }
+}
+
+KERNEL void kernel_turn_tokens(const uint16_t *RESTRICT noise, size_t n, uint8_t *RESTRICT tokens) {
+    EACH(i, 0, n, 1) { /* 1 and 2 are a pair, 3 and 4, ..; 0 is alone */
+        const uint8_t t = tokens[i], turn = (uint8_t)(noise[i] >> 15);
+        const uint8_t turned = (uint8_t)(((t - 1) ^ turn) + 1);
+        tokens[i] = t == 0 ? 0 : turned;
+    }
+}
+
 BODY uint8_t half_of(uint16_t noise) { return (uint8_t)((noise ^ noise >> 1) >> 9 & RANS_HALF); }
 
 KERNEL void kernel_halves(const uint16_t *RESTRICT noise, size_t n, uint8_t *RESTRICT halves) {

@@ -55,10 +55,14 @@ static inline struct dequantizer decode_values(const struct decode_call *call,
                                                const struct chunk_span *span,
                                                struct quantize_scratch *scratch,
                                                const struct payload_form *form) {
-    return (struct dequantizer){&call->q,      scales_at(scratch->scales, span->bucket),
-                                scratch,       &call->sink,
-                                form->damping, form->zeros,
-                                span->first};
+    return (struct dequantizer){.q = &call->q,
+                                .scales = scales_at(scratch->scales, span->bucket),
+                                .scratch = scratch,
+                                .sink = &call->sink,
+                                .damping = form->damping,
+                                .turned = call->q.turned && (form->signs & SIGNS_PLAIN) == 0,
+                                .zeros = form->zeros,
+                                .first = span->first};
 }
 
 /* The chunk's elements that are coded. */

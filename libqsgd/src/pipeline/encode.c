@@ -14,6 +14,7 @@
 #include "frame/params.h"
 #include "pipeline/arguments.h"
 #include "pipeline/before_chunks.h"
+#include "pipeline/signs.h"
 #include "pipeline/survey.h"
 #include "quantize/feedback.h"
 #include "quantize/outliers.h"
@@ -98,15 +99,15 @@ static void encode_quantized(struct encode_job *job, const struct chunk_span *sp
     uint8_t *dst = payload_at(job, index, worker);
     const struct coded_items items = {c->k, c->k == NULL ? c->tokens : NULL};
     struct payload_head head = quantizer_head(q, span, c->scales, c->damping);
-    struct code_chunk chunk = worker_code_chunk(q, &job->f.shared, job->code, span, &w->codes);
+    const struct code_chunk chunk =
+        worker_code_chunk(q, &job->f.shared, job->code, span, &w->codes);
     if (job->pass == ENCODE_SURVEY) {
-        survey_codes(q, &chunk, &head, c, w, dst);
+        survey_codes(q, span, &chunk, &head, c, w, dst);
         return;
     }
     worker_zeros(q, &chunk, &c->zeros, &items, w, &head.live);
-    payload_gather(&chunk, &head, &items);
     frame_set_entry(job->dst.data, &job->frame, index, dst,
-                    payload_write(&chunk, &head, c->k, dst));
+                    signs_write(q, span, &chunk, &head, &items, &w->quantize, dst));
 }
 
 static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t worker,
@@ -136,8 +137,13 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t
     if (t->source.residual != NULL && job->pass != ENCODE_SURVEY && !job->residual_later) {
         outliers_put(c.zeros.outliers, 0, (size_t)span.len,
                      scratch->elements); /* nothing is left */
-        const struct dequantizer d = {&t->q,     c.scales, scratch,   NULL,
-                                      c.damping, c.zeros,  span.first};
+        const struct dequantizer d = {.q = &t->q,
+                                      .scales = c.scales,
+                                      .scratch = scratch,
+                                      .damping = c.damping,
+                                      .turned = t->q.turned,
+                                      .zeros = c.zeros,
+                                      .first = span.first};
         residual_of_chunk(&d, &t->source, &span, x, c.k);
     }
     if (job->pass != ENCODE_RESIDUAL) encode_quantized(job, &span, index, worker, &c);

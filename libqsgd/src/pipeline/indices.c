@@ -12,6 +12,7 @@
 #include "pipeline/before_chunks.h"
 #include "pipeline/decode_call.h"
 #include "pipeline/encode.h"
+#include "pipeline/signs.h"
 #include "quantize/values.h"
 #include "quantize/zeros.h"
 
@@ -68,9 +69,14 @@ static size_t write_like(const struct recode *r, uint64_t index, struct payload_
     const struct zero_groups groups = {form.zeros.words, form.zeros.log2, NULL};
     if (head->gathers && !zeros_agree(r, &groups, marked, &span, k)) return SIZE_MAX;
     head->live.zeros = form.zeros;
+    head->signs = form.signs;
+    if (r->q->turned && (form.signs & SIGNS_PLAIN) == 0) {
+        values_turn(r->q, &span, &head->live.scales, &r->worker->quantize, k, NULL);
+    }
     own = worker_code_chunk(r->q, r->shared, r->q->params.code, &span, &r->worker->codes);
     payload_gather(&own, head, &(struct coded_items){k, NULL});
     if (own.len != chunk.len) return SIZE_MAX; /* other buckets are idle */
+    if (chunk.signed_tokens) chunk.kernels->swap_signs(k, chunk.len);
     return payload_write_like(&chunk, head, k, &form, dst, cap);
 }
 
@@ -79,14 +85,16 @@ static size_t write_new(const struct recode *r, const struct chunk_span *span,
                         struct payload_head *head, const struct zero_groups *marked, int16_t *k,
                         uint8_t *dst, size_t cap) {
     const struct coded_items items = {k, NULL};
-    struct code_chunk chunk =
+    const struct code_chunk chunk =
         worker_code_chunk(r->q, r->shared, r->q->params.code, span, &r->worker->codes);
+    const bool fits = chunk_room(r->q, span->len, true) <= cap;
+    uint8_t *const at = fits ? dst : r->made->spill;
+    if (r->q->turned) values_turn(r->q, span, &head->live.scales, &r->worker->quantize, k, NULL);
     worker_zeros(r->q, &chunk, marked, &items, r->worker, &head->live);
-    payload_gather(&chunk, head, &items);
-    if (chunk_room(r->q, span->len, true) <= cap) return payload_write(&chunk, head, k, dst);
-    const size_t bytes = payload_write(&chunk, head, k, r->made->spill);
+    const size_t bytes = signs_write(r->q, span, &chunk, head, &items, &r->worker->quantize, at);
+    if (fits) return bytes;
     if (bytes > cap) return SIZE_MAX;
-    memcpy(dst, r->made->spill, bytes);
+    memcpy(dst, at, bytes);
     return bytes;
 }
 
@@ -100,7 +108,6 @@ static size_t recode_chunk(const struct recode *r, uint64_t index, uint8_t *dst,
     memcpy(k, r->from.indices + span.first, (size_t)span.len * sizeof *k);
     const struct zero_groups marked =
         zeros_of_marks(k, span.len, (int16_t)r->q->levels.idle, r->worker->quantize.zeros);
-    values_turn(r->q, &span, &scales, &r->worker->quantize, k);
     if (r->like != NULL) return write_like(r, index, &head, &marked, k, dst, cap);
     return write_new(r, &span, &head, &marked, k, dst, cap);
 }
@@ -282,7 +289,9 @@ static void task_indices(void *context, uint64_t index, uint32_t worker) {
         return;
     }
     const struct scale_array scales = scales_at(w->quantize.scales, span.bucket);
-    values_turn(&call->q, &span, &scales, &w->quantize, k);
+    if (call->q.turned && (form.signs & SIGNS_PLAIN) == 0) {
+        values_turn(&call->q, &span, &scales, &w->quantize, k, NULL);
+    }
     const struct live live = decode_live(call, &span, &w->quantize, &form);
     if (chunk.len < span.len) fill_dead(call, &live, k);
     put_scales(sink, &span, w->quantize.scales);

@@ -116,8 +116,14 @@ static void task_values(void *context, uint64_t index, uint32_t worker) {
     const struct zero_groups zeros =
         zeros_of_marks(k, span.len, (int16_t)q->levels.idle, w->quantize.zeros);
     const uint8_t damping = job->out.damping == NULL ? (uint8_t)0 : job->out.damping[index];
-    const struct dequantizer d = {q,       job->f.t.scales, &w->quantize, &job->sink,
-                                  damping, zeros,           span.first};
+    const struct dequantizer d = {.q = q,
+                                  .scales = job->f.t.scales,
+                                  .scratch = &w->quantize,
+                                  .sink = &job->sink,
+                                  .damping = damping,
+                                  .turned = q->turned,
+                                  .zeros = zeros,
+                                  .first = span.first};
     values_from_indices(&d, &span, span.first, span.first + span.len, w->quantize.indices);
     fpenv_leave(env);
 }
@@ -173,6 +179,6 @@ qsgd_status qsgd_turn_indices(const qsgd_params *params, uint64_t nonce,
     struct quantize_scratch scratch = {.noise = noise};
     const struct chunk_span whole = {.first = 0, .len = n};
     const struct scale_array given = scales_at(quantized->scales, 0);
-    values_turn(&q, &whole, &given, &scratch, quantized->indices);
+    if (q.turned) values_turn(&q, &whole, &given, &scratch, quantized->indices, NULL);
     return QSGD_OK;
 }

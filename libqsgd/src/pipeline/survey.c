@@ -2,11 +2,12 @@
 #include "pipeline/survey.h"
 
 #include "frame/params.h"
+#include "pipeline/signs.h"
 #include "quantize/zeros.h"
 
-void survey_codes(const struct quantizer *q, const struct code_chunk *chunk,
-                  const struct payload_head *head, const struct chunk_indices *c,
-                  struct worker *worker, uint8_t *dst) {
+void survey_codes(const struct quantizer *q, const struct chunk_span *span,
+                  const struct code_chunk *chunk, const struct payload_head *head,
+                  const struct chunk_indices *c, struct worker *worker, uint8_t *dst) {
     const struct coded_items items = {c->k, NULL};
     struct code_chunk of_code = *chunk;
     struct payload_head without = *head;
@@ -15,17 +16,14 @@ void survey_codes(const struct quantizer *q, const struct code_chunk *chunk,
     const size_t scales = scales_write(&head->scales, &form, NULL);
     without.scales.count = 0;
     worker_zeros(q, chunk, &c->zeros, &items, worker, &without.live);
-    payload_gather(&of_code, &without, &items);
     for (int32_t code = QSGD_CODE_FIXED; code <= QSGD_CODE_RANS; code++) {
         if (!params_code_fits(&q->params, code)) continue;
         of_code.code = code;
         if (code == QSGD_CODE_RANS && !zeros_are_marked(q)) {
-            of_code = *chunk;
-            of_code.code = code;
-            live_ungather(&without.live, c->k, sizeof *c->k);
             worker_zeros(q, &of_code, &c->zeros, &items, worker, &without.live);
-            payload_gather(&of_code, &without, &items);
         }
-        worker->auto_bytes[code] += scales + payload_write(&of_code, &without, c->k, dst);
+        worker->auto_bytes[code] +=
+            scales + signs_write(q, span, &of_code, &without, &items, &worker->quantize, dst);
+        signs_restore(q, span, &of_code, &without, &items, &worker->quantize);
     }
 }

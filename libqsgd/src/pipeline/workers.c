@@ -57,6 +57,7 @@ struct payload_head quantizer_head(const struct quantizer *q, const struct chunk
     return (struct payload_head){
         .has_damping = q->dithered,
         .gathers = q->params.rotation == 0,
+        .turns = q->turned,
         .damping = damping,
         .scales = {(const float *)(const void *)first, span->buckets,
                    scale_kind(q->params.scale_dtype)},

@@ -9,12 +9,12 @@
 #include "base/fpenv.h"
 #include "quantize/walk.h"
 
-static void value_bucket_of(const struct quantizer *q, float scale, uint8_t damping,
+static void value_bucket_of(const struct quantizer *q, float scale, uint8_t damping, bool turned,
                             struct value_bucket *b) {
     const struct levels *levels = &q->levels;
     const float in_range = scale * scale_range(scale);
     *b = (struct value_bucket){.damping = damping,
-                               .turned = q->turned,
+                               .turned = turned,
                                .of_token = q->of_token,
                                .tokens = 2 * (unsigned)levels->largest + 1};
     if (!levels_is_table(levels)) {
@@ -113,7 +113,7 @@ static void run_values_in_range(const struct dequantizer *d, const struct symbol
         return;
     }
     struct value_bucket b;
-    value_bucket_of(d->q, scale, d->damping, &b);
+    value_bucket_of(d->q, scale, d->damping, d->turned, &b);
     put_values(d->q->kernels, &b, symbols_of(s, w), walk_noise(w), w->n, v);
 }
 
@@ -128,7 +128,7 @@ void values_of_bucket(const struct quantizer *q, float scale, const int16_t *k, 
         return;
     }
     struct value_bucket b;
-    value_bucket_of(q, scale, 0, &b);
+    value_bucket_of(q, scale, 0, q->turned, &b);
     q->kernels->values(&b, k, NULL, n, v);
     undo_range(scale, n, v);
 }
@@ -136,7 +136,7 @@ void values_of_bucket(const struct quantizer *q, float scale, const int16_t *k, 
 void values_at_one(const struct quantizer *q, uint8_t damping, const int16_t *k,
                    const uint16_t *noise, size_t n, float *v) {
     struct value_bucket b;
-    value_bucket_of(q, 1, damping, &b);
+    value_bucket_of(q, 1, damping, q->turned, &b);
     q->kernels->values(&b, k, noise, n, v);
 }
 
@@ -158,7 +158,7 @@ static void run_to_sink(const struct dequantizer *d, const struct symbols *s, co
     struct value_bucket b;
     uint8_t *to = sink->data + (w->element - sink->origin) * sizeof(float);
     float *floats = (float *)(void *)to; /* any alignment; kernels allow it */
-    value_bucket_of(d->q, scale, d->damping, &b);
+    value_bucket_of(d->q, scale, d->damping, d->turned, &b);
     b.stream = sink->stream;
     if (sink->add) {
         add_values(d->q->kernels, &b, symbols_of(s, w), walk_noise(w), w->n, sink->alpha, floats);
@@ -252,7 +252,7 @@ static void bucket_to_sink(const struct dequantizer *d, uint64_t bucket, float s
 static void runs_to_sink(const struct dequantizer *d, const struct symbols *s, uint64_t from,
                          uint64_t to) {
     const bool rotated = d->q->params.rotation != 0;
-    struct walk w = walk_over(d->q, d->scratch, from, to, d->damping != 0 || d->q->turned);
+    struct walk w = walk_over(d->q, d->scratch, from, to, d->damping != 0 || d->turned);
     float scale = 0;
     while (walk_next(&w)) {
         if (w.opens) scale = scale_get(&d->scales, w.bucket);
@@ -318,7 +318,7 @@ void residual_of_chunk(const struct dequantizer *d, const struct source *source,
     const struct symbols s = {.k = k, .first = span->first};
     const bool rotated = d->q->params.rotation != 0;
     struct walk w = walk_over(d->q, d->scratch, span->first, span->first + span->len,
-                              d->damping != 0 || d->q->turned);
+                              d->damping != 0 || d->turned);
     float scale = 0, *block = d->scratch->block;
     while (walk_next(&w)) {
         if (w.opens) scale = scale_get(&d->scales, w.bucket);
@@ -339,15 +339,18 @@ void residual_of_chunk(const struct dequantizer *d, const struct source *source,
 /* ---- turned indices (FORMAT.md section 8.2) -------------------------------------------------- */
 
 void values_turn(const struct quantizer *q, const struct chunk_span *span,
-                 const struct scale_array *scales, struct quantize_scratch *scratch, int16_t *k) {
-    if (!q->turned) return;
+                 const struct scale_array *scales, struct quantize_scratch *scratch, int16_t *k,
+                 uint8_t *tokens) {
     struct walk w = walk_over(q, scratch, span->first, span->first + span->len, true);
     fpenv env = fpenv_enter(); /* scales are compared, and may be NaN */
-    for (bool idle = true; walk_next(&w); k += w.n) {
+    for (bool idle = true; walk_next(&w);) {
+        const size_t at = (size_t)(w.element - span->first);
         if (w.opens) idle = scale_is_idle(scale_get(scales, w.bucket));
-        const uint16_t *noise = walk_noise(&w);
-        for (size_t i = 0; i < w.n && !idle; i++) {
-            if (noise[i] >> 15 != 0) k[i] = (int16_t)-k[i];
+        if (idle) continue;
+        if (k != NULL) {
+            q->kernels->turn(walk_noise(&w), w.n, k + at);
+        } else {
+            q->kernels->turn_tokens(walk_noise(&w), w.n, tokens + at);
         }
     }
     fpenv_leave(env);

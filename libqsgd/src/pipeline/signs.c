@@ -1,0 +1,84 @@
+#include "pipeline/signs.h"
+
+#include "codes/signs.h"
+#include "kernels/kernels.h"
+#include "quantize/values.h"
+
+struct ways {
+    const struct quantizer *q;
+    const struct chunk_span *span;
+    const struct code_chunk *chunk;
+    struct payload_head *head;
+    const struct coded_items *items;
+    struct quantize_scratch *scratch;
+};
+
+/* Makes items, none of which are gathered, those of `signs`, from those of head->signs. */
+static void become(struct ways *w, uint8_t signs) {
+    const uint8_t change = signs ^ w->head->signs;
+    int16_t *const k = w->items->k;
+    if ((change & SIGNS_IN_TOKENS) != 0 && (signs & SIGNS_IN_TOKENS) == 0) {
+        w->chunk->kernels->swap_signs(k, w->chunk->len);
+    }
+    if ((change & SIGNS_PLAIN) != 0) {
+        values_turn(w->q, w->span, &w->head->live.scales, w->scratch, k, w->items->tokens);
+    }
+    if ((change & SIGNS_IN_TOKENS) != 0 && (signs & SIGNS_IN_TOKENS) != 0) {
+        w->chunk->kernels->swap_signs(k, w->chunk->len);
+    }
+    w->head->signs = signs;
+}
+
+static size_t write_as(struct ways *w, uint8_t signs, uint8_t *dst) {
+    struct code_chunk own = *w->chunk;
+    become(w, signs);
+    if ((signs & SIGNS_IN_TOKENS) != 0) own.shared = NULL;
+    payload_gather(&own, w->head, w->items);
+    return payload_write(&own, w->head, w->items->k, dst);
+}
+
+/* The same once more: items were gathered. */
+static size_t write_again(struct ways *w, uint8_t signs, uint8_t *dst) {
+    const struct live *live = &w->head->live;
+    if (w->head->gathers && live_count(live) < w->chunk->len) {
+        live_ungather(live, coded_items_at(w->items, 0), coded_item_bytes(w->items));
+    }
+    return write_as(w, signs, dst);
+}
+
+/* True if mode 1, by the width of the largest rank, might be shorter with plain signs. */
+static bool width_may_shrink(const struct ways *w) {
+    const struct code_chunk *c = w->chunk;
+    if (!w->q->turned || c->levels->kind != QSGD_LEVELS_OPEN || code_find(c->code)->may_share) {
+        return false;
+    }
+    const uint32_t largest = c->kernels->largest_zigzag(w->items->k, c->len);
+    return largest != 0 && (largest & (largest - 1)) == 0;
+}
+
+size_t signs_write(const struct quantizer *q, const struct chunk_span *span,
+                   const struct code_chunk *chunk, struct payload_head *head,
+                   const struct coded_items *items, struct quantize_scratch *scratch,
+                   uint8_t *dst) {
+    struct ways w = {q, span, chunk, head, items, scratch};
+    head->signs = 0;
+    const uint8_t best = signs_choose(chunk, head, items);
+    const bool both = best == 0 && width_may_shrink(&w);
+    size_t bytes = write_as(&w, best, dst);
+    if (bytes == SIZE_MAX) bytes = write_again(&w, best & SIGNS_PLAIN, dst);
+    if (both) {
+        const size_t plain = write_again(&w, SIGNS_PLAIN, dst);
+        bytes = plain < bytes ? plain : write_again(&w, 0, dst);
+    }
+    return bytes;
+}
+
+void signs_restore(const struct quantizer *q, const struct chunk_span *span,
+                   const struct code_chunk *chunk, struct payload_head *head,
+                   const struct coded_items *items, struct quantize_scratch *scratch) {
+    struct ways w = {q, span, chunk, head, items, scratch};
+    if (head->gathers && live_count(&head->live) < chunk->len) {
+        live_ungather(&head->live, coded_items_at(items, 0), coded_item_bytes(items));
+    }
+    become(&w, 0);
+}
