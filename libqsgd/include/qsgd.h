@@ -248,9 +248,11 @@ typedef struct qsgd_params {
     int32_t rounding; /* qsgd_rounding; default STOCHASTIC */
     int32_t code;     /* qsgd_code; default RANS */
     int32_t classes;  /* qsgd_classes, for RANS; default AUTO */
-    int32_t rotation; /* 1: buckets are rotated at random, which spreads their outliers; the
-                         frame then holds seed and nonce. Needs 1 <= bucket <= 2^chunk_log2, not
-                         with RAW and TOPK. 0 (default): no */
+    int32_t rotation; /* 1: buckets of 128 elements or more are rotated at random, in parts of
+                         powers of two; with OPEN levels those alone whose shape gains by it, and
+                         with NEAREST others are dithered (FORMAT.md 7, 8.5; ENCODER.md 4, 6.5).
+                         The frame then holds seed and nonce. Needs 1 <= bucket <= 2^chunk_log2,
+                         not with RAW and TOPK. 0 (default): no */
     int32_t rescale;  /* NEAREST with UNIFORM or OPEN levels, buckets within chunks: 1 stores, in
                          place of the norm, the scale by which the decoded bucket projects on
                          the given one as that does on itself; with rotation, unbiased over its
@@ -390,7 +392,8 @@ typedef struct qsgd_frame_info {
     uint64_t elements;
     uint64_t frame_bytes;
     uint64_t header_bytes; /* prefix and header with its checksum */
-    uint64_t buckets;      /* scales of the tensor; 0 for raw */
+    uint64_t buckets;      /* scales of the tensor, one per bucket, or part of one that may be
+                              rotated; 0 for raw */
     uint64_t chunks;
     uint64_t chunk_elements;         /* of every chunk that no bucket or tensor end cuts short */
     int32_t has_noise_key;           /* 1: seed and nonce are in the frame (dithered or rotated) */

@@ -22,9 +22,12 @@ extern "C" {
 /* A quantised tensor: arrays of the caller. Functions that read one do not write its arrays. */
 typedef struct qsgd_quantized {
     int16_t *indices; /* n: of levels, or QSGD_INDEX_OF_ZEROS */
-    float *scales;    /* one per bucket (sizes.buckets) */
+    float *scales;    /* one per bucket (sizes.buckets); in rotated frames one per part that buckets
+                         are cut into: powers of two from 128 elements on, the largest first, and
+                         what remains; negative (or -0) if the part is rotated. All parts of a
+                         bucket have the same if it is not */
     uint8_t *damping; /* of the dither, in 1/128, one per chunk (sizes.chunks); zeros unless
-                         DITHERED. May be NULL: not wanted, or zeros */
+                         DITHERED, or NEAREST with rotation. May be NULL: not wanted, or zeros */
     uint64_t n;
 } qsgd_quantized;
 

@@ -87,10 +87,12 @@ class Codec(NamedSchemes, CodecStages):
     classes : {"auto", "on", "off"} or bool
         Several probability tables by local energy, for rans. True is "on", False is "off".
     rotation : bool
-        Rotate every bucket before it is scaled (random signs, Hadamard transform), and back when
-        decoding: what a few large elements hold is spread over all, so that max norm loses less to
-        outliers. Needs ``1 <= bucket <= chunk``; not with raw and topk. The frame then carries seed
-        and nonce.
+        Rotate buckets of 128 elements or more before they are scaled (random signs and Hadamard
+        transforms, in parts of powers of two), and back when decoding: what a few large elements
+        hold is spread over all. With open levels (`step`) only those whose shape gains by it: not
+        sparse, quiet, one-sided or uneven ones; with ``rounding="nearest"`` these are dithered.
+        Needs ``1 <= bucket <= chunk``; not with raw and topk. The frame then carries seed and
+        nonce.
     rescale : bool
         With ``rounding="nearest"``, uniform or open levels, and buckets within chunks: store, in
         place of the norm, the scale by which the decoded bucket projects on the given one as that

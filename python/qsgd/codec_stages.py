@@ -72,9 +72,12 @@ class CodecStages:
         indices : int16, in x's shape
             Signed level indices, or `qsgd.stages.INDEX_OF_ZEROS`.
         scales : (buckets,) float32
-            As a frame would store them.
+            As a frame would store them. With ``rotation=True`` one for each part that buckets are
+            cut into (powers of two from 128 elements on, the largest first, and what remains),
+            negative, or -0, if the part is rotated.
         damping : (chunks,) uint8, only with ``damping=True``
-            Of the dither, in 1/128; zeros unless ``rounding="dithered"``.
+            Of the dither, in 1/128; zeros unless ``rounding="dithered"``, or "nearest" with
+            ``rotation=True``, which dithers what it does not rotate.
         """
         found = self._ready().quantize(x, (nonce, origin), scales, self.threads)
         return found if damping else found[:2]

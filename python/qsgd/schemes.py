@@ -77,9 +77,12 @@ class NamedSchemes:
     def rotated(cls, step: float, **options: Unpack[OptionsBesideLevels]) -> Self:
         """Balanced steps on rotated buckets, nearest, rescaled: for 1 bit per element and below.
 
-        Unbiased over the random signs of the rotation, not element by element, and at half a bit
-        up to some percent of the norm. `step` 3.3 takes about half a bit per element, 2.2 one, 1.0
-        two, fewer on uneven tensors (docs/accuracy.md).
+        Unbiased over the random signs of the rotation, not element by element (docs/accuracy.md
+        says what that means). Buckets that would lose by it (sparse, spiky, quiet, loud, one-sided
+        or uneven ones, and those of fewer than 128 elements) are dithered instead, unbiased element
+        by element: as ``Codec(norm="balanced", step=step, rounding="dithered")`` has them. `step`
+        4.5 takes about half a bit per element, 2.5 one, 1.6 one and a half, fewer on uneven
+        tensors; below 1.43 few buckets are rotated.
         """
         scheme = {"norm": "balanced", "rotation": True, "rounding": "nearest", "rescale": True}
         return cls(**{**scheme, "step": step, **options})

@@ -258,7 +258,9 @@ static void missing_tables_are_an_error_before_the_first_write(void) {
     CHECK(e.offset == info.header_bytes - 12 && memcmp(frame.p + e.offset, digest, 8) == 0);
     offer_tables(&sets, &options);
     for (uint32_t i = 0; i < sets.count; i++) { /* all but the right ones */
-        if (sets.at[i].data == p.shared_tables) sets.at[i] = sets.at[0];
+        const bool same = sets.at[i].bytes == p.shared_tables_bytes &&
+                          memcmp(sets.at[i].data, p.shared_tables, (size_t)sets.at[i].bytes) == 0;
+        if (same) sets.at[i] = sets.at[0];
     }
     expect_untouched(&options, &frame, QSGD_ERR_SHARED_TABLES, &e);
     fill_tables(&sets);

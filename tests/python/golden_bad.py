@@ -90,6 +90,7 @@ def parts(x: np.ndarray[Any, Any] = X, tag: bytes = b"", **options: Any) -> Part
 PLAIN = parts(code="fixed")
 DITHERED = parts(code="fixed", rounding="dithered")
 ROTATED = parts(code="fixed", rotation=True)
+TURNED = parts(np.sin(np.arange(228)).astype(np.float32), code="fixed", rotation=True, bucket=128)
 TABLED = parts(code="fixed", levels="table", level_table=(0.25, 0.5, 1.0))
 SIGNED = parts(code="fixed", levels="signed", level_table=(-1.0, 0.125, 1.0))
 SIGNED_DITHERED = parts(
@@ -115,6 +116,13 @@ def apart(outliers: bytes) -> Parts:
     """FLAT with such outliers, and as many indices as before."""
     (payload,) = FLAT.payloads
     return replace(FLAT, payloads=(b"\x11" + payload[1:4] + outliers + payload[4:],))
+
+
+def turned_back(rotated: bytes, rest: bool = True) -> Parts:
+    """TURNED with such a set of rotated buckets, of which it has two, of 128 and 100 elements."""
+    (payload,) = TURNED.payloads
+    assert payload[1:7] == b"\0\x01\1\0\0\0"
+    return replace(TURNED, payloads=(payload[:1] + rotated + payload[7:] * rest,))
 
 
 def dithered(**options: Any) -> Parts:
@@ -175,7 +183,9 @@ BAD_PREFIXES: list[tuple[str, str, bytes | Parts]] = [
     ("magic", "MAGIC", replace(PLAIN, magic=b"\x8fQSH")),
     ("version-0", "VERSION", replace(PLAIN, version=0)),
     ("version-2", "VERSION", replace(PLAIN, version=2)),
-    ("flag-reserved", "FLAGS", replace(PLAIN, flags=9)),
+    ("flag-reserved", "FLAGS", replace(PLAIN, flags=17)),
+    ("flag-of-rotated-dither-unrotated", "FLAGS", replace(DITHERED, flags=13)),
+    ("flag-of-rotated-dither-undithered", "FLAGS", replace(ROTATED, flags=11)),
     ("header-bytes-below-least", "HEADER", replace(PLAIN, header_bytes=26)),
     ("header-bytes-past-frame", "HEADER", replace(PLAIN, header_bytes=len(WHOLE) + 1)),
     ("frame-bytes-below-header", "HEADER", replace(PLAIN, frame_bytes=20)),
@@ -232,6 +242,8 @@ BAD_HEADERS = [
     ("rotation-of-bucket-0", "HEADER", replace(head(NOISE_KEY, bucket=0), flags=3)),
     ("rotation-of-bucket-past-chunk", "HEADER", replace(head(NOISE_KEY, bucket=1025), flags=3)),
     ("rotation-raw", "HEADER", replace(RAW, flags=3)),
+    ("rotated-dithered-s-1", "HEADER", replace(head(NOISE_KEY, s=1), flags=7)),
+    ("rotated-dithered-sparse", "HEADER", replace(head(NOISE_KEY, code="rice-sparse"), flags=7)),
     ("rotation-flag-missing", "HEADER", replace(ROTATED, flags=1)),
     ("table-missing", "HEADER", replaced(TABLED, TABLED.head[-14:], b"")),
     ("table-with-uniform", "HEADER", head(LEVELS_FIELD)),
@@ -285,7 +297,11 @@ BAD_INDEXES = [
     ("idle-set-past-words", "CHUNK", held(b"\0\x02\x01\0\0\0\x80\x3f\0", 5)),
     ("idle-set-stored-the-other-way", "CHUNK", held(b"\x01\x01\x04\0\0\0\x80\x3f\0", 5)),
     ("idle-set-sense-2", "CHUNK", held(b"\x02\x01\x03\0\0\0\x80\x3f\0", 5)),
-    ("head-reserved-bit", "CHUNK", held(b"\x80\x3f\0", 129)),
+    ("rotated-buckets-unrotated", "CHUNK", held(b"\x80\x3f\0", 129)),
+    ("rotated-none", "CHUNK", turned_back(b"\0\0")),
+    ("rotated-past-buckets", "CHUNK", turned_back(b"\0\x01\4\0\0\0")),
+    ("rotated-of-100-elements", "CHUNK", turned_back(b"\1\0")),
+    ("rotated-cut", "CHUNK", turned_back(b"\0\x01\1", rest=False)),
     ("plain-signs-undithered", "CHUNK", held(b"\x80\x3f\0", 33)),
     ("signs-in-tokens-of-no-element", "CHUNK", held(b"\0\0", 68)),
     ("plain-signs-of-no-element", "CHUNK", replace(DITHERED, payloads=(b"\x24\0\0\0",))),
@@ -350,6 +366,7 @@ def right_frames() -> list[tuple[str, bytes]]:
         ("profile-255", PLAIN.at(22, 255)),
         ("scale-shift-7", scaled(0x3F80, 2, b"\x24", 7)),
         ("scale-nan", replace(PLAIN, payloads=(b"\0\0\0\x01\x07",))),
+        ("rotated-one-of-two", turned_back(b"\0\x01\1\0\0\0")),
         ("dithered-idle", replace(DITHERED, payloads=(b"\x04\0\0\0",))),
         ("scales-idle", replace(PLAIN, payloads=(b"\x04\0\0",))),
         ("scales-some-idle", replace(PLAIN, payloads=(b"\x05" + SOME_IDLE + SIXTEEN,))),

@@ -32,6 +32,8 @@ INPUTS = {
     "spikes": "spread, but x[1000] = 2^30, x[3000] = -2^18, x[4500] = 2^100",
     "constant": "x[i] = -0.75",
     "positive": "|spread|",
+    "even": "(sum of the four 16-bit parts of r[i] - 131070) * 2^-16",
+    "mixed": "even, but spread where (i div 512) mod 3 = 1, and even * 2^-6 where i >= 3072",
     "leaning": "|spread|, or -|spread| where (r[i] >> 32) mod 16 = 0; 0 where (i div 64) mod 8 = 5",
     "hostile": "spread, but x[1] = NaN, x[20] = Inf, x[40] = -0, x[60:64] = 2^-149, x[80] = 2^127",
     "dtype": "float64: x[i] + ((r[i] >> 40) mod 2^16) * 2^-48; float16: rounded to nearest even; "
@@ -90,6 +92,11 @@ def elements(r: Array, kind: str, n: int) -> Array:
         x[1000], x[3000], x[4500] = 2.0**30, -(2.0**18), 2.0**100
     elif kind == "constant":
         x[:] = -0.75
+    elif kind in ("even", "mixed"):
+        parts = [(r >> np.uint64(16 * j) & np.uint64(0xFFFF)).astype(np.int64) for j in range(4)]
+        even = (np.sum(parts, axis=0) - 131070) * 2.0**-16
+        x = np.where((i // 512 % 3 == 1) & (kind == "mixed"), x, even)
+        x = np.where((i >= 3072) & (kind == "mixed"), even * 2.0**-6, x)
     elif kind == "positive":
         x = np.abs(x)
     elif kind == "leaning":
@@ -135,6 +142,14 @@ SPARSE: dict[str, Any] = {"norm": "l2", "s": 1, "bucket": 0}
 OPEN: dict[str, Any] = {"norm": "rms", "levels": "open", "bucket": 0}
 TABLE = (0.0625, 0.25, 0.5, 1.0)
 SIGNED = (-1.0, -0.25, -0.0625, 0.03125, 0.375, 1.0)
+ROTATED: dict[str, Any] = {
+    "norm": "balanced",
+    "levels": "open",
+    "rotation": True,
+    "rounding": "nearest",
+    "seed": 77,
+    "nonce": 5,
+}
 KEY: dict[str, Any] = {"seed": (1 << 64) - 1, "nonce": 0xFEDCBA9876543210}
 
 GOLDEN = (
@@ -212,6 +227,16 @@ GOLDEN = (
          origin=1 << 20, **KEY, **OPEN),
     made("reference-balanced", (1500,), "local", norm="balanced", levels="open", step=0.5,
          bucket=100, reference=0.7),
+    # Rotated buckets in parts, with what remains beside them; beside buckets that are not rotated.
+    made("rotated-parts", (2100,), "even", step=1.5, bucket=700, rescale=True, **ROTATED),
+    made("rotated-parts-dithered", (1250,), "even", bucket=300, rotation=True, rounding="dithered",
+         scale_dtype="float32", **KEY),
+    made("rotated-some", (4000,), "mixed", step=2.0, bucket=512, rescale=True, chunk_log2=12,
+         **ROTATED),
+    made("rotated-some-huffman", (4000,), "mixed", step=3.0, bucket=256, code="huffman", **ROTATED),
+    made("rotated-some-elias", (2500,), "mixed", step=2.5, bucket=384, code="elias-gamma",
+         origin=77, **ROTATED),
+    made("rotated-long-steps", (3000,), "even", step=4.0, bucket=1024, rescale=True, **ROTATED),
     made("reference-rotated", (1300,), norm="rms", levels="open", step=1.5, bucket=512,
          rotation=True, reference=0.4, scale_dtype="float32", **KEY),
     # Groups of zeros: left out, also where zeros would stay so; in idle buckets; after a rotation.

@@ -29,15 +29,14 @@ from reference_codes import (
     Shared,
 )
 from reference_frame import DTYPES, MOST, Chunk, Frame, assemble, header, parse, problem
-from reference_levels import Params, cut, grid
+from reference_levels import Params, cut, cut_of, dithers, grid
+from reference_norms import one_pass, outliers_of, stored
+from reference_parts import Places
 from reference_payload import Piece, coding, payload_decode, payload_encode
 from reference_quantize import (
     Quantized,
     halves_of,
-    one_pass,
-    outliers_of,
     quantize_elements,
-    stored,
     turns_of,
     values_of,
 )
@@ -119,7 +118,7 @@ def quantized_frames(
 ) -> list[bytes]:
     """Frames of the code asked for, or of all legal ones but raw, in order of their numbers."""
     k, scales, damping = found
-    cuts = cut(k.size, p.bucket, p.chunk_log2, False)
+    cuts = cut_of(k.size, p)
     frames = []
     for code in CODES[1:] if p.code == "auto" else (p.code,):
         if problem(p, code) is not None:
@@ -134,10 +133,10 @@ def quantized_frames(
             at = slice(*cuts.span(j))
             chunk = replace(c, halves=None if halves is None else halves[at])
             alpha = int(damping[j]) if damping.size else None
-            buckets = np.arange(at.start, at.stop) // cuts.bucket
             own = scales[j : j + 1] if pieces else scales[cuts.scales_in(j)]
             turn = None if turns is None else turns[at]
-            piece = Piece(k[at], own, alpha, zeros[at], buckets - buckets[0], apart[at], turn)
+            places = Places(cuts, at.start, at.stop)
+            piece = Piece(k[at], own, alpha, zeros[at], places, apart[at], turn)
             payloads.append(payload_encode(piece, named, chunk))
         frames.append(assemble(header(named, dtype, shape, start, tag), named, payloads))
     return frames
@@ -165,7 +164,7 @@ def quantize(
     if params.rounding == "topk" and scales is not None:
         raise ValueError("top-k takes no scales")
     with np.errstate(all="ignore"):
-        cuts = cut(x.size, params.bucket, params.chunk_log2, False)
+        cuts = cut_of(x.size, params)
         e = elements(x, name)
         start = Noise(nonce, origin)
         k, out, damping = quantize_elements(e, params, cuts, start, scales, feeds_back, pieces)
@@ -189,7 +188,7 @@ class Given(NamedTuple):
 def frames_of(x: Array, p: Params, start: Noise, given: Given) -> list[bytes]:
     """Frames of the code asked for, or of all legal ones but raw."""
     scales, dtype = given.scales, given.dtype
-    cuts = cut(x.size, p.bucket, p.chunk_log2, False)
+    cuts = cut_of(x.size, p)
     if p.rounding == "topk" and scales is not None:
         raise ValueError("top-k takes no scales")
     e = elements(np.asarray(x), dtype)
@@ -330,16 +329,16 @@ def decode_indices(frame: bytes, tables: Iterable[bytes] = ()) -> tuple[Array, A
 def chunks_decode(f: Frame, tables: Iterable[bytes]) -> tuple[Quantized, Array, Array]:
     """Indices (int64), the scales of all chunks in order, damping; who is in a group of zeros;
     outliers."""
-    c, dithered = coding(f.params, f.cuts, named_tables(f, tables)), f.params.rounding == "dithered"
+    c, dithered = coding(f.params, f.cuts, named_tables(f, tables)), dithers(f.params)
     parts, scales = [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
     zeros, apart, damping = [np.zeros(0, bool)], [np.zeros(0, np.float32)], []
     halves, turns = halves_of(f.params, f.cuts, f.start), turns_of(f.params, f.cuts, f.start)
     for chunk in f.chunks:
         at = slice(chunk.start, chunk.stop)
         own = replace(c, halves=None if halves is None else halves[at])
-        buckets = np.arange(chunk.start, chunk.stop) // f.cuts.bucket
         turn = None if turns is None else turns[at]
-        piece = payload_decode(payload(f, chunk), buckets - buckets[0], f.params, own, turn)
+        places = Places(f.cuts, chunk.start, chunk.stop)
+        piece = payload_decode(payload(f, chunk), places, f.params, own, turn)
         parts.append(piece.k)
         scales.append(piece.scales)
         zeros.append(piece.zeros)

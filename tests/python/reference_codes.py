@@ -56,7 +56,8 @@ class Coding:
     low, high, kmax, count: least, largest index, largest magnitude, number of indices (8.3);
     segment: elements of a segment (section 5); classes: whether rANS may use several (encoder);
     shared: the shared tables that the frame names (7.7); halves: of the chunk's elements (7.6), or
-    None if indices are not turned.
+    None if indices are not turned; rotated: which elements that are coded lie in rotated buckets,
+    or None if none does (encoder).
     """
 
     code: str
@@ -70,6 +71,7 @@ class Coding:
     classes: bool
     shared: Shared | None = None
     halves: Array | None = None
+    rotated: Array | None = None
 
     def check(self, k: Array) -> Array:
         """Refuse indices that are no level."""

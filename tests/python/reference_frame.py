@@ -13,7 +13,7 @@ import numpy as np
 
 from reference_bits import crc32c, read_varint, refuse, varint
 from reference_codes import CODES
-from reference_levels import Cuts, Params, cut
+from reference_levels import Cuts, Params, cut, dithers
 from reference_rotation import Noise
 from reference_tables import digest
 
@@ -117,7 +117,7 @@ def problem(p: Params, code: str) -> str | None:
         "clip": p.clip == 0 or (p.norm == "max" and isfinite(p.clip) and p.clip > 0),
     }
     if "sparse" in code:
-        checks["sparse"] = not zero_bit and p.levels != "signed" and p.rounding != "dithered"
+        checks["sparse"] = not zero_bit and p.levels != "signed" and not dithers(p)
     if p.rounding == "dithered":
         checks["dithered"] = p.levels != "uniform" or p.s != 1
     return next((f"{name} not allowed" for name, fine in checks.items() if not fine), None)
@@ -133,7 +133,7 @@ def extension(kind: int, body: bytes) -> bytes:
 
 def keyed(p: Params) -> bool:
     """Whether a frame of these parameters holds the noise key."""
-    return p.code != "raw" and (p.rounding == "dithered" or p.rotation)
+    return p.code != "raw" and (dithers(p) or p.rotation)
 
 
 def header(p: Params, dtype: str, shape: tuple[int, ...], start: Noise, tag: bytes) -> bytes:
@@ -177,8 +177,8 @@ def assemble(head: bytes, p: Params, payloads: list[bytes]) -> bytes:
         index += struct.pack("<I", crc32c(index))
     header_bytes = 16 + len(head) + 4
     size = header_bytes + len(index) + sum(map(len, payloads))
-    dither = p.rounding == "dithered" and p.code != "raw"
-    flags = p.checksum | p.rotation << 1 | dither << 2
+    everywhere = p.rotation and p.rounding == "dithered"
+    flags = p.checksum | p.rotation << 1 | dithers(p) << 2 | everywhere << 3
     front = MAGIC + struct.pack("<BBHQ", VERSION, flags, header_bytes, size) + head
     return front + struct.pack("<I", crc32c(front)) + index + b"".join(payloads)
 
@@ -218,6 +218,8 @@ def read_scheme(data: bytes, end: int) -> tuple[Params, str, tuple[int, ...], di
         p.levels, p.scale_dtype = choose(LEVELS, data[19]), choose(SCALE_DTYPES, data[21] >> 1)
         p.norm = "rms" if p.levels == "open" else "max"
         p.rounding = "dithered" if data[5] & 4 else "stochastic"
+        if data[5] & 14 == 6:
+            p.rounding = "nearest"  # dithered where buckets are not rotated
         refuse(not p.zero and p.levels in ("signed", "open"), "bit for zero not allowed")
         p.bucket, at = read_varint(data[:end], at)
         if p.levels in ("uniform", "exponential"):
@@ -240,9 +242,9 @@ def named(p: Params, norm: int, rounding: int) -> Params:
     if p.code == "raw" or norm >= len(NORMS):
         return p
     own = replace(p, norm=NORMS[norm])
-    if p.rounding != "dithered" and rounding in (2, 3):
+    if p.rounding == "stochastic" and rounding in (2, 3):
         own.rounding = ROUNDINGS[rounding]
-    return p if problem(own, own.code) else own
+    return p if problem(own, own.code) or dithers(own) != dithers(p) else own
 
 
 def parse(frame: bytes) -> Frame:
@@ -250,7 +252,8 @@ def parse(frame: bytes) -> Frame:
     data = bytes(frame)
     refuse(len(data) < 16 or data[:4] != MAGIC, "not a frame")
     version, flags, header_bytes, frame_bytes = struct.unpack_from("<BBHQ", data, 4)
-    refuse(version != VERSION or flags > 7, "version or flags unknown")
+    refuse(version != VERSION or flags > 15, "version or flags unknown")
+    refuse(bool(flags & 8) and flags & 6 != 6, "bit 3 without bits 1 and 2")
     refuse(frame_bytes != len(data), "frame has another length")
     refuse(not 27 <= header_bytes <= frame_bytes, "header has a wrong length")
     end = header_bytes - 4
@@ -272,12 +275,13 @@ def parse(frame: bytes) -> Frame:
         refuse(len(shared) != 8 or p.code not in ("huffman", "rans"), "digest of shared tables")
     wrong = problem(p, p.code)
     refuse(wrong is not None, wrong or "")
+    refuse(not raw and dithers(p) != bool(flags & 4), "levels or code that are not dithered")
     n, origin = prod(shape), 0
     if ORIGIN in fields:
         refuse(len(fields[ORIGIN]) != 8 or not keyed(p), "origin without noise, or of a length")
         (origin,) = struct.unpack("<Q", fields[ORIGIN])
         refuse(not 0 < origin <= MOST - n, "origin out of range")
-    cuts = cut(n, p.bucket, p.chunk_log2, raw)
+    cuts = cut(n, p.bucket, p.chunk_log2, raw, p.rotation)
     entry = 8 if p.checksum else 4
     at = header_bytes + entry * cuts.chunks
     body = at + (4 if p.checksum else 0)

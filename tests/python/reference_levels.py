@@ -6,7 +6,9 @@ index names. Used by reference_quantize.py, reference_frame.py and reference.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -55,6 +57,7 @@ class Cuts:
     segment: int
     chunk: int
     chunks: int
+    parts: bool = False  # buckets may be cut into parts, which count in `buckets`
 
     def span(self, j: int) -> tuple[int, int]:
         """First element of chunk j and the one behind its last."""
@@ -71,21 +74,54 @@ class Cuts:
         """Whether buckets are longer than chunks, which then have a scale each."""
         return self.buckets > 0 and self.bucket > self.chunk
 
+    def parts_of(self, start: int) -> list[int]:
+        """Lengths of the parts of the bucket that starts at element `start`, or its own."""
+        length = min(self.bucket, self.n - start)
+        if not self.parts:
+            return [length]
+        digits = [1 << d for d in range(length.bit_length() - 1, 6, -1) if length >> d & 1]
+        return digits + [length % 128] * (length % 128 > 0)
+
+    @cached_property
+    def spans(self) -> list[tuple[int, int]]:
+        """First element of every bucket, or part of one, and the one behind its last."""
+        lengths = [size for start in range(0, self.n, self.bucket) for size in self.parts_of(start)]
+        edges = [0, *accumulate(lengths)]
+        return list(pairwise(edges))
+
     def scales_in(self, j: int) -> slice:
         """Buckets of chunk j."""
         start, stop = self.span(j)
-        return slice(start // self.bucket, -(-stop // self.bucket))
+        if not self.parts:
+            return slice(start // self.bucket, -(-stop // self.bucket))
+        inside = [i for i, (first, _) in enumerate(self.spans) if start <= first < stop]
+        return slice(inside[0], inside[-1] + 1)
 
     def owners(self) -> Array:
         """Number of every element's scale, counting those of all chunks in order."""
         if not self.long:
-            return np.arange(self.n) // self.bucket
+            lengths = [stop - start for start, stop in self.spans]
+            return np.repeat(np.arange(len(lengths)), lengths)
         spans = [self.span(j) for j in range(self.chunks)]
         return np.repeat(np.arange(self.chunks), [stop - start for start, stop in spans])
 
+    def sharing(self, scales: Array) -> list[tuple[slice, slice]]:
+        """Runs of buckets, and of their elements, that have one scale: all parts of a bucket that
+        is not rotated."""
+        out = []
+        i = start = 0
+        while start < self.n:
+            parts = self.parts_of(start)
+            together = self.parts and not np.signbit(scales[i])
+            for count in [len(parts)] if together else [1] * len(parts):
+                size = sum(parts[:count])
+                out.append((slice(i, i + count), slice(start, start + size)))
+                i, start, parts = i + count, start + size, parts[count:]
+        return out
 
-def cut(n: int, bucket: int, chunk_log2: int, raw: bool) -> Cuts:
-    """Cut n elements as section 5 says."""
+
+def cut(n: int, bucket: int, chunk_log2: int, raw: bool, parts: bool = False) -> Cuts:
+    """Cut n elements as section 5 says; `parts`: in a rotated frame."""
     c = 1 << chunk_log2
     if raw:
         return Cuts(n, 0, 0, c, c, -(-n // c))
@@ -98,7 +134,21 @@ def cut(n: int, bucket: int, chunk_log2: int, raw: bool) -> Cuts:
         last = n - (nb - 1) * b
         return Cuts(n, b, nb, g, c, (nb - 1) * -(-b // c) - (-last // c))
     per = c // b * b
-    return Cuts(n, b, nb, g, per, -(-n // per))
+    whole = Cuts(n, b, nb, g, per, -(-n // per), parts)
+    each = len(whole.parts_of(0)), len(whole.parts_of((nb - 1) * b))
+    return replace(whole, buckets=(nb - 1) * each[0] + each[1])
+
+
+def cut_of(n: int, p: Params) -> Cuts:
+    """How elements of a frame that is not raw are cut."""
+    return cut(n, p.bucket, p.chunk_log2, False, p.rotation)
+
+
+def dithers(p: Params) -> bool:
+    """Whether a frame is dithered: everywhere, or where buckets are not rotated."""
+    one, sparse = p.levels == "uniform" and p.s == 1, "sparse" in p.code
+    fits = p.rotation and not one and not sparse
+    return p.code != "raw" and (p.rounding == "dithered" or (p.rounding == "nearest" and fits))
 
 
 # -- 8.3 Levels ----------------------------------------------------------------------------------

@@ -29,7 +29,8 @@ from reference_codes import (
     sparse_decode,
     sparse_encode,
 )
-from reference_levels import Cuts, Params, grid
+from reference_levels import Cuts, Params, dithers, grid
+from reference_parts import Places
 from reference_rans import rans_decode, rans_encode
 from reference_scales import scales_decode, scales_encode
 from reference_tokens import huffman_decode, huffman_encode
@@ -63,53 +64,69 @@ def body_encode(k: Array, c: Coding) -> tuple[int, bytes]:
 @dataclass(frozen=True)
 class Piece:
     """What a payload holds of a chunk: indices, not turned; a is None if not dithered; `zeros` says
-    of each element whether it is in a group of zeros, `buckets` the number of its scale; `apart`
-    holds outliers (float32), and 0 elsewhere; `turns` tells of each element whether its noise turns
-    it, and is None if the frame turns none."""
+    of each element whether it is in a group of zeros, `places` where it is; `apart` holds outliers
+    (float32), and 0 elsewhere; `turns` tells of each element whether its noise turns it, and is
+    None if the frame turns none."""
 
     k: Array
     scales: Array
     alpha: int | None
     zeros: Array
-    buckets: Array
+    places: Places
     apart: Array
     turns: Array | None
 
-    def live(self, p: Params) -> Array:
-        """Which elements are coded."""
-        if p.rotation:
-            return np.ones(self.k.size, bool)
-        return (self.scales > 0)[self.buckets] & ~self.zeros & (self.apart == 0)
+    @property
+    def buckets(self) -> Array:
+        """The number of each element's scale."""
+        return self.places.buckets
 
-    def turned(self, k: Array) -> Array:
+    @property
+    def in_use(self) -> Array:
+        """Whether each element's bucket is not idle."""
+        return (np.abs(self.scales) > 0)[self.buckets]
+
+    @property
+    def rotated(self) -> Array:
+        """Whether each element's bucket is rotated."""
+        return np.signbit(self.scales)[self.buckets]
+
+    def live(self) -> Array:
+        """Which elements are coded."""
+        return self.in_use & (self.rotated | ~self.zeros & (self.apart == 0))
+
+    def turned(self, k: Array, p: Params) -> Array:
         """Indices of the chunk turned, or turned ones as they were (FORMAT.md 8.2)."""
         if self.turns is None:
             return k
-        return np.where(self.turns & (self.scales > 0)[self.buckets], -k, k)
+        dithered = ~self.rotated | (p.rounding == "dithered")
+        return np.where(self.turns & self.in_use & dithered, -k, k)
 
 
 def payload_encode(piece: Piece, p: Params, c: Coding) -> bytes:
     """Payload of a chunk, whose `zeros` are those found in the elements."""
-    in_use = (piece.scales > 0)[piece.buckets]
-    named, zeros = zero_groups.chosen(p, c, piece.k, piece.zeros, in_use, piece.apart != 0)
-    live = replace(piece, zeros=zeros).live(p)
+    named, zeros = zero_groups.chosen(p, c, piece.k, piece.zeros, piece.in_use, piece.apart != 0)
+    live = replace(piece, zeros=zeros).live()
     mode, body, signs = MODE_CODED, b"", 0
     if live.any():
         mode, body, signs = signed_encode(piece, live, p, c)
-    idle, held = scales_encode(piece.scales, p.scale_dtype)
+    rotated, entries = piece.places.pack(piece.scales)
+    idle, held = scales_encode(entries, p.scale_dtype)
     apart = outliers_encode(piece.apart)
-    front = bytes([mode | idle << 2 | bool(named) << 3 | bool(apart) << 4 | signs << 5])
+    front = mode | idle << 2 | bool(named) << 3 | bool(apart) << 4 | signs << 5
     damping = b"" if piece.alpha is None else bytes([piece.alpha])
-    return front + damping + held + named + apart + body
+    head = bytes([front | bool(rotated) << 7]) + damping + rotated + held
+    return head + named + apart + body
 
 
 def signed_encode(piece: Piece, live: Array, p: Params, c: Coding) -> tuple[int, bytes, int]:
     """Mode, body, and how signs are written: bit 0 plain, bit 1 in tokens (ENCODER.md 8.1)."""
-    counted = np.where(live & (piece.scales > 0)[piece.buckets], piece.k, 0)
-    k, turned = piece.k[live], piece.turned(piece.k)[live]
+    counted = np.where(live, piece.k, 0)
+    k, turned = piece.k[live], piece.turned(piece.k, p)[live]
+    c = replace(c, rotated=piece.rotated[live] if piece.rotated.any() else None)
     plain = replace(c, halves=None)
     first = replace(c, halves=c.halves if live.all() else None)
-    turns = None if piece.turns is None else piece.turned(counted)
+    turns = None if piece.turns is None else piece.turned(counted, p)
     if c.code not in ("huffman", "rans"):
         found = [(*body_encode(turned, first), 0)]
         if turns is not None and signs.width_may_shrink(turned, c):
@@ -152,25 +169,28 @@ def outliers_decode(data: bytes, at: int, size: int) -> tuple[Array, int]:
     return apart, end
 
 
-def payload_decode(data: bytes, buckets: Array, p: Params, c: Coding, turns: Array | None) -> Piece:
+def payload_decode(data: bytes, places: Places, p: Params, c: Coding, turns: Array | None) -> Piece:
     """What a payload holds; elements that are not coded have the idle index."""
-    dithered = p.rounding == "dithered"
-    refuse(len(data) < 1 + dithered or data[0] > 127, "payload ends early, or bits are set")
+    dithered, size = dithers(p), places.stop - places.start
+    refuse(len(data) < 1 + dithered, "payload ends early")
+    refuse(data[0] > 127 and not p.rotation, "rotated buckets where none are")
     plain, in_tokens = bool(data[0] & 32), bool(data[0] & 64)
     refuse(plain and turns is None, "plain signs where none are turned")
     mode, alpha = data[0] & 3, data[1] if dithered else None
-    count = int(buckets[-1]) + 1
-    scales, at = scales_decode(data, 1 + dithered, count, bool(data[0] & 4), p.scale_dtype)
-    zeros = np.zeros(buckets.size, bool)
+    rotated, at = places.rotated(data, 1 + dithered, data[0] > 127)
+    count = places.count(rotated)
+    entries, at = scales_decode(data, at, count, bool(data[0] & 4), p.scale_dtype)
+    scales = places.unpack(rotated, entries)
+    zeros = np.zeros(size, bool)
     if data[0] & 8:
-        zeros, at = zero_groups.decode(data, at, buckets.size)
-    apart = np.zeros(buckets.size, np.float32)
+        zeros, at = zero_groups.decode(data, at, size)
+    apart = np.zeros(size, np.float32)
     if data[0] & 16:
-        apart, at = outliers_decode(data, at, buckets.size)
-    idle = np.full(buckets.size, grid(p).idle)
+        apart, at = outliers_decode(data, at, size)
+    idle = np.full(size, grid(p).idle)
     turns = None if plain else turns
-    piece = Piece(idle, scales, alpha, zeros, buckets, apart, turns)
-    live = piece.live(p)
+    piece = Piece(idle, scales, alpha, zeros, places, apart, turns)
+    live = piece.live()
     if not live.any():
         refuse(data[0] & 0x63 != MODE_CODED or at != len(data), "bytes for no element")
         return piece
@@ -181,7 +201,7 @@ def payload_decode(data: bytes, buckets: Array, p: Params, c: Coding, turns: Arr
         piece.k[live] = c.check(k)
     else:
         piece.k[live] = index_decode(data[at:], int(live.sum()), mode, own)
-    k = np.where(live, piece.turned(piece.k), piece.k)
+    k = np.where(live, piece.turned(piece.k, p), piece.k)
     return replace(piece, k=k)
 
 

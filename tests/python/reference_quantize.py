@@ -13,187 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from reference_bits import Array
-from reference_levels import Cuts, Grid, Params, grid, range_factor
-from reference_rotation import Noise, noise, philox, rotate, unrotate
+from reference_levels import Cuts, Grid, Params, dithers, grid, range_factor
+from reference_norms import NAN_BITS, all_scales, lane_sums, tensor_rms
+from reference_rotation import Noise, noise, philox, unrotate
+from reference_shape import rotated
 from reference_zeros import are_marked, zeros_of
 
 F32, F64 = np.float32, np.float64
-NAN_BITS = 0x7FC00000
-
-
-# -- ENCODER.md 5: Scales ------------------------------------------------------------------------
 
 
 Quantized = tuple[Array, Array, Array]  # indices, scales, damping
-
-
-def lane_sums(rows: Array) -> Array:
-    """Sums of binary64 rows (R, L), by 32 lanes and a fold."""
-    r, length = rows.shape
-    padded = np.zeros((r, -(-length // 32) * 32))
-    padded[:, :length] = rows
-    # A cumulative sum adds in ascending order; added zeros change no sum of magnitudes.
-    lanes = np.cumsum(padded.reshape(r, -1, 32), axis=1)[:, -1, :]
-    for w in (16, 8, 4, 2, 1):
-        lanes = lanes[:, :w] + lanes[:, w : 2 * w]
-    return np.asarray(lanes[:, 0])
-
-
-def bucket_sums(rows: Array) -> Array:
-    """Sums of rows (R, L), cut into blocks of 16384."""
-    length = rows.shape[1]
-    blocks = [lane_sums(rows[:, a : a + 16384]) for a in range(0, length, 16384)]
-    return lane_sums(np.stack(blocks, axis=1))
-
-
-def blocks_of(cuts: Cuts) -> list[slice]:
-    """Runs of 16384 elements of every chunk, from its start; the last chunks' may be empty."""
-    found = []
-    for j in range(cuts.chunks):
-        start, stop = cuts.span(j)
-        edges = range(start, start + cuts.chunk, 16384)
-        found += [slice(min(a, stop), min(a + 16384, stop)) for a in edges]
-    return found
-
-
-def outliers_of(e: Array, cuts: Cuts) -> Array:
-    """Which elements (n,) are so much larger than the others of their block that they go apart."""
-    found = np.zeros(cuts.n, bool)
-    for at in blocks_of(cuts):
-        block = np.abs(e[at]).astype(F64)
-        if not block.size or not np.isfinite(block).all():
-            continue
-        for _ in range(3):
-            bound = F64(4096) * lane_sums(block[None, :])[0]
-            large = block * F64(np.count_nonzero(block)) > bound
-            found[at] |= large
-            block[large] = 0
-    return found
-
-
-def tensor_rms(e: Array, cuts: Cuts) -> np.float64:
-    """Root mean square of the tensor, blocks with a non-finite element left out."""
-    sums = []
-    for at in blocks_of(cuts):
-        block = e[at].astype(F64)
-        block = block if np.isfinite(block).all() and block.size else np.zeros(1)
-        sums.append(lane_sums((block * block)[None, :]))
-    total = lane_sums(np.stack(sums, axis=1)) if sums else np.zeros(1)
-    return np.sqrt(total[0] / F64(max(1, e.size)))
-
-
-def scale_of(e: Array, p: Params, whole: np.float64, long: bool) -> tuple[Array, Array, Array]:
-    """Scales (float32, before storing), S (binary64) and the least scales that open levels may have
-    of finite rows (R, L) of elements.
-
-    `long`: of buckets longer than a chunk, or of their chunks, without a residual.
-    """
-    step = F32(p.step or 0.0)
-    magnitude = np.abs(e)
-    wide = magnitude.astype(F64)
-    length = F64(e.shape[1])
-    most = magnitude.max(axis=1)
-    squares = bucket_sums(wide * wide)
-    rms = np.sqrt(squares / length)
-    if p.norm == "max":
-        scale = most
-        if p.clip:
-            scale = np.minimum(most, (F64(F32(p.clip)) * rms).astype(F32))
-    elif p.norm == "l2":
-        scale = np.sqrt(squares).astype(F32)
-    elif p.norm == "rms":
-        scale = rms.astype(F32)
-        if p.reference:
-            scale = np.where((most > 0) | long, F32(p.reference), F32(0))
-    elif p.norm == "balanced":
-        scale = np.sqrt(rms * whole).astype(F32)
-    else:
-        scale = (bucket_sums(wide) / length).astype(F32)
-    least = np.zeros(most.size, F32)
-    if p.levels == "open":
-        least = most / (F32(32767) * step)
-        scale = np.maximum(scale, least)
-    scale = np.where((scale == 0) & (most > 0), F32(2.0**-149), scale)
-    return scale.astype(F32), squares, least
-
-
-def in_eighths(scales: Array, least: Array) -> Array:
-    """Scales (float32) to the nearest of eight steps an octave, ties to even, but not below
-    `least`; 0 stays 0, an overflow becomes Inf."""
-    bits, low = (f.astype(F32).view(np.uint32).astype(np.int64) for f in (scales, least))
-    near = (bits + 0x7FFFF + (bits >> 20 & 1)) >> 20
-    found = np.maximum(np.maximum(near, (low + 0xFFFFF) >> 20), 1) << 20
-    return np.where(bits == 0, 0, np.minimum(found, 0x7F800000)).astype(np.uint32).view(F32)
-
-
-def stored(scales: Array, kind: str) -> Array:
-    """Scales (float32) as ENCODER.md 5.3 stores them; NaN stays NaN, an overflow becomes Inf."""
-    scales = np.asarray(scales, dtype=F32)
-    if kind == "float32":
-        return scales
-    bits = scales.view(np.uint32).astype(np.uint64)
-    up = ((bits + 0xFFFF) >> 16 << 16).astype(np.uint32)
-    return np.where(np.isnan(scales), scales, up.view(F32))
-
-
-def one_pass(p: Params, cuts: Cuts, given: Array | None, feeds_back: bool) -> bool:
-    """Whether chunks of long buckets have each a scale of its own (ENCODER.md 5.2)."""
-    known = p.norm == "rms" and p.reference > 0
-    return known and cuts.long and given is None and not feeds_back
-
-
-def bucket_rows(e: Array, cuts: Cuts, pieces: bool) -> list[Array]:
-    """Elements as rows of whole buckets, then the shorter last bucket, if any; or of chunks."""
-    if pieces:
-        return [e[slice(*cuts.span(j))][None, :] for j in range(cuts.chunks)]
-    whole = cuts.n // cuts.bucket
-    split = whole * cuts.bucket
-    rows = [e[:split].reshape(whole, cuts.bucket), e[split:].reshape(1, -1)]
-    return [part for part in rows if part.size]
-
-
-def all_scales(
-    e: Array,
-    p: Params,
-    cuts: Cuts,
-    given: Array | None,
-    whole: np.float64,
-    pieces: bool,
-    long: bool,
-) -> tuple[Array, Array]:
-    """Stored scales (nb,) float32, NaN for non-finite buckets, and S (nb,) of finite ones.
-
-    `pieces`: the same of all chunks (nc,). `long` as for scale_of.
-
-    Raises ValueError for non-finite buckets if the parameters say so.
-    """
-    if cuts.n == 0:
-        return np.zeros(0, F32), np.zeros(0)
-    scales, squares, leasts, fine = [], [], [], []
-    for rows in bucket_rows(e, cuts, pieces):
-        finite = np.asarray(np.isfinite(rows).all(axis=1))
-        fine.append(finite)
-        rows = np.where(finite[:, None], rows, F32(0))
-        scale, square, least = scale_of(rows, p, whole, long)
-        leasts.append(least)
-        scales.append(scale)
-        squares.append(square)
-    out = np.concatenate(scales)
-    if given is not None:
-        out = np.array(given, dtype=F32).ravel() + F32(0)
-        if out.size != cuts.buckets or not bool((np.isfinite(out) & (out >= 0)).all()):
-            raise ValueError("scales must be finite, not negative, one per bucket")
-    short = 1 <= p.bucket <= 1 << p.chunk_log2 and not p.rescale and given is None
-    short = short and not (p.norm == "rms" and p.reference)
-    if p.levels == "open" and p.scale_dtype == "bfloat16" and short:
-        out = in_eighths(out, np.concatenate(leasts))
-    else:
-        out = stored(out, p.scale_dtype)
-    bad: Array = ~np.concatenate(fine) | ~np.isfinite(out)
-    if p.nonfinite == "raise" and bool(bad.any()):
-        raise ValueError("non-finite element or scale")
-    nan = np.array([NAN_BITS], np.uint32).view(F32)[0]
-    return np.where(bad, nan, out), np.concatenate(squares)
 
 
 # -- ENCODER.md 6.2: From element to index -------------------------------------------------------
@@ -267,19 +96,19 @@ def signed_positions(r: Array, grd: Grid) -> Position:
     return Position(t, w & 65535, cell_weight(np.append(gaps, 1.0), grd)[t >> 16])
 
 
-def round_positions(e: Array, at: Position, p: Params, grd: Grid, start: Noise) -> Array:
-    """Indices (int64) of all elements, by stochastic, dithered or nearest rounding."""
+def round_positions(
+    e: Array, at: Position, nearest: Array, p: Params, grd: Grid, start: Noise
+) -> Array:
+    """Indices (int64) of all elements, rounded to the nearest where that is set, else by noise."""
     negative = np.signbit(e)
-    if p.rounding == "nearest":
-        m = (at.t + (1 << 15)) >> 16
-    else:
-        flip = np.where(negative & grd.mirrored, 65535, 0)
-        r = noise(e.size, p.seed, start) ^ flip
-        m = (at.t + (r ^ 65535)) >> 16
-        ties = np.flatnonzero(at.t & 65535 == r)
-        words = philox(1, ties + start.origin, p.seed, start.nonce)[0]
-        v = (words & np.uint64(65535)).astype(np.int64) ^ flip[ties]
-        m[ties] += v < at.low[ties]
+    flip = np.where(negative & grd.mirrored, 65535, 0)
+    r = noise(e.size, p.seed, start) ^ flip
+    m = (at.t + (r ^ 65535)) >> 16
+    ties = np.flatnonzero(at.t & 65535 == r)
+    words = philox(1, ties + start.origin, p.seed, start.nonce)[0]
+    v = (words & np.uint64(65535)).astype(np.int64) ^ flip[ties]
+    m[ties] += v < at.low[ties]
+    m = np.where(nearest, (at.t + (1 << 15)) >> 16, m)
     if not grd.mirrored:
         return m - grd.kmax
     if grd.zero:
@@ -290,26 +119,33 @@ def round_positions(e: Array, at: Position, p: Params, grd: Grid, start: Noise) 
 # -- ENCODER.md 6.3, 6.4: Damping of the dither, Top-k -------------------------------------------
 
 
-def damping_of(at: Position, zeros: Array, scales: Array, cuts: Cuts) -> Array:
-    """Bytes a (uint8, one per chunk), by a scale per element; those in groups of `zeros` do not
-    count."""
+def damping_of(at: Position, zeros: Array, scales: Array, p: Params, cuts: Cuts) -> Array:
+    """Bytes a (uint8, one per chunk); elements in groups of `zeros`, and rotated ones that are not
+    dithered, do not count."""
     f = at.t & 65535
     part = np.where(zeros, 0, (f >> 8) * (256 - (f >> 8)) * at.g)
-    damping = []
-    for chunk in range(cuts.chunks):
-        start, stop = cuts.span(chunk)
-        num = den = 0.0
-        while start < stop:
-            j = start // cuts.bucket
-            end = min((j + 1) * cuts.bucket, stop)
-            if scales[start] > 0:
-                w = float(scales[start]) * float(scales[start])
-                num += w * float(int(part[start:end].sum()))
-                den += w * float(end - start - int(zeros[start:end].sum()))
-            start = end
-        a = math.floor(num * (3 * 2.0**-16) / den + 0.5) if den else 0
-        damping.append(min(255, a))
-    return np.array(damping, dtype=np.uint8)
+    terms: list[tuple[float, float]] = [(0.0, 0.0)] * cuts.chunks
+    for chunk, scale, of in shares(scales, cuts):
+        if not abs(scale) > 0 or (np.signbit(scale) and p.rounding != "dithered"):
+            continue
+        w, (num, den) = float(scale) * float(scale), terms[chunk]
+        q, count = int(part[of].sum()), of.stop - of.start - int(zeros[of].sum())
+        terms[chunk] = num + w * float(q), den + w * float(count)
+    found = [math.floor(num * (3 * 2.0**-16) / den + 0.5) if den else 0 for num, den in terms]
+    return np.minimum(found, 255).astype(np.uint8)
+
+
+def shares(scales: Array, cuts: Cuts) -> list[tuple[int, np.float32, slice]]:
+    """Chunk, scale and elements of all buckets, or pieces of them in a chunk, in order."""
+    out = []
+    if cuts.long:
+        spans = [cuts.span(j) for j in range(cuts.chunks)]
+        per = scales.size == cuts.chunks
+        owner = [j if per else start // cuts.bucket for j, (start, _) in enumerate(spans)]
+        return [(j, scales[owner[j]], slice(*span)) for j, span in enumerate(spans)]
+    for of, at in cuts.sharing(scales):
+        out.append((at.start // cuts.chunk, scales[of.start], at))
+    return out
 
 
 def top_k(e: Array, scales: Array, squares: Array, cuts: Cuts) -> Array:
@@ -369,19 +205,20 @@ def force(e: Array, k: Array) -> None:
 def rescaled(
     e: Array, k: Array, scales: Array, p: Params, cuts: Cuts, start: Noise
 ) -> tuple[Array, Array]:
-    """Indices and scales after rescaling."""
+    """Indices and scales after rescaling: in rotated frames of rotated buckets."""
     k, scales = k.copy(), scales.copy()
     ones, none = np.ones(cuts.n, F32), np.zeros(0, np.uint8)
-    for j in np.flatnonzero(scales > 0).tolist():
-        at = slice(j * cuts.bucket, min((j + 1) * cuts.bucket, cuts.n))
+    for of, at in cuts.sharing(scales):
+        if not abs(scales[of.start]) > 0 or np.signbit(scales[of.start]) != p.rotation:
+            continue
         if not k[at].any():
             force(e[at], k[at])
-        h = in_range(k, none, ones, p, cuts, start)
+        h = in_range(k, none, np.copysign(ones, -1.0 if p.rotation else 1.0), p, cuts, start)
         squares = projected(e[at], e[at], at.start, cuts, start.origin)
         products = projected(e[at], h[at], at.start, cuts, start.origin)
         found = nearest_stored(F64(squares) / F64(products), p.scale_dtype)
         if found > 0 and np.isfinite(found):
-            scales[j] = found
+            scales[of] = np.copysign(found, scales[of])
     return k, scales
 
 
@@ -390,22 +227,29 @@ def feedback(
 ) -> Quantized:
     """Indices, scales and damping of error feedback; groups of `zeros` decode to 0."""
     k, scales, damping = found[0].copy(), found[1].copy(), found[2]
-    ones = np.ones(cuts.n, F32)
+    turned = np.signbit(scales)[np.arange(cuts.n) // cuts.bucket if cuts.long else cuts.owners()]
+    signed_ones = np.where(turned, F32(-1), F32(1))
+    dithered = dithers(p) & (~turned | (p.rounding == "dithered"))
     most = F32(np.finfo(F32).max) if p.scale_dtype == "float32" else F32(2.0**128 - 2.0**120)
-    h = np.where(zeros, F32(0), in_range(k, damping, ones, p, cuts, start))
-    for j in np.flatnonzero(scales > 0).tolist():
-        at = slice(j * cuts.bucket, min((j + 1) * cuts.bucket, cuts.n))
-        if not h[at].any() and p.rounding != "dithered":
+    zeros = zeros & ~turned
+    h = np.where(zeros, F32(0), in_range(k, damping, signed_ones, p, cuts, start))
+    for of, at in cuts.sharing(scales):
+        if not abs(scales[of.start]) > 0:
+            continue
+        if not h[at].any() and not dithered[at.start]:
             force(e[at], k[at])
-            h[at] = np.where(zeros, F32(0), in_range(k, damping, ones, p, cuts, start))[at]
+            h[at] = np.where(zeros, F32(0), in_range(k, damping, signed_ones, p, cuts, start))[at]
         products = projected(e[at], h[at], at.start, cuts, start.origin)
         squares = projected(h[at], h[at], at.start, cuts, start.origin)
-        scales[j] = 0
+        scale = F32(0)
         if products > 0:
-            scales[j] = min(most, nearest_stored(products / squares, p.scale_dtype))
-        if scales[j] == 0:
+            scale = min(most, nearest_stored(products / squares, p.scale_dtype))
+        scales[of] = np.copysign(scale, scales[of])
+        if scale == 0:
             k[at] = grid(p).idle
-    live = (scales > 0)[np.arange(cuts.n) // cuts.bucket]
+    live = np.zeros(cuts.n, bool)
+    for of, at in cuts.sharing(scales):
+        live[at] = abs(scales[of.start]) > 0 and dithered[at.start]
     lives = [live[slice(*cuts.span(j))].any() for j in range(len(damping))]
     return k, scales, np.where(lives, damping, 0).astype(np.uint8)
 
@@ -427,25 +271,29 @@ def quantize_elements(
     whole = F64(p.reference)
     if p.norm == "balanced" and not p.reference:
         whole = tensor_rms(e, cuts)
-    if are_marked(p) and not p.rotation:
+    if are_marked(p):
         zeros = zeros_of(e, cuts)
+    long, squares = cuts.long and not feeds_back, none
     if p.rotation:
-        e = rotate(e, p, cuts, start)
-    long = cuts.long and not feeds_back
-    scales, squares = all_scales(e, p, cuts, given, whole, pieces, long)
+        e, scales = rotated(e, p, cuts, start, given, whole)
+    else:
+        scales, squares = all_scales(e, p, cuts, given, whole, pieces, long)
     grd = grid(p)
     if p.rounding == "topk":
         k = top_k(e, scales, squares, cuts)
         top = k, scales, none
         return feedback(e, top, zeros, p, cuts, start) if feeds_back else top
-    idle = ~(scales > 0)
-    of_element = cuts.owners() if pieces else np.arange(cuts.n) // cuts.bucket
-    resting = idle[of_element]
-    scale = np.where(idle, F32(1), scales)[of_element]
+    of_element = np.arange(cuts.n) // cuts.bucket if cuts.long and not pieces else cuts.owners()
+    sizes = np.abs(scales)
+    idle, turned = ~(sizes > 0), np.signbit(scales)[of_element]
+    resting, gone = idle[of_element], zeros & ~turned
+    scale = np.where(idle, F32(1), sizes)[of_element]
     at = positions(np.where(resting, F32(0), e), scale, grd)
     at = Position(np.where(resting, 0, at.t), at.low, at.g)
-    k = np.where(resting | zeros, grd.idle, round_positions(e, at, p, grd, start))
-    damping = damping_of(at, zeros, scales[of_element], cuts) if p.rounding == "dithered" else none
+    nearest = (turned | (not p.rotation)) & (p.rounding == "nearest")
+    rounded = round_positions(e, at, nearest, p, grd, start)
+    k = np.where(resting | gone, grd.idle, rounded)
+    damping = damping_of(at, gone, scales, p, cuts) if dithers(p) else none
     if feeds_back:
         return feedback(e, (k, scales, damping), zeros, p, cuts, start)
     if p.rescale:
@@ -455,7 +303,7 @@ def quantize_elements(
 
 def turns_of(p: Params, cuts: Cuts, start: Noise) -> Array | None:
     """Whether each element's noise turns it (FORMAT.md 8.2), or None if indices are not turned."""
-    if p.rounding != "dithered" or not grid(p).mirrored:
+    if not dithers(p) or not grid(p).mirrored:
         return None
     return np.asarray(noise(cuts.n, p.seed, start) >= 1 << 15)
 
@@ -463,12 +311,15 @@ def turns_of(p: Params, cuts: Cuts, start: Noise) -> Array | None:
 def turned(k: Array, scales: Array, p: Params, cuts: Cuts, start: Noise) -> Array:
     """Indices turned where the frame turns them; `scales` has one per element."""
     turns = turns_of(p, cuts, start)
-    return k if turns is None else np.where((scales > 0) & turns, -k, k)
+    if turns is None:
+        return k
+    dithered = ~np.signbit(scales) | (p.rounding == "dithered")
+    return np.where((np.abs(scales) > 0) & dithered & turns, -k, k)
 
 
 def halves_of(p: Params, cuts: Cuts, start: Noise) -> Array | None:
     """Halves of all elements (FORMAT.md 7.6), or None if indices are not turned."""
-    if p.rounding != "dithered" or not grid(p).mirrored:
+    if not dithers(p) or not grid(p).mirrored:
         return None
     r = noise(cuts.n, p.seed, start)
     return ((r >= 1 << 14) & (r < 3 << 14)).astype(np.int64)
@@ -478,15 +329,18 @@ def halves_of(p: Params, cuts: Cuts, start: Noise) -> Array | None:
 
 
 def in_range(k: Array, damping: Array, scaled: Array, p: Params, cuts: Cuts, start: Noise) -> Array:
-    """Values (n,) of indices whose scales, times X, are `scaled` (n,), before they are turned back;
-    `damping` is empty if not dithered."""
+    """Values (n,) of indices whose scales, times X, are `scaled` (n,; signed where rotated), before
+    they are turned back; `damping` is empty if not dithered."""
     grd = grid(p)
+    still = np.signbit(scaled) & (p.rounding != "dithered")
+    scaled = np.abs(scaled)
     unit = grd.gap * scaled
     c: Array = np.zeros(cuts.n, F32)
     if damping.size:
         spans = [cuts.span(j) for j in range(cuts.chunks)]
         a = np.repeat(damping.astype(np.int64), [stop - start for start, stop in spans])
         c = (a * (2 * noise(cuts.n, p.seed, start) - 65535)).astype(F32) * F32(2.0**-24)
+        c = np.where(still, F32(0), c)
     magnitude = np.abs(k)
     if grd.kind in ("uniform", "open"):
         level = np.sign(k).astype(F32) * (magnitude.astype(F32) - F32(0 if grd.zero else 0.5))
@@ -497,7 +351,7 @@ def in_range(k: Array, damping: Array, scaled: Array, p: Params, cuts: Cuts, sta
         edges = np.concatenate([np.zeros(1, F32), grd.table])
         level = np.where(k < 0, -edges[magnitude], edges[magnitude])
     v = level * scaled
-    return np.asarray(v + c * unit if damping.size else v)
+    return np.asarray(np.where(still, v, v + c * unit) if damping.size else v)
 
 
 def values_of(
@@ -505,14 +359,14 @@ def values_of(
 ) -> Array:
     """Decoded float32 values (n,) of indices, the scales of all chunks, and damping; `apart` holds
     outliers, and 0 elsewhere."""
-    k, scales, damping = found
-    of_element = cuts.owners()
+    k, signed, damping = found
+    of_element, scales = cuts.owners(), np.abs(signed)
     idle = ~(scales > 0)
     safe = np.where(idle, F32(1), scales)
     factor = range_factor(safe)
-    v = in_range(k, damping, (safe * factor)[of_element], p, cuts, start)
+    v = in_range(k, damping, np.copysign(safe * factor, signed)[of_element], p, cuts, start)
     if p.rotation:
-        v = unrotate(v.astype(F32), idle, p, cuts, start)
+        v = unrotate(v.astype(F32), signed, p, cuts, start)
     back = (F32(1) / factor)[of_element]
     out = v * back
     most = np.copysign(np.finfo(F32).max, v)

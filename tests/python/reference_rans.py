@@ -61,12 +61,12 @@ def class_fields(classes: list[int]) -> Fields:
 
 def choose_classes(k: Array, tokens: Array, c: Coding) -> list[int]:
     """Class of each group (step 1)."""
-    return price_classes(k, tokens)[0] if c.classes else [0] * -(-len(k) // GROUP)
+    return price_classes(k, tokens, c.rotated)[0] if c.classes else [0] * -(-len(k) // GROUP)
 
 
 def live_cost(k: Array, c: Coding) -> int:
     """What indices cost with the best classes (8.1)."""
-    return price_classes(k, tokens_of(k, c.kmax)[0])[1] if k.size else 0
+    return price_classes(k, tokens_of(k, c.kmax)[0], None)[1] if k.size else 0
 
 
 def bins_of(k: Array) -> Array:
@@ -76,9 +76,12 @@ def bins_of(k: Array) -> Array:
     return np.where(sums == 0, 0, 1 + 2 * e + (sums * sums >= 2 << 2 * e))
 
 
-def price_classes(k: Array, tokens: Array) -> tuple[list[int], int]:
-    """Class of each group where several are allowed, and what these cost."""
+def price_classes(k: Array, tokens: Array, rotated: Array | None) -> tuple[list[int], int]:
+    """Class of each group where several are allowed, and what these cost; groups that start in
+    `rotated` buckets have bins of their own."""
     bins = bins_of(k)
+    if rotated is not None:
+        bins = np.minimum(bins, 23) + 24 * rotated[::GROUP]
     bin_of = np.repeat(bins, GROUP)[: len(k)]
     names = sorted(set(bins.tolist()))
     merged = [([b], np.bincount(tokens[bin_of == b], minlength=64)) for b in names]

@@ -78,43 +78,24 @@ def transform(y: Array) -> Array:
     return y
 
 
-def forward(x: Array, first: Array, last: Array) -> Array:
-    """A rotated bucket, by the signs s2 and s3 of its elements."""
+def forward(x: Array, first: Array, second: Array) -> Array:
+    """A rotated part, by the signs sign2 and sign3 of its elements."""
     factor = range_factor(np.abs(x).max())
-    y = x * factor
-    p = 1 << (y.size.bit_length() - 1)
-    y[:p] = transform(y[:p] * first[:p])
-    if p < y.size:
-        y[-p:] = transform(y[-p:] * last[-p:])
+    y = transform(transform(x * factor * first) * second)
     return np.asarray(y * (F32(1) / factor))
 
 
-def inverse(v: Array, first: Array, last: Array) -> Array:
-    """Values of a bucket, turned back."""
-    v = v.copy()
-    p = 1 << (v.size.bit_length() - 1)
-    if p < v.size:
-        v[-p:] = transform(v[-p:]) * last[-p:]
-    v[:p] = transform(v[:p]) * first[:p]
-    return v
+def inverse(v: Array, first: Array, second: Array) -> Array:
+    """Values of a part, turned back."""
+    return np.asarray(transform(transform(v) * second) * first)
 
 
-def rotate(e: Array, p: Params, cuts: Cuts, at: Noise) -> Array:
-    """Elements (n,) float32 with every bucket rotated."""
-    first, last = (signs(domain, cuts.n, p.seed, at) for domain in (2, 3))
-    out = np.array(e, dtype=F32)
-    for start in range(0, cuts.n, cuts.bucket):
-        part = slice(start, start + cuts.bucket)
-        out[part] = forward(out[part], first[part], last[part])
-    return out
-
-
-def unrotate(v: Array, idle: Array, p: Params, cuts: Cuts, at: Noise) -> Array:
-    """Values (n,) float32, before their range is undone, with every other bucket turned back."""
-    first, last = (signs(domain, cuts.n, p.seed, at) for domain in (2, 3))
+def unrotate(v: Array, scales: Array, p: Params, cuts: Cuts, at: Noise) -> Array:
+    """Values (n,) float32, before their range is undone, with all rotated parts turned back."""
+    first, second = (signs(domain, cuts.n, p.seed, at) for domain in (2, 3))
     out = v.copy()
-    for start in range(0, cuts.n, cuts.bucket):
-        part = slice(start, start + cuts.bucket)
-        if not idle[start // cuts.bucket]:
-            out[part] = inverse(v[part], first[part], last[part])
+    for (start, stop), scale in zip(cuts.spans, scales, strict=True):
+        part = slice(start, stop)
+        if np.signbit(scale) and abs(scale) > 0:
+            out[part] = inverse(v[part], first[part], second[part])
     return out

@@ -6,7 +6,7 @@ import numpy as np
 
 from reference_bits import Array, refuse
 from reference_codes import Coding
-from reference_levels import Cuts, Params, grid
+from reference_levels import Cuts, Params, dithers, grid
 from reference_rans import lg, live_cost
 from reference_scales import set_decode, set_encode
 
@@ -20,7 +20,7 @@ def are_marked(p: Params) -> bool:
     plain = grd.zero
     if grd.kind == "signed":
         plain = int(grd.table[grd.kmax].view(np.uint32)) == 0
-    return p.rounding == "dithered" or p.rotation or not plain
+    return dithers(p) or p.rotation or not plain
 
 
 def whole_groups(zero: Array, log2: int = SMALLEST) -> Array:

@@ -114,6 +114,7 @@
 #define levels_ranks qsgd_internal_levels_ranks
 #define live_count qsgd_internal_live_count
 #define live_gather qsgd_internal_live_gather
+#define live_mark_rotated qsgd_internal_live_mark_rotated
 #define live_run qsgd_internal_live_run
 #define live_scatter qsgd_internal_live_scatter
 #define live_ungather qsgd_internal_live_ungather
@@ -134,6 +135,13 @@
 #define params_give qsgd_internal_params_give
 #define params_shape qsgd_internal_params_shape
 #define params_take qsgd_internal_params_take
+#define parts_bound qsgd_internal_parts_bound
+#define parts_pack qsgd_internal_parts_pack
+#define parts_parse qsgd_internal_parts_parse
+#define parts_rotated qsgd_internal_parts_rotated
+#define parts_unpack qsgd_internal_parts_unpack
+#define parts_whole qsgd_internal_parts_whole
+#define parts_write qsgd_internal_parts_write
 #define payload_body_bound qsgd_internal_payload_body_bound
 #define payload_gather qsgd_internal_payload_gather
 #define payload_head_bound qsgd_internal_payload_head_bound
@@ -196,12 +204,14 @@
 #define rans_use_shared qsgd_internal_rans_use_shared
 #define regions_apart qsgd_internal_regions_apart
 #define residual_of_chunk qsgd_internal_residual_of_chunk
+#define rotated_step qsgd_internal_rotated_step
 #define rotation_carve qsgd_internal_rotation_carve
 #define rotation_forward qsgd_internal_rotation_forward
 #define rotation_inverse qsgd_internal_rotation_inverse
 #define runner_check_workers qsgd_internal_runner_check_workers
 #define runner_run qsgd_internal_runner_run
 #define scale_of_piece qsgd_internal_scale_of_piece
+#define scale_of_rotated qsgd_internal_scale_of_rotated
 #define scale_of_short_bucket qsgd_internal_scale_of_short_bucket
 #define scales_bound qsgd_internal_scales_bound
 #define scales_fit qsgd_internal_scales_fit
@@ -214,6 +224,9 @@
 #define set_next qsgd_internal_set_next
 #define set_parse qsgd_internal_set_parse
 #define set_write qsgd_internal_set_write
+#define shape_is_even qsgd_internal_shape_is_even
+#define shape_measure qsgd_internal_shape_measure
+#define shape_rotates qsgd_internal_shape_rotates
 #define shared_tables_of qsgd_internal_shared_tables_of
 #define shared_tables_parse qsgd_internal_shared_tables_parse
 #define shared_tables_write qsgd_internal_shared_tables_write

@@ -16,6 +16,7 @@
 #include "qsgd.h"
 
 struct kernels;
+struct live;
 struct noise_key;
 struct prefix_memory;
 struct shared_tables;
@@ -30,9 +31,10 @@ struct code_chunk {
     const struct levels *levels;
     const struct kernels *kernels;
     int32_t code;
-    size_t len;         /* elements, >= 1 */
-    size_t segment;     /* elements of a segment; the last may be shorter */
-    bool classes;       /* rans: several classes are allowed */
+    size_t len;              /* elements, >= 1 */
+    size_t segment;          /* elements of a segment; the last may be shorter */
+    bool classes;            /* rans: several classes are allowed */
+    const struct live *live; /* if some buckets are rotated: which elements these are; else NULL */
     bool signed_tokens; /* signs of large indices are in their tokens (FORMAT.md section 7.4) */
     /* Where indices are turned (FORMAT.md section 8.2), the noise that turned them, of which
      * R(first) is that of the chunk's first element; else NULL. */

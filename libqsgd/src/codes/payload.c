@@ -18,7 +18,8 @@ uint64_t payload_body_bound(const struct levels *levels, uint64_t len) {
 }
 
 uint64_t payload_head_bound(uint64_t len, uint64_t buckets, int kind) {
-    return 2 + scales_bound(buckets, kind) + zero_sets_bound(len) + outliers_bound(len);
+    return 2 + parts_bound(buckets) + scales_bound(buckets, kind) + zero_sets_bound(len) +
+           outliers_bound(len);
 }
 
 static bool all_equal(const int16_t *k, size_t len) {
@@ -42,7 +43,8 @@ static const int16_t *indices_of_tokens(const struct code_chunk *chunk) {
 #define HEAD_IDLE 4  /* some buckets have no scale */
 #define HEAD_ZEROS 8 /* some groups of elements are all 0 */
 #define HEAD_OUTLIERS 16
-#define HEAD_SIGNS 5 /* from this bit on: SIGNS_PLAIN, SIGNS_IN_TOKENS */
+#define HEAD_SIGNS 5     /* from this bit on: SIGNS_PLAIN, SIGNS_IN_TOKENS */
+#define HEAD_ROTATED 128 /* some buckets are rotated */
 
 static uint8_t *place(uint8_t *dst, size_t at) { return dst == NULL ? NULL : dst + at; }
 
@@ -50,14 +52,17 @@ static uint8_t *place(uint8_t *dst, size_t at) { return dst == NULL ? NULL : dst
 static size_t write_head(const struct payload_head *head, const struct scales_form *form,
                          uint8_t *dst) {
     const struct zero_groups *zeros = &head->live.zeros;
+    const bool rotated = head->rotated && head->scales.count > 0;
     size_t at = head->has_damping ? 2 : 1;
     if (dst != NULL) {
         dst[0] =
-            (uint8_t)((form->live < head->scales.count ? HEAD_IDLE : 0) |
+            (uint8_t)((rotated ? HEAD_ROTATED : 0) |
+                      (form->live < head->scales.count ? HEAD_IDLE : 0) |
                       (zeros->words != NULL ? HEAD_ZEROS : 0) |
                       (zeros->outliers != NULL ? HEAD_OUTLIERS : 0) | head->signs << HEAD_SIGNS);
         if (head->has_damping) dst[1] = head->damping;
     }
+    if (rotated) at += parts_write(&head->parts, place(dst, at));
     at += scales_write(&head->scales, form, place(dst, at));
     if (zeros->words != NULL) at += zero_sets_write(zeros, head->live.len, place(dst, at));
     if (zeros->outliers != NULL) at += outliers_write(zeros->outliers, place(dst, at));
@@ -66,9 +71,10 @@ static size_t write_head(const struct payload_head *head, const struct scales_fo
 
 /* Narrows a chunk to its live elements; false if all are live. */
 static bool narrow(struct code_chunk *chunk, const struct payload_head *head) {
-    const uint64_t count = head->gathers ? live_count(&head->live) : chunk->len;
+    const uint64_t count = live_count(&head->live);
     chunk->signed_tokens = (head->signs & SIGNS_IN_TOKENS) != 0;
     if ((head->signs & SIGNS_PLAIN) != 0) chunk->turned = NULL;
+    chunk->live = head->rotated ? &head->live : NULL;
     if (count == chunk->len) return false;
     chunk->len = (size_t)count;
     chunk->turned = NULL; /* which elements these are is the head's to know */
@@ -186,17 +192,32 @@ static qsgd_status parse_constant(const struct levels *levels, const uint8_t *p,
 static qsgd_status parse_head(struct payload_head *head, const uint8_t *p, size_t bytes,
                               struct payload_form *form, const struct payload_room *room,
                               size_t *used) {
-    const size_t at = head->has_damping ? 2 : 1;
+    size_t at = head->has_damping ? 2 : 1;
     *used = 0;
-    if (bytes < at || p[0] >> (HEAD_SIGNS + 2) != 0) return QSGD_ERR_CHUNK;
+    if (bytes < at) return QSGD_ERR_CHUNK;
+    struct item_set set;
+    head->rotated = (p[0] & HEAD_ROTATED) != 0;
     form->mode = p[0] & MODE_BITS;
-    form->signs = head->signs = p[0] >> HEAD_SIGNS;
+    form->signs = head->signs = p[0] >> HEAD_SIGNS & (SIGNS_PLAIN | SIGNS_IN_TOKENS);
     if ((form->signs & SIGNS_PLAIN) != 0 && !head->turns) return QSGD_ERR_CHUNK;
+    if (head->rotated && head->parts.layout == NULL) return QSGD_ERR_CHUNK;
     head->damping = form->damping = head->has_damping ? p[1] : 0;
     head->scales.scales = room->scales;
+    head->parts.scales = scales_at(room->scales, head->live.scales.first);
+    if (head->rotated) {
+        const size_t some =
+            parts_parse(&head->parts, p + at, bytes - at, &set, &head->scales.count);
+        if (some == 0) return QSGD_ERR_CHUNK;
+        at += some;
+    } else if (head->parts.layout != NULL) {
+        head->scales.count = parts_whole(&head->parts);
+    }
     const qsgd_status status = scales_read(&head->scales, (p[0] & HEAD_IDLE) != 0, p + at,
                                            bytes - at, &form->scales, room->scales, used);
     *used += at;
+    if (status == QSGD_OK && head->parts.layout != NULL) {
+        parts_unpack(&head->parts, head->rotated ? &set : NULL, head->scales.count);
+    }
     form->zeros = (struct zero_groups){NULL, ZERO_GROUP_LOG2, NULL};
     if (status == QSGD_OK && (p[0] & HEAD_ZEROS) != 0) {
         const size_t set =

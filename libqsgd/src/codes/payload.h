@@ -6,6 +6,7 @@
 #include "codes/codes.h"
 #include "codes/zero_sets.h"
 #include "grid/chunk_scales.h"
+#include "grid/parts.h"
 
 enum { MODE_CODED = 0, MODE_FIXED = 1, MODE_CONSTANT = 2, MODE_SHARED = 3 };
 
@@ -18,11 +19,13 @@ enum {
 /* What stands before the indices. */
 struct payload_head {
     bool has_damping; /* dithered frames */
-    bool gathers;     /* elements that are not live are left out: not in rotated frames */
-    bool turns;       /* the frame turns indices */
+    bool rotated;     /* some of its buckets are */
+    bool turns;       /* the frame turns indices, */
+    bool turns_all;   /* those of rotated buckets, too */
     uint8_t damping;
     uint8_t signs;
     struct chunk_scales scales;
+    struct parts parts; /* rotated frames: of which these are, else no layout */
     struct live live;
 };
 

@@ -20,9 +20,27 @@ struct sample {
     uint8_t tokens[RUNS_MOST * RUN], bins[RUNS_MOST * RUN / CODE_GROUP];
 };
 
+/* Turns elements [at, at + n) of the chunk, but those of rotated buckets where these are not. */
+static void turn_run(const struct code_chunk *chunk, const struct payload_head *head,
+                     const uint16_t *noise, size_t at, size_t n, int16_t *k) {
+    const struct live *live = &head->live;
+    if (head->turns_all || !head->rotated) {
+        chunk->kernels->turn(noise, n, k);
+        return;
+    }
+    for (uint64_t from = live->first + at, stop = from + n, end; from < stop; from = end) {
+        const struct bucket_span span = layout_bucket_at(live->layout, from);
+        end = min_u64(span.end, stop);
+        const size_t i = (size_t)(from - live->first) - at;
+        if (!scale_rotated(&live->scales, span.bucket)) {
+            chunk->kernels->turn(noise + i, (size_t)(end - from), k + i);
+        }
+    }
+}
+
 /* Indices of elements [at, at + n) of the chunk as they are. What is not live counts as 0: idle
  * indices are turned by nobody. */
-static void read_run(const struct code_chunk *chunk, const struct live *live,
+static void read_run(const struct code_chunk *chunk, const struct payload_head *head,
                      const struct coded_items *items, size_t at, size_t n, bool turns,
                      int16_t k[RUN]) {
     if (items->k != NULL) {
@@ -34,11 +52,11 @@ static void read_run(const struct code_chunk *chunk, const struct live *live,
         uint16_t memory[3 * RUN];
         const uint64_t number = chunk->first + at, tile = number - number % NOISE_TILE;
         kernels_noise(chunk->kernels, chunk->turned, tile, number + n, memory);
-        chunk->kernels->turn(memory + (number - tile), n, k);
+        turn_run(chunk, head, memory + (number - tile), at, n, k);
     }
     for (size_t from = 0, end; from < n && !chunk->levels->zero; from = end) {
         bool is_live;
-        end = (size_t)min_u64(live_run(live, at + from, &is_live) - at, n);
+        end = (size_t)min_u64(live_run(&head->live, at + from, &is_live) - at, n);
         if (!is_live) memset(k + from, 0, (end - from) * sizeof *k);
     }
 }
@@ -65,14 +83,12 @@ static void sample_read(const struct code_chunk *chunk, const struct payload_hea
                         const struct coded_items *items, uint8_t signs, struct sample *s) {
     const bool direct = tokens_direct(chunk->levels), turns = (signs & SIGNS_PLAIN) != 0;
     const size_t runs = (chunk->len + RUN - 1) / RUN, stride = runs < RUNS ? 1 : runs / RUNS;
-    struct live live = head->live;
-    if (!head->gathers) live.zeros = (struct zero_groups){NULL, ZERO_GROUP_LOG2, NULL};
     s->len = s->large = s->positive = 0;
     for (size_t j = 0; (j + 1) * stride <= runs; j++) {
         const size_t at = (j * stride + 5 * j % stride) * RUN;
         const size_t n = chunk->len - at < RUN ? chunk->len - at : RUN;
         int16_t k[RUN];
-        read_run(chunk, &live, items, at, n, turns, k);
+        read_run(chunk, head, items, at, n, turns, k);
         chunk->kernels->group_bins(k, NULL, n, s->bins + s->len / CODE_GROUP);
         if (!direct) count_large(s, k, n);
         if ((signs & SIGNS_IN_TOKENS) != 0) chunk->kernels->swap_signs(k, n);

@@ -10,12 +10,14 @@
 #include "frame/checksum.h"
 #include "frame/fields.h"
 #include "frame/params.h"
+#include "grid/levels.h"
 #include "grid/scales.h"
 
 static const uint8_t magic[4] = {0x8F, 0x51, 0x53, 0x47};
 
 #define VERSION 1
-enum { FLAG_CHECKSUM = 1, FLAG_ROTATION = 2, FLAG_DITHER = 4, FLAGS = 7 };
+enum { FLAG_CHECKSUM = 1, FLAG_ROTATION = 2, FLAG_DITHER = 4, FLAG_DITHER_ALL = 8 };
+#define FLAGS 15                                /* all of them */
 enum { GRID_NO_ZERO = 1, GRID_SCALE_KIND = 6 }; /* byte 21 */
 #define FIXED_BYTES 23                          /* before the bucket */
 #define LEAST_BYTES (FIXED_BYTES + 4)
@@ -24,12 +26,12 @@ enum { GRID_NO_ZERO = 1, GRID_SCALE_KIND = 6 }; /* byte 21 */
 
 uint64_t header_write(uint8_t *dst, const struct qsgd_params *params,
                       const struct qsgd_encode_options *o) {
-    const bool raw = params->code == QSGD_CODE_RAW;
+    const bool raw = params->code == QSGD_CODE_RAW, rotated = params->rotation != 0 && !raw;
     memcpy(dst, magic, 4);
     dst[4] = VERSION;
-    dst[5] = (uint8_t)((params->checksum ? FLAG_CHECKSUM : 0) |
-                       (params->rotation && !raw ? FLAG_ROTATION : 0) |
-                       (params->rounding == QSGD_ROUND_DITHERED && !raw ? FLAG_DITHER : 0));
+    dst[5] = (uint8_t)((params->checksum ? FLAG_CHECKSUM : 0) | (rotated ? FLAG_ROTATION : 0) |
+                       (scheme_dithers(params) && !raw ? FLAG_DITHER : 0) |
+                       (rotated && params->rounding == QSGD_ROUND_DITHERED ? FLAG_DITHER_ALL : 0));
     dst[16] = (uint8_t)o->dtype;
     dst[17] = (uint8_t)params->code;
     dst[18] = (uint8_t)(raw ? 0 : params->norm | params->rounding << 4);
@@ -92,7 +94,11 @@ static qsgd_status parse_prefix(const uint8_t *p, uint64_t size, uint64_t *heade
 
 static qsgd_status check_prefix(const uint8_t *p, uint64_t header_bytes, uint64_t frame_bytes,
                                 struct qsgd_error *error) {
-    if (p[5] & ~FLAGS) return AT(QSGD_ERR_FLAGS, 5, "reserved flag bits are set (bits 3 to 7)");
+    if (p[5] & ~FLAGS) return AT(QSGD_ERR_FLAGS, 5, "reserved flag bits are set (bits 4 to 7)");
+    const unsigned both = FLAG_ROTATION | FLAG_DITHER;
+    if ((p[5] & FLAG_DITHER_ALL) != 0 && (p[5] & both) != both) {
+        return AT(QSGD_ERR_FLAGS, 5, "bit 3 needs bits 1 and 2");
+    }
     if (header_bytes < LEAST_BYTES) {
         return AT(QSGD_ERR_HEADER, 6, "a header has at least 27 bytes");
     }
@@ -219,13 +225,17 @@ static qsgd_status check_scheme(const struct frame *f, struct qsgd_error *error)
 static void name_provenance(struct frame *f) {
     qsgd_params *params = &f->params;
     if (frame_is_raw(f)) return;
+    if (params->rotation != 0 && f->info.dithered && (f->bytes[5] & FLAG_DITHER_ALL) == 0) {
+        params->rounding = QSGD_ROUND_NEAREST; /* dithers where buckets are not rotated */
+    }
     const qsgd_params plain = *params;
     params->norm = (int32_t)f->info.norm;
     if (!f->info.dithered && f->info.rounding != QSGD_ROUND_DITHERED &&
         f->info.rounding <= QSGD_ROUND_TOPK) {
         params->rounding = (int32_t)f->info.rounding;
     }
-    if (params_check_encoder(params, NULL) != QSGD_OK) *params = plain;
+    const bool dithers = scheme_dithers(params) == (f->info.dithered != 0);
+    if (!dithers || params_check_encoder(params, NULL) != QSGD_OK) *params = plain;
 }
 
 qsgd_status header_parse(struct frame *f, const uint8_t *bytes, uint64_t size,
@@ -267,8 +277,9 @@ qsgd_status header_parse(struct frame *f, const uint8_t *bytes, uint64_t size,
     status = check_scheme(f, error);
     if (status != QSGD_OK) return status;
     name_provenance(f);
-    struct layout layout =
-        layout_of(info->elements, f->params.bucket, f->params.chunk_log2, frame_is_raw(f));
+    const enum layout_kind cut = f->params.rotation != 0 ? LAYOUT_CUT : LAYOUT_WHOLE;
+    struct layout layout = layout_of(info->elements, f->params.bucket, f->params.chunk_log2,
+                                     frame_is_raw(f) ? LAYOUT_RAW : cut);
     frame_place(f, &layout, info->header_bytes, f->params.checksum != 0);
     info->buckets = layout.buckets;
     info->chunks = layout.chunks;

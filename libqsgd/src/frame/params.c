@@ -11,6 +11,7 @@
 #include "codes/shared_tables.h"
 #include "codes/tokens.h"
 #include "grid/layout.h"
+#include "grid/levels.h"
 
 static const struct struct_row row = STRUCT_ROW(qsgd_params, shared_tables_bytes, "params");
 
@@ -92,7 +93,7 @@ static qsgd_status check_levels(const qsgd_params *p, qsgd_error *error) {
 int params_code_fits(const qsgd_params *p, int32_t code) {
     const struct code *row = code_find(code);
     if (row == NULL || !row->sparse) return 1;
-    return p->zero && p->levels != QSGD_LEVELS_SIGNED && p->rounding != QSGD_ROUND_DITHERED;
+    return p->zero && p->levels != QSGD_LEVELS_SIGNED && !scheme_dithers(p);
 }
 
 /* True if every bucket lies within a chunk, however long the tensor. */

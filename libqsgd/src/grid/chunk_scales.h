@@ -11,7 +11,7 @@
 
 #include "qsgd.h"
 
-/* The scales of a chunk: `count` native floats at any alignment, exact in their kind. */
+/* The scales that a chunk stores: `count` native floats at any alignment, exact in their kind. */
 struct chunk_scales {
     const float *scales;
     uint64_t count;

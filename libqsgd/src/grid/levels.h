@@ -60,4 +60,14 @@ static inline int32_t levels_unrank(const struct levels *levels, uint32_t rank) 
     return rank & 1 ? -(int32_t)(rank / 2 + 1) : (int32_t)(rank / 2 + 1);
 }
 
+/* True if decoders subtract part of the noise: everywhere, or, in rotated frames of nearest
+ * rounding, where a bucket is not rotated (ENCODER.md section 6.5), unless levels or code do not
+ * allow it. */
+static inline bool scheme_dithers(const struct qsgd_params *p) {
+    const bool sparse = p->code >= QSGD_CODE_ELIAS_GAMMA_SPARSE && p->code <= QSGD_CODE_RICE_SPARSE;
+    const bool one = p->levels == QSGD_LEVELS_UNIFORM && p->s == 1;
+    if (p->rounding != QSGD_ROUND_NEAREST) return p->rounding == QSGD_ROUND_DITHERED;
+    return p->rotation != 0 && !sparse && !one;
+}
+
 #endif

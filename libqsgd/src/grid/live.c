@@ -33,19 +33,25 @@ uint64_t zero_run(const struct zero_groups *z, uint64_t at, uint64_t end, bool *
     return min_u64(alike_until(z, group, (end - 1) >> z->log2, *zeros) << z->log2, end);
 }
 
-/* Where the bucket of element `at` ends. */
-static uint64_t bucket_end(const struct live *l, uint64_t at, bool *idle) {
-    const uint64_t bucket = (l->first + at) / l->bucket;
-    *idle = scale_is_idle(scale_get(&l->scales, bucket));
-    return min_u64((bucket + 1) * l->bucket - l->first, l->len);
+/* The bucket of element `at` of the chunk, where it ends, and how its elements are coded. */
+struct bucket {
+    uint64_t end;
+    bool idle, rotated;
+};
+
+static struct bucket bucket_of(const struct live *l, const struct bucket_span *span) {
+    const uint64_t end = min_u64(span->end - l->first, l->len);
+    return (struct bucket){end, scale_is_idle(scale_get(&l->scales, span->bucket)),
+                           scale_rotated(&l->scales, span->bucket)};
 }
 
 /* The same with as little as is known at once. */
 static uint64_t live_step(const struct live *l, uint64_t at, bool *live) {
-    bool idle, zeros = false;
-    const uint64_t end = bucket_end(l, at, &idle);
-    const uint64_t stop = idle ? end : zero_run(&l->zeros, at, end, &zeros);
-    *live = !idle && !zeros;
+    bool zeros = false;
+    const struct bucket_span span = layout_bucket_at(l->layout, l->first + at);
+    const struct bucket b = bucket_of(l, &span);
+    const uint64_t stop = b.idle || b.rotated ? b.end : zero_run(&l->zeros, at, b.end, &zeros);
+    *live = !b.idle && !zeros;
     return stop;
 }
 
@@ -60,19 +66,42 @@ uint64_t live_run(const struct live *l, uint64_t at, bool *live) {
     return end;
 }
 
-uint64_t live_count(const struct live *l) {
-    const uint64_t bucket = l->first / l->bucket;
-    uint64_t count = 0, at = 0, number = bucket;
-    for (uint64_t end; at < l->len; at = end, number++) { /* without a division a bucket */
-        end = min_u64((number + 1) * l->bucket - l->first, l->len);
-        if (scale_is_idle(scale_get(&l->scales, number))) continue;
-        bool zeros = false;
-        for (uint64_t from = at, to; from < end; from = to) {
-            to = zero_run(&l->zeros, from, end, &zeros);
-            if (!zeros) count += to - from;
-        }
+/* Live elements of a bucket from element `at` of the chunk on. */
+static uint64_t bucket_count(const struct live *l, const struct bucket *b, uint64_t at) {
+    uint64_t count = 0;
+    bool zeros = false;
+    if (b->idle) return 0;
+    if (b->rotated) return b->end - at;
+    for (uint64_t end; at < b->end; at = end) {
+        end = zero_run(&l->zeros, at, b->end, &zeros);
+        if (!zeros) count += end - at;
     }
     return count;
+}
+
+uint64_t live_count(const struct live *l) {
+    uint64_t count = 0, at = 0;
+    if (l->len == 0) return 0;
+    struct bucket_span span = layout_bucket_at(l->layout, l->first);
+    for (struct bucket b; at < l->len; at = b.end) { /* without a division a bucket */
+        b = bucket_of(l, &span);
+        count += bucket_count(l, &b, at);
+        layout_next_bucket(l->layout, &span);
+    }
+    return count;
+}
+
+void live_mark_rotated(const struct live *l, uint64_t size, uint8_t *groups) {
+    struct bucket_span span = layout_bucket_at(l->layout, l->first);
+    uint64_t group = 0, count = 0, at = 0;
+    for (struct bucket b; at < l->len; at = b.end) {
+        b = bucket_of(l, &span);
+        count += bucket_count(l, &b, at);
+        for (; group * size < count; group++) {
+            groups[group] = (uint8_t)(groups[group] | (b.rotated ? 128 : 0));
+        }
+        layout_next_bucket(l->layout, &span);
+    }
 }
 
 void live_gather(const struct live *l, void *items, size_t item) {

@@ -1,5 +1,5 @@
-/* Which elements of a chunk are coded: not those of idle buckets, nor of groups that are all 0,
- * which a payload's head names (FORMAT.md section 7). */
+/* Which elements of a chunk are coded: not those of idle buckets, nor, unless their bucket is
+ * rotated, of groups that are all 0, which a payload's head names (FORMAT.md section 7). */
 #ifndef QSGD_GRID_LIVE_H
 #define QSGD_GRID_LIVE_H
 
@@ -33,19 +33,22 @@ static inline bool zero_group_at(const struct zero_groups *z, uint64_t group) {
 struct live {
     struct zero_groups zeros;
     struct scale_array scales;
-    uint64_t bucket;     /* elements of a full bucket */
+    const struct layout *layout;
     uint64_t first, len; /* the chunk */
 };
 
 /* The elements of a chunk, as far as its buckets go. */
 static inline struct live live_of(const struct layout *l, const struct chunk_span *span,
                                   struct scale_array scales) {
-    return (struct live){{NULL, ZERO_GROUP_LOG2, NULL}, scales, l->bucket, span->first, span->len};
+    return (struct live){{NULL, ZERO_GROUP_LOG2, NULL}, scales, l, span->first, span->len};
 }
 
 /* A run from element `at` of the chunk on, all of it live or all of it not. Returns where it ends.
  */
 uint64_t live_run(const struct live *l, uint64_t at, bool *live);
+
+/* Sets bit 7 of groups[g] where live element g * size lies in a rotated bucket. */
+void live_mark_rotated(const struct live *l, uint64_t size, uint8_t *groups);
 
 /* Elements that are live. */
 uint64_t live_count(const struct live *l);

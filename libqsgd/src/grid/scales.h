@@ -21,7 +21,8 @@ static inline uint32_t scale_dtype_of(unsigned kind) {
     return kind == SCALES_FLOAT32 ? QSGD_FLOAT32 : QSGD_BFLOAT16;
 }
 
-/* Scales of buckets from `first` on, as native floats at any alignment. */
+/* Scales of buckets from `first` on, as native floats at any alignment. In rotated frames the sign
+ * bit says that the bucket is rotated. */
 struct scale_array {
     uint8_t *bytes;
     uint64_t first;
@@ -31,14 +32,32 @@ static inline struct scale_array scales_at(const float *scales, uint64_t first) 
     return (struct scale_array){(uint8_t *)(uintptr_t)scales, first};
 }
 
-static inline float scale_get(const struct scale_array *a, uint64_t bucket) {
-    float f;
-    memcpy(&f, a->bytes + 4 * (bucket - a->first), 4);
-    return f;
+static inline uint32_t scale_bits(const struct scale_array *a, uint64_t bucket) {
+    uint32_t bits;
+    memcpy(&bits, a->bytes + 4 * (bucket - a->first), 4);
+    return bits;
 }
 
+#define SCALE_ROTATED 0x80000000U
+
+static inline float scale_get(const struct scale_array *a, uint64_t bucket) {
+    return float_from_bits(scale_bits(a, bucket) & ~SCALE_ROTATED);
+}
+
+static inline bool scale_rotated(const struct scale_array *a, uint64_t bucket) {
+    return (scale_bits(a, bucket) & SCALE_ROTATED) != 0;
+}
+
+/* Keeps the sign bit. */
 static inline void scale_set(const struct scale_array *a, uint64_t bucket, float scale) {
-    memcpy(a->bytes + 4 * (bucket - a->first), &scale, 4);
+    const uint32_t bits = float_bits(scale) | (scale_bits(a, bucket) & SCALE_ROTATED);
+    memcpy(a->bytes + 4 * (bucket - a->first), &bits, 4);
+}
+
+static inline void scale_open(const struct scale_array *a, uint64_t bucket, float scale,
+                              bool rotated) {
+    const uint32_t bits = float_bits(scale) | (rotated ? SCALE_ROTATED : 0);
+    memcpy(a->bytes + 4 * (bucket - a->first), &bits, 4);
 }
 
 #define SCALE_NAN_BITS 0x7FC00000U

@@ -204,6 +204,17 @@ static qsgd_status check_indices(const struct quantizer *q, const struct chunk_s
     return QSGD_OK;
 }
 
+/* True if a scale's sign goes with its bucket's other parts. */
+static bool sign_fits(const struct layout *l, const struct scale_array *given, uint64_t b) {
+    const bool rotated = scale_rotated(given, b);
+    if (l->parts == 0) return !rotated;
+    const struct bucket_span span = layout_bucket(l, b);
+    const struct bucket_span first = layout_bucket_at(l, span.first / l->bucket * l->bucket);
+    const bool may = span.end - span.first >= PART_LEAST;
+    if (scale_rotated(given, first.bucket)) return rotated == may;
+    return scale_bits(given, b) == scale_bits(given, first.bucket);
+}
+
 qsgd_status arguments_check_quantized(const struct quantizer *q, const qsgd_quantized *quantized,
                                       qsgd_error *error) {
     const struct layout *l = &q->layout;
@@ -212,10 +223,12 @@ qsgd_status arguments_check_quantized(const struct quantizer *q, const qsgd_quan
     }
     const struct scale_array given = scales_at(quantized->scales, 0);
     for (uint64_t b = 0; b < l->buckets; b++) {
-        if (!scale_fits(&q->params, scale_get(&given, b))) {
+        if (!scale_fits(&q->params, scale_get(&given, b)) || !sign_fits(l, &given, b)) {
             return error_element(error, QSGD_ERR_INDEX, UINT64_MAX, b,
-                                 "a scale is not one that a frame can store (negative, infinite, "
-                                 "or not exact in scale_dtype)");
+                                 "a scale is not one that a frame can store (infinite, not exact "
+                                 "in scale_dtype, or negative: the sign says that a bucket is "
+                                 "rotated, and is the same for all of its parts; those of one that "
+                                 "is not have one scale)");
         }
     }
     for (uint64_t chunk = 0; chunk < l->chunks; chunk++) {

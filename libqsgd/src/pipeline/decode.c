@@ -72,10 +72,9 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
     status = decode_read(call, &span, worker, &c.chunk, &c.form);
     if (status != QSGD_OK) return status;
     uint64_t first = from, last = to;
-    if (call->q.params.rotation != 0) { /* whole buckets, of which the sink takes its part */
-        first = from / l->bucket * l->bucket;
-        last = min_u64(end, div_up(to, l->bucket) * l->bucket);
-    }
+    const struct bucket_span opens = layout_bucket_at(l, from), ends = layout_bucket_at(l, to - 1);
+    if (scale_rotated(&d.scales, opens.bucket)) first = opens.first; /* of which the sink */
+    if (scale_rotated(&d.scales, ends.bucket)) last = ends.end;      /* takes its part */
     values_from_indices(&d, &span, first, last, k);
     return QSGD_OK;
 }

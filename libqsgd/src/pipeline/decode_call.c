@@ -185,7 +185,8 @@ qsgd_status decode_parse_chunk(const struct decode_call *call, uint64_t index,
     size_t bytes, at = 0;
     const uint8_t *p = decode_payload(call, index, &bytes);
     *chunk = worker_code_chunk(&call->q, &call->shared, call->q.params.code, &span, scratch);
-    struct payload_head head = quantizer_head(&call->q, &span, scales_at(NULL, span.bucket), 0);
+    struct payload_head head =
+        quantizer_head(&call->q, &span, scales_at(NULL, span.bucket), 0, NULL);
     const struct payload_room room = {quantize->scales, quantize->zeros, quantize->outliers};
     qsgd_status status = payload_parse(chunk, &head, p, bytes, form, &room, &at);
     *where = call->offsets[index] + at;

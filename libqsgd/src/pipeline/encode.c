@@ -98,7 +98,7 @@ static void encode_quantized(struct encode_job *job, const struct chunk_span *sp
     struct worker *w = &job->f.workers[worker];
     uint8_t *dst = payload_at(job, index, worker);
     const struct coded_items items = {c->k, c->k == NULL ? c->tokens : NULL};
-    struct payload_head head = quantizer_head(q, span, c->scales, c->damping);
+    struct payload_head head = quantizer_head(q, span, c->scales, c->damping, w->quantize.entries);
     const struct code_chunk chunk =
         worker_code_chunk(q, &job->f.shared, job->code, span, &w->codes);
     if (job->pass == ENCODE_SURVEY) {
@@ -209,7 +209,7 @@ static bool wave_end(struct encode_job *job, uint64_t count) {
 static int32_t shortest_code(const struct encode_job *job, const struct encode_call *call) {
     qsgd_params raw = job->f.t.q.params;
     raw.code = QSGD_CODE_RAW;
-    const struct layout l = layout_of(job->f.t.q.layout.n, 0, raw.chunk_log2, true);
+    const struct layout l = layout_of(job->f.t.q.layout.n, 0, raw.chunk_log2, LAYOUT_RAW);
     const uint64_t item = dtype_bytes(job->f.t.source.dtype);
     uint64_t best = header_bytes_of(&raw, &call->options) +
                     l.chunks * frame_entry_bytes(raw.checksum != 0) + (raw.checksum ? 4 : 0) +
@@ -235,7 +235,7 @@ uint64_t encode_bound(const struct encode_call *call, const struct quantizer *q)
     frame_place(&f, &q->layout, header_bytes_of(params, &call->options), params->checksum != 0);
     uint64_t bound = f.payload_offset + payloads_bound(q, params->code, call->options.dtype);
     if (params->code == QSGD_CODE_AUTO) { /* a raw frame has its own grid of chunks */
-        struct layout raw = layout_of(q->layout.n, 0, params->chunk_log2, true);
+        struct layout raw = layout_of(q->layout.n, 0, params->chunk_log2, LAYOUT_RAW);
         bound += raw.chunks * frame_entry_bytes(params->checksum != 0);
     }
     return bound;

@@ -67,7 +67,8 @@ static size_t write_like(const struct recode *r, uint64_t index, struct payload_
         return SIZE_MAX;
     }
     const struct zero_groups groups = {form.zeros.words, form.zeros.log2, NULL};
-    if (head->gathers && !zeros_agree(r, &groups, marked, &span, k)) return SIZE_MAX;
+    const bool marks = r->q->params.rotation == 0; /* else nothing says what is in a group */
+    if (marks && !zeros_agree(r, &groups, marked, &span, k)) return SIZE_MAX;
     head->live.zeros = form.zeros;
     head->signs = form.signs;
     if (r->q->turned && (form.signs & SIGNS_PLAIN) == 0) {
@@ -103,7 +104,8 @@ static size_t recode_chunk(const struct recode *r, uint64_t index, uint8_t *dst,
     const struct scale_array scales = scales_at(r->from.scales, 0);
     struct payload_head head = quantizer_head(
         r->q, &span, scales,
-        r->q->dithered && r->from.damping != NULL ? r->from.damping[index] : (uint8_t)0);
+        r->q->dithered && r->from.damping != NULL ? r->from.damping[index] : (uint8_t)0,
+        r->worker->quantize.entries);
     int16_t *k = r->worker->quantize.indices;
     memcpy(k, r->from.indices + span.first, (size_t)span.len * sizeof *k);
     const struct zero_groups marked =
@@ -269,7 +271,9 @@ static void fill_dead(const struct decode_call *call, const struct live *live, i
         end = live_run(live, at, &is_live);
         for (uint64_t i = at; !is_live && i < end; i++) k[i] = (int16_t)call->q.levels.idle;
     }
-    if (zeros_are_marked(&call->q)) zeros_mark(live, &live->zeros, k);
+    if (zeros_are_marked(&call->q) && call->q.params.rotation == 0) {
+        zeros_mark(live, &live->zeros, k);
+    }
 }
 
 static void task_indices(void *context, uint64_t index, uint32_t worker) {

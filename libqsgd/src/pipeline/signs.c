@@ -40,7 +40,7 @@ static size_t write_as(struct ways *w, uint8_t signs, uint8_t *dst) {
 /* The same once more: items were gathered. */
 static size_t write_again(struct ways *w, uint8_t signs, uint8_t *dst) {
     const struct live *live = &w->head->live;
-    if (w->head->gathers && live_count(live) < w->chunk->len) {
+    if (live_count(live) < w->chunk->len) {
         live_ungather(live, coded_items_at(w->items, 0), coded_item_bytes(w->items));
     }
     return write_as(w, signs, dst);
@@ -77,7 +77,7 @@ void signs_restore(const struct quantizer *q, const struct chunk_span *span,
                    const struct code_chunk *chunk, struct payload_head *head,
                    const struct coded_items *items, struct quantize_scratch *scratch) {
     struct ways w = {q, span, chunk, head, items, scratch};
-    if (head->gathers && live_count(&head->live) < chunk->len) {
+    if (live_count(&head->live) < chunk->len) {
         live_ungather(&head->live, coded_items_at(items, 0), coded_item_bytes(items));
     }
     become(&w, 0);

@@ -13,7 +13,8 @@ void survey_codes(const struct quantizer *q, const struct chunk_span *span,
     struct payload_head without = *head;
     struct scales_form form;
     scales_plan(&head->scales, &form);
-    const size_t scales = scales_write(&head->scales, &form, NULL);
+    const size_t scales = scales_write(&head->scales, &form, NULL) +
+                          (head->rotated ? parts_write(&head->parts, NULL) : 0);
     without.scales.count = 0;
     worker_zeros(q, chunk, &c->zeros, &items, worker, &without.live);
     for (int32_t code = QSGD_CODE_FIXED; code <= QSGD_CODE_RANS; code++) {

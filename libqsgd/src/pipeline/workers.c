@@ -51,18 +51,25 @@ const struct worker *workers_error(const struct worker *workers, uint32_t count)
 }
 
 struct payload_head quantizer_head(const struct quantizer *q, const struct chunk_span *span,
-                                   struct scale_array scales, uint8_t damping) {
+                                   struct scale_array scales, uint8_t damping, float *entries) {
     const uint8_t *first =
         scales.bytes == NULL ? NULL : scales.bytes + 4 * (span->bucket - scales.first);
-    return (struct payload_head){
+    struct payload_head head = {
         .has_damping = q->dithered,
-        .gathers = q->params.rotation == 0,
         .turns = q->turned,
+        .turns_all = quantizer_dithers(q, true),
         .damping = damping,
         .scales = {(const float *)(const void *)first, span->buckets,
                    scale_kind(q->params.scale_dtype)},
         .live = live_of(&q->layout, span, scales),
     };
+    if (q->layout.parts == 0) return head;
+    head.parts = (struct parts){&q->layout, *span, scales};
+    if (first == NULL) return head;
+    head.rotated = parts_rotated(&head.parts);
+    head.scales.scales = entries;
+    head.scales.count = parts_pack(&head.parts, entries);
+    return head;
 }
 
 #if QSGD_ENCODER

@@ -36,9 +36,10 @@ static inline void worker_fail(struct worker *w, uint64_t task, qsgd_status stat
 /* Worker with the error of the lowest task, or NULL. */
 const struct worker *workers_error(const struct worker *workers, uint32_t count);
 
-/* A payload's head, but for groups of zeros; the scales are those of the chunk's buckets. */
+/* A payload's head, but for groups of zeros; the scales are those of the chunk's buckets. entries:
+ * quantize_scratch's. */
 struct payload_head quantizer_head(const struct quantizer *q, const struct chunk_span *span,
-                                   struct scale_array scales, uint8_t damping);
+                                   struct scale_array scales, uint8_t damping, float *entries);
 
 /* Groups of zeros that a payload of the chunk, none of whose items were gathered, names: those
  * found in the elements where these are marked, else those whose indices are all 0, if to name them

@@ -40,20 +40,22 @@ static bool has_reference(const struct qsgd_params *params) {
 
 /* True if scales are stored so: those of buckets within chunks, whatever the tensor's length, so
  * that parts of one have the scales of the whole. */
-static bool stores_eighths(const struct qsgd_params *p) {
-    return p->levels == QSGD_LEVELS_OPEN && p->scale_dtype == QSGD_BFLOAT16 && p->rescale == 0 &&
+static bool stores_eighths(const struct qsgd_params *p, bool rescales) {
+    return p->levels == QSGD_LEVELS_OPEN && p->scale_dtype == QSGD_BFLOAT16 && !rescales &&
            !has_reference(p) && p->bucket >= 1 && p->bucket <= (uint64_t)1 << p->chunk_log2;
 }
 
 /* At least so much that no index of open levels is out of range; as stored. */
-static float scale_in_range(const struct qsgd_params *params, float scale, float max) {
+static float scale_in_range(const struct qsgd_params *params, float scale, float max,
+                            bool rotated) {
+    const bool rescales = params->rescale != 0 && (rotated || params->rotation == 0);
     float least = 0;
     if (params->levels == QSGD_LEVELS_OPEN) {
         float range = 32767.0F * params->step;
         least = max / range;
         scale = least > scale ? least : scale;
     }
-    if (max > 0 && stores_eighths(params)) return scale_in_eighths(scale, least);
+    if (max > 0 && stores_eighths(params, rescales)) return scale_in_eighths(scale, least);
     if (scale == 0 && max > 0) scale = 0x1p-149F;
     return scale_stored(params, scale);
 }
@@ -62,12 +64,31 @@ static float scale_in_range(const struct qsgd_params *params, float scale, float
  * scale as far as that goes. */
 static float scale_of_reference(const struct qsgd_params *params, uint32_t max_bits) {
     if (max_bits >= SCALE_INF_BITS) return float_from_bits(SCALE_NAN_BITS);
-    return scale_in_range(params, (float)params->reference, float_from_bits(max_bits));
+    return scale_in_range(params, (float)params->reference, float_from_bits(max_bits), false);
+}
+
+double rotated_step(double u) {
+    const double over = u - 1.75;
+    return over > 0 ? 1.75 + 9.0 * over / (9.0 + 2.0 * over) : u;
+}
+
+/* Nearest rounding of rotated elements to long steps leaves more than dither does: so as to leave
+ * as much, steps are shorter, and take fewer bits yet. */
+static float scale_for_nearest(const struct quantizer *q, const struct bucket_sums *sums,
+                               uint64_t len, float scale) {
+    const double rms = square_root(sums->sum / (double)len);
+    const double u = (double)q->params.step * (double)scale / rms;
+    return (float)((double)scale * (rotated_step(u) / u));
+}
+
+/* True for open levels of nearest rounding in rotated frames. */
+static bool shortens(const struct qsgd_params *p) {
+    return p->rotation != 0 && p->levels == QSGD_LEVELS_OPEN && p->rounding == QSGD_ROUND_NEAREST;
 }
 
 /* The stored scale of a bucket of `len` elements, widened to float32; NaN if it is non-finite. */
-static float scale_of_sums(const struct quantizer *q, const struct bucket_sums *sums,
-                           uint64_t len) {
+static float scale_of_sums(const struct quantizer *q, const struct bucket_sums *sums, uint64_t len,
+                           bool rotated) {
     const struct qsgd_params *params = &q->params;
     if (sums->max_bits >= SCALE_INF_BITS) return float_from_bits(SCALE_NAN_BITS);
     const float max = float_from_bits(sums->max_bits);
@@ -87,7 +108,8 @@ static float scale_of_sums(const struct quantizer *q, const struct bucket_sums *
         float clipped = (float)((double)params->clip * square_root(sums->sum / count));
         scale = clipped < max ? clipped : max;
     }
-    return scale_in_range(params, scale, max);
+    if (rotated && shortens(params) && max > 0) scale = scale_for_nearest(q, sums, len, scale);
+    return scale_in_range(params, scale, max, rotated);
 }
 
 /* A caller's scale as stored, with the same largest magnitude test. */
@@ -103,6 +125,7 @@ enum sum_kind { SUM_NONE, SUM_SQUARES, SUM_MAGNITUDES };
 
 static enum sum_kind sum_kind_of(const struct qsgd_params *params) {
     if (params->norm == QSGD_NORM_MEAN) return SUM_MAGNITUDES;
+    if (shortens(params)) return SUM_SQUARES;
     if (has_reference(params)) return SUM_NONE;
     return params->norm == QSGD_NORM_MAX && !(params->clip > 0) ? SUM_NONE : SUM_SQUARES;
 }
@@ -148,21 +171,25 @@ static struct bucket_sums short_bucket_sums(const struct quantizer *q, const flo
 }
 
 /* The stored scale of a bucket from its sums: the caller's, or by norm. */
-static float bucket_scale(const struct tensor *t, uint64_t bucket, const struct bucket_sums *sums) {
+static float bucket_scale(const struct tensor *t, uint64_t bucket, uint64_t len,
+                          const struct bucket_sums *sums, bool rotated) {
     const struct quantizer *q = &t->q;
-    if (t->source.given == NULL) {
-        return scale_of_sums(q, sums, layout_bucket_len(&q->layout, bucket));
-    }
+    if (t->source.given == NULL) return scale_of_sums(q, sums, len, rotated);
     float given;
     memcpy(&given, t->source.given + bucket, sizeof given);
     return scale_of_given(&q->params, given, sums->max_bits);
 }
 
-float scale_of_short_bucket(const struct tensor *t, uint64_t bucket, const float *x,
+float scale_of_short_bucket(const struct tensor *t, uint64_t bucket, const float *x, uint64_t len,
                             double *sum_of_squares) {
-    struct bucket_sums sums = short_bucket_sums(&t->q, x, layout_bucket_len(&t->q.layout, bucket));
+    struct bucket_sums sums = short_bucket_sums(&t->q, x, len);
     *sum_of_squares = sums.sum;
-    return bucket_scale(t, bucket, &sums);
+    return bucket_scale(t, bucket, len, &sums, false);
+}
+
+float scale_of_rotated(const struct tensor *t, uint64_t bucket, const float *x, uint64_t len) {
+    const struct bucket_sums sums = short_bucket_sums(&t->q, x, len);
+    return bucket_scale(t, bucket, len, &sums, true);
 }
 
 float scale_of_piece(const struct tensor *t, const float *x, uint64_t len) {
@@ -212,10 +239,11 @@ void big_scales_store(const struct tensor *t, struct quantize_scratch *scratch) 
         for (uint64_t i = 0; i < blocks; i++) blocks_add(&lanes, &partials[i]);
         const struct bucket_sums total = blocks_fold(&lanes);
         const bool given = t->source.given != NULL || t->feedback != NULL;
-        const float scale = has_reference(&t->q.params) && !given
-                                ? scale_of_reference(&t->q.params, total.max_bits)
-                                : bucket_scale(t, bucket, &total);
-        scale_set(&t->scales, bucket, scale);
+        const float scale =
+            has_reference(&t->q.params) && !given
+                ? scale_of_reference(&t->q.params, total.max_bits)
+                : bucket_scale(t, bucket, layout_bucket_len(l, bucket), &total, false);
+        scale_open(&t->scales, bucket, scale, false);
         if (t->feedback != NULL) {
             t->feedback[bucket] = (struct feedback_bucket){scale, FEEDBACK_NOWHERE};
         }

@@ -46,9 +46,18 @@ struct tensor {
 /* Takes all of these arrays, and scales of long buckets, from the memory, or only counts them. */
 void tensor_carve(struct tensor *t, struct memory *memory, const float *residual);
 
-/* The stored scale of a bucket of at most a chunk; *sum_of_squares serves top-k. */
-float scale_of_short_bucket(const struct tensor *t, uint64_t bucket, const float *x,
+/* The stored scale of a bucket of at most a chunk, of elements x[len]; *sum_of_squares serves
+ * top-k.
+ */
+float scale_of_short_bucket(const struct tensor *t, uint64_t bucket, const float *x, uint64_t len,
                             double *sum_of_squares);
+
+/* The same of a rotated one. */
+float scale_of_rotated(const struct tensor *t, uint64_t bucket, const float *x, uint64_t len);
+
+/* The step, in root mean squares, of nearest rounding of normal elements that leaves what dithered
+ * steps u leave (ENCODER.md section 5.2). */
+double rotated_step(double u);
 
 /* The stored scale of a chunk of a longer bucket, if t->one_pass. */
 float scale_of_piece(const struct tensor *t, const float *x, uint64_t len);

@@ -11,33 +11,44 @@
 
 /* A bucket that would decode to zeros alone sends its largest element, lest its residual grow until
  * chance lets one through. Under dither zeros do not decode to zeros. */
-static bool sends_nothing(const struct quantizer *q, const struct projection *p) {
-    return p->squares == 0 && !q->dithered;
+static bool sends_nothing(const struct quantizer *q, bool rotated, const struct projection *p) {
+    return p->squares == 0 && !quantizer_dithers(q, rotated);
 }
 
-/* Groups of zeros decode to nothing else, whatever the scale; rotated, they decode to a share of
- * it.
+/* Groups of zeros decode to nothing else, whatever the scale; in rotated buckets, to a share of it.
  */
 static void decoded_zeros(struct decoded *d, const struct chunk_span *span,
                           const struct zero_groups *zeros) {
     d->first = span->first;
-    if (d->q->params.rotation == 0) d->zeros = *zeros;
+    d->zeros = *zeros;
 }
 
 /* ---- buckets within chunks ------------------------------------------------------------------- */
 
-static float least_scale(struct decoded *d, uint64_t first, uint64_t len, const float *x,
-                         int16_t *k) {
+static float least_scale(struct decoded *d, uint64_t first, uint64_t len, bool rotated,
+                         const float *x, int16_t *k) {
     const struct quantizer *q = d->q;
-    struct projection p = projection_of(d, first, len, x, k);
-    if (sends_nothing(q, &p)) {
+    struct projection p = projection_of(d, first, len, rotated, x, k);
+    if (sends_nothing(q, rotated, &p)) {
         /* of zeros themselves nothing comes: the scale is 0, and their indices idle again */
         projection_force_largest(x, len, k);
-        p = projection_of(d, first, len, x, k);
+        p = projection_of(d, first, len, rotated, x, k);
     }
     const float scale = projection_least(&q->params, &p);
     for (uint64_t i = 0; scale == 0 && i < len; i++) k[i] = (int16_t)q->levels.idle;
     return scale;
+}
+
+/* A bucket that is cut, but not rotated, has one scale: *b becomes the whole of it. Returns its
+ * last part. */
+static uint64_t parts_of_scale(const struct layout *l, const struct scale_array *scales,
+                               struct bucket_span *b) {
+    if (l->parts == 0 || b->first % l->bucket != 0 || scale_rotated(scales, b->bucket)) {
+        return b->bucket;
+    }
+    const uint64_t len = layout_whole_len(l, b->first);
+    b->end = b->first + len;
+    return b->bucket + layout_parts_of(len) - 1;
 }
 
 void feedback_of_chunk(const struct tensor *t, const struct chunk_span *span, const float *x,
@@ -51,13 +62,18 @@ void feedback_of_chunk(const struct tensor *t, const struct chunk_span *span, co
     struct decoded d = decoded_of(&t->q, scratch, span->first + span->len, out->damping);
     decoded_zeros(&d, span, &out->zeros);
     bool idle = true;
-    for (uint64_t b = span->bucket; b < span->bucket + span->buckets; b++) {
-        const float given = scale_get(&out->scales, b);
-        if (scale_is_idle(given)) continue;
-        const uint64_t first = b * l->bucket, at = first - span->first;
-        const float scale = least_scale(&d, first, layout_bucket_len(l, b), x + at, out->k + at);
-        scale_set(&out->scales, b, scale);
-        idle = idle && scale == 0;
+    struct bucket_span b = layout_bucket_at(l, span->first);
+    for (uint64_t i = 0; i < span->buckets; i++, layout_next_bucket(l, &b)) {
+        const bool rotated = scale_rotated(&out->scales, b.bucket);
+        const uint64_t last = parts_of_scale(l, &out->scales, &b);
+        if (!scale_is_idle(scale_get(&out->scales, b.bucket))) {
+            const uint64_t at = b.first - span->first, len = b.end - b.first;
+            const float scale = least_scale(&d, b.first, len, rotated, x + at, out->k + at);
+            for (uint64_t p = b.bucket; p <= last; p++) scale_set(&out->scales, p, scale);
+            idle = idle && (scale == 0 || !quantizer_dithers(&t->q, rotated));
+        }
+        i += last - b.bucket;
+        b.bucket = last;
     }
     if (idle) out->damping = 0;
 }
@@ -82,10 +98,10 @@ void feedback_survey(const struct tensor *t, uint64_t chunk, struct quantize_scr
     quantize_chunk(t, &span, x, scratch, &c, &bad);
     struct decoded d = decoded_of(&t->q, scratch, span.first + span.len, c.damping);
     decoded_zeros(&d, &span, &c.zeros);
-    const struct projection p = projection_of(&d, span.first, span.len, x, c.k);
+    const struct projection p = projection_of(&d, span.first, span.len, false, x, c.k);
     to->products = p.products;
     to->squares = p.squares;
-    if (sends_nothing(&t->q, &p)) {
+    if (sends_nothing(&t->q, false, &p)) {
         to->largest_at = span.first + projection_largest(x, span.len, &to->largest);
     }
 }
@@ -135,7 +151,7 @@ void feedback_store(const struct tensor *t) {
         chunks += count;
         if (scale_is_idle(scale_get(&t->scales, b))) continue;
         struct projection p = {0, sums.products, sums.squares};
-        const bool forced = sends_nothing(&t->q, &p);
+        const bool forced = sends_nothing(&t->q, false, &p);
         if (forced) p = projection_forced(t, sums.largest_at);
         const float scale = projection_least(&t->q.params, &p);
         if (forced && scale != 0) t->feedback[b].forced = sums.largest_at;

@@ -18,7 +18,6 @@
 
 /* R(from) .. R(to - 1). */
 static const uint16_t *noise_of(struct decoded *d, uint64_t from, uint64_t to) {
-    if (d->damping == 0 && !d->q->turned) return NULL;
     if (from < d->noise_from || to > d->noise_to) {
         d->noise_from = from - from % NOISE_TILE;
         d->noise_to = min_u64(d->noise_from + QUANTIZE_BLOCK, d->q->origin + d->end);
@@ -37,8 +36,9 @@ static void clear_zeros(const struct decoded *d, uint64_t at, uint64_t n, float 
     }
 }
 
-struct projection projection_of(struct decoded *d, uint64_t first, uint64_t len, const float *x,
-                                const int16_t *k) {
+struct projection projection_of(struct decoded *d, uint64_t first, uint64_t len, bool rotated,
+                                const float *x, const int16_t *k) {
+    const bool noisy = (d->damping != 0 || d->q->turned) && quantizer_dithers(d->q, rotated);
     const struct kernels *kernels = d->q->kernels;
     struct lane_sums elements = {.blocks = 0}, products = {.blocks = 0}, squares = {.blocks = 0};
     float *h = d->scratch->block;
@@ -46,8 +46,9 @@ struct projection projection_of(struct decoded *d, uint64_t first, uint64_t len,
         const uint64_t at = first + i, number = d->q->origin + at;
         n = min_u64(PIECE - number % PIECE, len - i);
         double sum;
-        values_at_one(d->q, d->damping, k + i, noise_of(d, number, number + n), (size_t)n, h);
-        if (zeros_any(&d->zeros)) clear_zeros(d, at, n, h);
+        const uint16_t *noise = noisy ? noise_of(d, number, number + n) : NULL;
+        values_at_one(d->q, d->damping, k + i, noise, (size_t)n, h);
+        if (!rotated && zeros_any(&d->zeros)) clear_zeros(d, at, n, h);
         kernels->sum_squares(x + i, (size_t)n, &sum);
         lanes_add(&elements, sum);
         kernels->sum_products(x + i, h, (size_t)n, &sum);
@@ -104,10 +105,11 @@ void projection_force_largest(const float *x, uint64_t len, int16_t *k) {
 float projection_rescale(const struct quantizer *q, uint64_t first, uint64_t len, const float *x,
                          float scale, struct quantize_scratch *scratch, int16_t *k) {
     struct decoded d = decoded_of(q, scratch, first + len, 0);
-    struct projection p = projection_of(&d, first, len, x, k);
+    const bool rotated = q->params.rotation != 0; /* no other bucket of such frames comes here */
+    struct projection p = projection_of(&d, first, len, rotated, x, k);
     if (!(p.products > 0)) { /* all are 0: to say nothing of a bucket would be a bias */
         projection_force_largest(x, len, k);
-        p = projection_of(&d, first, len, x, k);
+        p = projection_of(&d, first, len, rotated, x, k);
     }
     const float found = nearest_stored(&q->params, p.elements / p.products);
     const uint32_t bits = float_bits(found);

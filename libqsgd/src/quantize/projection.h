@@ -13,7 +13,7 @@ struct decoded {
     struct quantize_scratch *scratch;
     uint64_t end; /* of its elements */
     uint8_t damping;
-    struct zero_groups zeros; /* of the chunk, which starts at element `first`; none if rotated */
+    struct zero_groups zeros; /* of the chunk, which starts at element `first` */
     uint64_t first;
     uint64_t noise_from, noise_to; /* R(noise_from) .. R(noise_to - 1) are in the scratch */
 };
@@ -31,8 +31,8 @@ struct projection {
 };
 
 /* Of elements [first, first + len) of one bucket, x and k theirs. */
-struct projection projection_of(struct decoded *d, uint64_t first, uint64_t len, const float *x,
-                                const int16_t *k);
+struct projection projection_of(struct decoded *d, uint64_t first, uint64_t len, bool rotated,
+                                const float *x, const int16_t *k);
 
 /* The stored scale that leaves least: +0 if none is better than nothing. */
 float projection_least(const struct qsgd_params *params, const struct projection *p);

@@ -4,7 +4,9 @@
 
 #include <string.h>
 
+#include "base/square_root.h"
 #include "quantize/projection.h"
+#include "quantize/shape.h"
 #include "quantize/topk.h"
 #include "quantize/walk.h"
 #include "quantize/zeros.h"
@@ -13,24 +15,31 @@
 
 /* What a bucket's elements need, kept while its runs pass. */
 struct bucket_state {
-    uint64_t bucket;
+    struct bucket_span span;
     const float *x; /* its elements, as far as they are in the chunk; rotated, if they are to be */
     float scale;
     float range; /* X */
+    bool rotated;
+    bool beside_rotated; /* other parts of its bucket are, at least */
     struct round_bucket round;
     struct topk_cut cut;
     uint64_t variance; /* Q */
     uint64_t elements;
 };
 
+/* In rotated frames nearest rounding is for rotated buckets: in others it would be a bias. */
+static bool takes_nearest(const struct quantizer *q, bool rotated) {
+    return q->params.rotation == 0 || rotated;
+}
+
 static void bucket_begin(const struct quantizer *q, struct bucket_state *b) {
     const float range = scale_range(b->scale), scale = b->scale * range;
     const struct levels *levels = &q->levels;
     b->range = range;
     b->variance = b->elements = 0;
-    b->round.nearest = q->params.rounding == QSGD_ROUND_NEAREST;
-    b->round.dithered = q->dithered;
-    b->round.turned = q->turned;
+    b->round.nearest = q->params.rounding == QSGD_ROUND_NEAREST && takes_nearest(q, b->rotated);
+    b->round.dithered = quantizer_dithers(q, b->rotated);
+    b->round.turned = q->turned && b->round.dithered;
     b->round.key = &q->key;
     b->round.crossed = !levels->zero;
     b->round.table = NULL;
@@ -60,10 +69,10 @@ static uint64_t position_signed(const struct quantizer *q, float inv, float x) {
 }
 
 /* m of ENCODER.md section 6.2; nothing is complemented. The noise is R(number). */
-static uint32_t round_signed(const struct quantizer *q, uint64_t at, uint32_t noise,
+static uint32_t round_signed(const struct quantizer *q, bool nearest, uint64_t at, uint32_t noise,
                              uint64_t number) {
     const uint32_t t = (uint32_t)(at >> 16), low = (uint32_t)(at & 0xFFFF);
-    if (q->params.rounding == QSGD_ROUND_NEAREST) return (t + 0x8000) >> 16;
+    if (nearest) return (t + 0x8000) >> 16;
     const bool tie = (t & 0xFFFF) == noise;
     const bool up = tie && q->kernels->tie_noise(&q->key, number) < low;
     return ((t + (noise ^ 0xFFFF)) >> 16) + (up ? 1 : 0);
@@ -89,14 +98,14 @@ static void run_signed(const struct quantizer *q, struct bucket_state *b, const 
         const uint64_t at = position_signed(q, b->round.inv16, xi);
         const uint32_t f = (uint32_t)(at >> 16) & 0xFFFF;
         b->variance += (uint64_t)((f >> 8) * (256 - (f >> 8))) * q->signed_weight[at >> 32];
-        const uint32_t m = round_signed(q, at, run->noise[i], q->origin + run->element + i);
+        const uint32_t m =
+            round_signed(q, b->round.nearest, at, run->noise[i], q->origin + run->element + i);
         run->k[i] = (int16_t)((int32_t)m + q->levels.kmin);
     }
 }
 
-static void run_topk(const struct quantizer *q, const struct bucket_state *b,
-                     const struct run *run) {
-    uint64_t position = run->element - b->bucket * q->layout.bucket;
+static void run_topk(const struct bucket_state *b, const struct run *run) {
+    uint64_t position = run->element - b->span.first;
     for (size_t i = 0; i < run->n; i++) {
         uint32_t bits;
         memcpy(&bits, run->x + i, sizeof bits);
@@ -121,7 +130,7 @@ static void run_round(const struct quantizer *q, struct bucket_state *b, const s
         return;
     }
     if (q->params.rounding == QSGD_ROUND_TOPK) {
-        run_topk(q, b, run);
+        run_topk(b, run);
         return;
     }
     const uint64_t number = q->origin + run->element;
@@ -170,7 +179,7 @@ struct damping {
 };
 
 static void damping_add(struct damping *d, const struct bucket_state *b) {
-    if (scale_is_idle(b->scale)) return;
+    if (scale_is_idle(b->scale) || !b->round.dithered) return;
     double w = (double)b->scale * (double)b->scale;
     d->num = d->num + w * (double)b->variance;
     d->den = d->den + w * (double)b->elements;
@@ -191,39 +200,114 @@ struct chunk {
     struct quantize_scratch *scratch;
 };
 
-/* Elements that were copied are rotated where they lie. Else two buckets are in use, and take turns
- * in memory that so stays in the first cache. */
-static void bucket_rotate(const struct chunk *c, struct bucket_state *b) {
+/* Where the rotated elements of a bucket that is cut go: elements that were copied are rotated
+ * where they lie; else two buckets are in use, and take turns in memory that so stays in the first
+ * cache.
+ */
+static float *rotated_at(const struct chunk *c, uint64_t element) {
+    const uint64_t bucket = c->t->q.layout.bucket, at = element - c->span->first;
+    if (c->x == c->scratch->elements) return c->scratch->elements + at;
+    return c->scratch->elements + (at / bucket % 2 * bucket + at % bucket);
+}
+
+/* The same scale for all parts of the bucket, none of which is rotated. */
+static void parts_share(const struct chunk *c, struct bucket_span part, uint64_t end, float scale) {
+    for (;;) {
+        scale_open(c->scales, part.bucket, scale, false);
+        if (part.end >= end) return;
+        layout_next_bucket(&c->t->q.layout, &part);
+    }
+}
+
+/* Rotates the parts of a bucket that are long enough; false if a scale overflows by that. */
+static bool parts_rotate(const struct chunk *c, struct bucket_span part, uint64_t end) {
     const struct quantizer *q = &c->t->q;
-    const struct layout *l = &q->layout;
-    const uint64_t number = b->bucket - c->span->bucket;
-    const bool copied = c->x == c->scratch->elements;
-    float *to = c->scratch->elements + (copied ? number : number % 2) * l->bucket;
-    rotation_forward(c->scratch->rotation, q->kernels, &q->key, q->origin + b->bucket * l->bucket,
-                     (size_t)layout_bucket_len(l, b->bucket), b->x, to);
-    b->x = to;
+    for (;;) {
+        const uint64_t len = part.end - part.first;
+        const float *x = c->x + (part.first - c->span->first);
+        const bool rotated = len >= PART_LEAST;
+        double squares;
+        if (rotated) {
+            float *to = rotated_at(c, part.first);
+            rotation_forward(c->scratch->rotation, q->kernels, &q->key, q->origin + part.first,
+                             (size_t)len, x, to);
+            x = to;
+        }
+        const float scale = rotated ? scale_of_rotated(c->t, part.bucket, x, len)
+                                    : scale_of_short_bucket(c->t, part.bucket, x, len, &squares);
+        if (scale != scale) return false;
+        scale_open(c->scales, part.bucket, scale, rotated);
+        if (part.end >= end) return true;
+        layout_next_bucket(&q->layout, &part);
+    }
+}
+
+/* True if the bucket of elements x[len] is rotated, whose first part starts there (ENCODER.md 4.1).
+ */
+static bool takes_rotation(const struct chunk *c, struct bucket_span part, const float *x,
+                           uint64_t len) {
+    const struct quantizer *q = &c->t->q;
+    if (len < PART_LEAST) return false;
+    if (q->levels.kind != QSGD_LEVELS_OPEN || c->t->source.given != NULL) return true;
+    if (len > PART_LEAST && len < 2 * PART_LEAST) return false;
+    const struct shape whole = shape_measure(q->kernels, x, len);
+    if (!shape_is_even(&whole, len)) return false;
+    for (uint64_t first = part.first;; layout_next_bucket(&q->layout, &part)) {
+        const uint64_t n = part.end - part.first;
+        const float *own = x + (part.first - first);
+        if (n < PART_LEAST) return true;
+        const struct shape shape = n == len ? whole : shape_measure(q->kernels, own, n);
+        const double rms = square_root(shape.squares / (double)n);
+        double squares;
+        const float scale = scale_of_short_bucket(c->t, part.bucket, own, n, &squares);
+        const double unit = (double)q->params.step * (double)scale;
+        const bool nearest = q->params.rounding == QSGD_ROUND_NEAREST;
+        const double turned = nearest ? rotated_step(unit / rms) : unit / rms;
+        if (!shape_rotates(&shape, own, n, unit, turned)) return false;
+        if (part.end - first >= len) return true;
+    }
+}
+
+/* The scales of all parts of a bucket, the first of which is this one; and its rotation. */
+static void parts_open(const struct chunk *c, struct bucket_span part) {
+    const struct layout *l = &c->t->q.layout;
+    const uint64_t len = layout_whole_len(l, part.first), end = part.first + len;
+    const float *x = c->x + (part.first - c->span->first);
+    double squares;
+    const float scale = scale_of_short_bucket(c->t, part.bucket, x, len, &squares);
+    const bool finite = scale == scale;
+    if (finite && takes_rotation(c, part, x, len) && parts_rotate(c, part, end)) return;
+    parts_share(c, part, end, finite ? scale : float_from_bits(SCALE_NAN_BITS));
 }
 
 /* Scale of a bucket, which is stored if it is short, and what follows from it. */
-static void bucket_open(const struct chunk *c, uint64_t bucket, struct bucket_state *b) {
+static void bucket_open(const struct chunk *c, struct bucket_span span, struct bucket_state *b) {
     const struct quantizer *q = &c->t->q;
     const struct layout *l = &q->layout;
-    b->bucket = bucket;
-    b->x = l->per_bucket != 0 ? c->x : c->x + (bucket * l->bucket - c->span->first);
+    const uint64_t bucket = span.bucket;
+    b->span = span;
+    b->x = l->per_bucket != 0 ? c->x : c->x + (span.first - c->span->first);
+    b->rotated = false;
     if (c->t->one_pass) {
         b->scale = scale_of_piece(c->t, c->x, c->span->len);
-        scale_set(c->scales, bucket, b->scale);
+        scale_open(c->scales, bucket, b->scale, false);
     } else if (l->per_bucket != 0) {
         b->scale = scale_get(c->scales, bucket);
         if (c->t->feedback != NULL && !scale_is_idle(b->scale)) {
             b->scale = c->t->feedback[bucket].quantizing;
         }
         if (c->t->cuts != NULL) b->cut = c->t->cuts[bucket];
+    } else if (l->parts != 0) {
+        if (span.first % l->bucket == 0) parts_open(c, span);
+        b->scale = scale_get(c->scales, bucket);
+        b->rotated = scale_rotated(c->scales, bucket);
+        const uint64_t first = span.first / l->bucket * l->parts;
+        b->beside_rotated = scale_rotated(c->scales, first);
+        if (b->rotated) b->x = rotated_at(c, span.first);
     } else {
         double squares;
-        if (q->params.rotation != 0) bucket_rotate(c, b);
-        b->scale = scale_of_short_bucket(c->t, bucket, b->x, &squares);
-        scale_set(c->scales, bucket, b->scale);
+        b->scale = scale_of_short_bucket(c->t, bucket, b->x, span.end - span.first, &squares);
+        scale_open(c->scales, bucket, b->scale, false);
         if (q->params.rounding == QSGD_ROUND_TOPK && !scale_is_idle(b->scale)) {
             b->cut =
                 topk_select(l, &c->t->source, bucket, squares, c->scratch->heap, c->scratch->block);
@@ -237,11 +321,17 @@ static void bucket_finish(const struct chunk *c, const struct bucket_state *b, i
     const struct quantizer *q = &c->t->q;
     const bool feedback = c->t->source.residual != NULL; /* which has a scale of its own */
     if (q->params.rescale == 0 || feedback || b->elements == 0 || scale_is_idle(b->scale)) return;
-    const uint64_t first = b->bucket * q->layout.bucket;
-    const uint64_t len = layout_bucket_len(&q->layout, b->bucket);
-    scale_set(c->scales, b->bucket,
+    if (!b->round.nearest) return;
+    const uint64_t first = b->span.first, len = b->span.end - first;
+    scale_set(c->scales, b->span.bucket,
               projection_rescale(q, first, len, b->x, b->scale, c->scratch,
                                  k + (first - c->span->first)));
+}
+
+/* True if this is a further part of a bucket that is not rotated. */
+static bool continues(const struct layout *l, const struct bucket_state *b) {
+    if (l->parts == 0 || b->span.first % l->bucket == 0) return false;
+    return !b->beside_rotated;
 }
 
 qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span, const float *x,
@@ -255,26 +345,35 @@ qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span
         out->zeros.words = zeros_of_elements(x, span->len, scratch->zeros).words;
     const struct layout *l = &q->layout;
     struct damping damping = {0, 0};
-    struct bucket_state both[2] = {{0}};
+    struct bucket_state both[2] = {{.scale = 0}, {.scale = 0}};
     struct bucket_state *b = &both[0], *ahead = &both[1];
     struct walk w = walk_over(q, scratch, span->first, span->first + span->len,
-                              q->params.rounding <= QSGD_ROUND_DITHERED);
-    bucket_open(&chunk, span->first / l->bucket, ahead);
+                              q->params.rounding <= QSGD_ROUND_DITHERED || q->params.rotation != 0);
+    bucket_open(&chunk, layout_bucket_at(l, span->first), ahead);
     while (walk_next(&w)) {
         if (w.opens) {
             struct bucket_state *const last = b;
-            damping_add(&damping, last);
-            bucket_finish(&chunk, last, out->k);
             b = ahead;
             ahead = last;
+            if (continues(l, b)) { /* the terms of both are one's */
+                b->variance = last->variance;
+                b->elements = last->elements;
+            } else {
+                damping_add(&damping, last);
+            }
+            bucket_finish(&chunk, last, out->k);
             if (b->scale != b->scale && q->params.nonfinite == QSGD_NONFINITE_RAISE) {
-                *bad_bucket = b->bucket;
+                *bad_bucket = b->span.bucket;
                 return QSGD_ERR_NONFINITE;
             }
             /* a bucket early: a norm is long to wait for, and rounding does not need this one */
-            if (w.bucket_end < w.end) bucket_open(&chunk, b->bucket + 1, ahead);
+            struct bucket_span next = b->span;
+            if (next.end < w.end) {
+                layout_next_bucket(l, &next);
+                bucket_open(&chunk, next, ahead);
+            }
         }
-        const uint64_t start = l->per_bucket != 0 ? span->first : b->bucket * l->bucket;
+        const uint64_t start = l->per_bucket != 0 ? span->first : b->span.first;
         const uint64_t at = w.element - span->first;
         const struct run run = {b->x + (w.element - start),
                                 walk_noise(&w),
@@ -282,7 +381,7 @@ qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span
                                 w.n,
                                 out->k == NULL ? NULL : out->k + at,
                                 out->k == NULL ? out->tokens + at : NULL};
-        if (zeros_any(&out->zeros) && q->params.rotation == 0) {
+        if (zeros_any(&out->zeros) && !b->rotated) {
             run_with_zeros(q, b, &run, scratch->block, &out->zeros, at);
         } else {
             run_round(q, b, &run, scratch->block);

@@ -30,6 +30,7 @@ void quantize_scratch_carve(struct quantize_scratch *s, struct memory *memory,
     const uint64_t scales = layout_most_buckets(l) * sizeof(float);
     const bool two = use == QUANTIZE_DECODES && l->chunks > 1;
     s->scales = memory_take(&m, two ? 2 * scales : scales);
+    s->entries = memory_take(&m, l->parts != 0 ? scales : 0);
     const uint64_t zeros = zero_words(longest) * sizeof(uint32_t);
     s->zeros = memory_take(&m, use == QUANTIZE_DECODES ? 2 * zeros : zeros);
     const uint64_t lists = use == QUANTIZE_DECODES ? 2 : 1;
@@ -49,8 +50,8 @@ void quantize_passing_carve(struct quantize_scratch *s, struct memory *memory,
                             const struct quantizer *q, enum quantize_use use) {
     const struct layout *l = &q->layout;
     const uint64_t tiles = div_up(layout_longest(l), NOISE_TILE) * NOISE_TILE;
-    const bool decodes = use == QUANTIZE_DECODES, rotated = q->params.rotation != 0;
-    const uint64_t block = decodes && rotated ? 0 : min_u64(quantize_block(l), tiles);
+    const bool decodes = use == QUANTIZE_DECODES;
+    const uint64_t block = min_u64(quantize_block(l), tiles);
     const bool topk = !decodes && q->params.rounding == QSGD_ROUND_TOPK;
     uint64_t noise = min_u64(QUANTIZE_BLOCK, tiles) + 2 * NOISE_TILE;
     if (in_turn(l, use) && noise < QUANTIZE_NOISE_OF_TWO) noise = QUANTIZE_NOISE_OF_TWO;
@@ -101,17 +102,19 @@ static void build_signed(struct quantizer *q) {
 void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint64_t n,
                     struct noise_start start, bool raw) {
     q->params = *params;
-    q->layout = layout_of(n, raw ? 0 : params->bucket, params->chunk_log2, raw);
+    const enum layout_kind cut = params->rotation != 0 ? LAYOUT_CUT : LAYOUT_WHOLE;
+    q->layout = layout_of(n, raw ? 0 : params->bucket, params->chunk_log2, raw ? LAYOUT_RAW : cut);
     q->key = (struct noise_key){{(uint32_t)params->seed, (uint32_t)(params->seed >> 32)},
                                 {(uint32_t)start.nonce, (uint32_t)(start.nonce >> 32)}};
     q->kernels = kernels_current();
     q->origin = start.origin;
     q->tensor_rms = params->reference;
-    q->dithered = q->turned = q->finds_outliers = false;
+    q->dithered = q->dithers_rotated = q->turned = q->finds_outliers = false;
     if (raw) return;
     fpenv env = fpenv_enter(); /* gaps and reciprocals are rounded */
     levels_build(&q->levels, params);
-    q->dithered = params->rounding == QSGD_ROUND_DITHERED;
+    q->dithered = scheme_dithers(params);
+    q->dithers_rotated = params->rounding == QSGD_ROUND_DITHERED;
     q->turned = q->dithered && params->levels != QSGD_LEVELS_SIGNED;
     if (params->levels == QSGD_LEVELS_SIGNED) {
         build_signed(q);

@@ -18,12 +18,14 @@ struct quantizer {
     struct layout layout;
     struct levels levels;
     struct noise_key key;
-    uint64_t origin;     /* what the first element counts as where noise is counted */
-    double tensor_rms;   /* for QSGD_NORM_BALANCED: of all elements, before chunks start, or
-                            given */
-    bool finds_outliers; /* encode: chunks may have some */
-    bool dithered;       /* the decoder subtracts part of the noise */
-    bool turned;         /* indices are as frames code them (FORMAT.md section 8.2) */
+    uint64_t origin;      /* what the first element counts as where noise is counted */
+    double tensor_rms;    /* for QSGD_NORM_BALANCED: of all elements, before chunks start, or
+                             given */
+    bool finds_outliers;  /* encode: chunks may have some */
+    bool dithered;        /* the decoder subtracts part of the noise, in rotated frames where a
+                             bucket is not rotated, */
+    bool dithers_rotated; /* or everywhere */
+    bool turned;          /* indices of dithered buckets are as frames code them (FORMAT.md 8.2) */
     const struct kernels *kernels;
     float level_of[QSGD_MAX_LEVEL_TABLE + 1]; /* tables: level of index k at level_of[k - kmin] */
     float of_token[32];                       /* direct tokens: as value_bucket has it */
@@ -31,6 +33,11 @@ struct quantizer {
     double signed_rcp[QSGD_MAX_LEVEL_TABLE];  /* signed tables: 1 / gap of cell j */
     uint32_t signed_weight[QSGD_MAX_LEVEL_TABLE]; /* and G of ENCODER.md section 6.3 */
 };
+
+/* True if a bucket that is rotated, or is not, is dithered. */
+static inline bool quantizer_dithers(const struct quantizer *q, bool rotated) {
+    return rotated ? q->dithers_rotated : q->dithered;
+}
 
 /* Which noise a tensor takes beside the seed, and from which of its numbers on. */
 struct noise_start {
@@ -50,11 +57,12 @@ struct quantize_scratch {
                          outliers */
     int16_t *indices; /* longest chunk */
     float *scales;    /* of a chunk's buckets; decoding: of another chunk's, too, behind them */
+    float *entries;   /* rotated frames: scales as they are stored (grid/parts.h) */
     uint32_t *zeros;  /* zero_words of the longest chunk (grid/live.h); decoding: as for scales */
     struct outliers *outliers;     /* of a chunk; decoding: two; NULL if no chunk can have any */
     uint16_t *noise;               /* QUANTIZE_BLOCK, as far as there are elements, and 2 tiles */
     uint64_t noise_from, noise_to; /* decoding: R(noise_from) and on are there already */
-    float *block;                  /* a block (quantize_block); decoding rotated frames, none */
+    float *block;                  /* a block (quantize_block) */
     struct topk_entry *heap;       /* top-k */
     /* Rotated frames, else NULL. second: of a chunk that is decoded beside another; NULL where a
      * chunk does not hold two whole buckets. */

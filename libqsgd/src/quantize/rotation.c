@@ -1,5 +1,6 @@
-/* Rotates buckets. Signs come from the elements' places in the whole tensor, and the order of the
- * butterflies is fixed: neither threads nor vectors change a bit. */
+/* Rotates buckets, in two rounds: of one, some sums of a few elements would come back with much of
+ * their weight in few places. Signs come from the elements' places in the whole tensor, and the
+ * order of the butterflies is fixed: neither threads nor vectors change a bit. */
 #include "quantize/rotation.h"
 
 #include <string.h>
@@ -46,22 +47,6 @@ static void flip(const struct turn *t, struct sign_tile *signs, unsigned domain,
     }
 }
 
-/* The n elements from v on, which the last transform does not take, as they are. */
-static void put_rest(const struct turn *t, const float *v, size_t n, const struct rotation_out *out,
-                     float *to) {
-    static const uint16_t none[NOISE_TILE + 1] = {0};
-    for (size_t i = 0; to != v && i < n; i += SIGN_TILE) {
-        put(t, none, 0, v + i, (size_t)min_u64(SIGN_TILE, n - i), out, to + i);
-    }
-}
-
-/* Elements that one transform takes: the largest power of two that a bucket holds. */
-static size_t transform_len(size_t len) {
-    size_t p = 1;
-    while (p <= len / 2) p *= 2;
-    return p;
-}
-
 /* p^(-1/2); sqrt(1/2) is rounded, powers of two are exact. */
 static float transform_factor(size_t p) {
     float f = 1;
@@ -81,21 +66,17 @@ void rotation_forward(struct rotation *r, const struct kernels *kernels,
                       const struct noise_key *key, uint64_t first, size_t len, const float *x,
                       float *to) {
     const struct turn t = {kernels, key};
-    const size_t p = transform_len(len), rest = len - p;
-    const float factor = transform_factor(p);
+    const struct rotation_out out = {.to = to};
+    const float factor = transform_factor(len);
     const float range = scale_range(float_from_bits(kernels->max_bits(x, len)));
     if (range != 1.0F) { /* rare */
         multiply(x, len, range, to);
         x = to;
     }
-    flip(&t, &r->first, NOISE_SIGNS, first, p, x, &(struct rotation_out){.to = to});
-    if (x != to && rest > 0) memcpy(to + p, x + p, rest * sizeof *x);
-    kernels->hadamard(to, p, factor);
-    if (rest > 0) {
-        flip(&t, &r->last, NOISE_SIGNS_LAST, first + rest, p, to + rest,
-             &(struct rotation_out){.to = to + rest});
-        kernels->hadamard(to + rest, p, factor);
-    }
+    flip(&t, &r->first, NOISE_SIGNS, first, len, x, &out);
+    kernels->hadamard(to, len, factor);
+    flip(&t, &r->last, NOISE_SIGNS_LAST, first, len, to, &out);
+    kernels->hadamard(to, len, factor);
     if (range != 1.0F) multiply(to, len, 1.0F / range, to);
 }
 
@@ -103,15 +84,10 @@ void rotation_inverse(struct rotation *r, const struct kernels *kernels,
                       const struct noise_key *key, uint64_t first, size_t len,
                       const struct rotation_out *out) {
     const struct turn t = {kernels, key};
-    const size_t p = transform_len(len), rest = len - p;
-    const float factor = transform_factor(p);
+    const float factor = transform_factor(len);
     float *v = r->bucket;
-    if (rest > 0) {
-        kernels->hadamard(v + rest, p, factor);
-        flip(&t, &r->last, NOISE_SIGNS_LAST, first + rest, p, v + rest,
-             &(struct rotation_out){.to = v + rest});
-    }
-    kernels->hadamard(v, p, factor);
-    flip(&t, &r->first, NOISE_SIGNS, first, p, v, out);
-    put_rest(&t, v + p, rest, out, out->to + p);
+    kernels->hadamard(v, len, factor);
+    flip(&t, &r->last, NOISE_SIGNS_LAST, first, len, v, &(struct rotation_out){.to = v});
+    kernels->hadamard(v, len, factor);
+    flip(&t, &r->first, NOISE_SIGNS, first, len, v, out);
 }

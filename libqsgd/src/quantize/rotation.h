@@ -1,4 +1,4 @@
-/* The rotation of buckets: random signs and a Hadamard transform, and back (FORMAT.md section 8.5).
+/* The rotation of buckets: random signs and Hadamard transforms, and back (FORMAT.md section 8.5).
  * Stage: tensor -> rotated elements -> norm, and values -> tensor. */
 #ifndef QSGD_QUANTIZE_ROTATION_H
 #define QSGD_QUANTIZE_ROTATION_H
@@ -24,8 +24,8 @@ struct rotation {
 /* Takes the memory from the memory, or only counts it and returns NULL. bucket: room for one. */
 struct rotation *rotation_carve(struct memory *memory, float *bucket);
 
-/* A bucket of len elements, x, rotated: to `to`, which may be x. `first` is the number that noise
- * counts its first element by. */
+/* A bucket of len elements, a power of two of at least PART_LEAST, x, rotated: to `to`, which may
+ * be x. `first` is the number that noise counts its first element by. */
 void rotation_forward(struct rotation *r, const struct kernels *kernels,
                       const struct noise_key *key, uint64_t first, size_t len, const float *x,
                       float *to);

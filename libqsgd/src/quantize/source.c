@@ -31,8 +31,9 @@ const float *source_in_range(const float *x, size_t n, float range, float *block
 
 uint64_t source_first_nonfinite(const struct source *source, const struct layout *l,
                                 uint64_t bucket) {
-    uint64_t first = bucket * l->bucket;
-    uint64_t end = first + layout_bucket_len(l, bucket), found = first;
+    const uint64_t first = layout_bucket(l, bucket).first, whole = first / l->bucket * l->bucket;
+    const uint64_t end = whole + layout_whole_len(l, whole); /* none of whose parts is finite */
+    uint64_t found = first;
     fpenv env = fpenv_enter(); /* a residual is added, or float64 rounded */
     for (uint64_t i = first; i < end; i++) {
         float x;

@@ -105,15 +105,31 @@ static void fill_idle(float scale, size_t n, float *v) {
     for (size_t i = 0; i < n; i++) v[i] = idle;
 }
 
+/* What a bucket of the walk is decoded by. */
+struct unit {
+    float scale;
+    bool rotated;
+};
+
+static struct unit unit_of(const struct dequantizer *d, const struct walk *w) {
+    const uint64_t bucket = w->bucket.bucket;
+    return (struct unit){scale_get(&d->scales, bucket), scale_rotated(&d->scales, bucket)};
+}
+
+static void unit_bucket(const struct dequantizer *d, struct unit u, struct value_bucket *b) {
+    const bool dithers = quantizer_dithers(d->q, u.rotated);
+    value_bucket_of(d->q, u.scale, dithers ? d->damping : (uint8_t)0, d->turned && dithers, b);
+}
+
 /* Values of the walk's run into v, before X is undone. */
 static void run_values_in_range(const struct dequantizer *d, const struct symbols *s,
-                                const struct walk *w, float scale, float *v) {
-    if (scale_is_idle(scale)) {
-        fill_idle(scale, w->n, v);
+                                const struct walk *w, struct unit u, float *v) {
+    if (scale_is_idle(u.scale)) {
+        fill_idle(u.scale, w->n, v);
         return;
     }
     struct value_bucket b;
-    value_bucket_of(d->q, scale, d->damping, d->turned, &b);
+    unit_bucket(d, u, &b);
     put_values(d->q->kernels, &b, symbols_of(s, w), walk_noise(w), w->n, v);
 }
 
@@ -136,7 +152,8 @@ void values_of_bucket(const struct quantizer *q, float scale, const int16_t *k, 
 void values_at_one(const struct quantizer *q, uint8_t damping, const int16_t *k,
                    const uint16_t *noise, size_t n, float *v) {
     struct value_bucket b;
-    value_bucket_of(q, 1, damping, q->turned, &b);
+    const bool dithers = noise != NULL;
+    value_bucket_of(q, 1, dithers ? damping : (uint8_t)0, q->turned && dithers, &b);
     q->kernels->values(&b, k, noise, n, v);
 }
 
@@ -146,19 +163,19 @@ static bool goes_straight(const struct sink *sink, float scale) {
 }
 
 static void run_to_sink(const struct dequantizer *d, const struct symbols *s, const struct walk *w,
-                        float scale) {
+                        struct unit u) {
     const struct sink *sink = d->sink;
     float *block = d->scratch->block;
-    if (!goes_straight(sink, scale)) {
-        run_values_in_range(d, s, w, scale, block);
-        undo_range(scale, w->n, block);
+    if (!goes_straight(sink, u.scale)) {
+        run_values_in_range(d, s, w, u, block);
+        undo_range(u.scale, w->n, block);
         values_put(sink, w->element, block, w->n);
         return;
     }
     struct value_bucket b;
     uint8_t *to = sink->data + (w->element - sink->origin) * sizeof(float);
     float *floats = (float *)(void *)to; /* any alignment; kernels allow it */
-    value_bucket_of(d->q, scale, d->damping, d->turned, &b);
+    unit_bucket(d, u, &b);
     b.stream = sink->stream;
     if (sink->add) {
         add_values(d->q->kernels, &b, symbols_of(s, w), walk_noise(w), w->n, sink->alpha, floats);
@@ -175,7 +192,7 @@ static void put_exact(const struct dequantizer *d, uint64_t at, size_t n, float 
 
 /* The same of a run some of whose elements are in groups of zeros. */
 static void run_with_zeros(const struct dequantizer *d, const struct symbols *s,
-                           const struct walk *w, float scale) {
+                           const struct walk *w, struct unit u) {
     const uint64_t first = w->element - d->first, stop = first + w->n;
     struct walk part = *w;
     for (uint64_t from = first, end; from < stop; from = end) {
@@ -183,11 +200,11 @@ static void run_with_zeros(const struct dequantizer *d, const struct symbols *s,
         end = zero_run(&d->zeros, from, stop, &zero);
         part.element = d->first + from;
         part.n = (size_t)(end - from);
-        if (zero && scale == scale) { /* NaN has the last word */
+        if (zero && u.scale == u.scale) { /* NaN has the last word */
             put_exact(d, from, part.n, d->scratch->block);
             values_put(d->sink, part.element, d->scratch->block, part.n);
         } else {
-            run_to_sink(d, s, &part, scale);
+            run_to_sink(d, s, &part, u);
         }
     }
 }
@@ -196,15 +213,13 @@ static void run_with_zeros(const struct dequantizer *d, const struct symbols *s,
 
 /* A run of a rotated bucket into its memory; true if it was the bucket's last one. */
 static bool run_rotated(const struct dequantizer *d, const struct symbols *s, const struct walk *w,
-                        float scale) {
-    const struct layout *l = &d->q->layout;
-    const uint64_t start = w->bucket * l->bucket;
-    float *v = d->scratch->rotation->bucket + (w->element - start);
-    run_values_in_range(d, s, w, scale, v);
-    return w->element + w->n >= start + layout_bucket_len(l, w->bucket);
+                        struct unit u) {
+    float *v = d->scratch->rotation->bucket + (w->element - w->bucket.first);
+    run_values_in_range(d, s, w, u, v);
+    return w->element + w->n >= w->bucket.end;
 }
 
-/* Groups of zeros in a bucket's values, which the rotation made something of. */
+/* Groups of zeros in values, which dither or rotation made something of. */
 static void clear_zeros(const struct dequantizer *d, uint64_t element, size_t len, float *v) {
     const uint64_t first = element - d->first, stop = first + len;
     for (uint64_t from = first, end; from < stop; from = end) {
@@ -215,53 +230,50 @@ static void clear_zeros(const struct dequantizer *d, uint64_t element, size_t le
 }
 
 /* Turns the bucket back: in its memory, which is returned. */
-static const float *turn_back(const struct dequantizer *d, uint64_t bucket, float scale) {
+static const float *turn_back(const struct dequantizer *d, struct bucket_span span, float scale) {
     const struct quantizer *q = d->q;
-    const size_t len = (size_t)layout_bucket_len(&q->layout, bucket);
+    const size_t len = (size_t)(span.end - span.first);
     float *v = d->scratch->rotation->bucket;
-    if (scale_is_idle(scale)) {
-        if (scale == 0) clear_zeros(d, bucket * q->layout.bucket, len, v);
-        return v;
+    if (!scale_is_idle(scale)) {
+        rotation_inverse(d->scratch->rotation, q->kernels, &q->key, q->origin + span.first, len,
+                         &(struct rotation_out){.to = v});
+        undo_range(scale, len, v);
     }
-    rotation_inverse(d->scratch->rotation, q->kernels, &q->key,
-                     q->origin + bucket * q->layout.bucket, len, &(struct rotation_out){.to = v});
-    undo_range(scale, len, v);
-    clear_zeros(d, bucket * q->layout.bucket, len, v);
+    if (scale == scale) clear_zeros(d, span.first, len, v);
     return v;
 }
 
-static void bucket_to_sink(const struct dequantizer *d, uint64_t bucket, float scale) {
+static void bucket_to_sink(const struct dequantizer *d, struct bucket_span span, float scale) {
     const struct quantizer *q = d->q;
     const struct sink *sink = d->sink;
-    const uint64_t start = bucket * q->layout.bucket;
-    const uint64_t end = start + layout_bucket_len(&q->layout, bucket);
-    const uint64_t from = start > sink->from ? start : sink->from, to = min_u64(end, sink->to);
-    if (from == start && to == end && goes_straight(sink, scale) && !zeros_any(&d->zeros)) {
-        uint8_t *at = sink->data + (start - sink->origin) * sizeof(float);
+    const uint64_t from = span.first > sink->from ? span.first : sink->from;
+    const uint64_t to = min_u64(span.end, sink->to);
+    if (from == span.first && to == span.end && goes_straight(sink, scale) &&
+        !zeros_any(&d->zeros)) {
+        uint8_t *at = sink->data + (span.first - sink->origin) * sizeof(float);
         const struct rotation_out out = {(float *)(void *)at, sink->add, sink->alpha, sink->stream};
-        rotation_inverse(d->scratch->rotation, q->kernels, &q->key, q->origin + start,
-                         (size_t)(end - start), &out);
+        rotation_inverse(d->scratch->rotation, q->kernels, &q->key, q->origin + span.first,
+                         (size_t)(span.end - span.first), &out);
         return;
     }
-    const float *v = turn_back(d, bucket, scale);
-    if (from < to) values_put(sink, from, v + (from - start), (size_t)(to - from));
+    const float *v = turn_back(d, span, scale);
+    if (from < to) values_put(sink, from, v + (from - span.first), (size_t)(to - from));
 }
 
 /* ---- chunks ---------------------------------------------------------------------------------- */
 
 static void runs_to_sink(const struct dequantizer *d, const struct symbols *s, uint64_t from,
                          uint64_t to) {
-    const bool rotated = d->q->params.rotation != 0;
     struct walk w = walk_over(d->q, d->scratch, from, to, d->damping != 0 || d->turned);
-    float scale = 0;
+    struct unit u = {0, false};
     while (walk_next(&w)) {
-        if (w.opens) scale = scale_get(&d->scales, w.bucket);
-        if (!rotated && zeros_any(&d->zeros)) {
-            run_with_zeros(d, s, &w, scale);
-        } else if (!rotated) {
-            run_to_sink(d, s, &w, scale);
-        } else if (run_rotated(d, s, &w, scale)) {
-            bucket_to_sink(d, w.bucket, scale);
+        if (w.opens) u = unit_of(d, &w);
+        if (!u.rotated && zeros_any(&d->zeros)) {
+            run_with_zeros(d, s, &w, u);
+        } else if (!u.rotated) {
+            run_to_sink(d, s, &w, u);
+        } else if (run_rotated(d, s, &w, u)) {
+            bucket_to_sink(d, w.bucket, u.scale);
         }
     }
 }
@@ -279,8 +291,9 @@ void values_from_tokens(const struct dequantizer *d, uint64_t from, uint64_t to,
 void values_from_nothing(const struct dequantizer *d, uint64_t from, uint64_t to) {
     const struct layout *l = &d->q->layout;
     for (uint64_t i = from, n; i < to; i += n) {
-        const float scale = scale_get(&d->scales, i / l->bucket);
-        n = min_u64(min_u64((i / l->bucket + 1) * l->bucket, to) - i, quantize_block(l));
+        const struct bucket_span span = layout_bucket_at(l, i);
+        const float scale = scale_get(&d->scales, span.bucket);
+        n = min_u64(min_u64(span.end, to) - i, quantize_block(l));
         fill_idle(scale == scale ? 0 : scale, (size_t)n, d->scratch->block);
         if (scale == scale)
             outliers_put(d->zeros.outliers, i - d->first, (size_t)n, d->scratch->block);
@@ -300,36 +313,41 @@ static void store_residual(const float *x, const float *v, size_t n, float *resi
     }
 }
 
-/* Of a rotated bucket, whose elements are read anew. */
-static void residual_of_bucket(const struct dequantizer *d, const struct source *source,
-                               uint64_t bucket, float scale) {
+/* Of rotated frames, whose elements are read anew: where they were, values are turned back. */
+static void residual_anew(const struct dequantizer *d, const struct source *source, uint64_t first,
+                          uint64_t len, const float *v) {
     const struct layout *l = &d->q->layout;
-    const uint64_t start = bucket * l->bucket, len = layout_bucket_len(l, bucket);
-    const float *v = turn_back(d, bucket, scale);
     for (uint64_t i = 0, n; i < len; i += n) {
-        n = min_u64(quantize_block(l), len - i);
-        const float *x = source_read(source, start + i, n, d->scratch->block);
-        store_residual(x, v + i, (size_t)n, source->residual + start + i);
+        float x[QUANTIZE_SMALL_BLOCK];
+        n = min_u64(min_u64(quantize_block(l), QUANTIZE_SMALL_BLOCK), len - i);
+        store_residual(source_read(source, first + i, n, x), v + i, (size_t)n,
+                       source->residual + first + i);
     }
 }
 
 void residual_of_chunk(const struct dequantizer *d, const struct source *source,
                        const struct chunk_span *span, const float *x, const int16_t *k) {
     const struct symbols s = {.k = k, .first = span->first};
-    const bool rotated = d->q->params.rotation != 0;
     struct walk w = walk_over(d->q, d->scratch, span->first, span->first + span->len,
                               d->damping != 0 || d->turned);
-    float scale = 0, *block = d->scratch->block;
+    struct unit u = {0, false};
+    float *block = d->scratch->block;
     while (walk_next(&w)) {
-        if (w.opens) scale = scale_get(&d->scales, w.bucket);
-        if (scale != scale) continue; /* a bucket that leaves as NaN keeps what it had */
-        if (!rotated) {
-            run_values_in_range(d, &s, &w, scale, block);
-            undo_range(scale, w.n, block);
-            if (zeros_any(&d->zeros)) clear_zeros(d, w.element, w.n, block);
+        if (w.opens) u = unit_of(d, &w);
+        if (u.scale != u.scale) continue; /* a bucket that leaves as NaN keeps what it had */
+        if (u.rotated) {
+            if (!run_rotated(d, &s, &w, u)) continue;
+            const struct bucket_span b = w.bucket;
+            residual_anew(d, source, b.first, b.end - b.first, turn_back(d, b, u.scale));
+            continue;
+        }
+        run_values_in_range(d, &s, &w, u, block);
+        undo_range(u.scale, w.n, block);
+        if (zeros_any(&d->zeros)) clear_zeros(d, w.element, w.n, block);
+        if (d->q->params.rotation != 0) {
+            residual_anew(d, source, w.element, w.n, block);
+        } else {
             store_residual(x + (w.element - span->first), block, w.n, source->residual + w.element);
-        } else if (run_rotated(d, &s, &w, scale)) {
-            residual_of_bucket(d, source, w.bucket, scale);
         }
     }
 }
@@ -343,10 +361,14 @@ void values_turn(const struct quantizer *q, const struct chunk_span *span,
                  uint8_t *tokens) {
     struct walk w = walk_over(q, scratch, span->first, span->first + span->len, true);
     fpenv env = fpenv_enter(); /* scales are compared, and may be NaN */
-    for (bool idle = true; walk_next(&w);) {
+    for (bool still = true; walk_next(&w);) {
         const size_t at = (size_t)(w.element - span->first);
-        if (w.opens) idle = scale_is_idle(scale_get(scales, w.bucket));
-        if (idle) continue;
+        const uint64_t bucket = w.bucket.bucket;
+        if (w.opens) {
+            still = scale_is_idle(scale_get(scales, bucket)) ||
+                    !quantizer_dithers(q, scale_rotated(scales, bucket));
+        }
+        if (still) continue;
         if (k != NULL) {
             q->kernels->turn(walk_noise(&w), w.n, k + at);
         } else {

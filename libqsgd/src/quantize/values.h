@@ -23,7 +23,7 @@ struct dequantizer {
     struct quantize_scratch *scratch;
     const struct sink *sink; /* residuals need none */
     uint8_t damping;         /* of the chunk's dither, in 1/128 */
-    bool turned;             /* indices are (FORMAT.md section 8.2) */
+    bool turned;             /* indices of dithered buckets are (FORMAT.md section 8.2) */
     struct zero_groups zeros;
     uint64_t first; /* the chunk's first element, from which groups are counted */
 };
@@ -47,7 +47,7 @@ void residual_of_chunk(const struct dequantizer *d, const struct source *source,
                        const struct chunk_span *span, const float *x, const int16_t *k);
 
 /* Turns the indices of a chunk, or its direct tokens if k is NULL, and turns them back: those of
- * buckets that are not idle change sign by the noise (FORMAT.md section 8.2). */
+ * dithered buckets that are not idle change sign by the noise (FORMAT.md section 8.2). */
 void values_turn(const struct quantizer *q, const struct chunk_span *span,
                  const struct scale_array *scales, struct quantize_scratch *scratch, int16_t *k,
                  uint8_t *tokens);
@@ -55,8 +55,8 @@ void values_turn(const struct quantizer *q, const struct chunk_span *span,
 /* n values, at most a block, of one bucket without damping into v; k may be NULL if it is idle. */
 void values_of_bucket(const struct quantizer *q, float scale, const int16_t *k, size_t n, float *v);
 
-/* n values, at most a block, of one bucket at scale 1; noise may be NULL if indices are not turned
- * and damping is 0. */
+/* n values, at most a block, of one bucket at scale 1; noise is NULL if it is not dithered: then
+ * indices are not turned, nor is there damping. */
 void values_at_one(const struct quantizer *q, uint8_t damping, const int16_t *k,
                    const uint16_t *noise, size_t n, float *v);
 

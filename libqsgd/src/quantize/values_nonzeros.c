@@ -60,9 +60,9 @@ void values_from_nonzeros(const struct dequantizer *d, const struct chunk_span *
     }
     size_t i = 0;
     while (i < count && span->first + at[i] < from) i++;
-    for (uint64_t bucket = from / l->bucket; from < to; bucket++) {
-        const uint64_t end = min_u64(to, (bucket + 1) * l->bucket);
-        const float scale = scale_get(&d->scales, bucket);
+    for (struct bucket_span b = layout_bucket_at(l, from); from < to; layout_next_bucket(l, &b)) {
+        const uint64_t end = min_u64(to, b.end);
+        const float scale = scale_get(&d->scales, b.bucket);
         const size_t begin = i;
         while (i < count && span->first + at[i] < end) i++;
         if (!scale_is_idle(scale)) {

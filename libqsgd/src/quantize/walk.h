@@ -12,11 +12,11 @@ struct walk {
     bool noisy;                       /* the noise is wanted */
     uint64_t element;                 /* the run: n elements, at most a block, from there on */
     size_t n;
-    bool opens; /* it is the first run of its bucket */
-    uint64_t bucket, bucket_end;
-    uint64_t block;     /* of noise: which is R(block), .. */
-    uint64_t block_end; /* and the first element behind it */
-    uint64_t most;      /* elements of a run */
+    bool opens;                /* it is the first run of its bucket */
+    struct bucket_span bucket; /* which it lies in */
+    uint64_t block;            /* of noise: which is R(block), .. */
+    uint64_t block_end;        /* and the first element behind it */
+    uint64_t most;             /* elements of a run */
 };
 
 /* Before the first run of elements [from, to). */
@@ -27,7 +27,6 @@ static inline struct walk walk_over(const struct quantizer *q, struct quantize_s
                          .end = to,
                          .noisy = noisy,
                          .element = from,
-                         .bucket = from / q->layout.bucket - 1,
                          .most = quantize_block(&q->layout)};
 }
 
@@ -46,10 +45,14 @@ static inline bool walk_next(struct walk *w) {
         }
         w->block_end = to - origin;
     }
-    w->opens = i >= w->bucket_end;
-    if (w->opens) w->bucket_end = (++w->bucket + 1) * w->q->layout.bucket;
+    w->opens = i >= w->bucket.end;
+    if (w->opens && w->bucket.end == 0) {
+        w->bucket = layout_bucket_at(&w->q->layout, i);
+    } else if (w->opens) {
+        layout_next_bucket(&w->q->layout, &w->bucket);
+    }
     w->element = i;
-    w->n = (size_t)min_u64(min_u64(w->block_end, w->bucket_end) - i, w->most);
+    w->n = (size_t)min_u64(min_u64(w->block_end, w->bucket.end) - i, w->most);
     return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "grid/live.h"
 #include "kernels/kernels.h"
 
 #define BINS GROUP_BINS
@@ -27,6 +28,18 @@ static int64_t joint_cost(const struct tally *a, const struct tally *b) {
     return tally_cost(bits, tokens);
 }
 
+/* Groups of rotated buckets, which are not dithered as others are, have bins of their own: the
+ * upper half of all. */
+static void part_bins(const struct code_chunk *chunk, uint8_t *bins) {
+    const unsigned half = BINS / 2;
+    if (chunk->live == NULL) return;
+    live_mark_rotated(chunk->live, CODE_GROUP, bins);
+    for (size_t g = 0; g < code_groups(chunk->len); g++) {
+        const unsigned bin = bins[g] & 127;
+        bins[g] = (uint8_t)((bin < half ? bin : half - 1) + (bins[g] > 127 ? half : 0));
+    }
+}
+
 /* Groups' bins, numbered anew so that all occur; returns how many there are. */
 static unsigned name_bins(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
                           uint8_t *bins) {
@@ -34,6 +47,7 @@ static unsigned name_bins(const struct code_chunk *chunk, const int16_t *k, cons
     uint8_t used[BINS] = {0};
     unsigned count = 0;
     chunk->kernels->group_bins(k, tokens, chunk->len, bins);
+    part_bins(chunk, bins);
     for (size_t g = 0; g < groups; g++) used[bins[g]] = 1;
     for (unsigned b = 0; b < BINS; b++) {
         const unsigned before = count;
