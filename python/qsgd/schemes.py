@@ -81,7 +81,7 @@ class NamedSchemes:
         says what that means). Buckets that would lose by it (sparse, spiky, quiet, loud, one-sided
         or uneven ones, and those of fewer than 128 elements) are dithered instead, unbiased element
         by element: as ``Codec(norm="balanced", step=step, rounding="dithered")`` has them. `step`
-        4.5 takes about half a bit per element, 2.5 one, 1.6 one and a half, fewer on uneven
+        4 takes about half a bit per element, 2.3 one, 1.6 one and a half, fewer on uneven
         tensors; below 1.43 few buckets are rotated.
         """
         scheme = {"norm": "balanced", "rotation": True, "rounding": "nearest", "rescale": True}

@@ -71,8 +71,8 @@ def tensor_rms(e: Array, cuts: Cuts) -> np.float64:
 def rotated_step(u: np.float64) -> np.float64:
     """The step of nearest rounding of normal elements that leaves what dithered steps u leave, both
     in root mean squares (ENCODER.md 5.2)."""
-    over = F64(u - F64(1.75))
-    return F64(1.75) + F64(9) * over / (F64(9) + F64(2) * over) if over > 0 else u
+    over = F64(u - F64(2))
+    return F64(2) + F64(4) * over / (F64(4) + over) if over > 0 else u
 
 
 def scale_of(

@@ -132,14 +132,19 @@ def signed_encode(piece: Piece, live: Array, p: Params, c: Coding) -> tuple[int,
         if turns is not None and signs.width_may_shrink(turned, c):
             found.append((*body_encode(k, plain), signs.PLAIN))
         return min(found, key=lambda way: len(way[1]))
-    way = signs.way(turns, counted, c) if turns is not None or c.kmax > 15 else 0
+    way, sure = (0, True)
+    if turns is not None or c.kmax > 15:
+        way, sure = signs.way(turns, counted, c)
+    found = []
     if way & signs.IN_TOKENS:
         _, body = coded_encode(signs.swapped(k), replace(plain, shared=None))
         if len(body) <= fixed_most(k.size, c):
-            return MODE_CODED, body, way
-    if turns is None or way:
-        return *body_encode(k, plain), way & signs.PLAIN
-    return *body_encode(turned, first), 0
+            found.append((MODE_CODED, body, way))
+    if not found and (turns is None or way):
+        found.append((*body_encode(k, plain), way & signs.PLAIN))
+    if not found or not sure:
+        found.insert(0, (*body_encode(turned, first), 0))
+    return min(found, key=lambda one: len(one[1]))
 
 
 def outliers_encode(apart: Array) -> bytes:

@@ -29,7 +29,7 @@ class Shape:
     @property
     def even(self) -> bool:
         """Whether blocks have much the same energy."""
-        return bool(F64(5) * (self.roots**2) >= F64(4) * (F64(self.n) * self.squares))
+        return bool(F64(10) * (self.roots**2) >= F64(7) * (F64(self.n) * self.squares))
 
 
 def shape_of(x: Array) -> Shape:
@@ -50,13 +50,13 @@ def part_rotates(s: Shape, x: Array, unit: np.float64, p: Params) -> bool:
     rms = np.sqrt(s.squares / F64(s.n))
     a, mean = s.magnitudes * s.magnitudes, s.elements * s.elements
     v = rotated_step(unit / rms) if p.rounding == "nearest" else unit / rms
-    z = F64(min(12, s.n.bit_length() - 1))
+    z = F64(min(11, s.n.bit_length() - 1))
     fours = np.abs(x).reshape(-1, 4)
     pairs = sum(
         int((fours[:, i] == fours[:, j]).sum()) for i, j in zip(*np.triu_indices(4, 1), strict=True)
     )
     return bool(
-        F64(12) * v <= F64(5) * z
+        F64(10) * v <= F64(8) * z - F64(27)
         and F64(10) * rms <= F64(7) * unit
         and F64(20) * a * unit >= energy * (F64(7) * unit + F64(6) * rms)
         and F64(5) * a <= F64(4) * energy

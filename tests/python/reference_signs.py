@@ -46,8 +46,9 @@ def cost_of(k: Array, tokens: Array, c: Coding) -> int:
     return sum(entropy(np.bincount(tokens[bin_of == b])) for b in np.unique(bins))
 
 
-def way(turned: Array | None, k: Array, c: Coding) -> int:
-    """How signs are best written, by a sample of a chunk's indices: PLAIN, IN_TOKENS, both or 0.
+def way(turned: Array | None, k: Array, c: Coding) -> tuple[int, bool]:
+    """How signs are best written, by a sample of a chunk's indices: PLAIN, IN_TOKENS, both or 0;
+    and whether that is sure.
 
     `turned` is None if the frame turns no indices; what does not count is 0.
     """
@@ -65,8 +66,9 @@ def way(turned: Array | None, k: Array, c: Coding) -> int:
     above = int((large > 0).sum())
     if c.kmax > 15 and 8 * max(above, large.size - above) > 5 * large.size:
         other = cost_of(as_is, tokens_of(swapped(as_is), c.kmax)[0], c)
-        best = base | IN_TOKENS if other < least - least // 256 else best
-    return best
+        if other < least - least // 256:
+            best, least = base | IN_TOKENS, other
+    return best, turned is None or best == 0 or costs[0] - least > costs[0] // 8
 
 
 def width_may_shrink(turned: Array, c: Coding) -> bool:

@@ -142,13 +142,15 @@ static uint64_t cost_of(const struct code_chunk *chunk, const struct payload_hea
 }
 
 uint8_t signs_choose(const struct code_chunk *chunk, const struct payload_head *head,
-                     const struct coded_items *items) {
+                     const struct coded_items *items, bool *sure) {
     const bool turned = chunk->turned != NULL, direct = tokens_direct(chunk->levels);
+    *sure = true;
     if (!code_find(chunk->code)->may_share || (direct && !turned)) return 0;
     const uint8_t plain = turned ? SIGNS_PLAIN : 0, in_tokens = plain | SIGNS_IN_TOKENS;
     bool lean;
     uint8_t best = 0;
-    uint64_t least = cost_of(chunk, head, items, 0, &lean);
+    const uint64_t first = cost_of(chunk, head, items, 0, &lean);
+    uint64_t least = first;
     if (turned) {
         const uint64_t cost = cost_of(chunk, head, items, plain, &lean);
         if (cost < least - least / 256) {
@@ -156,8 +158,14 @@ uint8_t signs_choose(const struct code_chunk *chunk, const struct payload_head *
             best = plain;
         }
     }
-    if (lean && cost_of(chunk, head, items, in_tokens, &lean) < least - least / 256) {
-        best = in_tokens;
+    if (lean) {
+        const uint64_t cost = cost_of(chunk, head, items, in_tokens, &lean);
+        if (cost < least - least / 256) {
+            least = cost;
+            best = in_tokens;
+        }
     }
+    /* turned tokens may have tables for halves, which save up to an eighth */
+    *sure = !turned || best == 0 || first - least > first / 8;
     return best;
 }

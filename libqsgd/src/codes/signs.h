@@ -7,8 +7,9 @@
 #include "codes/payload.h"
 
 /* Of a chunk, none of whose items were gathered, turned if chunk->turned is not NULL: what
- * head->signs had better be. A sample of them is looked at. */
+ * head->signs had better be, by a sample of them. Not sure: or 0, whichever makes the shorter
+ * payload. */
 uint8_t signs_choose(const struct code_chunk *chunk, const struct payload_head *head,
-                     const struct coded_items *items);
+                     const struct coded_items *items, bool *sure);
 
 #endif

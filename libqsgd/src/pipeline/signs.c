@@ -61,16 +61,17 @@ size_t signs_write(const struct quantizer *q, const struct chunk_span *span,
                    const struct coded_items *items, struct quantize_scratch *scratch,
                    uint8_t *dst) {
     struct ways w = {q, span, chunk, head, items, scratch};
+    bool sure;
     head->signs = 0;
-    const uint8_t best = signs_choose(chunk, head, items);
-    const bool both = best == 0 && width_may_shrink(&w);
-    size_t bytes = write_as(&w, best, dst);
-    if (bytes == SIZE_MAX) bytes = write_again(&w, best & SIGNS_PLAIN, dst);
-    if (both) {
-        const size_t plain = write_again(&w, SIGNS_PLAIN, dst);
-        bytes = plain < bytes ? plain : write_again(&w, 0, dst);
+    uint8_t best = signs_choose(chunk, head, items, &sure);
+    if (best == 0 && width_may_shrink(&w)) {
+        best = SIGNS_PLAIN;
+        sure = false;
     }
-    return bytes;
+    const size_t first = sure ? SIZE_MAX : write_as(&w, 0, dst);
+    size_t bytes = sure ? write_as(&w, best, dst) : write_again(&w, best, dst);
+    if (bytes == SIZE_MAX) bytes = write_again(&w, best & SIGNS_PLAIN, dst);
+    return first <= bytes && !sure ? write_again(&w, 0, dst) : bytes;
 }
 
 void signs_restore(const struct quantizer *q, const struct chunk_span *span,

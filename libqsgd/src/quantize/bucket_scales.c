@@ -68,8 +68,8 @@ static float scale_of_reference(const struct qsgd_params *params, uint32_t max_b
 }
 
 double rotated_step(double u) {
-    const double over = u - 1.75;
-    return over > 0 ? 1.75 + 9.0 * over / (9.0 + 2.0 * over) : u;
+    const double over = u - 2.0;
+    return over > 0 ? 2.0 + 4.0 * over / (4.0 + over) : u;
 }
 
 /* Nearest rounding of rotated elements to long steps leaves more than dither does: so as to leave

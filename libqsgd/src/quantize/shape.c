@@ -29,7 +29,7 @@ struct shape shape_measure(const struct kernels *kernels, const float *x, uint64
 }
 
 bool shape_is_even(const struct shape *s, uint64_t n) {
-    return 5.0 * (s->roots * s->roots) >= 4.0 * ((double)n * s->squares);
+    return 10.0 * (s->roots * s->roots) >= 7.0 * ((double)n * s->squares);
 }
 
 /* Pairs of the same magnitude among aligned fours: none where elements are continuous. */
@@ -50,8 +50,8 @@ bool shape_rotates(const struct shape *s, const float *x, uint64_t n, double uni
     const double rms = square_root(s->squares / count);
     const double a = s->magnitudes * s->magnitudes, mean = s->elements * s->elements;
     double z = 0;
-    for (uint64_t p = 1; p < n && z < 12; p *= 2) z = z + 1;
-    if (!(12.0 * turned <= 5.0 * z)) return false;                             /* quiet */
+    for (uint64_t p = 1; p < n && z < 11; p *= 2) z = z + 1;
+    if (!(10.0 * turned <= 8.0 * z - 27.0)) return false;                      /* quiet */
     if (!(10.0 * rms <= 7.0 * unit)) return false;                             /* loud */
     if (!(20.0 * a * unit >= energy * (7.0 * unit + 6.0 * rms))) return false; /* sparse */
     if (!(5.0 * a <= 4.0 * energy)) return false;                              /* flat */
