@@ -263,10 +263,14 @@ typedef struct qsgd_params {
     int32_t nonfinite;    /* qsgd_nonfinite; default RAISE */
     int32_t checksum;     /* 1 (default): CRC-32C of index and every chunk. 0: header only */
     uint32_t chunk_log2;  /* log2 of the elements of a chunk, 10..18; default 16 */
-    uint32_t level_table_len;  /* entries of level_table: TABLE 1..127, SIGNED 2..255 */
-    uint32_t reserved;         /* 0 */
-    const float *level_table;  /* TABLE, SIGNED; else NULL. Read during calls only */
-    uint64_t seed;             /* key of the noise; default 0: choose one, see `nonce` below */
+    uint32_t level_table_len; /* entries of level_table: TABLE 1..127, SIGNED 2..255 */
+    uint32_t exact_zeros;     /* 1: every element that is 0 (or -0) decodes to 0, not only groups of
+                                 32 of them: where others are dithered, their chunk keeps all of
+                                 its noise, and their bucket is not rotated (at equal bits up to
+                                 twice the error there, that of stochastic rounding). Needs 0 among the
+                                 levels. Default 0 */
+    const float *level_table; /* TABLE, SIGNED; else NULL. Read during calls only */
+    uint64_t seed;            /* key of the noise; default 0: choose one, see `nonce` below */
     const void *shared_tables; /* RANS, HUFFMAN: tables (see qsgd_shared_tables_build) of
                                   shared_tables_bytes bytes, which frames then name and chunks use
                                   where that is shorter; decoders need them. Read during calls only.

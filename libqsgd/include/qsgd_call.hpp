@@ -38,6 +38,7 @@ struct Params {
     std::vector<std::uint8_t> shared_tables = {};
     double feedback_decay = 0;
     double reference = 0;
+    bool exact_zeros = false;
 
     static Params from(const qsgd_params &c) {
         Params p;
@@ -60,6 +61,7 @@ struct Params {
         p.seed = c.seed;
         p.feedback_decay = c.feedback_decay;
         p.reference = c.reference;
+        p.exact_zeros = c.exact_zeros != 0;
         if (c.level_table != nullptr)
             p.level_table.assign(c.level_table, c.level_table + c.level_table_len);
         if (c.shared_tables != nullptr) {
@@ -91,6 +93,7 @@ struct Params {
         c.seed = seed;
         c.feedback_decay = feedback_decay;
         c.reference = reference;
+        c.exact_zeros = exact_zeros;
         c.level_table = level_table.empty() ? nullptr : level_table.data();
         c.level_table_len = static_cast<std::uint32_t>(level_table.size());
         c.shared_tables = shared_tables.empty() ? nullptr : shared_tables.data();

@@ -25,6 +25,7 @@ class _CodecFields(TypedDict):
     nonfinite: int
     feedback_decay: float
     reference: float
+    exact_zeros: int
     checksum: bool
     chunk_log2: int
     level_table: list[float]

@@ -30,6 +30,7 @@ from qsgd.types import (
     Rounding,
     ScaleDtype,
     Tensor,
+    Zeros,
 )
 
 __all__ = ["Codec"]
@@ -106,6 +107,11 @@ class Codec(NamedSchemes, CodecStages):
         and after unpickling. Workers that share a seed must mix their rank into the nonce.
     nonfinite : {"raise", "propagate"}
         NaN or Inf: an error that names the element, or the bucket decodes to NaN.
+    zeros : {"groups", "exact"}
+        Which zeros decode to exact zeros where others carry noise (dithered or rotated): whole
+        groups of 32 elements, which saves bits, or every one. "exact" leaves the noise in chunks
+        that have other zeros, and does not rotate their buckets: there the codec has the error of a
+        stochastic one (at equal bits up to twice as much). Needs 0 among the levels.
     feedback_decay : float
         With a residual: the part of it that is forgotten before it is added, 0 (nothing) to 1.
     reference : float, optional
@@ -155,6 +161,7 @@ class Codec(NamedSchemes, CodecStages):
     scale_dtype: ScaleDtype
     seed: int | None
     nonfinite: Nonfinite
+    zeros: Zeros
     feedback_decay: float
     reference: float | None
     checksum: bool
@@ -182,6 +189,7 @@ class Codec(NamedSchemes, CodecStages):
         scale_dtype: ScaleDtype = "bfloat16",
         seed: int | None = None,
         nonfinite: Nonfinite = "raise",
+        zeros: Zeros = "groups",
         feedback_decay: float = 0.0,
         reference: float | None = None,
         checksum: bool = True,

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TypedDict
 
 from qsgd.shared_tables import SharedTables
-from qsgd.types import Classes, Code, Levels, Nonfinite, Norm, Rounding, ScaleDtype
+from qsgd.types import Classes, Code, Levels, Nonfinite, Norm, Rounding, ScaleDtype, Zeros
 
 __all__ = ["CodecOptions", "OptionsBesideLevels"]
 
@@ -31,6 +31,7 @@ class OptionsBesideLevels(TypedDict, total=False):
     scale_dtype: ScaleDtype
     seed: int | None
     nonfinite: Nonfinite
+    zeros: Zeros
     feedback_decay: float
     reference: float | None
     checksum: bool

@@ -28,6 +28,7 @@ from qsgd.types import (
     Rounding,
     ScaleDtype,
     TablesCode,
+    Zeros,
 )
 
 Name = TypeVar("Name", bound=str)
@@ -60,6 +61,7 @@ CLASSES: dict[Classes, int] = {"auto": 0, "off": 1, "on": 2}
 DTYPES: dict[Dtype, int] = {name: number for number, name in enumerate(get_args(Dtype))}
 SCALE_DTYPES: dict[ScaleDtype, int] = {"float32": 0, "bfloat16": 3}
 NONFINITE: dict[Nonfinite, int] = {"raise": 0, "propagate": 1}
+ZEROS: dict[Zeros, int] = {"groups": 0, "exact": 1}
 TABLES_CODES: dict[TablesCode, int] = {"huffman": 9, "rans": 10}
 ELIAS: dict[EliasCode, int] = {"gamma": 0, "delta": 1, "omega": 2}
 FIT_METHODS: dict[FitMethod, int] = {"alq": 0, "alq-gradient": 1, "amq": 2, "none": 3}

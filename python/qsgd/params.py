@@ -93,6 +93,7 @@ def build_params(options: Mapping[str, Any]) -> _core.Params:
             scale_dtype=opt.choice("scale_dtype", options["scale_dtype"], opt.SCALE_DTYPES),
             feedback_decay=options["feedback_decay"],
             reference=options["reference"] or 0.0,
+            exact_zeros=opt.choice("zeros", options["zeros"], opt.ZEROS),
             nonfinite=opt.choice("nonfinite", options["nonfinite"], opt.NONFINITE),
             checksum=options["checksum"],
             chunk_log2=options["chunk"].bit_length() - 1,
@@ -103,6 +104,9 @@ def build_params(options: Mapping[str, Any]) -> _core.Params:
     except QsgdError as error:
         if error.parameter is None or "got" in error.reason:
             raise
+        if error.parameter == "exact_zeros":
+            error.parameter = "zeros"
+            error.args = (error.args[0].replace("exact_zeros", "zeros", 1),)
         # The C library knows the range, Python the value.
         value = options.get(error.parameter)
         error.args = (f"{error.args[0]}, got {error.parameter}={value!r}",)

@@ -32,6 +32,7 @@ __all__ = [
     "StatsNorm",
     "TablesCode",
     "Tensor",
+    "Zeros",
 ]
 
 # A tensor argument: a NumPy array, a torch CPU tensor, or any object with DLPack or the buffer
@@ -53,6 +54,7 @@ Code: TypeAlias = Literal[
 Classes: TypeAlias = Literal["auto", "off", "on"]
 ScaleDtype: TypeAlias = Literal["float32", "bfloat16"]
 Nonfinite: TypeAlias = Literal["raise", "propagate"]
+Zeros: TypeAlias = Literal["groups", "exact"]
 
 # Of a frame: see `qsgd.FrameInfo`.
 Dtype: TypeAlias = Literal[

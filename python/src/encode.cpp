@@ -30,6 +30,7 @@ std::unique_ptr<Params> make_params(const py::kwargs &given) {
     c.nonfinite = take<int>(given, "nonfinite");
     c.feedback_decay = take<double>(given, "feedback_decay");
     c.reference = take<double>(given, "reference");
+    c.exact_zeros = take<uint32_t>(given, "exact_zeros");
     c.checksum = take<bool>(given, "checksum") ? 1 : 0;
     c.chunk_log2 = take<uint32_t>(given, "chunk_log2");
     c.seed = to_u64(given["seed"], "seed");

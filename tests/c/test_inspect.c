@@ -153,7 +153,7 @@ static void the_codec_of_a_frame_dequantizes_it(void) {
         CHECK(known.checksum == p.checksum && known.chunk_log2 == p.chunk_log2);
         CHECK(known.clip == 0 && known.nonfinite == QSGD_NONFINITE_RAISE);
         CHECK(known.classes == QSGD_CLASSES_AUTO && known.shared_tables == NULL);
-        CHECK(known.shared_tables_bytes == 0 && known.reserved == 0);
+        CHECK(known.shared_tables_bytes == 0 && known.exact_zeros == 0);
         if (p.code != QSGD_CODE_RAW) {
             CHECK(known.norm == p.norm && known.levels == p.levels && known.zero == p.zero);
             CHECK(known.rounding == p.rounding && known.rotation == p.rotation);

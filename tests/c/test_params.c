@@ -41,6 +41,7 @@ static const struct {
     {INT(scale_dtype, QSGD_INT8), QSGD_ERR_PARAM},
     {INT(nonfinite, 2), QSGD_ERR_PARAM},
     {INT(checksum, 2), QSGD_ERR_PARAM},
+    {INT(exact_zeros, 2), QSGD_ERR_PARAM},
     {INT(chunk_log2, 9), QSGD_ERR_PARAM},
     {INT(chunk_log2, 19), QSGD_ERR_PARAM},
     {FLOAT(clip, -1.0F), QSGD_ERR_PARAM},

@@ -108,6 +108,7 @@ def codec_of(p: Params, **changes: Any) -> qsgd.Codec:
         "clip": p.clip or None,
         "scale_dtype": p.scale_dtype,
         "nonfinite": p.nonfinite,
+        "zeros": "exact" if p.exact_zeros else "groups",
         "feedback_decay": p.feedback_decay,
         "reference": p.reference or None,
         "checksum": p.checksum,

@@ -253,6 +253,12 @@ GOLDEN = (
     made("zeros-no-zero", (1000,), "rows", s=3, zero=False, bucket=96, code="huffman"),
     made("zeros-signed", (1200,), "rows", levels="signed", level_table=SIGNED, code="fixed"),
     made("zeros-rotated", (12, 64), "rows", bucket=256, rotation=True, **KEY),
+    # Every zero is exact: zeros outside groups take damping from chunks, rotation from buckets.
+    made("zeros-exact", (33, 64), "rows", rounding="dithered", chunk_log2=10, exact_zeros=True,
+         **KEY),
+    made("zeros-exact-rotated", (48, 64), "rows", norm="balanced", levels="open", step=1.0,
+         bucket=256, rounding="nearest", rotation=True, rescale=True, exact_zeros=True,
+         chunk_log2=10, **KEY),
     # Outliers, which hide one another; beside groups of zeros, and after a rotation.
     made("outliers", (5000,), "spikes", chunk_log2=13, s=2),
     made("outliers-whole-dithered", (5000,), "spikes", chunk_log2=13, step=2.0,

@@ -116,6 +116,10 @@ def problem(p: Params, code: str) -> str | None:
         or (p.norm in ("rms", "balanced") and 2.0**-149 <= p.reference <= 2.0**127),
         "clip": p.clip == 0 or (p.norm == "max" and isfinite(p.clip) and p.clip > 0),
     }
+    signed_zero = p.levels == "signed" and bool((table == 0).any())
+    checks["exact_zeros"] = (
+        not p.exact_zeros or signed_zero or (p.levels != "signed" and not zero_bit)
+    )
     if "sparse" in code:
         checks["sparse"] = not zero_bit and p.levels != "signed" and not dithers(p)
     if p.rounding == "dithered":

@@ -38,6 +38,7 @@ class Params:
     nonfinite: str = "raise"
     feedback_decay: float = 0.0
     reference: float = 0.0
+    exact_zeros: bool = False
     checksum: bool = True
     chunk_log2: int = 16
     seed: int = 0

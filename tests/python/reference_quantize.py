@@ -17,7 +17,7 @@ from reference_levels import Cuts, Grid, Params, dithers, grid, range_factor
 from reference_norms import NAN_BITS, all_scales, lane_sums, tensor_rms
 from reference_rotation import Noise, noise, philox, unrotate
 from reference_shape import rotated
-from reference_zeros import are_marked, zeros_of
+from reference_zeros import alone_of, are_marked, zeros_of
 
 F32, F64 = np.float32, np.float64
 
@@ -236,7 +236,7 @@ def feedback(
     for of, at in cuts.sharing(scales):
         if not abs(scales[of.start]) > 0:
             continue
-        if not h[at].any() and not dithered[at.start]:
+        if not h[at].any():
             force(e[at], k[at])
             h[at] = np.where(zeros, F32(0), in_range(k, damping, signed_ones, p, cuts, start))[at]
         products = projected(e[at], h[at], at.start, cuts, start.origin)
@@ -273,9 +273,9 @@ def quantize_elements(
         whole = tensor_rms(e, cuts)
     if are_marked(p):
         zeros = zeros_of(e, cuts)
-    long, squares = cuts.long and not feeds_back, none
+    original, long, squares = e, cuts.long and not feeds_back, none
     if p.rotation:
-        e, scales = rotated(e, p, cuts, start, given, whole)
+        e, scales = rotated(e, p, cuts, start, given, whole, zeros)
     else:
         scales, squares = all_scales(e, p, cuts, given, whole, pieces, long)
     grd = grid(p)
@@ -294,6 +294,9 @@ def quantize_elements(
     rounded = round_positions(e, at, nearest, p, grd, start)
     k = np.where(resting | gone, grd.idle, rounded)
     damping = damping_of(at, gone, scales, p, cuts) if dithers(p) else none
+    if p.exact_zeros and dithers(p):
+        alone = [alone_of(original, zeros, *cuts.span(j)) for j in range(cuts.chunks)]
+        damping = np.where(alone, 0, damping).astype(np.uint8)
     if feeds_back:
         return feedback(e, (k, scales, damping), zeros, p, cuts, start)
     if p.rescale:

@@ -10,6 +10,7 @@ from reference_bits import Array
 from reference_levels import Cuts, Params
 from reference_norms import NAN_BITS, as_stored, checked_scales, lane_sums, rotated_step, scale_of
 from reference_rotation import Noise, forward, signs
+from reference_zeros import alone_of
 
 F32, F64 = np.float32, np.float64
 BLOCK = 128
@@ -103,12 +104,12 @@ class Rotator:
             start += size
         return True
 
-    def bucket(self, x: Array, start: int, number: int) -> tuple[Array, Array]:
-        """Elements of the bucket that starts at element `start`, rotated or not, and the signed
-        scales of its parts."""
+    def bucket(self, x: Array, start: int, number: int, still: bool) -> tuple[Array, Array]:
+        """Elements of the bucket that starts at element `start`, rotated or not (`still`: not), and
+        the signed scales of its parts."""
         parts, out = self.cuts.parts_of(start), x.copy()
         one = self.scale(x, number, False)
-        if np.isfinite(one) and self.rotates(x, number, parts):
+        if np.isfinite(one) and not still and self.rotates(x, number, parts):
             scales, at = [], 0
             for i, size in enumerate(parts):
                 own, of = slice(at, at + size), slice(start + at, start + at + size)
@@ -123,15 +124,22 @@ class Rotator:
 
 
 def rotated(
-    e: Array, p: Params, cuts: Cuts, at: Noise, given: Array | None, whole: np.float64
+    e: Array,
+    p: Params,
+    cuts: Cuts,
+    at: Noise,
+    given: Array | None,
+    whole: np.float64,
+    zeros: Array,
 ) -> tuple[Array, Array]:
     """Elements (n,), of which rotated buckets are, and scales of all parts, signed where these
-    are; NaN where they are not finite."""
+    are; NaN where they are not finite. `zeros` are in groups of zeros."""
     by, out, scales = Rotator(p, cuts, at, given, whole), e.copy(), [np.zeros(0, F32)]
     number = 0
     for start in range(0, cuts.n, cuts.bucket):
         of = slice(start, min(start + cuts.bucket, cuts.n))
-        out[of], own = by.bucket(e[of], start, number)
+        still = p.exact_zeros and alone_of(e, zeros, start, of.stop)
+        out[of], own = by.bucket(e[of], start, number, still)
         scales.append(own)
         number += own.size
     found = np.concatenate(scales).astype(F32)

@@ -43,6 +43,11 @@ def zeros_of(e: Array, cuts: Cuts) -> Array:
     return found
 
 
+def alone_of(e: Array, zeros: Array, start: int, stop: int) -> bool:
+    """Whether any of these elements (outliers are 0) is 0, but in no group of `zeros`."""
+    return bool(((e[start:stop] == 0) & ~zeros[start:stop]).any())
+
+
 def mark(k: Array, zeros: Array, in_use: Array, cuts: Cuts) -> Array:
     """Indices with marks; groups that lie in idle buckets whole have none."""
     k = k.copy()

@@ -90,7 +90,12 @@ def test_coding_a_frames_own_indices_like_it_gives_its_bytes(codec: Codec) -> No
 def test_inspect_returns_the_codec_as_far_as_the_frame_tells(codec: Codec) -> None:
     info = qsgd.inspect(codec.encode(X, nonce=8, tag=b"tag"))
     told = codec.replace(
-        clip=None, rescale=False, classes="auto", nonfinite="raise", shared_tables=None
+        clip=None,
+        rescale=False,
+        classes="auto",
+        nonfinite="raise",
+        zeros="groups",
+        shared_tables=None,
     )
     keyed = codec.rounding == "dithered" or codec.rotation
     if not keyed:
@@ -109,7 +114,7 @@ def test_repr_evaluates_to_an_equal_codec_and_names_every_option(codec: Codec) -
     again = eval(repr(codec))
     assert again == codec
     assert hash(again) == hash(codec)
-    assert repr(codec).count("=") == 21
+    assert repr(codec).count("=") == 22
     assert again.encode(X, nonce=3) == codec.encode(X, nonce=3)
 
 

@@ -62,13 +62,12 @@ def test_bfloat16_scales_are_rounded_to_nearest() -> None:
     assert 0.35 < np.mean(ratio > 1) < 0.65
 
 
-@pytest.mark.parametrize(("step", "bias"), [(1.45, 0.0), (2.2, 0.0), (3.3, 0.0)])
-def test_rotated_frames_are_unbiased_over_their_signs(step: float, bias: float) -> None:
+@pytest.mark.parametrize("step", [1.45, 2.2, 3.3])
+def test_rotated_frames_are_unbiased_over_their_signs(step: float) -> None:
     """n = 2048, heavy tails, 4000 nonces, seed 3.
 
     The mean error's squared norm is 1/4000 of one's if there is no bias: it is below 1.5 of that,
-    where it varies by some percent. At half a bit per element, one Hadamard transform does not
-    make a uniform rotation of buckets with few large elements: a bias of 5 percent of the norm.
+    where it varies by some percent.
     """
     rng = np.random.default_rng(3)
     x = rng.standard_t(3, 2048).astype(np.float32)
@@ -78,8 +77,7 @@ def test_rotated_frames_are_unbiased_over_their_signs(step: float, bias: float) 
         error = qsgd.decode(codec.encode(x, nonce)).astype(np.float64) - x
         total += error
         single += float(error @ error) / 4000
-    allowed = bias**2 * float(np.sum(x.astype(np.float64) ** 2))
-    assert float(total @ total) / 4000**2 < 1.5 * single / 4000 + allowed
+    assert float(total @ total) / 4000**2 < 1.5 * single / 4000
 
 
 def test_weak_buckets_leave_no_more_than_dithered_ones_do() -> None:

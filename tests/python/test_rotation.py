@@ -40,7 +40,8 @@ def heavy(n: int, seed: int) -> Array:
 
 def reference_rotated(x: Array, codec: Codec, nonce: int) -> Array:
     p = Params(rotation=True, bucket=codec.bucket, seed=codec.key)
-    return rotated(x, p, cut_of(x.size, p), Noise(nonce), None, np.float64(0))[0]
+    none = np.zeros(x.size, bool)
+    return rotated(x, p, cut_of(x.size, p), Noise(nonce), None, np.float64(0), none)[0]
 
 
 # ---- Values -------------------------------------------------------------------------------------

@@ -161,6 +161,7 @@
 #define projection_least qsgd_internal_projection_least
 #define projection_of qsgd_internal_projection_of
 #define projection_rescale qsgd_internal_projection_rescale
+#define projection_turns qsgd_internal_projection_turns
 #define quantize_chunk qsgd_internal_quantize_chunk
 #define quantize_passing_carve qsgd_internal_quantize_passing_carve
 #define quantize_scratch_carve qsgd_internal_quantize_scratch_carve
@@ -285,6 +286,7 @@
 #define zero_sets_bound qsgd_internal_zero_sets_bound
 #define zero_sets_read qsgd_internal_zero_sets_read
 #define zero_sets_write qsgd_internal_zero_sets_write
+#define zeros_alone qsgd_internal_zeros_alone
 #define zeros_count qsgd_internal_zeros_count
 #define zeros_in_use qsgd_internal_zeros_in_use
 #define zeros_mark qsgd_internal_zeros_mark

@@ -188,6 +188,7 @@ static const struct range enumerations[] = {
     RANGE(rotation, 1, 0, "0 or 1"),
     RANGE(rescale, 1, 0, "0 or 1"),
     RANGE(checksum, 1, 0, "0 or 1"),
+    RANGE(exact_zeros, 1, 0, "0 or 1"),
 };
 
 static qsgd_status check_rescale(const qsgd_params *p, qsgd_error *error) {
@@ -203,6 +204,17 @@ static qsgd_status check_rescale(const qsgd_params *p, qsgd_error *error) {
     return QSGD_OK;
 }
 
+/* True if some level is 0. */
+static int holds_zero(const qsgd_params *p) {
+    if (p->levels != QSGD_LEVELS_SIGNED) return p->zero;
+    for (uint32_t i = 0; i < p->level_table_len; i++) {
+        float level;
+        memcpy(&level, p->level_table + i, sizeof level);
+        if (level == 0) return 1;
+    }
+    return 0;
+}
+
 static qsgd_status check(const qsgd_params *p, qsgd_error *error) {
     qsgd_status status =
         ranges_check(p, enumerations, sizeof enumerations / sizeof *enumerations, error);
@@ -211,7 +223,6 @@ static qsgd_status check(const qsgd_params *p, qsgd_error *error) {
     if (p->chunk_log2 < CHUNK_LOG2_LEAST || p->chunk_log2 > CHUNK_LOG2_MOST) {
         return PARAM("chunk_log2", "chunk_log2 must lie in 10..18");
     }
-    if (p->reserved != 0) return PARAM("reserved", "reserved must be 0");
     if (!(p->feedback_decay >= 0 && p->feedback_decay <= 1)) {
         return PARAM("feedback_decay", "feedback_decay must lie in 0..1");
     }
@@ -234,7 +245,11 @@ static qsgd_status check(const qsgd_params *p, qsgd_error *error) {
     }
     status = params_check_scheme(p, error);
     if (status == QSGD_OK) status = params_check_encoder(p, error);
-    return status == QSGD_OK ? check_shared(p, error) : status;
+    if (status != QSGD_OK) return status;
+    if (p->exact_zeros && p->code != QSGD_CODE_RAW && !holds_zero(p)) {
+        return COMBINATION("exact_zeros", "exact zeros need 0 among the levels");
+    }
+    return check_shared(p, error);
 }
 
 qsgd_status params_take(const qsgd_params *given, qsgd_params *to, qsgd_error *error) {

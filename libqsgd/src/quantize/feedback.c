@@ -10,10 +10,8 @@
 #include "quantize/values.h"
 
 /* A bucket that would decode to zeros alone sends its largest element, lest its residual grow until
- * chance lets one through. Under dither zeros do not decode to zeros. */
-static bool sends_nothing(const struct quantizer *q, bool rotated, const struct projection *p) {
-    return p->squares == 0 && !quantizer_dithers(q, rotated);
-}
+ * chance lets one through. (Dither that is subtracted makes something of zeros, groups apart.) */
+static bool sends_nothing(const struct projection *p) { return p->squares == 0; }
 
 /* Groups of zeros decode to nothing else, whatever the scale; in rotated buckets, to a share of it.
  */
@@ -25,13 +23,23 @@ static void decoded_zeros(struct decoded *d, const struct chunk_span *span,
 
 /* ---- buckets within chunks ------------------------------------------------------------------- */
 
+/* As projection_force, of element `at`, whose index may be a turned one (FORMAT.md 8.2). */
+static void force(struct decoded *d, uint64_t at, bool rotated, const float *x, int16_t *k) {
+    const int16_t before = *k;
+    projection_force(x, k);
+    if (!d->q->turned || !quantizer_dithers(d->q, rotated)) return;
+    if (projection_turns(d, at)) *k = (int16_t)(2 * before - *k);
+}
+
 static float least_scale(struct decoded *d, uint64_t first, uint64_t len, bool rotated,
                          const float *x, int16_t *k) {
     const struct quantizer *q = d->q;
     struct projection p = projection_of(d, first, len, rotated, x, k);
-    if (sends_nothing(q, rotated, &p)) {
+    if (sends_nothing(&p)) {
         /* of zeros themselves nothing comes: the scale is 0, and their indices idle again */
-        projection_force_largest(x, len, k);
+        uint32_t most = 0;
+        const uint64_t largest = projection_largest(x, len, &most);
+        force(d, first + largest, rotated, x + largest, k + largest);
         p = projection_of(d, first, len, rotated, x, k);
     }
     const float scale = projection_least(&q->params, &p);
@@ -54,12 +62,12 @@ static uint64_t parts_of_scale(const struct layout *l, const struct scale_array 
 void feedback_of_chunk(const struct tensor *t, const struct chunk_span *span, const float *x,
                        struct quantize_scratch *scratch, struct chunk_indices *out) {
     const struct layout *l = &t->q.layout;
+    struct decoded d = decoded_of(&t->q, scratch, span->first + span->len, out->damping);
     if (l->per_bucket != 0) {
         const uint64_t at = t->feedback[span->bucket].forced - span->first;
-        if (at < span->len) projection_force(x + at, out->k + at);
+        if (at < span->len) force(&d, span->first + at, false, x + at, out->k + at);
         return;
     }
-    struct decoded d = decoded_of(&t->q, scratch, span->first + span->len, out->damping);
     decoded_zeros(&d, span, &out->zeros);
     bool idle = true;
     struct bucket_span b = layout_bucket_at(l, span->first);
@@ -101,7 +109,7 @@ void feedback_survey(const struct tensor *t, uint64_t chunk, struct quantize_scr
     const struct projection p = projection_of(&d, span.first, span.len, false, x, c.k);
     to->products = p.products;
     to->squares = p.squares;
-    if (sends_nothing(&t->q, false, &p)) {
+    if (sends_nothing(&p)) {
         to->largest_at = span.first + projection_largest(x, span.len, &to->largest);
     }
 }
@@ -151,7 +159,7 @@ void feedback_store(const struct tensor *t) {
         chunks += count;
         if (scale_is_idle(scale_get(&t->scales, b))) continue;
         struct projection p = {0, sums.products, sums.squares};
-        const bool forced = sends_nothing(&t->q, false, &p);
+        const bool forced = sends_nothing(&p) && sums.largest_at != FEEDBACK_NOWHERE;
         if (forced) p = projection_forced(t, sums.largest_at);
         const float scale = projection_least(&t->q.params, &p);
         if (forced && scale != 0) t->feedback[b].forced = sums.largest_at;

@@ -26,6 +26,11 @@ static const uint16_t *noise_of(struct decoded *d, uint64_t from, uint64_t to) {
     return d->scratch->noise + (from - d->noise_from);
 }
 
+bool projection_turns(struct decoded *d, uint64_t at) {
+    const uint64_t number = d->q->origin + at;
+    return *noise_of(d, number, number + 1) >> 15 != 0;
+}
+
 /* What groups of zeros decode to. */
 static void clear_zeros(const struct decoded *d, uint64_t at, uint64_t n, float *h) {
     const uint64_t from = at - d->first, to = from + n;

@@ -34,6 +34,9 @@ struct projection {
 struct projection projection_of(struct decoded *d, uint64_t first, uint64_t len, bool rotated,
                                 const float *x, const int16_t *k);
 
+/* True if the noise of element `at` turns its index, where indices are turned. */
+bool projection_turns(struct decoded *d, uint64_t at);
+
 /* The stored scale that leaves least: +0 if none is better than nothing. */
 float projection_least(const struct qsgd_params *params, const struct projection *p);
 

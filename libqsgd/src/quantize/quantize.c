@@ -198,6 +198,8 @@ struct chunk {
     const float *x; /* the chunk's elements */
     const struct scale_array *scales;
     struct quantize_scratch *scratch;
+    const struct zero_groups
+        *kept; /* its groups of zeros, if other zeros are exact, too; or NULL */
 };
 
 /* Where the rotated elements of a bucket that is cut go: elements that were copied are rotated
@@ -248,6 +250,8 @@ static bool takes_rotation(const struct chunk *c, struct bucket_span part, const
                            uint64_t len) {
     const struct quantizer *q = &c->t->q;
     if (len < PART_LEAST) return false;
+    const uint64_t at = part.first - c->span->first;
+    if (c->kept != NULL && zeros_alone(c->kept, c->x, at, at + len)) return false;
     if (q->levels.kind != QSGD_LEVELS_OPEN || c->t->source.given != NULL) return true;
     if (len > PART_LEAST && len < 2 * PART_LEAST) return false;
     const struct shape whole = shape_measure(q->kernels, x, len);
@@ -337,12 +341,14 @@ static bool continues(const struct layout *l, const struct bucket_state *b) {
 qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span, const float *x,
                            struct quantize_scratch *scratch, struct chunk_indices *out,
                            uint64_t *bad_bucket) {
-    const struct chunk chunk = {t, span, x, &out->scales, scratch};
     const struct quantizer *q = &t->q;
+    const bool marked = zeros_are_marked(q);
     out->zeros.words = NULL;
     out->zeros.log2 = ZERO_GROUP_LOG2;
-    if (zeros_are_marked(q))
-        out->zeros.words = zeros_of_elements(x, span->len, scratch->zeros).words;
+    if (marked) out->zeros.words = zeros_of_elements(x, span->len, scratch->zeros).words;
+    const struct zero_groups *kept = q->params.exact_zeros && marked ? &out->zeros : NULL;
+    const bool undamped = kept != NULL && zeros_alone(kept, x, 0, span->len);
+    const struct chunk chunk = {t, span, x, &out->scales, scratch, kept};
     const struct layout *l = &q->layout;
     struct damping damping = {0, 0};
     struct bucket_state both[2] = {{.scale = 0}, {.scale = 0}};
@@ -389,6 +395,6 @@ qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span
     }
     damping_add(&damping, b);
     bucket_finish(&chunk, b, out->k);
-    out->damping = q->dithered ? damping_byte(&damping) : 0;
+    out->damping = q->dithered && !undamped ? damping_byte(&damping) : 0;
     return QSGD_OK;
 }

@@ -33,6 +33,20 @@ struct zero_groups zeros_of_elements(const float *x, uint64_t len, uint32_t *wor
     return (struct zero_groups){any != 0 ? words : NULL, ZERO_GROUP_LOG2, NULL};
 }
 
+bool zeros_alone(const struct zero_groups *zeros, const float *x, uint64_t from, uint64_t to) {
+    const struct zero_groups groups = {zeros->words, zeros->log2, NULL};
+    for (uint64_t at = from, end; at < to; at = end) {
+        bool zero;
+        end = zero_run(&groups, at, to, &zero);
+        for (uint64_t i = at; i < end && !zero; i++) {
+            uint32_t bits;
+            memcpy(&bits, x + i, sizeof bits);
+            if (bits << 1 == 0) return true;
+        }
+    }
+    return false;
+}
+
 uint64_t zeros_count(const float *x, uint64_t len) {
     uint64_t count = 0;
     for (uint64_t at = 0; at < len; at += GROUP) {

@@ -19,6 +19,11 @@ static inline bool zeros_are_marked(const struct quantizer *q) {
 /* Smallest groups of a chunk that are all 0, of len >= 1 elements; words: zero_words(len). */
 struct zero_groups zeros_of_elements(const float *x, uint64_t len, uint32_t *words);
 
+/* True if any of elements [from, to) of a chunk x is 0 (as outliers are there), but in no group of
+ * zeros.
+ */
+bool zeros_alone(const struct zero_groups *zeros, const float *x, uint64_t from, uint64_t to);
+
 /* Elements of such groups, from x on. */
 uint64_t zeros_count(const float *x, uint64_t len);
 

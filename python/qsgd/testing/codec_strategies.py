@@ -124,6 +124,7 @@ def codecs(draw: DrawFn, /, **fixed: Unpack[CodecOptions]) -> Codec:
             options.get("levels") != "exponential"
         )
         options["rescale"] = nearest and plain and draw(st.booleans())
+    options["zeros"] = draw(st.sampled_from(["groups", "groups", "exact"]))
     options["scale_dtype"] = draw(st.sampled_from(["float32", "bfloat16"]))
     options["checksum"] = draw(st.booleans())
     options["seed"] = draw(st.integers(0, 2**64 - 1))

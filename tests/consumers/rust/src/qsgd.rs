@@ -21,7 +21,7 @@ pub struct Params {
     pub checksum: i32,
     pub chunk_log2: u32,
     pub level_table_len: u32,
-    pub reserved: u32,
+    pub exact_zeros: u32,
     pub level_table: *const f32,
     pub seed: u64,
     pub shared_tables: *const c_void,
