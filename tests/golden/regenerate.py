@@ -28,14 +28,22 @@ def store(folder: Path, frames: dict[str, bytes], manifest: dict[str, Any]) -> N
 
 def main() -> None:
     from golden_bad import bad_frames
+    from golden_bad_codes import KNOWN_TABLES
     from golden_frames import GOLDEN, INPUTS, encoded, entry
 
     frames = {golden.name: encoded(golden) for golden in GOLDEN}
     entries = [entry(golden, frames[golden.name]) for golden in GOLDEN]
-    store(HERE, frames, {"inputs": INPUTS, "frames": entries})
+    about = (
+        "decoded_sha256: of float32, little-endian; of raw frames of integers in their own type."
+    )
+    store(HERE, frames, {"about": about, "inputs": INPUTS, "frames": entries})
     bad = bad_frames()
     statuses = {name: f"QSGD_ERR_{status}" for name, status, _ in bad}
-    store(HERE / "bad", {name: frame for name, _, frame in bad}, {"statuses": statuses})
+    store(
+        HERE / "bad",
+        {name: frame for name, _, frame in bad},
+        {"shared_tables": [blob.hex() for blob in KNOWN_TABLES], "statuses": statuses},
+    )
     total = sum(map(len, frames.values()))
     print(f"{len(frames)} frames of {total} bytes, {len(bad)} malformed ones")
 

@@ -164,6 +164,7 @@ def pushed_halves(
     return states, words
 
 
+OUT_OF_HALF = [0] * 32 + [3 if half == 0 else 0 for half in HALVES[32:]]  # the tail
 IN_HALVES = [(0, i % 3)[i % 2] if half == 0 else (0, 3)[i % 2] for i, half in enumerate(HALVES)]
 
 
@@ -345,7 +346,7 @@ BAD_PAYLOADS: list[BadPayload] = [
     rans("rans-no-level", "STREAM", [(3, 6), (0, 6), (0, 1), (0, 4), (0, 4), (12, 4), (0, 1)],
          *pushed([0, 3, 0, 3], [2048, 0, 0, 2048])),
     split("rans-split-tail-token-of-the-other-half", "STREAM", [(1, 1), *TABLE, *TABLE_3],
-          [(1 << 16) + 3 * 4 ** HALVES[32:].index(0)]),
+          *pushed_halves(OUT_OF_HALF)),
     split("rans-split-token-32", "CODE_TABLE",
           [(1, 1), *TABLE, (32, 6), (0, 6), (0, 1), *[(0, 4)] * 31, (12, 4), (0, 1)], s=40),
     split("rans-split-without-second-table", "CODE_TABLE", [(1, 1), *TABLE, (63, 6)]),

@@ -34,6 +34,8 @@ INPUTS = {
     "positive": "|spread|",
     "even": "(sum of the four 16-bit parts of r[i] - 131070) * 2^-16",
     "mixed": "even, but spread where (i div 512) mod 3 = 1, and even * 2^-6 where i >= 3072",
+    "shapes": "even, but elements 512 to 1023 their magnitudes, 1024 to 1535 floor(4 x) / 4, 1536 "
+    "to 2047 (3/4 + |x| / 8) with the sign of x, 2048 to 2559 times 2^-(2 ((i div 128) mod 4))",
     "leaning": "|spread|, or -|spread| where (r[i] >> 32) mod 16 = 0; 0 where (i div 64) mod 8 = 5",
     "hostile": "spread, but x[1] = NaN, x[20] = Inf, x[40] = -0, x[60:64] = 2^-149, x[80] = 2^127",
     "dtype": "float64: x[i] + ((r[i] >> 40) mod 2^16) * 2^-48; float16: rounded to nearest even; "
@@ -97,6 +99,12 @@ def elements(r: Array, kind: str, n: int) -> Array:
         even = (np.sum(parts, axis=0) - 131070) * 2.0**-16
         x = np.where((i // 512 % 3 == 1) & (kind == "mixed"), x, even)
         x = np.where((i >= 3072) & (kind == "mixed"), even * 2.0**-6, x)
+    elif kind == "shapes":
+        parts = [(r >> np.uint64(16 * j) & np.uint64(0xFFFF)).astype(np.int64) for j in range(4)]
+        x = (np.sum(parts, axis=0) - 131070) * 2.0**-16
+        flat = np.where(x < 0, -0.75 + x / 8, 0.75 + x / 8)
+        kinds = [x, np.abs(x), np.floor(x * 4) / 4, flat, x * 2.0 ** -(2 * (i // 128 % 4)), x, x]
+        x = np.choose(i // 512, kinds)
     elif kind == "positive":
         x = np.abs(x)
     elif kind == "leaning":
@@ -231,6 +239,8 @@ GOLDEN = (
     made("rotated-parts", (2100,), "even", step=1.5, bucket=700, rescale=True, **ROTATED),
     made("rotated-parts-dithered", (1250,), "even", bucket=300, rotation=True, rounding="dithered",
          scale_dtype="float32", **KEY),
+    made("rotated-shapes", (3272,), "shapes", step=2.0, bucket=512, rescale=True, chunk_log2=12,
+         **ROTATED),
     made("rotated-some", (4000,), "mixed", step=2.0, bucket=512, rescale=True, chunk_log2=12,
          **ROTATED),
     made("rotated-some-huffman", (4000,), "mixed", step=3.0, bucket=256, code="huffman", **ROTATED),
