@@ -113,7 +113,8 @@ static qsgd_status read_form(int kind, const uint8_t *p, struct scales_form *for
 }
 
 /* A scale that is there; false if it would be 0, infinite, or no number that a scale may be. */
-static bool read_one(struct bit_reader *r, const struct scales_form *form, int kind, float *to) {
+static inline bool read_one(struct bit_reader *r, const struct scales_form *form, int kind,
+                            float *to) {
     const uint32_t all = ((uint32_t)1 << form->width) - 1;
     const uint32_t above = form->width == 0 ? 0 : (uint32_t)lsb_read(r, form->width);
     const uint64_t units = form->base + ((uint64_t)above << form->shift);
@@ -143,16 +144,18 @@ qsgd_status scales_read(const struct chunk_scales *c, bool some_idle, const uint
     if (bytes - at < rest) return QSGD_ERR_CHUNK;
     struct bit_reader r;
     bit_read_init(&r, p + at, p + at + rest);
-    uint32_t word = UINT32_MAX;
-    for (uint64_t i = 0; i < c->count; i++, word >>= 1) {
-        if (some_idle && i % SET_WORD == 0) word = set_next(&set, i / SET_WORD);
-        if (!some_idle) word = 1;
-        if ((word & 1) == 0) {
-            to[i] = 0;
-        } else if (!read_one(&r, form, c->kind, to + i)) {
-            return QSGD_ERR_SCALE;
-        }
+    const struct scales_form own = *form; /* which stores to `to` cannot change */
+    bool fine = true;
+    if (!some_idle) {
+        for (uint64_t i = 0; i < c->count; i++) fine &= read_one(&r, &own, c->kind, to + i);
     }
+    uint32_t word = 0;
+    for (uint64_t i = 0; some_idle && i < c->count; i++, word >>= 1) {
+        if (i % SET_WORD == 0) word = set_next(&set, i / SET_WORD);
+        to[i] = 0;
+        if ((word & 1) != 0) fine &= read_one(&r, &own, c->kind, to + i);
+    }
+    if (!fine) return QSGD_ERR_SCALE;
     *used = at + (size_t)rest;
     return lsb_read_end(&r) ? QSGD_OK : QSGD_ERR_PADDING;
 }

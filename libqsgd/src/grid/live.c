@@ -79,10 +79,19 @@ static uint64_t bucket_count(const struct live *l, const struct bucket *b, uint6
     return count;
 }
 
+/* True if no bucket of the chunk, the first of which this is, is idle. */
+static bool none_idle(const struct live *l, uint64_t bucket) {
+    const uint64_t last = layout_bucket_at(l->layout, l->first + l->len - 1).bucket;
+    bool idle = false;
+    for (uint64_t b = bucket; b <= last; b++) idle |= scale_is_idle(scale_get(&l->scales, b));
+    return !idle;
+}
+
 uint64_t live_count(const struct live *l) {
     uint64_t count = 0, at = 0;
     if (l->len == 0) return 0;
     struct bucket_span span = layout_bucket_at(l->layout, l->first);
+    if (!zeros_any(&l->zeros) && none_idle(l, span.bucket)) return l->len; /* as most are */
     for (struct bucket b; at < l->len; at = b.end) { /* without a division a bucket */
         b = bucket_of(l, &span);
         count += bucket_count(l, &b, at);
