@@ -96,6 +96,7 @@ static void sample_read(const struct code_chunk *chunk, const struct payload_hea
         s->len += n;
     }
 }
+
 /* Entropy of the tokens of each bin, in units of 2^-16 bits. */
 static uint64_t entropy_of(const struct code_chunk *chunk, struct sample *s) {
     uint32_t (*const counts)[CODE_TOKENS] = chunk->scratch->classify; /* nothing is there yet */
@@ -141,6 +142,17 @@ static uint64_t cost_of(const struct code_chunk *chunk, const struct payload_hea
     return chunk->code == QSGD_CODE_RANS ? entropy_of(chunk, &s) : huffman_of(chunk, &s);
 }
 
+/* The best way so far, and what it costs. */
+struct choice {
+    uint8_t best;
+    uint64_t least;
+};
+
+/* Another takes its place if it saves enough to be no chance of the sample. */
+static void consider(struct choice *c, uint8_t way, uint64_t cost) {
+    if (cost < c->least - c->least / 256) *c = (struct choice){way, cost};
+}
+
 uint8_t signs_choose(const struct code_chunk *chunk, const struct payload_head *head,
                      const struct coded_items *items, bool *sure) {
     const bool turned = chunk->turned != NULL, direct = tokens_direct(chunk->levels);
@@ -148,24 +160,11 @@ uint8_t signs_choose(const struct code_chunk *chunk, const struct payload_head *
     if (!code_find(chunk->code)->may_share || (direct && !turned)) return 0;
     const uint8_t plain = turned ? SIGNS_PLAIN : 0, in_tokens = plain | SIGNS_IN_TOKENS;
     bool lean;
-    uint8_t best = 0;
     const uint64_t first = cost_of(chunk, head, items, 0, &lean);
-    uint64_t least = first;
-    if (turned) {
-        const uint64_t cost = cost_of(chunk, head, items, plain, &lean);
-        if (cost < least - least / 256) {
-            least = cost;
-            best = plain;
-        }
-    }
-    if (lean) {
-        const uint64_t cost = cost_of(chunk, head, items, in_tokens, &lean);
-        if (cost < least - least / 256) {
-            least = cost;
-            best = in_tokens;
-        }
-    }
+    struct choice c = {0, first};
+    if (turned) consider(&c, plain, cost_of(chunk, head, items, plain, &lean));
+    if (lean) consider(&c, in_tokens, cost_of(chunk, head, items, in_tokens, &lean));
     /* turned tokens may have tables for halves, which save up to an eighth */
-    *sure = !turned || best == 0 || first - least > first / 8;
-    return best;
+    *sure = !turned || c.best == 0 || first - c.least > first / 8;
+    return c.best;
 }

@@ -277,9 +277,8 @@ qsgd_status header_parse(struct frame *f, const uint8_t *bytes, uint64_t size,
     status = check_scheme(f, error);
     if (status != QSGD_OK) return status;
     name_provenance(f);
-    const enum layout_kind cut = f->params.rotation != 0 ? LAYOUT_CUT : LAYOUT_WHOLE;
     struct layout layout = layout_of(info->elements, f->params.bucket, f->params.chunk_log2,
-                                     frame_is_raw(f) ? LAYOUT_RAW : cut);
+                                     layout_kind_of(frame_is_raw(f), f->params.rotation != 0));
     frame_place(f, &layout, info->header_bytes, f->params.checksum != 0);
     info->buckets = layout.buckets;
     info->chunks = layout.chunks;

@@ -30,6 +30,11 @@ struct chunk_span {
 /* What buckets are to a frame. */
 enum layout_kind { LAYOUT_RAW, LAYOUT_WHOLE, LAYOUT_CUT };
 
+static inline enum layout_kind layout_kind_of(bool raw, bool rotated) {
+    if (raw) return LAYOUT_RAW;
+    return rotated ? LAYOUT_CUT : LAYOUT_WHOLE;
+}
+
 #define PART_LEAST 128 /* elements: shorter buckets of rotated frames are not rotated */
 
 static inline uint64_t div_up(uint64_t a, uint64_t b) { return a / b + (a % b != 0); }

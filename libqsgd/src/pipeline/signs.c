@@ -15,18 +15,23 @@ struct ways {
 
 /* Makes items, none of which are gathered, those of `signs`, from those of head->signs. */
 static void become(struct ways *w, uint8_t signs) {
-    const uint8_t change = signs ^ w->head->signs;
+    const struct kernels *kernels = w->chunk->kernels;
+    const uint8_t before = w->head->signs;
     int16_t *const k = w->items->k;
-    if ((change & SIGNS_IN_TOKENS) != 0 && (signs & SIGNS_IN_TOKENS) == 0) {
-        w->chunk->kernels->swap_signs(k, w->chunk->len);
-    }
-    if ((change & SIGNS_PLAIN) != 0) {
+    if (before == signs) return;
+    if ((before & SIGNS_IN_TOKENS) != 0) kernels->swap_signs(k, w->chunk->len);
+    if (((before ^ signs) & SIGNS_PLAIN) != 0) {
         values_turn(w->q, w->span, &w->head->live.scales, w->scratch, k, w->items->tokens);
     }
-    if ((change & SIGNS_IN_TOKENS) != 0 && (signs & SIGNS_IN_TOKENS) != 0) {
-        w->chunk->kernels->swap_signs(k, w->chunk->len);
-    }
+    if ((signs & SIGNS_IN_TOKENS) != 0) kernels->swap_signs(k, w->chunk->len);
     w->head->signs = signs;
+}
+
+/* Items as they were before they were gathered. */
+static void ungather(const struct ways *w) {
+    const struct live *live = &w->head->live;
+    if (live_count(live) == w->chunk->len) return;
+    live_ungather(live, coded_items_at(w->items, 0), coded_item_bytes(w->items));
 }
 
 static size_t write_as(struct ways *w, uint8_t signs, uint8_t *dst) {
@@ -37,12 +42,9 @@ static size_t write_as(struct ways *w, uint8_t signs, uint8_t *dst) {
     return payload_write(&own, w->head, w->items->k, dst);
 }
 
-/* The same once more: items were gathered. */
+/* The same once more. */
 static size_t write_again(struct ways *w, uint8_t signs, uint8_t *dst) {
-    const struct live *live = &w->head->live;
-    if (live_count(live) < w->chunk->len) {
-        live_ungather(live, coded_items_at(w->items, 0), coded_item_bytes(w->items));
-    }
+    ungather(w);
     return write_as(w, signs, dst);
 }
 
@@ -78,8 +80,6 @@ void signs_restore(const struct quantizer *q, const struct chunk_span *span,
                    const struct code_chunk *chunk, struct payload_head *head,
                    const struct coded_items *items, struct quantize_scratch *scratch) {
     struct ways w = {q, span, chunk, head, items, scratch};
-    if (live_count(&head->live) < chunk->len) {
-        live_ungather(&head->live, coded_items_at(items, 0), coded_item_bytes(items));
-    }
+    ungather(&w);
     become(&w, 0);
 }

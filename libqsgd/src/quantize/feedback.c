@@ -23,23 +23,13 @@ static void decoded_zeros(struct decoded *d, const struct chunk_span *span,
 
 /* ---- buckets within chunks ------------------------------------------------------------------- */
 
-/* As projection_force, of element `at`, whose index may be a turned one (FORMAT.md 8.2). */
-static void force(struct decoded *d, uint64_t at, bool rotated, const float *x, int16_t *k) {
-    const int16_t before = *k;
-    projection_force(x, k);
-    if (!d->q->turned || !quantizer_dithers(d->q, rotated)) return;
-    if (projection_turns(d, at)) *k = (int16_t)(2 * before - *k);
-}
-
 static float least_scale(struct decoded *d, uint64_t first, uint64_t len, bool rotated,
                          const float *x, int16_t *k) {
     const struct quantizer *q = d->q;
     struct projection p = projection_of(d, first, len, rotated, x, k);
     if (sends_nothing(&p)) {
         /* of zeros themselves nothing comes: the scale is 0, and their indices idle again */
-        uint32_t most = 0;
-        const uint64_t largest = projection_largest(x, len, &most);
-        force(d, first + largest, rotated, x + largest, k + largest);
+        projection_force_largest(d, first, len, rotated, x, k);
         p = projection_of(d, first, len, rotated, x, k);
     }
     const float scale = projection_least(&q->params, &p);
@@ -65,23 +55,21 @@ void feedback_of_chunk(const struct tensor *t, const struct chunk_span *span, co
     struct decoded d = decoded_of(&t->q, scratch, span->first + span->len, out->damping);
     if (l->per_bucket != 0) {
         const uint64_t at = t->feedback[span->bucket].forced - span->first;
-        if (at < span->len) force(&d, span->first + at, false, x + at, out->k + at);
+        if (at < span->len) projection_force_at(&d, span->first + at, false, x + at, out->k + at);
         return;
     }
     decoded_zeros(&d, span, &out->zeros);
     bool idle = true;
-    struct bucket_span b = layout_bucket_at(l, span->first);
-    for (uint64_t i = 0; i < span->buckets; i++, layout_next_bucket(l, &b)) {
+    struct bucket_span b = {0, 0, span->first};
+    while (b.end < span->first + span->len) {
+        b = layout_bucket_at(l, b.end);
         const bool rotated = scale_rotated(&out->scales, b.bucket);
         const uint64_t last = parts_of_scale(l, &out->scales, &b);
-        if (!scale_is_idle(scale_get(&out->scales, b.bucket))) {
-            const uint64_t at = b.first - span->first, len = b.end - b.first;
-            const float scale = least_scale(&d, b.first, len, rotated, x + at, out->k + at);
-            for (uint64_t p = b.bucket; p <= last; p++) scale_set(&out->scales, p, scale);
-            idle = idle && (scale == 0 || !quantizer_dithers(&t->q, rotated));
-        }
-        i += last - b.bucket;
-        b.bucket = last;
+        if (scale_is_idle(scale_get(&out->scales, b.bucket))) continue;
+        const uint64_t at = b.first - span->first, len = b.end - b.first;
+        const float scale = least_scale(&d, b.first, len, rotated, x + at, out->k + at);
+        for (uint64_t p = b.bucket; p <= last; p++) scale_set(&out->scales, p, scale);
+        idle = idle && (scale == 0 || !quantizer_dithers(&t->q, rotated));
     }
     if (idle) out->damping = 0;
 }

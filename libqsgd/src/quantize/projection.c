@@ -26,11 +26,6 @@ static const uint16_t *noise_of(struct decoded *d, uint64_t from, uint64_t to) {
     return d->scratch->noise + (from - d->noise_from);
 }
 
-bool projection_turns(struct decoded *d, uint64_t at) {
-    const uint64_t number = d->q->origin + at;
-    return *noise_of(d, number, number + 1) >> 15 != 0;
-}
-
 /* What groups of zeros decode to. */
 static void clear_zeros(const struct decoded *d, uint64_t at, uint64_t n, float *h) {
     const uint64_t from = at - d->first, to = from + n;
@@ -101,10 +96,19 @@ void projection_force(const float *x, int16_t *k) {
     *k = (int16_t)(*k + (float_bits(element) >> 31 ? -1 : 1));
 }
 
-void projection_force_largest(const float *x, uint64_t len, int16_t *k) {
+void projection_force_at(struct decoded *d, uint64_t at, bool rotated, const float *x, int16_t *k) {
+    const uint64_t number = d->q->origin + at;
+    const int16_t before = *k;
+    projection_force(x, k);
+    if (!d->q->turned || !quantizer_dithers(d->q, rotated)) return;
+    if (*noise_of(d, number, number + 1) >> 15 != 0) *k = (int16_t)(2 * before - *k);
+}
+
+void projection_force_largest(struct decoded *d, uint64_t first, uint64_t len, bool rotated,
+                              const float *x, int16_t *k) {
     uint32_t most = 0;
     const uint64_t at = projection_largest(x, len, &most);
-    projection_force(x + at, k + at);
+    projection_force_at(d, first + at, rotated, x + at, k + at);
 }
 
 float projection_rescale(const struct quantizer *q, uint64_t first, uint64_t len, const float *x,
@@ -113,7 +117,7 @@ float projection_rescale(const struct quantizer *q, uint64_t first, uint64_t len
     const bool rotated = q->params.rotation != 0; /* no other bucket of such frames comes here */
     struct projection p = projection_of(&d, first, len, rotated, x, k);
     if (!(p.products > 0)) { /* all are 0: to say nothing of a bucket would be a bias */
-        projection_force_largest(x, len, k);
+        projection_force_largest(&d, first, len, rotated, x, k);
         p = projection_of(&d, first, len, rotated, x, k);
     }
     const float found = nearest_stored(&q->params, p.elements / p.products);

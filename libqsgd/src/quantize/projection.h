@@ -34,9 +34,6 @@ struct projection {
 struct projection projection_of(struct decoded *d, uint64_t first, uint64_t len, bool rotated,
                                 const float *x, const int16_t *k);
 
-/* True if the noise of element `at` turns its index, where indices are turned. */
-bool projection_turns(struct decoded *d, uint64_t at);
-
 /* The stored scale that leaves least: +0 if none is better than nothing. */
 float projection_least(const struct qsgd_params *params, const struct projection *p);
 
@@ -44,11 +41,14 @@ float projection_least(const struct qsgd_params *params, const struct projection
  * else 0. */
 uint64_t projection_largest(const float *x, uint64_t len, uint32_t *most);
 
-/* Makes an index that decodes to 0 the next one on the side of element *x. */
+/* Makes an index that decodes to 0, and is not turned, the next one on the side of element *x. */
 void projection_force(const float *x, int16_t *k);
 
-/* The same for the first element of the largest magnitude, of len >= 1. */
-void projection_force_largest(const float *x, uint64_t len, int16_t *k);
+/* The same for element `at`, whose index may be a turned one (FORMAT.md 8.2); and for the first of
+ * the largest magnitude of those that projection_of is given. */
+void projection_force_at(struct decoded *d, uint64_t at, bool rotated, const float *x, int16_t *k);
+void projection_force_largest(struct decoded *d, uint64_t first, uint64_t len, bool rotated,
+                              const float *x, int16_t *k);
 
 /* Rescaling, of nearest rounding: the scale to store of a whole bucket that is not idle. May force
  * one index. */

@@ -198,8 +198,8 @@ struct chunk {
     const float *x; /* the chunk's elements */
     const struct scale_array *scales;
     struct quantize_scratch *scratch;
-    const struct zero_groups
-        *kept; /* its groups of zeros, if other zeros are exact, too; or NULL */
+    const struct zero_groups *zeros; /* its groups of zeros */
+    bool keeps_zeros;                /* it has others, which are to be exact, too */
 };
 
 /* Where the rotated elements of a bucket that is cut go: elements that were copied are rotated
@@ -244,14 +244,14 @@ static bool parts_rotate(const struct chunk *c, struct bucket_span part, uint64_
     }
 }
 
-/* True if the bucket of elements x[len] is rotated, whose first part starts there (ENCODER.md 4.1).
- */
+/* True if the bucket of elements x[len] is rotated, whose first part starts there, and whose scale
+ * is `scale` if it is not (ENCODER.md 4.1). */
 static bool takes_rotation(const struct chunk *c, struct bucket_span part, const float *x,
-                           uint64_t len) {
+                           uint64_t len, float scale) {
     const struct quantizer *q = &c->t->q;
     if (len < PART_LEAST) return false;
     const uint64_t at = part.first - c->span->first;
-    if (c->kept != NULL && zeros_alone(c->kept, c->x, at, at + len)) return false;
+    if (c->keeps_zeros && zeros_alone(c->zeros, c->x, at, at + len)) return false;
     if (q->levels.kind != QSGD_LEVELS_OPEN || c->t->source.given != NULL) return true;
     if (len > PART_LEAST && len < 2 * PART_LEAST) return false;
     const struct shape whole = shape_measure(q->kernels, x, len);
@@ -263,8 +263,9 @@ static bool takes_rotation(const struct chunk *c, struct bucket_span part, const
         const struct shape shape = n == len ? whole : shape_measure(q->kernels, own, n);
         const double rms = square_root(shape.squares / (double)n);
         double squares;
-        const float scale = scale_of_short_bucket(c->t, part.bucket, own, n, &squares);
-        const double unit = (double)q->params.step * (double)scale;
+        const float stored =
+            n == len ? scale : scale_of_short_bucket(c->t, part.bucket, own, n, &squares);
+        const double unit = (double)q->params.step * (double)stored;
         const bool nearest = q->params.rounding == QSGD_ROUND_NEAREST;
         const double turned = nearest ? rotated_step(unit / rms) : unit / rms;
         if (!shape_rotates(&shape, own, n, unit, turned)) return false;
@@ -280,7 +281,7 @@ static void parts_open(const struct chunk *c, struct bucket_span part) {
     double squares;
     const float scale = scale_of_short_bucket(c->t, part.bucket, x, len, &squares);
     const bool finite = scale == scale;
-    if (finite && takes_rotation(c, part, x, len) && parts_rotate(c, part, end)) return;
+    if (finite && takes_rotation(c, part, x, len, scale) && parts_rotate(c, part, end)) return;
     parts_share(c, part, end, finite ? scale : float_from_bits(SCALE_NAN_BITS));
 }
 
@@ -346,9 +347,8 @@ qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span
     out->zeros.words = NULL;
     out->zeros.log2 = ZERO_GROUP_LOG2;
     if (marked) out->zeros.words = zeros_of_elements(x, span->len, scratch->zeros).words;
-    const struct zero_groups *kept = q->params.exact_zeros && marked ? &out->zeros : NULL;
-    const bool undamped = kept != NULL && zeros_alone(kept, x, 0, span->len);
-    const struct chunk chunk = {t, span, x, &out->scales, scratch, kept};
+    const bool alone = q->params.exact_zeros && marked && zeros_alone(&out->zeros, x, 0, span->len);
+    const struct chunk chunk = {t, span, x, &out->scales, scratch, &out->zeros, alone};
     const struct layout *l = &q->layout;
     struct damping damping = {0, 0};
     struct bucket_state both[2] = {{.scale = 0}, {.scale = 0}};
@@ -395,6 +395,6 @@ qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span
     }
     damping_add(&damping, b);
     bucket_finish(&chunk, b, out->k);
-    out->damping = q->dithered && !undamped ? damping_byte(&damping) : 0;
+    out->damping = q->dithered && !alone ? damping_byte(&damping) : 0;
     return QSGD_OK;
 }

@@ -102,8 +102,8 @@ static void build_signed(struct quantizer *q) {
 void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint64_t n,
                     struct noise_start start, bool raw) {
     q->params = *params;
-    const enum layout_kind cut = params->rotation != 0 ? LAYOUT_CUT : LAYOUT_WHOLE;
-    q->layout = layout_of(n, raw ? 0 : params->bucket, params->chunk_log2, raw ? LAYOUT_RAW : cut);
+    q->layout = layout_of(n, raw ? 0 : params->bucket, params->chunk_log2,
+                          layout_kind_of(raw, params->rotation != 0));
     q->key = (struct noise_key){{(uint32_t)params->seed, (uint32_t)(params->seed >> 32)},
                                 {(uint32_t)start.nonce, (uint32_t)(start.nonce >> 32)}};
     q->kernels = kernels_current();

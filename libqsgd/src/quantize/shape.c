@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/square_root.h"
 
 static const float ones[PART_LEAST] = {
@@ -49,8 +50,7 @@ bool shape_rotates(const struct shape *s, const float *x, uint64_t n, double uni
     const double count = (double)n, energy = count * s->squares;
     const double rms = square_root(s->squares / count);
     const double a = s->magnitudes * s->magnitudes, mean = s->elements * s->elements;
-    double z = 0;
-    for (uint64_t p = 1; p < n && z < 11; p *= 2) z = z + 1;
+    const double z = (double)min_u64(floor_log2(n), 11);
     if (!(10.0 * turned <= 8.0 * z - 27.0)) return false;                      /* quiet */
     if (!(10.0 * rms <= 7.0 * unit)) return false;                             /* loud */
     if (!(20.0 * a * unit >= energy * (7.0 * unit + 6.0 * rms))) return false; /* sparse */
