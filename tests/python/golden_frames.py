@@ -94,17 +94,15 @@ def elements(r: Array, kind: str, n: int) -> Array:
         x[1000], x[3000], x[4500] = 2.0**30, -(2.0**18), 2.0**100
     elif kind == "constant":
         x[:] = -0.75
-    elif kind in ("even", "mixed"):
+    elif kind in ("even", "mixed", "shapes"):
         parts = [(r >> np.uint64(16 * j) & np.uint64(0xFFFF)).astype(np.int64) for j in range(4)]
-        even = (np.sum(parts, axis=0) - 131070) * 2.0**-16
-        x = np.where((i // 512 % 3 == 1) & (kind == "mixed"), x, even)
-        x = np.where((i >= 3072) & (kind == "mixed"), even * 2.0**-6, x)
-    elif kind == "shapes":
-        parts = [(r >> np.uint64(16 * j) & np.uint64(0xFFFF)).astype(np.int64) for j in range(4)]
-        x = (np.sum(parts, axis=0) - 131070) * 2.0**-16
-        flat = np.where(x < 0, -0.75 + x / 8, 0.75 + x / 8)
-        kinds = [x, np.abs(x), np.floor(x * 4) / 4, flat, x * 2.0 ** -(2 * (i // 128 % 4)), x, x]
-        x = np.choose(i // 512, kinds)
+        spread, x = x, (np.sum(parts, axis=0) - 131070) * 2.0**-16
+        if kind == "mixed":
+            x = np.select([i >= 3072, i // 512 % 3 == 1], [x * 2.0**-6, spread], x)
+        elif kind == "shapes":
+            flat = np.where(x < 0, -0.75 + x / 8, 0.75 + x / 8)
+            kinds = [x, np.abs(x), np.floor(x * 4) / 4, flat, x * 2.0 ** -(2 * (i // 128 % 4))]
+            x = np.choose(np.minimum(i // 512, 5), [*kinds, x])
     elif kind == "positive":
         x = np.abs(x)
     elif kind == "leaning":

@@ -1,4 +1,4 @@
-"""Draws of a codec and limits for what they show: shared by test_statistics.py and test_noise.py.
+"""Unbiased schemes, draws of a codec, and limits for what they show: shared by statistical tests.
 
 tensor -> frame -> decoded tensor, many times over with counted nonces.
 """
@@ -12,7 +12,22 @@ from typing import Any
 import numpy as np
 
 import qsgd
+from cases import SIGNED
 from reference_bits import Array
+from reference_levels import Params, grid
+
+UNBIASED: dict[str, dict[str, Any]] = {
+    "max-s1": {"s": 1},
+    "max-s7": {"s": 7},
+    "l2-s16": {"norm": "l2", "s": 16},
+    "max-s4-no-zero": {"s": 4, "zero": False},
+    "exponential": {"levels": "exponential", "s": 4},
+    "exponential-no-zero": {"levels": "exponential", "s": 4, "zero": False},
+    "table": {"levels": (0.0625, 0.3, 1.0), "norm": "l2"},
+    "signed": {"levels": SIGNED},
+    "open": {"norm": "rms", "step": 0.5},
+}
+DITHERED = {name: options for name, options in UNBIASED.items() if name != "max-s1"}
 
 # Chance of a false alarm per test, shared among its cells (Bonferroni).
 RATE = 1e-6
@@ -81,3 +96,28 @@ def signed_table(codec: qsgd.Codec) -> Array:
     if positive[0] < 0:
         return positive
     return np.concatenate([-positive[::-1], [0.0] if codec.zero else [], positive])
+
+
+def levels_of(codec: qsgd.Codec, scale: float) -> Array:
+    """All levels of a codec in ascending order, times a scale, in binary64."""
+    if codec.levels == "open":
+        return np.arange(-200, 201) * float(codec.step or 0) * scale
+    named = {"uniform": "uniform", "exponential": "exponential"}
+    table = codec.levels if isinstance(codec.levels, tuple) else None
+    kind = "signed" if table and table[0] < 0 else "table" if table else named[str(codec.levels)]
+    g = grid(Params(levels=kind, s=codec.s, zero=codec.zero, level_table=table))
+    if kind == "uniform":
+        steps = np.arange(g.kmax + 1) if g.zero else np.arange(1, g.kmax + 1) - 0.5
+        positive = steps * float(g.gap)
+    elif kind == "signed":
+        return g.table.astype(np.float64) * scale
+    else:
+        positive = np.concatenate([[0.0] * g.zero, g.table.astype(np.float64)])
+    return np.unique(np.concatenate([-positive, positive])) * scale
+
+
+def exact_variance(x: Array, levels: Array) -> Array:
+    """(hi - x)(x - lo), the variance of unbiased rounding between neighbouring levels."""
+    wide = np.clip(x.astype(np.float64), levels[0], levels[-1])
+    above = np.clip(np.searchsorted(levels, wide, side="right"), 1, levels.size - 1)
+    return (levels[above] - wide) * (wide - levels[above - 1])

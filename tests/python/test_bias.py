@@ -7,15 +7,15 @@ chance is tested exactly, as rare events are no normal ones. Rotated buckets: te
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
 import qsgd
 from reference_bits import Array
-from sampling import RATE, bernstein
-from test_rotation_shapes import SHAPES
-from test_statistics import DITHERED, UNBIASED, exact_variance, levels_of
+from sampling import DITHERED, RATE, UNBIASED, bernstein, exact_variance, levels_of
+from shapes import SHAPES
 
 LENGTHS = (1, 2, 127, 200, 512, 1000)
 DRAWS = 300
@@ -79,8 +79,13 @@ def test_upper_levels_come_as_often_as_they_should(name: str, shape: str) -> Non
         assert found[~named].min(initial=1) > RATE / (2 * sum(LENGTHS))
 
 
-@pytest.mark.parametrize("name", [*DITHERED, "balanced"])
-@pytest.mark.parametrize("zeros", ["groups", "exact"])
+STEPPED: dict[str, dict[str, Any]] = DITHERED | {"balanced": {"norm": "balanced", "step": 2.0}}
+WITHOUT_ZERO = [name for name in STEPPED if name == "signed" or name.endswith("no-zero")]
+KEPT = [(name, "groups") for name in STEPPED]
+KEPT += [(name, "exact") for name in STEPPED if name not in WITHOUT_ZERO]
+
+
+@pytest.mark.parametrize(("name", "zeros"), KEPT)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_dithered_buckets_and_their_halves_keep_their_size(
     name: str, zeros: str, shape: str
@@ -90,11 +95,9 @@ def test_dithered_buckets_and_their_halves_keep_their_size(
     exact variance of stochastic rounding, and as much as the dither may add: a spread that is
     measured misses events that come once in 5000 draws.
     """
-    options = {"norm": "balanced", "step": 2.0} if name == "balanced" else DITHERED[name]
-    holds_zero = options.get("zero", True) and options.get("levels") != UNBIASED["signed"]["levels"]
-    if zeros == "exact" and not holds_zero:
-        pytest.skip("no level is 0")
-    codec = qsgd.Codec(**options, rounding="dithered", scale_dtype="float32", seed=8, zeros=zeros)
+    codec = qsgd.Codec(
+        **STEPPED[name], rounding="dithered", scale_dtype="float32", seed=8, zeros=zeros
+    )
     for length in LENGTHS[2:]:
         x, own = bucket_of(shape, length), codec.replace(bucket=length)
         _, scales, damping = own.quantize(x, 0, damping=True)

@@ -15,8 +15,7 @@ import reference
 from cases import codec_of
 from reference_bits import Array
 from reference_levels import F32, Params
-from sampling import draws, gaussian, z_limit
-from test_statistics import UNBIASED
+from sampling import UNBIASED, draws, gaussian, z_limit
 
 N = 1 << 18
 FLIPS = qsgd.Codec(s=1, bucket=512, scale_dtype="float32", seed=107)

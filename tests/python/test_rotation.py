@@ -19,8 +19,7 @@ from reference_bits import Array
 from reference_levels import Params, cut_of
 from reference_rotation import Noise, forward, inverse, signs
 from reference_shape import rotated
-from sampling import bernstein, gaussian
-from test_statistics import exact_variance
+from sampling import bernstein, exact_variance, gaussian
 
 BUCKETS = (1, 3, 64, 127, 128, 129, 200, 256, 500, 511, 512, 513, 1000)
 SCHEMES: dict[str, dict[str, Any]] = {

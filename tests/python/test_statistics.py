@@ -7,56 +7,23 @@ that a right library fails it. Seeds are fixed, so a pass stays a pass. Exact fa
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 
 import qsgd
-from cases import SIGNED
 from reference_bits import Array
-from reference_levels import F32, Params, grid
-from sampling import bernstein, gaussian, moments, z_limit
-
-
-def levels_of(codec: qsgd.Codec, scale: float) -> Array:
-    """All levels of a codec in ascending order, times a scale, in binary64."""
-    if codec.levels == "open":
-        return np.arange(-200, 201) * float(codec.step or 0) * scale
-    named = {"uniform": "uniform", "exponential": "exponential"}
-    table = codec.levels if isinstance(codec.levels, tuple) else None
-    kind = "signed" if table and table[0] < 0 else "table" if table else named[str(codec.levels)]
-    g = grid(Params(levels=kind, s=codec.s, zero=codec.zero, level_table=table))
-    if kind == "uniform":
-        steps = np.arange(g.kmax + 1) if g.zero else np.arange(1, g.kmax + 1) - 0.5
-        positive = steps * float(g.gap)
-    elif kind == "signed":
-        return g.table.astype(np.float64) * scale
-    else:
-        positive = np.concatenate([[0.0] * g.zero, g.table.astype(np.float64)])
-    return np.unique(np.concatenate([-positive, positive])) * scale
-
-
-def exact_variance(x: Array, levels: Array) -> Array:
-    """(hi - x)(x - lo), the variance of unbiased rounding between neighbouring levels."""
-    wide = np.clip(x.astype(np.float64), levels[0], levels[-1])
-    above = np.clip(np.searchsorted(levels, wide, side="right"), 1, levels.size - 1)
-    return (levels[above] - wide) * (wide - levels[above - 1])
-
-
-UNBIASED: dict[str, dict[str, Any]] = {
-    "max-s1": {"s": 1},
-    "max-s7": {"s": 7},
-    "l2-s16": {"norm": "l2", "s": 16},
-    "max-s4-no-zero": {"s": 4, "zero": False},
-    "exponential": {"levels": "exponential", "s": 4},
-    "exponential-no-zero": {"levels": "exponential", "s": 4, "zero": False},
-    "table": {"levels": (0.0625, 0.3, 1.0), "norm": "l2"},
-    "signed": {"levels": SIGNED},
-    "open": {"norm": "rms", "step": 0.5},
-}
-DITHERED = {name: options for name, options in UNBIASED.items() if name != "max-s1"}
-
+from reference_levels import F32
+from sampling import (
+    DITHERED,
+    UNBIASED,
+    bernstein,
+    exact_variance,
+    gaussian,
+    levels_of,
+    moments,
+    z_limit,
+)
 
 # ---- 1, 2: unbiased, and the exact variance -----------------------------------------------------
 
