@@ -87,6 +87,7 @@ __global__ void tokens(const memory m, extra_stream *stream) {
     kernel_whole_tokens(m.tokens, m.n, m.k);
     kernel_swap_signs(m.k, m.n);
     m.results[0] = kernel_extra_read(stream, m.tokens, m.n, m.k);
+    m.results[2] = kernel_extra_count(m.tokens, m.n);
     m.results[1] = (uint64_t)(kernel_extra_write(m.k, m.tokens, m.n, m.bytes, m.end) - m.bytes);
     kernel_turn(m.noise, m.n, m.k);
     kernel_turn_tokens(m.noise, m.n, m.tokens);
@@ -110,6 +111,8 @@ __global__ void ranks(const memory m) {
     m.results[0] = kernel_unpack(m.map, m.bytes, m.n, m.k);
     m.results[1] = kernel_largest_zigzag(m.k, m.n);
     m.results[2] = kernel_nonzeros(m.k, m.n, m.words);
+    m.results[3] = kernel_zero_groups(m.k, m.tokens, m.n, m.words);
+    m.results[4] = kernel_count_nonzeros(m.k, m.tokens, m.n);
 }
 
 __global__ void checksums(const memory m) { m.results[0] = kernel_crc32c(m.number, m.bytes, m.n); }

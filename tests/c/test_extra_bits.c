@@ -95,6 +95,7 @@ static void extra_bits_are_those_of_the_format(void) {
             for (size_t i = 0; i < n; i++) tokens[i] = spell(k[i], expected, &bits);
             const size_t bytes = (bits + 7) / 8;
             for (int b = 0; b < backend_count; b++) {
+                CHECK(backends[b]->extra_count(tokens, n) == bits);
                 check_write(backends[b], k, tokens, n, bytes);
                 check_read(backends[b], k, tokens, n, bytes, bits, n, 0);
                 check_read(backends[b], k, tokens, n, bytes, bits, n,

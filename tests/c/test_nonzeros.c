@@ -1,6 +1,6 @@
-/* The sparse codes' short cuts: the search for non-zero indices on every backend, and decoding from
- * the non-zeros alone, which must give what decoding every index gives (kernels.h, codes/codes.h,
- * FORMAT.md sections 7.2, 7.3 and 8.4). */
+/* The sparse codes' short cuts: the search for non-zero indices on every backend, and for groups of
+ * zeros, and decoding from the non-zeros alone, which must give what decoding every index gives
+ * (kernels.h, codes/codes.h, FORMAT.md sections 7.2, 7.3 and 8.4). */
 #define _DEFAULT_SOURCE
 #include "backends/dispatch.h"
 #include "codes/codes.h"
@@ -23,11 +23,12 @@ static void fill_indices(int16_t *k, size_t n, int rarity) {
     }
 }
 
+static const size_t lengths[] = {0,   1,   2,   3,   4,   5,    7,    15,   16,   17,  31,  32,
+                                 33,  63,  64,  65,  66,  70,   127,  128,  129,  191, 192, 193,
+                                 255, 256, 257, 500, 999, 1023, 1024, 1025, 4096, 4999};
+
 static void nonzeros_are_found_wherever_they_are(void) {
     static const int rarities[] = {0, 1, 2, 5, 100, -1};
-    static const size_t lengths[] = {0,   1,   2,   3,   4,   5,   7,   15,   16,  17,  31,
-                                     32,  33,  63,  64,  65,  66,  70,  127,  128, 129, 191,
-                                     192, 193, 255, 256, 257, 500, 999, 4096, 4999};
     struct guard indices = guard_new(2 * N), positions = guard_new(4 * (N + 16));
     const char *name;
     int32_t available;
@@ -52,6 +53,50 @@ static void nonzeros_are_found_wherever_they_are(void) {
     CHECK(qsgd_set_backend("auto", NULL) == QSGD_OK);
     guard_free(indices);
     guard_free(positions);
+}
+
+static void check_groups(const int16_t *k, const uint8_t *tokens, size_t n) {
+    uint32_t words[(N + 1023) / 1024];
+    size_t others = 0, zeros = 0;
+    const bool any = kernels_current()->zero_groups(k, tokens, n, words);
+    for (size_t i = 0; i < n; i++) others += k != NULL ? k[i] != 0 : tokens[i] != 0;
+    CHECK(kernels_current()->count_nonzeros(k, tokens, n) == others);
+    for (size_t g = 0; g < 32 * ((n + 1023) / 1024); g++) {
+        bool zero = 32 * g < n;
+        for (size_t i = 32 * g; i < n && i < 32 * g + 32; i++) {
+            zero = zero && (k != NULL ? k[i] == 0 : tokens[i] == 0);
+        }
+        CHECK((words[g / 32] >> g % 32 & 1) == zero);
+        zeros += zero;
+    }
+    CHECK(any == (zeros > 0));
+}
+
+static void groups_of_zeros_are_found_wherever_they_are(void) {
+    static const int rarities[] = {0, 1, 2, 30, 300, -1};
+    struct guard indices = guard_new(2 * N), bytes = guard_new(N);
+    const char *name;
+    int32_t available;
+    for (uint32_t b = 0; (name = qsgd_backends(b, &available)) != NULL; b++) {
+        if (!available) continue;
+        CHECK(qsgd_set_backend(name, NULL) == QSGD_OK);
+        for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
+            for (size_t r = 0; r < sizeof rarities / sizeof *rarities; r++) {
+                const size_t n = lengths[l], gap = r % 3 == 2 ? SIZE_MAX : r;
+                int16_t *k = guard_place(indices, 2 * n, gap == SIZE_MAX ? gap : 2 * gap);
+                uint8_t *tokens = guard_place(bytes, n, gap);
+                fill_indices(k, n, rarities[r]);
+                for (size_t i = 0; i < n; i++) { /* 1 .. 14 are direct */
+                    tokens[i] = (uint8_t)(k[i] == 0 ? 0 : 1 + random_below(&state, 14));
+                }
+                check_groups(k, NULL, n);
+                check_groups(NULL, tokens, n);
+            }
+        }
+    }
+    guard_free(indices);
+    guard_free(bytes);
+    CHECK(qsgd_set_backend("auto", NULL) == QSGD_OK);
 }
 
 /* ---- decoding -------------------------------------------------------------------------------- */
@@ -234,6 +279,7 @@ static void a_long_chunk_without_zeros_has_room_for_its_positions(void) {
 
 int main(void) {
     nonzeros_are_found_wherever_they_are();
+    groups_of_zeros_are_found_wherever_they_are();
     sparse_frames_decode_as_fixed_ones();
     sparse_frames_are_added_as_fixed_ones();
     damaged_streams_are_refused_alike();

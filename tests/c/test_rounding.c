@@ -4,7 +4,7 @@
  * element up to float32 arithmetic: 2^-21 |x| + 2^-28 step, and for dithered tables, whose dither
  * may be much wider than a cell, 2^-25 of the dither (ENCODER.md section 6, FORMAT.md section 8.4).
  * quantize/quantize.c is included, not linked, so that the noise can be chosen here. */
-#include "quantize/quantize.c"
+#include "quantize/rounding.c"
 
 #include "support.h"
 

@@ -107,3 +107,33 @@ def test_neither_given_scales_nor_top_k_look_for_outliers() -> None:
     assert abs(qsgd.decode(given)).max() == 1
     top = qsgd.Codec.gradient_descent().encode(x, 1)
     assert np.count_nonzero(qsgd.decode(top)) == 1
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_spikes_of_one_block_of_many_are_found(name: str) -> None:
+    """Blocks of 16384 elements, two of which have some, in the second of three chunks."""
+    x = np.resize(plain(), 3 * 65536 - 1000).copy()
+    at = [65536 + 5, 65536 + 3 * 16384 + 7]
+    x[at] = [1e6, -1e7]
+    y = qsgd.decode(codec_of(Params(seed=1, **SCHEMES[name])).encode(x, 1))
+    assert [y[i] for i in at] == [np.float32(1e6), np.float32(-1e7)]
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_spikes_that_would_overflow_a_scale_are_no_error(name: str) -> None:
+    x = plain()
+    x[[70, 71, 20000]] = [3e38, -3e38, 3e38]
+    p = Params(seed=1, **SCHEMES[name])
+    frame = codec_of(p).encode(x, 1)  # nonfinite="raise"
+    assert frame == reference.encode(x, p, nonce=1)
+    assert np.isfinite(qsgd.decode(frame)).all()
+
+
+@pytest.mark.parametrize("name", ["max", "l2", "balanced"])
+def test_spikes_are_found_beside_a_block_that_is_not_finite(name: str) -> None:
+    x = plain()
+    x[[70, 20000]] = [np.nan, 1e7]
+    p = Params(seed=1, nonfinite="propagate", **SCHEMES[name])
+    frame = codec_of(p).encode(x, 1)
+    assert frame == reference.encode(x, p, nonce=1)
+    assert qsgd.decode(frame)[20000] == np.float32(1e7)

@@ -100,9 +100,11 @@ BITS float float_from_bits(uint32_t bits) {
 /* Position of the highest set bit, and of the lowest; v > 0. */
 BITS unsigned floor_log2(uint64_t v) { return 63U - (unsigned)__clzll((long long)v); }
 BITS unsigned lowest_bit(uint64_t v) { return (unsigned)__ffsll((long long)v) - 1U; }
+BITS unsigned count_bits(uint64_t v) { return (unsigned)__popcll(v); }
 #else
 BITS unsigned floor_log2(uint64_t v) { return 63U - (unsigned)__builtin_clzll(v); }
 BITS unsigned lowest_bit(uint64_t v) { return (unsigned)__builtin_ctzll(v); }
+BITS unsigned count_bits(uint64_t v) { return (unsigned)__builtin_popcountll(v); }
 #endif
 
 /* ---- LSB-first ------------------------------------------------------------------------------ */

@@ -24,6 +24,7 @@
 #define big_scales_block qsgd_internal_big_scales_block
 #define big_scales_blocks qsgd_internal_big_scales_blocks
 #define big_scales_store qsgd_internal_big_scales_store
+#define bucket_begin qsgd_internal_bucket_begin
 #define code_elias_delta qsgd_internal_code_elias_delta
 #define code_elias_delta_sparse qsgd_internal_code_elias_delta_sparse
 #define code_elias_gamma qsgd_internal_code_elias_gamma
@@ -127,6 +128,7 @@
 #define outliers_put qsgd_internal_outliers_put
 #define outliers_read qsgd_internal_outliers_read
 #define outliers_read_without qsgd_internal_outliers_read_without
+#define outliers_suspected qsgd_internal_outliers_suspected
 #define outliers_write qsgd_internal_outliers_write
 #define params_check_encoder qsgd_internal_params_check_encoder
 #define params_check_scheme qsgd_internal_params_check_scheme
@@ -209,6 +211,8 @@
 #define rotation_carve qsgd_internal_rotation_carve
 #define rotation_forward qsgd_internal_rotation_forward
 #define rotation_inverse qsgd_internal_rotation_inverse
+#define run_round qsgd_internal_run_round
+#define run_round_with_zeros qsgd_internal_run_round_with_zeros
 #define runner_check_workers qsgd_internal_runner_check_workers
 #define runner_run qsgd_internal_runner_run
 #define scale_of_piece qsgd_internal_scale_of_piece
@@ -252,6 +256,7 @@
 #define survey_codes qsgd_internal_survey_codes
 #define task_marks_carve qsgd_internal_task_marks_carve
 #define tensor_carve qsgd_internal_tensor_carve
+#define tensor_knows_outliers qsgd_internal_tensor_knows_outliers
 #define tensor_one_pass qsgd_internal_tensor_one_pass
 #define tensor_total_block qsgd_internal_tensor_total_block
 #define tensor_total_blocks qsgd_internal_tensor_total_blocks
@@ -288,9 +293,9 @@
 #define zero_sets_write qsgd_internal_zero_sets_write
 #define zeros_alone qsgd_internal_zeros_alone
 #define zeros_count qsgd_internal_zeros_count
+#define zeros_find qsgd_internal_zeros_find
 #define zeros_in_use qsgd_internal_zeros_in_use
 #define zeros_mark qsgd_internal_zeros_mark
-#define zeros_of_elements qsgd_internal_zeros_of_elements
 #define zeros_of_marks qsgd_internal_zeros_of_marks
 
 #endif

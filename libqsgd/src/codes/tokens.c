@@ -31,10 +31,8 @@ static size_t counts_bytes(const struct code_chunk *chunk, unsigned width) {
 }
 
 static uint32_t count_extra(const struct code_chunk *chunk, size_t block) {
-    uint32_t counts[CODE_TOKENS], bits = 0;
-    chunk->kernels->histogram(chunk->scratch->tokens + block * TOKENS_BLOCK, TOKENS_BLOCK, counts);
-    for (uint32_t t = TOKENS_WHOLE; t < NO_TOKEN; t++) bits += counts[t] * ((t - 7) >> 2);
-    return bits;
+    const uint8_t *const tokens = chunk->scratch->tokens + block * TOKENS_BLOCK;
+    return (uint32_t)chunk->kernels->extra_count(tokens, TOKENS_BLOCK);
 }
 
 static unsigned width_of(uint32_t largest) { return largest == 0 ? 0 : floor_log2(largest) + 1; }

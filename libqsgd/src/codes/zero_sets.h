@@ -12,6 +12,8 @@
  * elements. */
 void zero_groups_join(struct zero_groups *zeros, uint64_t len, uint32_t *words);
 
+struct kernels;
+
 /* What is coded of a chunk: indices, or direct tokens if k is NULL. */
 struct coded_items {
     int16_t *k;
@@ -22,14 +24,19 @@ static inline size_t coded_item_bytes(const struct coded_items *items) {
     return items->k != NULL ? sizeof *items->k : sizeof *items->tokens;
 }
 
+static inline struct coded_items coded_items_from(const struct coded_items *items, uint64_t at) {
+    return items->k != NULL ? (struct coded_items){items->k + at, NULL}
+                            : (struct coded_items){NULL, items->tokens + at};
+}
+
 static inline void *coded_items_at(const struct coded_items *items, uint64_t at) {
     return items->k != NULL ? (void *)(items->k + at) : items->tokens + at;
 }
 
 /* Groups whose indices are all 0, in zero_words(live->len) words; none where to name them takes
  * more than it saves. Of live->zeros, outliers alone are read. */
-struct zero_groups zero_groups_of_indices(const struct live *live, const struct coded_items *items,
-                                          uint32_t *words);
+struct zero_groups zero_groups_of_indices(const struct kernels *kernels, const struct live *live,
+                                          const struct coded_items *items, uint32_t *words);
 
 /* Bytes that suffice; bytes of the groups (of which there are some) of a chunk of len elements,
  * written to dst, unless that is NULL. */

@@ -156,10 +156,10 @@ static void big_scales(struct stats_add *a) {
 
 /* The scale of a bucket that starts at x. */
 static float scale_of(const struct stats_add *a, uint64_t bucket, const float *x) {
-    double squares;
+    struct bucket_sums sums;
     if (a->t.q.layout.per_bucket != 0) return scale_get(&a->t.scales, bucket);
     return scale_of_short_bucket(&a->t, bucket, x, layout_bucket_len(&a->t.q.layout, bucket),
-                                 &squares);
+                                 &sums);
 }
 
 /* Elements of one chunk. UINT64_MAX, or the first bucket that is not finite. */

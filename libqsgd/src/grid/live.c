@@ -45,11 +45,12 @@ static struct bucket bucket_of(const struct live *l, const struct bucket_span *s
                            scale_rotated(&l->scales, span->bucket)};
 }
 
-/* The same with as little as is known at once. */
-static uint64_t live_step(const struct live *l, uint64_t at, bool *live) {
+/* The same with as little as is known at once; *span: the bucket of the last step, or of this one.
+ */
+static uint64_t live_step(const struct live *l, struct bucket_span *span, uint64_t at, bool *live) {
     bool zeros = false;
-    const struct bucket_span span = layout_bucket_at(l->layout, l->first + at);
-    const struct bucket b = bucket_of(l, &span);
+    if (l->first + at >= span->end) layout_next_bucket(l->layout, span);
+    const struct bucket b = bucket_of(l, span);
     const uint64_t stop = b.idle || b.rotated ? b.end : zero_run(&l->zeros, at, b.end, &zeros);
     *live = !b.idle && !zeros;
     return stop;
@@ -57,9 +58,10 @@ static uint64_t live_step(const struct live *l, uint64_t at, bool *live) {
 
 uint64_t live_run(const struct live *l, uint64_t at, bool *live) {
     bool next;
-    uint64_t end = live_step(l, at, live);
+    struct bucket_span span = layout_bucket_at(l->layout, l->first + at);
+    uint64_t end = live_step(l, &span, at, live);
     while (end < l->len) {
-        const uint64_t after = live_step(l, end, &next);
+        const uint64_t after = live_step(l, &span, end, &next);
         if (next != *live) break;
         end = after;
     }
@@ -79,19 +81,34 @@ static uint64_t bucket_count(const struct live *l, const struct bucket *b, uint6
     return count;
 }
 
-/* True if no bucket of the chunk, the first of which this is, is idle. */
-static bool none_idle(const struct live *l, uint64_t bucket) {
+/* True if all buckets of the chunk, the first of which this is, are coded but for groups of zeros.
+ */
+static bool all_plain(const struct live *l, uint64_t bucket) {
     const uint64_t last = layout_bucket_at(l->layout, l->first + l->len - 1).bucket;
-    bool idle = false;
-    for (uint64_t b = bucket; b <= last; b++) idle |= scale_is_idle(scale_get(&l->scales, b));
-    return !idle;
+    bool idle = false, rotated = false;
+    for (uint64_t b = bucket; b <= last; b++) {
+        idle |= scale_is_idle(scale_get(&l->scales, b));
+        rotated |= zeros_any(&l->zeros) && scale_rotated(&l->scales, b);
+    }
+    return !idle && !rotated;
+}
+
+/* Elements in groups of zeros, the last of which may be short. */
+static uint64_t zeros_in_groups(const struct zero_groups *z, uint64_t len) {
+    const uint64_t groups = div_up(len, (uint64_t)1 << z->log2);
+    uint64_t count = 0;
+    for (uint64_t w = 0; w < div_up(groups, 32); w++) count += count_bits(z->words[w]);
+    const uint64_t missing = (groups << z->log2) - len;
+    return (count << z->log2) - (zero_group_at(z, groups - 1) ? missing : 0);
 }
 
 uint64_t live_count(const struct live *l) {
     uint64_t count = 0, at = 0;
     if (l->len == 0) return 0;
     struct bucket_span span = layout_bucket_at(l->layout, l->first);
-    if (!zeros_any(&l->zeros) && none_idle(l, span.bucket)) return l->len; /* as most are */
+    if (l->zeros.outliers == NULL && all_plain(l, span.bucket)) { /* as most are */
+        return l->len - (l->zeros.words == NULL ? 0 : zeros_in_groups(&l->zeros, l->len));
+    }
     for (struct bucket b; at < l->len; at = b.end) { /* without a division a bucket */
         b = bucket_of(l, &span);
         count += bucket_count(l, &b, at);

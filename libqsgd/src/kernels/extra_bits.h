@@ -226,6 +226,24 @@ KERNEL uint32_t kernel_extra_read(struct extra_stream *stream, const uint8_t *to
 
 /* ---- write ----------------------------------------------------------------------------------- */
 
+KERNEL uint64_t kernel_extra_count(const uint8_t *tokens, size_t n) {
+    uint64_t total = 0;
+    size_t i = 0;
+#ifdef W_EXTRA
+    for (; n - i >= W_BYTES; i += W_BYTES) total += vb_sum(vb_extra_widths(vb_load(tokens + i)));
+    total += vb_sum(vb_extra_widths(vb_load_some(tokens + i, n - i)));
+#else
+    for (; i < n; i++) {
+        if (i % 8 == 0 && n - i >= 8 && !extra_any(tokens + i)) {
+            i += 7;
+            continue;
+        }
+        total += tokens[i] < TOKENS_WHOLE ? 0 : extra_width(tokens[i]);
+    }
+#endif
+    return total;
+}
+
 /* The same as kernel_extra_write, without vectors, after bits that are there. */
 BODY uint8_t *extra_write_rest(struct lsb_writer *w, const int16_t *k, const uint8_t *tokens,
                                size_t n) {

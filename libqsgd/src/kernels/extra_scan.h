@@ -39,14 +39,19 @@ KERNEL uint32_t kernel_extra_read(struct extra_stream *stream, const uint8_t *to
     return vu_top31(most) >> 1;
 }
 
-/* All lanes' bits are counted, then each puts its own where they belong, into zeros. */
-KERNEL uint8_t *kernel_extra_write(const int16_t *k, const uint8_t *tokens, size_t n, uint8_t *p,
-                                   uint8_t *end) {
-    uint64_t total = 0, bit = 0;
+KERNEL uint64_t kernel_extra_count(const uint8_t *tokens, size_t n) {
+    uint64_t total = 0;
     for (size_t i = 0; i < n; i += W) {
         total += vu_sum(extra_lane_widths(vu_load_u8_some(tokens + i, n - i)));
     }
-    const size_t bytes = (size_t)((total + 7) / 8);
+    return total;
+}
+
+/* All lanes' bits are counted, then each puts its own where they belong, into zeros. */
+KERNEL uint8_t *kernel_extra_write(const int16_t *k, const uint8_t *tokens, size_t n, uint8_t *p,
+                                   uint8_t *end) {
+    uint64_t bit = 0;
+    const size_t bytes = (size_t)((kernel_extra_count(tokens, n) + 7) / 8);
     if (bytes > (size_t)(end - p)) return NULL;
     EACH(i, 0, bytes, 1) p[i] = 0;
     lanes_sync();

@@ -84,6 +84,8 @@ struct kernels {
      * No |k| is above what is returned. What a token 63 becomes, and reads, is open. */
     uint32_t (*extra_read)(struct extra_stream *stream, const uint8_t *tokens, size_t n,
                            int16_t *k);
+    /* Extra bits of n tokens. */
+    uint64_t (*extra_count)(const uint8_t *tokens, size_t n);
     /* Writes the extra bits of n indices, whose tokens are given, from p on and pads them. Returns
      * the byte after them, or NULL if they pass `end`. Bytes up to `end` may be overwritten. */
     uint8_t *(*extra_write)(const int16_t *k, const uint8_t *tokens, size_t n, uint8_t *p,
@@ -112,6 +114,12 @@ struct kernels {
     /* Positions of the indices that are not 0, ascending; returns how many. Sixteen entries behind
      * the last may be overwritten. */
     size_t (*nonzeros)(const int16_t *k, size_t n, uint32_t *at);
+
+    /* How many of n indices, or of direct tokens if k is NULL, are not 0. */
+    size_t (*count_nonzeros)(const int16_t *k, const uint8_t *tokens, size_t n);
+    /* Of groups of 32 of the same, a bit each, the first one lowest: 1 where all are 0. True if any
+     * is. */
+    bool (*zero_groups)(const int16_t *k, const uint8_t *tokens, size_t n, uint32_t *words);
 
     /* False if adding a zero of some sign changes bits of one of n sums (or might). */
     bool (*keeps_with_zero)(const float *sums, size_t n);

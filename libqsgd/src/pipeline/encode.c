@@ -17,7 +17,6 @@
 #include "pipeline/signs.h"
 #include "pipeline/survey.h"
 #include "quantize/feedback.h"
-#include "quantize/outliers.h"
 #include "quantize/quantize.h"
 #include "quantize/values.h"
 
@@ -127,13 +126,11 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t
                               w->codes.tokens,
                               chunk_scales_of(t, &span, scratch->scales),
                               0,
+                              NULL,
                               {NULL, 0, NULL}};
-    const float *x =
-        outliers_read_without(&t->q, &t->source, span.first, span.len, scratch, scratch->outliers);
-    c.zeros.outliers = outliers_some(scratch->outliers);
-    qsgd_status status = quantize_chunk(t, &span, x, scratch, &c, bad_bucket);
+    qsgd_status status = quantize_chunk(t, &span, scratch, &c, bad_bucket);
     if (status != QSGD_OK) return status;
-    if (t->source.residual != NULL) feedback_of_chunk(t, &span, x, scratch, &c);
+    if (t->source.residual != NULL) feedback_of_chunk(t, &span, scratch, &c);
     if (t->source.residual != NULL && job->pass != ENCODE_SURVEY && !job->residual_later) {
         outliers_put(c.zeros.outliers, 0, (size_t)span.len,
                      scratch->elements); /* nothing is left */
@@ -144,7 +141,7 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t
                                       .turned = t->q.turned,
                                       .zeros = c.zeros,
                                       .first = span.first};
-        residual_of_chunk(&d, &t->source, &span, x, c.k);
+        residual_of_chunk(&d, &t->source, &span, c.x, c.k);
     }
     if (job->pass != ENCODE_RESIDUAL) encode_quantized(job, &span, index, worker, &c);
     return QSGD_OK;

@@ -266,13 +266,14 @@ static void put_scales(const struct index_sink *sink, const struct chunk_span *s
 /* What stands for elements of idle buckets, and of groups of zeros where these are marked; rotated
  * frames have indices of all. */
 static void fill_dead(const struct decode_call *call, const struct live *live, int16_t *k) {
+    const int16_t idle = (int16_t)call->q.levels.idle;
     for (uint64_t at = 0, end; at < live->len; at = end) {
         bool is_live;
         end = live_run(live, at, &is_live);
-        for (uint64_t i = at; !is_live && i < end; i++) k[i] = (int16_t)call->q.levels.idle;
+        for (uint64_t i = at; !is_live && i < end; i++) k[i] = idle;
     }
     if (zeros_are_marked(&call->q) && call->q.params.rotation == 0) {
-        zeros_mark(live, &live->zeros, k);
+        zeros_mark(live, &live->zeros, idle, k);
     }
 }
 

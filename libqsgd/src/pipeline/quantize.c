@@ -28,13 +28,13 @@ static void task_quantize(void *context, uint64_t index, uint32_t worker) {
     struct chunk_indices c = {.k = w->quantize.indices, .scales = t->scales};
     uint64_t bad_bucket = 0;
     fpenv env = fpenv_enter();
-    const float *x = source_read(&t->source, span.first, span.len, w->quantize.elements);
-    qsgd_status status = quantize_chunk(t, &span, x, &w->quantize, &c, &bad_bucket);
+    qsgd_status status = quantize_chunk(t, &span, &w->quantize, &c, &bad_bucket);
     if (status != QSGD_OK) {
         worker_fail(w, index, status, bad_bucket);
     } else {
         const struct live live = live_of(&t->q.layout, &span, t->scales);
-        if (t->q.params.rotation == 0) zeros_mark(&live, &c.zeros, c.k);
+        const int16_t idle = (int16_t)t->q.levels.idle;
+        if (t->q.params.rotation == 0) zeros_mark(&live, &c.zeros, idle, c.k);
         memcpy(job->out.indices + span.first, c.k, (size_t)span.len * sizeof *c.k);
         if (job->out.damping != NULL) job->out.damping[index] = c.damping;
     }

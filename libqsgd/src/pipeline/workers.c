@@ -79,7 +79,7 @@ void worker_zeros(const struct quantizer *q, const struct code_chunk *chunk,
                   struct worker *w, struct live *live) {
     if (!zeros_are_marked(q)) {
         live->zeros.outliers = marked->outliers;
-        live->zeros = zero_groups_of_indices(live, items, w->quantize.zeros);
+        live->zeros = zero_groups_of_indices(q->kernels, live, items, w->quantize.zeros);
         if (live->zeros.words != NULL && chunk->code == QSGD_CODE_RANS && chunk->classes &&
             !rans_gains_by_zeros(chunk, live, items)) {
             live->zeros.words = NULL;

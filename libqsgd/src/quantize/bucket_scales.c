@@ -130,17 +130,17 @@ static enum sum_kind sum_kind_of(const struct qsgd_params *params) {
     return params->norm == QSGD_NORM_MAX && !(params->clip > 0) ? SUM_NONE : SUM_SQUARES;
 }
 
-static struct bucket_sums block_sums(const struct quantizer *q, const float *x, size_t n) {
-    struct bucket_sums sums = {0, 0};
-    enum sum_kind kind = sum_kind_of(&q->params);
+static void block_sums(const struct quantizer *q, const float *x, size_t n, enum sum_kind kind,
+                       struct bucket_sums *sums) {
+    sums->sum = 0;
+    sums->spiked = false;
     if (kind == SUM_NONE) {
-        sums.max_bits = q->kernels->max_bits(x, n);
+        sums->max_bits = q->kernels->max_bits(x, n);
     } else if (kind == SUM_SQUARES) {
-        sums.max_bits = q->kernels->sum_squares(x, n, &sums.sum);
+        sums->max_bits = q->kernels->sum_squares(x, n, &sums->sum);
     } else {
-        sums.max_bits = q->kernels->sum_magnitudes(x, n, &sums.sum);
+        sums->max_bits = q->kernels->sum_magnitudes(x, n, &sums->sum);
     }
-    return sums;
 }
 
 /* A bucket's sums from those of its blocks, in order. */
@@ -155,19 +155,23 @@ static void blocks_add(struct block_lanes *l, const struct bucket_sums *block) {
 }
 
 static struct bucket_sums blocks_fold(struct block_lanes *l) {
-    return (struct bucket_sums){l->max_bits, lanes_fold(&l->sums)};
+    return (struct bucket_sums){l->max_bits, lanes_fold(&l->sums), false};
 }
 
 /* Sums of a whole bucket of at most a chunk. */
-static struct bucket_sums short_bucket_sums(const struct quantizer *q, const float *x,
-                                            uint64_t len) {
-    if (len <= NORM_BLOCK) return block_sums(q, x, (size_t)len);
+static void short_bucket_sums(const struct quantizer *q, const float *x, uint64_t len,
+                              struct bucket_sums *sums) {
+    const enum sum_kind kind = sum_kind_of(&q->params);
+    if (len <= NORM_BLOCK) {
+        block_sums(q, x, (size_t)len, kind, sums);
+        return;
+    }
     struct block_lanes lanes = {.max_bits = 0};
     for (uint64_t i = 0; i < len; i += NORM_BLOCK) {
-        struct bucket_sums block = block_sums(q, x + i, (size_t)min_u64(NORM_BLOCK, len - i));
-        blocks_add(&lanes, &block);
+        block_sums(q, x + i, (size_t)min_u64(NORM_BLOCK, len - i), kind, sums);
+        blocks_add(&lanes, sums);
     }
-    return blocks_fold(&lanes);
+    *sums = blocks_fold(&lanes);
 }
 
 /* The stored scale of a bucket from its sums: the caller's, or by norm. */
@@ -181,19 +185,20 @@ static float bucket_scale(const struct tensor *t, uint64_t bucket, uint64_t len,
 }
 
 float scale_of_short_bucket(const struct tensor *t, uint64_t bucket, const float *x, uint64_t len,
-                            double *sum_of_squares) {
-    struct bucket_sums sums = short_bucket_sums(&t->q, x, len);
-    *sum_of_squares = sums.sum;
-    return bucket_scale(t, bucket, len, &sums, false);
+                            struct bucket_sums *sums) {
+    short_bucket_sums(&t->q, x, len, sums);
+    return bucket_scale(t, bucket, len, sums, false);
 }
 
 float scale_of_rotated(const struct tensor *t, uint64_t bucket, const float *x, uint64_t len) {
-    const struct bucket_sums sums = short_bucket_sums(&t->q, x, len);
+    struct bucket_sums sums;
+    short_bucket_sums(&t->q, x, len, &sums);
     return bucket_scale(t, bucket, len, &sums, true);
 }
 
-float scale_of_piece(const struct tensor *t, const float *x, uint64_t len) {
-    return scale_of_reference(&t->q.params, t->q.kernels->max_bits(x, (size_t)len));
+float scale_of_piece(const struct tensor *t, const float *x, uint64_t len, uint32_t *max_bits) {
+    *max_bits = t->q.kernels->max_bits(x, (size_t)len);
+    return scale_of_reference(&t->q.params, *max_bits);
 }
 
 void tensor_carve(struct tensor *t, struct memory *memory, const float *residual) {
@@ -211,6 +216,22 @@ void tensor_carve(struct tensor *t, struct memory *memory, const float *residual
     if (!feedback) t->feedback = NULL;
 }
 
+/* ---- before chunks start -------------------------------------------------------------------- */
+
+/* Sums of a block of elements: nearly all have no outliers, which the sums tell. */
+static void sums_without_outliers(const struct tensor *t, uint64_t first, uint64_t len,
+                                  enum sum_kind kind, struct quantize_scratch *scratch,
+                                  struct bucket_sums *sums) {
+    const struct quantizer *q = &t->q;
+    const float *x = source_read(&t->source, first, len, scratch->elements);
+    block_sums(q, x, (size_t)len, kind, sums);
+    if (!outliers_are_sought(q, &t->source)) return;
+    if (!outliers_suspected(q, x, len, sums->max_bits)) return;
+    x = outliers_read_without(q, &t->source, first, len, scratch, NULL);
+    block_sums(q, x, (size_t)len, kind, sums);
+    sums->spiked = true;
+}
+
 /* ---- buckets longer than a chunk ------------------------------------------------------------ */
 
 static uint64_t blocks_per_bucket(const struct layout *l) { return div_up(l->bucket, NORM_BLOCK); }
@@ -225,9 +246,8 @@ void big_scales_block(const struct tensor *t, uint64_t block, struct quantize_sc
     uint64_t bucket = block / blocks_per_bucket(l);
     uint64_t start = block % blocks_per_bucket(l) * NORM_BLOCK;
     uint64_t len = min_u64(NORM_BLOCK, layout_bucket_len(l, bucket) - start);
-    const float *x =
-        outliers_read_without(&t->q, &t->source, bucket * l->bucket + start, len, scratch, NULL);
-    t->partials[block] = block_sums(&t->q, x, (size_t)len);
+    sums_without_outliers(t, bucket * l->bucket + start, len, sum_kind_of(&t->q.params), scratch,
+                          &t->partials[block]);
 }
 
 void big_scales_store(const struct tensor *t, struct quantize_scratch *scratch) {
@@ -276,12 +296,10 @@ void tensor_total_block(const struct tensor *t, uint64_t block, struct quantize_
     const struct chunk_span span = layout_chunk(l, block / blocks_per_chunk(l));
     const uint64_t start = block % blocks_per_chunk(l) * NORM_BLOCK;
     struct bucket_sums *sums = &t->totals[block];
-    *sums = (struct bucket_sums){0, 0};
+    *sums = (struct bucket_sums){0, 0, false};
     if (start >= span.len) return;
     const uint64_t len = min_u64(NORM_BLOCK, span.len - start);
-    const float *x =
-        outliers_read_without(&t->q, &t->source, span.first + start, len, scratch, NULL);
-    sums->max_bits = t->q.kernels->sum_squares(x, (size_t)len, &sums->sum);
+    sums_without_outliers(t, span.first + start, len, SUM_SQUARES, scratch, sums);
     if (sums->max_bits >= SCALE_INF_BITS) sums->sum = 0;
 }
 
@@ -289,4 +307,25 @@ void tensor_total_store(struct tensor *t) {
     struct block_lanes lanes = {.max_bits = 0};
     for (uint64_t i = 0; i < tensor_total_blocks(&t->q); i++) blocks_add(&lanes, &t->totals[i]);
     t->q.tensor_rms = square_root(blocks_fold(&lanes).sum / (double)t->q.layout.n);
+}
+
+/* ---- their outliers -------------------------------------------------------------------------- */
+
+bool tensor_knows_outliers(const struct tensor *t, const struct chunk_span *span, bool *any) {
+    const struct layout *l = &t->q.layout;
+    const struct bucket_sums *sums;
+    uint64_t from;
+    if (tensor_total_blocks(&t->q) != 0) {
+        sums = t->totals + span->first / l->chunk * blocks_per_chunk(l);
+        from = 0;
+    } else if (l->per_bucket != 0 && !t->one_pass) {
+        sums = t->partials + span->bucket * blocks_per_bucket(l);
+        from = span->first - span->bucket * l->bucket;
+    } else {
+        return false;
+    }
+    *any = false;
+    for (uint64_t b = from / NORM_BLOCK; b * NORM_BLOCK < from + span->len; b++)
+        *any |= sums[b].spiked;
+    return true;
 }

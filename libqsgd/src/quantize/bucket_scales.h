@@ -12,6 +12,7 @@
 struct bucket_sums {
     uint32_t max_bits; /* of |x| */
     double sum;        /* of squares or of magnitudes */
+    bool spiked;       /* a block whose outliers were taken out first */
 };
 
 #define FEEDBACK_NOWHERE UINT64_MAX
@@ -46,11 +47,13 @@ struct tensor {
 /* Takes all of these arrays, and scales of long buckets, from the memory, or only counts them. */
 void tensor_carve(struct tensor *t, struct memory *memory, const float *residual);
 
-/* The stored scale of a bucket of at most a chunk, of elements x[len]; *sum_of_squares serves
- * top-k.
- */
+/* True if blocks of the chunk were asked for their outliers before chunks started; *any: some may
+ * be the chunk's. */
+bool tensor_knows_outliers(const struct tensor *t, const struct chunk_span *span, bool *any);
+
+/* The stored scale of a bucket of at most a chunk, of elements x[len], and what it is of. */
 float scale_of_short_bucket(const struct tensor *t, uint64_t bucket, const float *x, uint64_t len,
-                            double *sum_of_squares);
+                            struct bucket_sums *sums);
 
 /* The same of a rotated one. */
 float scale_of_rotated(const struct tensor *t, uint64_t bucket, const float *x, uint64_t len);
@@ -59,8 +62,8 @@ float scale_of_rotated(const struct tensor *t, uint64_t bucket, const float *x, 
  * steps u leave (ENCODER.md section 5.2). */
 double rotated_step(double u);
 
-/* The stored scale of a chunk of a longer bucket, if t->one_pass. */
-float scale_of_piece(const struct tensor *t, const float *x, uint64_t len);
+/* The stored scale of a chunk of a longer bucket, if t->one_pass, and its largest magnitude. */
+float scale_of_piece(const struct tensor *t, const float *x, uint64_t len, uint32_t *max_bits);
 
 /* Buckets longer than a chunk get their scales before chunks start, unless t->one_pass: task
  * `block` of big_scales_blocks sums one block into t->partials[block]; then big_scales_store stores

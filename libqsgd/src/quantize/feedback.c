@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "quantize/lane_sums.h"
-#include "quantize/outliers.h"
 #include "quantize/projection.h"
 #include "quantize/values.h"
 
@@ -49,8 +48,9 @@ static uint64_t parts_of_scale(const struct layout *l, const struct scale_array 
     return b->bucket + layout_parts_of(len) - 1;
 }
 
-void feedback_of_chunk(const struct tensor *t, const struct chunk_span *span, const float *x,
+void feedback_of_chunk(const struct tensor *t, const struct chunk_span *span,
                        struct quantize_scratch *scratch, struct chunk_indices *out) {
+    const float *x = out->x;
     const struct layout *l = &t->q.layout;
     struct decoded d = decoded_of(&t->q, scratch, span->first + span->len, out->damping);
     if (l->per_bucket != 0) {
@@ -87,18 +87,15 @@ void feedback_survey(const struct tensor *t, uint64_t chunk, struct quantize_scr
 
     *to = (struct feedback_sums){0, 0, 0, FEEDBACK_NOWHERE};
     if (scale_is_idle(scale_get(&t->scales, span.bucket))) return;
-    const float *x =
-        outliers_read_without(&t->q, &t->source, span.first, span.len, scratch, scratch->outliers);
-    c.zeros.outliers = outliers_some(scratch->outliers);
     uint64_t bad;
-    quantize_chunk(t, &span, x, scratch, &c, &bad);
+    quantize_chunk(t, &span, scratch, &c, &bad);
     struct decoded d = decoded_of(&t->q, scratch, span.first + span.len, c.damping);
     decoded_zeros(&d, &span, &c.zeros);
-    const struct projection p = projection_of(&d, span.first, span.len, false, x, c.k);
+    const struct projection p = projection_of(&d, span.first, span.len, false, c.x, c.k);
     to->products = p.products;
     to->squares = p.squares;
     if (sends_nothing(&p)) {
-        to->largest_at = span.first + projection_largest(x, span.len, &to->largest);
+        to->largest_at = span.first + projection_largest(c.x, span.len, &to->largest);
     }
 }
 

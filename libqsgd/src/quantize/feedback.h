@@ -7,9 +7,8 @@
 #include "quantize/quantize.h"
 
 /* After quantize_chunk: replaces the scales of a chunk's buckets, and may change indices; of longer
- * buckets, whose scales are replaced already, the indices only. x: the chunk's elements, rotated if
- * they are to be. */
-void feedback_of_chunk(const struct tensor *t, const struct chunk_span *span, const float *x,
+ * buckets, whose scales are replaced already, the indices only. */
+void feedback_of_chunk(const struct tensor *t, const struct chunk_span *span,
                        struct quantize_scratch *scratch, struct chunk_indices *out);
 
 /* Buckets longer than a chunk, before chunks are coded: task `chunk` of feedback_chunks quantizes

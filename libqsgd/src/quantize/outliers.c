@@ -4,8 +4,8 @@
 
 #include "grid/scales.h"
 
-#define ROUNDS 3 /* one outlier may hide another */
-#define SAMPLE 1024
+#define ROUNDS 3   /* one outlier may hide another */
+#define SAMPLE 256 /* of most blocks, enough */
 
 /* False if a block of n elements, of that largest magnitude, has no outlier for sure: a part of its
  * magnitudes says enough, unless it has a long tail. */
@@ -65,15 +65,31 @@ static void take_out(const struct kernels *kernels, float *block, size_t n, uint
     }
 }
 
+/* Of a block: outliers are so beside the others in it. */
+static uint64_t block_elements(const struct quantizer *q) {
+    return min_u64(q->layout.chunk, NORM_BLOCK);
+}
+
+bool outliers_suspected(const struct quantizer *q, const float *x, uint64_t len, uint32_t largest) {
+    const uint64_t most = block_elements(q);
+    if (largest >= SCALE_INF_BITS) return true; /* of some block, others are to be looked at */
+    for (uint64_t i = 0; i < len && largest != 0; i += most) {
+        const size_t n = (size_t)min_u64(most, len - i);
+        if (n <= OUTLIER_RATIO) continue;
+        if (may_have(q->kernels, x + i, n, float_from_bits(largest))) return true;
+    }
+    return false;
+}
+
 const float *outliers_read_without(const struct quantizer *q, const struct source *source,
                                    uint64_t first, uint64_t len, struct quantize_scratch *scratch,
                                    struct outliers *found) {
     const struct kernels *kernels = q->kernels;
     const float *x = source_read(source, first, len, scratch->elements);
-    const uint64_t most = min_u64(q->layout.chunk, NORM_BLOCK);
+    const uint64_t most = block_elements(q);
     uint32_t at[NORM_BLOCK / OUTLIER_RATIO + 1];
     if (found != NULL) found->count = 0;
-    if (!q->finds_outliers || source->given != NULL) return x;
+    if (!outliers_are_sought(q, source)) return x;
     for (uint64_t i = 0; i < len; i += most) {
         const size_t n = (size_t)min_u64(most, len - i);
         const uint32_t largest = n > OUTLIER_RATIO ? kernels->max_bits(x + i, n) : 0;

@@ -14,6 +14,7 @@ struct chunk_indices {
     uint8_t *tokens;
     struct scale_array scales;
     uint8_t damping;
+    const float *x; /* its elements as float32, without outliers, as far as they are not rotated */
     struct zero_groups zeros; /* of its elements, where these are marked (zeros_are_marked); given:
                                  outliers, which x holds no more */
 };
@@ -26,11 +27,11 @@ static inline struct scale_array chunk_scales_of(const struct tensor *t,
     return there ? t->scales : scales_at(scales, span->bucket);
 }
 
-/* Quantizes one chunk of x (its elements as float32) to `out`, whose memory is given. Rotated
- * frames overwrite scratch->elements, which may be x. Scales of buckets within the chunk are
+/* Quantizes one chunk to `out`, whose memory is given. Rotated frames overwrite scratch->elements,
+ * which may be out->x. Scales of buckets within the chunk are
  * computed and stored in out->scales; longer buckets' are read there. Returns QSGD_OK, or
  * QSGD_ERR_NONFINITE with *bad_bucket if params.nonfinite is RAISE. */
-qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span, const float *x,
+qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span,
                            struct quantize_scratch *scratch, struct chunk_indices *out,
                            uint64_t *bad_bucket);
 

@@ -18,19 +18,14 @@ static bool all_zero(const float *x, size_t n) {
     return bits == 0;
 }
 
-struct zero_groups zeros_of_elements(const float *x, uint64_t len, uint32_t *words) {
-    uint32_t any = 0;
-    for (uint64_t at = 0; at < len; at += 32 * GROUP) {
-        uint32_t word = 0;
-        for (unsigned g = 0; g < 32 && at + g * GROUP < len; g++) {
-            const uint64_t from = at + g * GROUP, n = min_u64(GROUP, len - from);
-            if (all_zero(x + from, (size_t)n)) word |= (uint32_t)1 << g;
-        }
-        *words++ = word;
-        any |= word;
+uint64_t zeros_find(const float *x, uint64_t len, uint64_t from, uint64_t to, uint32_t *words,
+                    struct zero_groups *zeros) {
+    for (uint64_t at = from; at < to; at += GROUP) {
+        if (!all_zero(x + at, (size_t)min_u64(GROUP, len - at))) continue;
+        words[at / GROUP / 32] |= (uint32_t)1 << at / GROUP % 32;
+        zeros->words = words;
     }
-    words -= zero_words(len);
-    return (struct zero_groups){any != 0 ? words : NULL, ZERO_GROUP_LOG2, NULL};
+    return from < to ? div_up(to, GROUP) * GROUP : from;
 }
 
 bool zeros_alone(const struct zero_groups *zeros, const float *x, uint64_t from, uint64_t to) {
@@ -69,29 +64,48 @@ struct zero_groups zeros_of_marks(int16_t *k, uint64_t len, int16_t idle, uint32
     return (struct zero_groups){any ? words : NULL, ZERO_GROUP_LOG2, NULL};
 }
 
-/* True if the smallest group that starts at element `at` lies in idle buckets whole. */
-static bool is_idle(const struct live *live, uint64_t at) {
+/* The groups that lie in elements [at, end) whole: from *first on; returns the one behind them. */
+static uint64_t whole_groups(uint64_t at, uint64_t end, uint64_t len, uint64_t *first) {
+    *first = div_up(at, GROUP);
+    return end == len ? div_up(end, GROUP) : end / GROUP;
+}
+
+/* The chunk without groups of zeros: what is not live there lies in idle buckets. */
+static struct live buckets_of(const struct live *live) {
     struct live buckets = *live;
-    bool in_use;
     buckets.zeros = (struct zero_groups){NULL, ZERO_GROUP_LOG2, NULL};
-    return live_run(&buckets, at, &in_use) >= min_u64(at + GROUP, live->len) && !in_use;
+    return buckets;
 }
 
 struct zero_groups zeros_in_use(const struct live *live, const struct zero_groups *zeros,
                                 uint32_t *words) {
-    bool any = false;
-    for (uint64_t at = 0, group = 0; zeros->words != NULL && at < live->len; at += GROUP, group++) {
-        if (!zero_group_at(zeros, group)) continue;
-        if (is_idle(live, at)) words[group / 32] &= ~((uint32_t)1 << group % 32);
-        any = any || zero_group_at(zeros, group);
+    const struct live buckets = buckets_of(live);
+    uint32_t any = 0;
+    for (uint64_t at = 0, end, g; zeros->words != NULL && at < live->len; at = end) {
+        bool in_use;
+        end = live_run(&buckets, at, &in_use);
+        if (in_use) continue;
+        const uint64_t stop = whole_groups(at, end, live->len, &g);
+        for (; g < stop; g++) words[g / 32] &= ~((uint32_t)1 << g % 32);
     }
-    return (struct zero_groups){any ? words : NULL, ZERO_GROUP_LOG2, zeros->outliers};
+    for (uint64_t w = 0; zeros->words != NULL && w < zero_words(live->len); w++) any |= words[w];
+    return (struct zero_groups){any != 0 ? words : NULL, ZERO_GROUP_LOG2, zeros->outliers};
 }
 
-void zeros_mark(const struct live *live, const struct zero_groups *zeros, int16_t *k) {
-    for (uint64_t at = 0, end; zeros->words != NULL && at < live->len; at = end) {
-        end = min_u64(at + GROUP, live->len);
-        if (!zero_group_at(zeros, at >> zeros->log2) || is_idle(live, at)) continue;
-        for (uint64_t i = at; i < end; i++) k[i] = INDEX_OF_ZEROS;
+void zeros_mark(const struct live *live, const struct zero_groups *zeros, int16_t idle,
+                int16_t *k) {
+    const struct live buckets = buckets_of(live);
+    const struct zero_groups groups = {zeros->words, zeros->log2, NULL};
+    bool zero, in_use;
+    if (zeros->words == NULL) return;
+    for (uint64_t at = 0, end; at < live->len; at = end) {
+        end = zero_run(&groups, at, live->len, &zero);
+        for (uint64_t i = at; zero && i < end; i++) k[i] = INDEX_OF_ZEROS;
+    }
+    for (uint64_t at = 0, end, first; at < live->len; at = end) {
+        end = live_run(&buckets, at, &in_use);
+        if (in_use) continue;
+        const uint64_t stop = min_u64(whole_groups(at, end, live->len, &first) * GROUP, end);
+        for (uint64_t i = first * GROUP; i < stop; i++) k[i] = idle;
     }
 }

@@ -16,8 +16,11 @@ static inline bool zeros_are_marked(const struct quantizer *q) {
     return q->dithered || q->params.rotation != 0 || !q->levels.plain_zero;
 }
 
-/* Smallest groups of a chunk that are all 0, of len >= 1 elements; words: zero_words(len). */
-struct zero_groups zeros_of_elements(const float *x, uint64_t len, uint32_t *words);
+/* Adds the smallest groups that start in elements [from, to) of a chunk, of len elements x, and are
+ * all 0: to zero_words(len) words, which zeros->words becomes if there are any. `from` is where a
+ * group starts. Returns where the first group starts that was not looked at. */
+uint64_t zeros_find(const float *x, uint64_t len, uint64_t from, uint64_t to, uint32_t *words,
+                    struct zero_groups *zeros);
 
 /* True if any of elements [from, to) of a chunk x is 0 (as outliers are there), but in no group of
  * zeros.
@@ -35,8 +38,8 @@ struct zero_groups zeros_of_marks(int16_t *k, uint64_t len, int16_t idle, uint32
 struct zero_groups zeros_in_use(const struct live *live, const struct zero_groups *zeros,
                                 uint32_t *words);
 
-/* Marks the indices of the smallest groups that make up these, but for those that lie in idle
- * buckets whole. live: of the chunk; its own groups are not read. */
-void zeros_mark(const struct live *live, const struct zero_groups *zeros, int16_t *k);
+/* Marks the indices of these groups, of any size, but for smallest ones that lie in idle buckets
+ * whole: those are `idle`. live: of the chunk; its own groups are not read. */
+void zeros_mark(const struct live *live, const struct zero_groups *zeros, int16_t idle, int16_t *k);
 
 #endif
