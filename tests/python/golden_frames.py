@@ -37,6 +37,8 @@ INPUTS = {
     "shapes": "even, but elements 512 to 1023 their magnitudes, 1024 to 1535 floor(4 x) / 4, 1536 "
     "to 2047 (3/4 + |x| / 8) with the sign of x, 2048 to 2559 times 2^-(2 ((i div 128) mod 4))",
     "leaning": "|spread|, or -|spread| where (r[i] >> 32) mod 16 = 0; 0 where (i div 64) mod 8 = 5",
+    "quarter": "|spread|, or -|spread| where (r[i] >> 32) mod 4 = 0",
+    "opposed": "|spread| / 8, or -|spread| where (r[i] >> 32) mod 16 = 0",
     "hostile": "spread, but x[1] = NaN, x[20] = Inf, x[40] = -0, x[60:64] = 2^-149, x[80] = 2^127",
     "dtype": "float64: x[i] + ((r[i] >> 40) mod 2^16) * 2^-48; float16: rounded to nearest even; "
     "bfloat16: the upper 16 bits; int32: r[i] mod 2^32 as two's complement",
@@ -108,6 +110,10 @@ def elements(r: Array, kind: str, n: int) -> Array:
     elif kind == "leaning":
         x = np.where((r >> np.uint64(32) & np.uint64(15)) == 0, -np.abs(x), np.abs(x))
         x[i // 64 % 8 == 5] = 0
+    elif kind in ("quarter", "opposed"):
+        one_in, least = (4, 1.0) if kind == "quarter" else (16, 0.125)
+        below = (r >> np.uint64(32)) % np.uint64(one_in) == 0
+        x = np.where(below, -np.abs(x), np.abs(x) * least)
     elif kind == "hostile":
         x[1], x[20], x[40], x[60:64], x[80] = np.nan, np.inf, -0.0, 2.0**-149, 2.0**127
     return x
@@ -214,6 +220,10 @@ GOLDEN = (
     made("signs-in-tokens", (1500,), "leaning", s=127),
     made("signs-in-tokens-huffman-dithered", (2000,), "positive", step=2.0**-4, code="huffman",
          rounding="dithered", **KEY, **OPEN),
+    made("signs-asked-twice", (8064,), "opposed", step=0.75, chunk_log2=14, rounding="dithered",
+         **KEY, **OPEN),
+    made("signs-beside-halves", (4096,), "quarter", step=2.25, chunk_log2=12, rounding="dithered",
+         **KEY, **OPEN),
     made("signs-in-tokens-signed-table", (900,), "positive", levels="signed",
          level_table=tuple((j - 50) / 50 for j in range(101))),
     made("nearest", (1000,), rounding="nearest"),

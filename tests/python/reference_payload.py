@@ -132,19 +132,16 @@ def signed_encode(piece: Piece, live: Array, p: Params, c: Coding) -> tuple[int,
         if turns is not None and signs.width_may_shrink(turned, c):
             found.append((*body_encode(k, plain), signs.PLAIN))
         return min(found, key=lambda way: len(way[1]))
-    way, sure = (0, True)
+    way = 0
     if turns is not None or c.kmax > 15:
-        way, sure = signs.way(turns, counted, c)
-    found = []
+        way = signs.way(turns, counted, first)
     if way & signs.IN_TOKENS:
         _, body = coded_encode(signs.swapped(k), replace(plain, shared=None))
         if len(body) <= fixed_most(k.size, c):
-            found.append((MODE_CODED, body, way))
-    if not found and (turns is None or way):
-        found.append((*body_encode(k, plain), way & signs.PLAIN))
-    if not found or not sure:
-        found.insert(0, (*body_encode(turned, first), 0))
-    return min(found, key=lambda one: len(one[1]))
+            return MODE_CODED, body, way
+    if turns is None or way:
+        return (*body_encode(k, plain), way & signs.PLAIN)
+    return (*body_encode(turned, first), 0)
 
 
 def outliers_encode(apart: Array) -> bytes:

@@ -73,6 +73,16 @@ def test_dither_costs_no_bits_on_any_tensor(name: str, code: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["rans", "huffman"])
+@pytest.mark.parametrize("name", SCHEMES)
+def test_samples_choose_as_the_reference_does(name: str, code: str) -> None:
+    """Chunks of 2^15 and of 2^13: 137 of 496 ask a second sample, and 6 take another way by it."""
+    p = Params(code=code, seed=5, chunk_log2=15, rounding="dithered", **SCHEMES[name])  # type: ignore[arg-type]
+    for kind, make in TENSORS.items():
+        x = make(np.random.default_rng(8)).ravel()[: 5 << 13].astype(np.float32)
+        assert codec_of(p).encode(x, 1) == reference.encode(x, p, 1), kind
+
+
+@pytest.mark.parametrize("code", ["rans", "huffman"])
 @pytest.mark.parametrize("rounding", ["stochastic", "dithered"])
 def test_large_indices_of_one_sign_cost_no_signs(rounding: str, code: str) -> None:
     """Magnitudes of normal elements take nearly a bit less an element than these do."""

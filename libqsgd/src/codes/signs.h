@@ -7,9 +7,8 @@
 #include "codes/payload.h"
 
 /* Of a chunk, none of whose items were gathered, turned if chunk->turned is not NULL: what
- * head->signs had better be, by a sample of them. Not sure: or 0, whichever makes the shorter
- * payload. */
+ * head->signs had better be, by a sample of them. */
 uint8_t signs_choose(const struct code_chunk *chunk, const struct payload_head *head,
-                     const struct coded_items *items, bool *sure);
+                     const struct coded_items *items);
 
 #endif

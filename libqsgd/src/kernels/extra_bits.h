@@ -230,7 +230,14 @@ KERNEL uint64_t kernel_extra_count(const uint8_t *tokens, size_t n) {
     uint64_t total = 0;
     size_t i = 0;
 #ifdef W_EXTRA
-    for (; n - i >= W_BYTES; i += W_BYTES) total += vb_sum(vb_extra_widths(vb_load(tokens + i)));
+    while (n - i >= W_BYTES) { /* as many vectors as a byte can sum: no width is above 14 */
+        const size_t stop = (n - i) / W_BYTES < 16 ? n : i + 16 * (size_t)W_BYTES;
+        vb sum = vb_set1(0);
+        for (; stop - i >= W_BYTES; i += W_BYTES) {
+            sum = vb_add(sum, vb_extra_widths(vb_load(tokens + i)));
+        }
+        total += vb_sum(sum);
+    }
     total += vb_sum(vb_extra_widths(vb_load_some(tokens + i, n - i)));
 #else
     for (; i < n; i++) {

@@ -105,8 +105,10 @@ static void encode_quantized(struct encode_job *job, const struct chunk_span *sp
         return;
     }
     worker_zeros(q, &chunk, &c->zeros, &items, w, &head.live);
+    const struct payload_space to = {
+        dst, job->room == NULL ? NULL : job->f.spill + worker * job->f.spill_bytes};
     frame_set_entry(job->dst.data, &job->frame, index, dst,
-                    signs_write(q, span, &chunk, &head, &items, &w->quantize, dst));
+                    signs_write(q, span, &chunk, &head, &items, &w->quantize, &to));
 }
 
 static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t worker,

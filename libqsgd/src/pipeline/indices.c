@@ -89,13 +89,13 @@ static size_t write_new(const struct recode *r, const struct chunk_span *span,
     const struct code_chunk chunk =
         worker_code_chunk(r->q, r->shared, r->q->params.code, span, &r->worker->codes);
     const bool fits = chunk_room(r->q, span->len, true) <= cap;
-    uint8_t *const at = fits ? dst : r->made->spill;
+    const struct payload_space to = {fits ? dst : r->made->spill, fits ? r->made->spill : NULL};
     if (r->q->turned) values_turn(r->q, span, &head->live.scales, &r->worker->quantize, k, NULL);
     worker_zeros(r->q, &chunk, marked, &items, r->worker, &head->live);
-    const size_t bytes = signs_write(r->q, span, &chunk, head, &items, &r->worker->quantize, at);
+    const size_t bytes = signs_write(r->q, span, &chunk, head, &items, &r->worker->quantize, &to);
     if (fits) return bytes;
     if (bytes > cap) return SIZE_MAX;
-    memcpy(dst, at, bytes);
+    memcpy(dst, to.dst, bytes);
     return bytes;
 }
 

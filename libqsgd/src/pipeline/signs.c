@@ -1,5 +1,7 @@
 #include "pipeline/signs.h"
 
+#include <string.h>
+
 #include "codes/signs.h"
 #include "kernels/kernels.h"
 #include "quantize/values.h"
@@ -58,22 +60,27 @@ static bool width_may_shrink(const struct ways *w) {
     return largest != 0 && (largest & (largest - 1)) == 0;
 }
 
+/* Both ways, of which the shorter stays. */
+static size_t write_both(struct ways *w, uint8_t other, const struct payload_space *to) {
+    uint8_t *const dst = to->dst, *const at = to->spare == NULL ? dst : to->spare;
+    const size_t first = write_as(w, 0, dst);
+    size_t bytes = write_again(w, other, at);
+    if (bytes == SIZE_MAX) bytes = write_again(w, other & SIGNS_PLAIN, at);
+    if (first <= bytes) return to->spare == NULL ? write_again(w, 0, dst) : first;
+    if (at != dst) memcpy(dst, at, bytes);
+    return bytes;
+}
+
 size_t signs_write(const struct quantizer *q, const struct chunk_span *span,
                    const struct code_chunk *chunk, struct payload_head *head,
                    const struct coded_items *items, struct quantize_scratch *scratch,
-                   uint8_t *dst) {
+                   const struct payload_space *to) {
     struct ways w = {q, span, chunk, head, items, scratch};
-    bool sure;
     head->signs = 0;
-    uint8_t best = signs_choose(chunk, head, items, &sure);
-    if (best == 0 && width_may_shrink(&w)) {
-        best = SIGNS_PLAIN;
-        sure = false;
-    }
-    const size_t first = sure ? SIZE_MAX : write_as(&w, 0, dst);
-    size_t bytes = sure ? write_as(&w, best, dst) : write_again(&w, best, dst);
-    if (bytes == SIZE_MAX) bytes = write_again(&w, best & SIGNS_PLAIN, dst);
-    return first <= bytes && !sure ? write_again(&w, 0, dst) : bytes;
+    const uint8_t best = signs_choose(chunk, head, items);
+    if (best == 0 && width_may_shrink(&w)) return write_both(&w, SIGNS_PLAIN, to);
+    const size_t bytes = write_as(&w, best, to->dst);
+    return bytes != SIZE_MAX ? bytes : write_again(&w, best & SIGNS_PLAIN, to->dst);
 }
 
 void signs_restore(const struct quantizer *q, const struct chunk_span *span,

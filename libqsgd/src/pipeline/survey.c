@@ -16,6 +16,7 @@ void survey_codes(const struct quantizer *q, const struct chunk_span *span,
     const size_t scales = scales_write(&head->scales, &form, NULL) +
                           (head->rotated ? parts_write(&head->parts, NULL) : 0);
     without.scales.count = 0;
+    const struct payload_space to = {dst, dst};
     worker_zeros(q, chunk, &c->zeros, &items, worker, &without.live);
     for (int32_t code = QSGD_CODE_FIXED; code <= QSGD_CODE_RANS; code++) {
         if (!params_code_fits(&q->params, code)) continue;
@@ -24,7 +25,7 @@ void survey_codes(const struct quantizer *q, const struct chunk_span *span,
             worker_zeros(q, &of_code, &c->zeros, &items, worker, &without.live);
         }
         worker->auto_bytes[code] +=
-            scales + signs_write(q, span, &of_code, &without, &items, &worker->quantize, dst);
+            scales + signs_write(q, span, &of_code, &without, &items, &worker->quantize, &to);
         signs_restore(q, span, &of_code, &without, &items, &worker->quantize);
     }
 }

@@ -271,6 +271,8 @@ static qsgd_status quantize_elements(const struct tensor *t, const struct chunk_
     struct two_buckets two = {.both = {{.scale = 0}, {.scale = 0}}};
     struct walk w = walk_over(q, scratch, span->first, span->first + span->len,
                               q->params.rounding <= QSGD_ROUND_DITHERED || q->params.rotation != 0);
+    /* zeros are then looked for in what rounding has fetched ahead */
+    if (zeros_are_marked(q)) w.most = QUANTIZE_SMALL_BLOCK;
     two.b = &two.both[0];
     two.ahead = &two.both[1];
     chunk_begin(&c);
