@@ -20,6 +20,7 @@
 #include "kernels/rans.h"
 #include "kernels/rotation.h"
 #include "kernels/round.h"
+#include "kernels/shape.h"
 #include "kernels/stats_count.h"
 #include "kernels/tokens.h"
 #include "kernels/values.h"
@@ -49,6 +50,8 @@ __global__ void norms(const memory m) {
     m.results[1] = kernel_sum_squares(m.x, m.n, m.totals);
     m.results[2] = kernel_sum_magnitudes(m.x, m.n, m.totals + 1);
     kernel_sum_products(m.x, m.x, m.n, m.totals + 2);
+    kernel_shape_sums(m.x, m.n, m.totals + 3);
+    m.results[3] = kernel_equal_pairs(m.x, m.n);
 }
 
 __global__ void stats(const memory m, uint32_t counts[STATS_COPIES][STATS_BINS]) {

@@ -63,13 +63,15 @@ static void checksums_are_crc32c(void) {
 }
 
 /* Lane by lane as ENCODER.md section 5.1 has it. */
-static double lane_sum(const uint8_t *p, size_t n, bool square) {
+enum { SQUARES, MAGNITUDES, ELEMENTS };
+
+static double lane_sum(const uint8_t *p, size_t n, int of) {
     double lanes[32] = {0};
     for (size_t i = 0; i < n; i++) {
         float x;
         memcpy(&x, p + 4 * i, 4);
-        double v = (double)float_from_bits(float_bits(x) & 0x7FFFFFFF);
-        lanes[i % 32] = lanes[i % 32] + (square ? v * v : v);
+        const double v = (double)x, size = v < 0 ? -v : v;
+        lanes[i % 32] = lanes[i % 32] + (of == SQUARES ? v * v : (of == ELEMENTS ? v : size));
     }
     for (int w = 16; w > 0; w /= 2) {
         for (int l = 0; l < w; l++) lanes[l] = lanes[l] + lanes[l + w];
@@ -89,12 +91,16 @@ static void norms_equal_the_lane_sums_bit_for_bit(void) {
                     if ((float_bits(f) & 0x7FFFFFFF) > max) max = float_bits(f) & 0x7FFFFFFF;
                 }
                 double squares = -1, magnitudes = -1;
-                double squares_ref = lane_sum(x, n, true), magnitudes_ref = lane_sum(x, n, false);
+                const double refs[3] = {lane_sum(x, n, SQUARES), lane_sum(x, n, MAGNITUDES),
+                                        lane_sum(x, n, ELEMENTS)};
+                double all[3] = {-1, -1, -1};
                 CHECK(backends[b]->max_bits(x, n) == max);
                 CHECK(backends[b]->sum_squares(x, n, &squares) == max);
                 CHECK(backends[b]->sum_magnitudes(x, n, &magnitudes) == max);
-                CHECK(memcmp(&squares, &squares_ref, 8) == 0);
-                CHECK(memcmp(&magnitudes, &magnitudes_ref, 8) == 0);
+                CHECK(memcmp(&squares, &refs[SQUARES], 8) == 0);
+                CHECK(memcmp(&magnitudes, &refs[MAGNITUDES], 8) == 0);
+                backends[b]->shape_sums(x, n, all);
+                CHECK(memcmp(all, refs, sizeof all) == 0);
             }
         }
         for (uint32_t at = 0; at < 100; at++) { /* NaN and Inf are seen wherever they lie */
@@ -109,12 +115,35 @@ static void norms_equal_the_lane_sums_bit_for_bit(void) {
     }
 }
 
+/* Of few values, so that there are some, of either sign; and zeros. */
+static void pairs_of_fours_are_counted(void) {
+    for (int b = 0; b < backend_count; b++) {
+        for (size_t n = 0; n <= 512; n += 32) {
+            for (uint64_t values = 1; values <= 64; values *= 4) {
+                FOR_GAPS(gap, n) {
+                    void *x = guard_place(guards[0], 4 * n, gap);
+                    uint32_t m[512];
+                    uint64_t pairs = 0;
+                    for (size_t i = 0; i < n; i++) {
+                        m[i] = (uint32_t)random_below(&state, values);
+                        const float size = (float)m[i] / 3;
+                        store(x, i, random_below(&state, 2) != 0 ? -size : size);
+                        for (size_t j = i / 4 * 4; j < i; j++) pairs += m[j] == m[i];
+                    }
+                    CHECK(backends[b]->equal_pairs(x, n) == pairs);
+                }
+            }
+        }
+    }
+}
+
 int main(void) {
     find_backends();
     guards[0] = guard_new(4 * LONGEST + 64);
     noise_has_known_answers();
     checksums_are_crc32c();
     norms_equal_the_lane_sums_bit_for_bit();
+    pairs_of_fours_are_counted();
     guard_free(guards[0]);
     return check_result();
 }

@@ -106,7 +106,7 @@ def chosen(
         dead = spread(groups, SMALLEST, k.size)
         return (encode(*join(dead)), dead) if groups.any() else (b"", none)
     dead = spread(whole_groups(k == 0), SMALLEST, k.size)
-    if not bool(dead.any()):
+    if c.code.endswith("-sparse") or not bool(dead.any()):
         return b"", none
     head = encode(*join(dead))
     coded = in_use & ~apart

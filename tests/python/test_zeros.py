@@ -81,6 +81,15 @@ def test_two_hundred_thousand_rows_take_eight_kilobytes() -> None:
         assert not qsgd.decode(frame)[~touched].any()
 
 
+@pytest.mark.parametrize("code", ["elias-gamma-sparse", "rice-sparse", "elias-gamma", "fixed"])
+def test_groups_are_named_where_codes_do_not_say_where_the_others_are(code: str) -> None:
+    x, _ = rows(500, 64, 100)
+    params = Params(seed=1, code=code, bucket=0, s=7)  # type: ignore[arg-type]
+    frame = codec_of(params).encode(x, 1)
+    assert frame == reference.encode(x, params, 1)
+    assert bool(frame[parse(frame).chunks[0].offset] & 8) == (not code.endswith("-sparse"))
+
+
 @pytest.mark.parametrize("name", ["dithered", "balanced, dithered"])
 def test_scattered_zeros_are_coded_and_unbiased(name: str) -> None:
     """Zeros outside of groups may carry noise; over 4000 draws (seed 1) their mean is 0.

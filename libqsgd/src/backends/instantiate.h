@@ -22,6 +22,7 @@
 #include "kernels/rans.h"
 #include "kernels/rotation.h"
 #include "kernels/round.h"
+#include "kernels/shape.h"
 #include "kernels/stats_count.h"
 #include "kernels/values.h"
 
@@ -60,6 +61,8 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .sum_squares = BACKEND_ENCODER(BACKEND_ENTRY(kernel_sum_squares)),
     .sum_magnitudes = BACKEND_ENCODER(BACKEND_ENTRY(kernel_sum_magnitudes)),
     .sum_products = BACKEND_ENCODER(BACKEND_ENTRY(kernel_sum_products)),
+    .shape_sums = BACKEND_ENCODER(BACKEND_ENTRY(kernel_shape_sums)),
+    .equal_pairs = BACKEND_ENCODER(BACKEND_ENTRY(kernel_equal_pairs)),
     .stats_count = BACKEND_FIT(BACKEND_ENTRY(kernel_stats_count)),
     .noise = BACKEND_ENTRY(kernel_noise),
     .tie_noise = BACKEND_ENCODER(kernel_tie_noise),

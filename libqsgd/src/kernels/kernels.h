@@ -28,6 +28,11 @@ struct kernels {
     /* Sum of x[i] h[i] by the same rule. */
     void (*sum_products)(const float *x, const float *h, size_t n, double *sum);
 
+    /* Sums of squares, magnitudes and elements of n <= NORM_BLOCK, by the same rule. */
+    void (*shape_sums)(const float *x, size_t n, double sums[3]);
+    /* Pairs of the same magnitude among aligned fours; n is a multiple of 32. */
+    uint64_t (*equal_pairs)(const float *x, size_t n);
+
     /* Adds the weight of n <= STATS_BLOCK elements of one bucket, times inv, to bins of
      * STATISTICS.md, and the sums of r and of r^2 to sums. Which copy counts an element is open;
      * none takes more than n / STATS_COPIES + 32. */

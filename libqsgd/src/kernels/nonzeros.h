@@ -3,6 +3,7 @@
 #ifndef QSGD_KERNELS_NONZEROS_H
 #define QSGD_KERNELS_NONZEROS_H
 
+#include "base/bits.h"
 #include "kernels/body.h"
 #include "kernels/types.h"
 
@@ -13,7 +14,7 @@
 /* Four positions of set bits at a time, whether there are four or none: words with few of them,
  * which is what sparse codes are for, then cost no branch that could be mispredicted. */
 BODY size_t nonzero_take(uint64_t mask, uint32_t first, uint32_t *at) {
-    const size_t count = (size_t)__builtin_popcountll(mask);
+    const size_t count = count_bits(mask);
     size_t i = 0;
     do {
         for (int j = 0; j < 4; j++) {
@@ -66,7 +67,7 @@ BODY size_t nonzero_indices(const int16_t *k, size_t n) {
     size_t count = 0, i = 0;
     uint64_t four;
 #ifdef W_NONZERO
-    for (; n - i >= 64; i += 64) count += (size_t)__builtin_popcountll(vh_nonzero64(k + i));
+    for (; n - i >= 64; i += 64) count += count_bits(vh_nonzero64(k + i));
 #endif
     for (; n - i >= 4; i += 4) {
         memcpy(&four, k + i, sizeof four);

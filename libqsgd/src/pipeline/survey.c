@@ -17,11 +17,11 @@ void survey_codes(const struct quantizer *q, const struct chunk_span *span,
                           (head->rotated ? parts_write(&head->parts, NULL) : 0);
     without.scales.count = 0;
     const struct payload_space to = {dst, dst};
-    worker_zeros(q, chunk, &c->zeros, &items, worker, &without.live);
+    if (zeros_are_marked(q)) worker_zeros(q, chunk, &c->zeros, &items, worker, &without.live);
     for (int32_t code = QSGD_CODE_FIXED; code <= QSGD_CODE_RANS; code++) {
         if (!params_code_fits(&q->params, code)) continue;
         of_code.code = code;
-        if (code == QSGD_CODE_RANS && !zeros_are_marked(q)) {
+        if (!zeros_are_marked(q)) {
             worker_zeros(q, &of_code, &c->zeros, &items, worker, &without.live);
         }
         worker->auto_bytes[code] +=

@@ -78,7 +78,8 @@ void worker_zeros(const struct quantizer *q, const struct code_chunk *chunk,
                   const struct zero_groups *marked, const struct coded_items *items,
                   struct worker *w, struct live *live) {
     if (!zeros_are_marked(q)) {
-        live->zeros.outliers = marked->outliers;
+        live->zeros = (struct zero_groups){NULL, ZERO_GROUP_LOG2, marked->outliers};
+        if (code_find(chunk->code)->sparse) return; /* which says where the others are */
         live->zeros = zero_groups_of_indices(q->kernels, live, items, w->quantize.zeros);
         if (live->zeros.words != NULL && chunk->code == QSGD_CODE_RANS && chunk->classes &&
             !rans_gains_by_zeros(chunk, live, items)) {

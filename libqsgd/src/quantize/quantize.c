@@ -121,7 +121,7 @@ static bool takes_rotation(const struct chunk *c, struct bucket_span part, const
         const double unit = (double)q->params.step * (double)stored;
         const bool nearest = q->params.rounding == QSGD_ROUND_NEAREST;
         const double turned = nearest ? rotated_step(unit / rms) : unit / rms;
-        if (!shape_rotates(&shape, own, n, unit, turned)) return false;
+        if (!shape_rotates(q->kernels, &shape, own, n, unit, turned)) return false;
         if (part.end - first >= len) return true;
     }
 }
@@ -231,7 +231,7 @@ static void run_quantize(struct chunk *c, struct bucket_state *b, const struct w
     const uint64_t start = q->layout.per_bucket != 0 ? c->span->first : b->span.first;
     const uint64_t at = w->element - c->span->first;
     const struct run run = {b->x + (w->element - start),
-                            walk_noise(w),
+                            walk_noise(w, !b->round.nearest),
                             w->element,
                             w->n,
                             c->out->k == NULL ? NULL : c->out->k + at,

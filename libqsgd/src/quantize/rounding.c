@@ -64,8 +64,9 @@ static void run_signed(const struct quantizer *q, struct bucket_state *b, const 
         const uint64_t at = position_signed(q, b->round.inv16, xi);
         const uint32_t f = (uint32_t)(at >> 16) & 0xFFFF;
         b->variance += (uint64_t)((f >> 8) * (256 - (f >> 8))) * q->signed_weight[at >> 32];
+        const uint32_t noise = b->round.nearest ? 0 : run->noise[i];
         const uint32_t m =
-            round_signed(q, b->round.nearest, at, run->noise[i], q->origin + run->element + i);
+            round_signed(q, b->round.nearest, at, noise, q->origin + run->element + i);
         run->k[i] = (int16_t)((int32_t)m + q->levels.kmin);
     }
 }

@@ -28,7 +28,7 @@ void bucket_begin(const struct quantizer *q, struct bucket_state *b);
  * their indices go, or their tokens if k is NULL. */
 struct run {
     const float *x;
-    const uint16_t *noise; /* noise[i] belongs to element + i */
+    const uint16_t *noise; /* noise[i] belongs to element + i; of no use to nearest rounding */
     uint64_t element;
     size_t n;
     int16_t *k;

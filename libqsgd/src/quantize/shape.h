@@ -21,6 +21,7 @@ bool shape_is_even(const struct shape *s, uint64_t n);
 /* True if the elements x of a part of n = 2^z, whose step would be `unit` dithered and `turned`
  * root mean squares rotated, are neither quiet nor loud beside that, nor sparse, flat, uneven, of
  * one sign, or of few values. */
-bool shape_rotates(const struct shape *s, const float *x, uint64_t n, double unit, double turned);
+bool shape_rotates(const struct kernels *kernels, const struct shape *s, const float *x, uint64_t n,
+                   double unit, double turned);
 
 #endif

@@ -121,6 +121,11 @@ static void unit_bucket(const struct dequantizer *d, struct unit u, struct value
     value_bucket_of(d->q, u.scale, dithers ? d->damping : (uint8_t)0, d->turned && dithers, b);
 }
 
+/* As far as the bucket's values depend on it. */
+static const uint16_t *noise_of_run(const struct value_bucket *b, const struct walk *w) {
+    return walk_noise(w, b->damping != 0 || b->turned);
+}
+
 /* Values of the walk's run into v, before X is undone. */
 static void run_values_in_range(const struct dequantizer *d, const struct symbols *s,
                                 const struct walk *w, struct unit u, float *v) {
@@ -130,7 +135,7 @@ static void run_values_in_range(const struct dequantizer *d, const struct symbol
     }
     struct value_bucket b;
     unit_bucket(d, u, &b);
-    put_values(d->q->kernels, &b, symbols_of(s, w), walk_noise(w), w->n, v);
+    put_values(d->q->kernels, &b, symbols_of(s, w), noise_of_run(&b, w), w->n, v);
 }
 
 static void undo_range(float scale, size_t n, float *v) {
@@ -177,10 +182,11 @@ static void run_to_sink(const struct dequantizer *d, const struct symbols *s, co
     float *floats = (float *)(void *)to; /* any alignment; kernels allow it */
     unit_bucket(d, u, &b);
     b.stream = sink->stream;
+    const uint16_t *const noise = noise_of_run(&b, w);
     if (sink->add) {
-        add_values(d->q->kernels, &b, symbols_of(s, w), walk_noise(w), w->n, sink->alpha, floats);
+        add_values(d->q->kernels, &b, symbols_of(s, w), noise, w->n, sink->alpha, floats);
     } else {
-        put_values(d->q->kernels, &b, symbols_of(s, w), walk_noise(w), w->n, floats);
+        put_values(d->q->kernels, &b, symbols_of(s, w), noise, w->n, floats);
     }
 }
 
@@ -370,9 +376,9 @@ void values_turn(const struct quantizer *q, const struct chunk_span *span,
         }
         if (still) continue;
         if (k != NULL) {
-            q->kernels->turn(walk_noise(&w), w.n, k + at);
+            q->kernels->turn(walk_noise(&w, true), w.n, k + at);
         } else {
-            q->kernels->turn_tokens(walk_noise(&w), w.n, tokens + at);
+            q->kernels->turn_tokens(walk_noise(&w, true), w.n, tokens + at);
         }
     }
     fpenv_leave(env);

@@ -9,13 +9,15 @@ struct walk {
     const struct quantizer *q;
     struct quantize_scratch *scratch; /* holds the noise of the block */
     uint64_t end;                     /* of all runs */
-    bool noisy;                       /* the noise is wanted */
+    bool noisy;                       /* the noise is wanted, */
+    bool lazy;                        /* but of some runs alone: rotated buckets do without */
     uint64_t element;                 /* the run: n elements, at most a block, from there on */
     size_t n;
     bool opens;                /* it is the first run of its bucket */
     struct bucket_span bucket; /* which it lies in */
     uint64_t block;            /* of noise: which is R(block), .. */
     uint64_t block_end;        /* and the first element behind it */
+    bool there;                /* it was, before */
     uint64_t most;             /* elements of a run */
 };
 
@@ -26,6 +28,7 @@ static inline struct walk walk_over(const struct quantizer *q, struct quantize_s
                          .scratch = scratch,
                          .end = to,
                          .noisy = noisy,
+                         .lazy = q->params.rotation != 0 && !q->dithers_rotated,
                          .element = from,
                          .most = quantize_block(&q->layout)};
 }
@@ -39,8 +42,8 @@ static inline bool walk_next(struct walk *w) {
         const uint64_t origin = w->q->origin, first = origin + i;
         w->block = first - first % NOISE_TILE;
         const uint64_t to = min_u64(w->block + QUANTIZE_BLOCK, origin + w->end);
-        const bool there = s->noise_from == w->block && to <= s->noise_to;
-        if (w->noisy && !there) {
+        w->there = s->noise_from == w->block && to <= s->noise_to;
+        if (w->noisy && !w->there && !w->lazy) {
             kernels_noise(w->q->kernels, &w->q->key, w->block, to, s->noise);
         }
         w->block_end = to - origin;
@@ -56,9 +59,15 @@ static inline bool walk_next(struct walk *w) {
     return true;
 }
 
-/* The noise of the run's first element, and from there on. */
-static inline const uint16_t *walk_noise(const struct walk *w) {
-    return w->scratch->noise + (w->q->origin + w->element - w->block);
+/* The noise of the run's elements, which may be NULL if it is not wanted. */
+static inline const uint16_t *walk_noise(const struct walk *w, bool wanted) {
+    const uint64_t first = w->q->origin + w->element, tile = first - first % NOISE_TILE;
+    if (w->lazy && !wanted) return NULL;
+    if (w->lazy && w->noisy && !w->there) {
+        kernels_noise(w->q->kernels, &w->q->key, tile, first + w->n,
+                      w->scratch->noise + (tile - w->block));
+    }
+    return w->scratch->noise + (first - w->block);
 }
 
 #endif

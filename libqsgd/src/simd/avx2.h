@@ -265,6 +265,12 @@ static inline vh vh_ones(vhm m) { return m; }
 static inline vh vh_abs(vh a) { return _mm256_abs_epi16(a); }
 static inline vu vh_pair_sums(vh a) { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
 
+#define W_FOURS 1
+
+/* In every four lanes: the next one's, around; and the one's that is two away. */
+static inline vu vu_next_of_four(vu a) { return _mm256_shuffle_epi32(a, 0x39); }
+static inline vu vu_opposite_of_four(vu a) { return _mm256_shuffle_epi32(a, 0x4E); }
+
 #define W_NONZERO 1
 
 /* Bit i: k[i] is not 0, of 64. */

@@ -256,6 +256,11 @@ static inline vh vh_ones(vhm m) { return _mm512_movm_epi16(m); }
 static inline vh vh_abs(vh a) { return _mm512_abs_epi16(a); }
 static inline vu vh_pair_sums(vh a) { return _mm512_madd_epi16(a, _mm512_set1_epi16(1)); }
 
+#define W_FOURS 1
+
+static inline vu vu_next_of_four(vu a) { return _mm512_shuffle_epi32(a, 0x39); }
+static inline vu vu_opposite_of_four(vu a) { return _mm512_shuffle_epi32(a, 0x4E); }
+
 #define W_NONZERO 1
 
 static inline uint64_t vh_nonzero64(const int16_t *k) {

@@ -299,6 +299,11 @@ static inline vh vh_fields(vb a, unsigned w) {
     return vh_of_bytes(neon_part(neon_part(neon_u8(aligned), 2 * w, 32), w, 16));
 }
 
+#define W_FOURS 1
+
+static inline vu vu_next_of_four(vu a) { return vextq_u32(a, a, 1); }
+static inline vu vu_opposite_of_four(vu a) { return vextq_u32(a, a, 2); }
+
 #define W_NONZERO 1
 
 /* One weight for each byte of eight that is not 0. */

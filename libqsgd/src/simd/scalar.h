@@ -15,6 +15,7 @@
  *                  vb_any_above only if n >= 32
  *   W_PACK         vb: fields of 1 to 7 bits, packed       W_BYTES    avx2_bytes    fixed.h
  *   W_PACK_HALVES  vh: fields of 8 to 16 bits              W_PACK     avx2_bytes    fixed.h
+ *   W_FOURS        lanes of every four change places                  avx2          shape.h
  *   W_NONZERO      vh_nonzero64: where 64 indices are not 0           avx2          nonzeros.h
  *   W_POSITIONS    vu_positions: a mask's bits, as a list  W_NONZERO  avx512        nonzeros.h
  *   W_TABLE n      vt: n words in registers, n = 16 or 64             avx2_codes    rans_write.h

@@ -281,6 +281,11 @@ static inline vu vu_pull_words(const uint8_t **words, const uint8_t *const *ends
     return a;
 }
 
+#define W_FOURS 1
+
+static inline vu vu_next_of_four(vu a) { WARP_OF(vu, a.of[(l & ~3) | ((l + 1) & 3)]); }
+static inline vu vu_opposite_of_four(vu a) { WARP_OF(vu, a.of[l ^ 2]); }
+
 #define W_NONZERO 1
 
 static inline uint64_t vh_nonzero64(const int16_t *k) {

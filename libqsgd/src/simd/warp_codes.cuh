@@ -29,6 +29,14 @@ LANE void vu_tally(uint32_t *counts, vu i, vu by) {
     if (by.u != 0) warp_atomic_add(counts + i.u, by.u);
 }
 
+#define W_FOURS 1
+
+LANE vu vu_next_of_four(vu a) {
+    const uint32_t l = warp_lane();
+    return warp_u(warp_shuffle(a.u, (l & ~3U) | ((l + 1) & 3)));
+}
+LANE vu vu_opposite_of_four(vu a) { return warp_u(warp_shuffle(a.u, warp_lane() ^ 2)); }
+
 #define W_ALONE 1
 
 #define W_SCAN 1
