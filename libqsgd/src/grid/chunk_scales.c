@@ -112,15 +112,40 @@ static qsgd_status read_form(int kind, const uint8_t *p, struct scales_form *for
     return fits ? QSGD_OK : QSGD_ERR_CHUNK;
 }
 
-/* A scale that is there; false if it would be 0, infinite, or no number that a scale may be. */
-static inline bool read_one(struct bit_reader *r, const struct scales_form *form, int kind,
-                            float *to) {
+/* The scale of so many steps above the base; false if it would be 0, infinite, or no number that a
+ * scale may be. */
+static inline bool scale_above(const struct scales_form *form, int kind, uint32_t above,
+                               float *to) {
     const uint32_t all = ((uint32_t)1 << form->width) - 1;
-    const uint32_t above = form->width == 0 ? 0 : (uint32_t)lsb_read(r, form->width);
     const uint64_t units = form->base + ((uint64_t)above << form->shift);
     const bool nan = form->width > 0 && above == all;
     *to = float_from_bits(nan ? SCALE_NAN_BITS : (uint32_t)(units << dropped(kind)));
     return nan || (units != 0 && units < SCALE_INF_BITS >> dropped(kind));
+}
+
+static inline bool read_one(struct bit_reader *r, const struct scales_form *form, int kind,
+                            float *to) {
+    const uint32_t above = form->width == 0 ? 0 : (uint32_t)lsb_read(r, form->width);
+    return scale_above(form, kind, above, to);
+}
+
+/* The first scales, where all are there: those whose eight bytes are, each by itself, so that none
+ * waits for the last. Returns how many; the reader moves on. */
+static uint64_t read_first(struct bit_reader *r, const struct scales_form *form, int kind,
+                           uint64_t count, float *to, bool *fine) {
+    const uint8_t *const p = r->p;
+    const size_t bytes = (size_t)(r->end - p);
+    const uint32_t all = ((uint32_t)1 << form->width) - 1;
+    if (form->width == 0 || bytes < 8) return 0;
+    const uint64_t some = min_u64(count, 8 * (uint64_t)(bytes - 8) / form->width + 1);
+    for (uint64_t i = 0, bit = 0; i < some; i++, bit += form->width) {
+        const uint32_t above = (uint32_t)(load_le64(p + (bit >> 3)) >> (bit & 7)) & all;
+        *fine &= scale_above(form, kind, above, to + i);
+    }
+    const uint64_t bit = some * form->width;
+    bit_read_init(r, p + (bit >> 3), r->end);
+    lsb_read(r, bit & 7);
+    return some;
 }
 
 qsgd_status scales_read(const struct chunk_scales *c, bool some_idle, const uint8_t *p,
@@ -147,7 +172,8 @@ qsgd_status scales_read(const struct chunk_scales *c, bool some_idle, const uint
     const struct scales_form own = *form; /* which stores to `to` cannot change */
     bool fine = true;
     if (!some_idle) {
-        for (uint64_t i = 0; i < c->count; i++) fine &= read_one(&r, &own, c->kind, to + i);
+        uint64_t i = read_first(&r, &own, c->kind, c->count, to, &fine);
+        for (; i < c->count; i++) fine &= read_one(&r, &own, c->kind, to + i);
     }
     uint32_t word = 0;
     for (uint64_t i = 0; some_idle && i < c->count; i++, word >>= 1) {

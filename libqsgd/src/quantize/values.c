@@ -167,8 +167,8 @@ static bool goes_straight(const struct sink *sink, float scale) {
     return sink->dtype == QSGD_FLOAT32 && !scale_is_idle(scale) && scale_range(scale) == 1;
 }
 
-static void run_to_sink(const struct dequantizer *d, const struct symbols *s, const struct walk *w,
-                        struct unit u) {
+static inline void run_to_sink(const struct dequantizer *d, const struct symbols *s,
+                               const struct walk *w, struct unit u) {
     const struct sink *sink = d->sink;
     float *block = d->scratch->block;
     if (!goes_straight(sink, u.scale)) {
