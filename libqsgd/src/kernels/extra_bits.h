@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "kernels/body.h"
+#include "kernels/extra_widths.h"
 #include "kernels/tokens.h"
 
 #ifdef W_SCAN
@@ -18,23 +19,6 @@ BODY int16_t extra_index(uint32_t code) {
     const int32_t m = (int32_t)(code >> 1);
     return (int16_t)((code & 1) != 0 ? -m : m);
 }
-
-/* True if one of eight tokens, each below 64, has extra bits. */
-BODY bool extra_any(const uint8_t *tokens) {
-    uint64_t eight;
-    memcpy(&eight, tokens, sizeof eight);
-    return ((eight + (128 - TOKENS_WHOLE) * 0x0101010101010101U) & 0x8080808080808080U) != 0;
-}
-
-/* Extra bits of a token >= TOKENS_WHOLE. */
-BODY unsigned extra_width(uint8_t token) { return (token - 7U) >> 2; }
-
-#ifdef W_EXTRA
-/* Extra bits of tokens, 0 for whole ones. */
-BODY vh extra_widths(vh token, vh has) { return vh_and(has, vh_srl(vh_sub(token, vh_set1(7)), 2)); }
-
-BODY vh extra_has(vh token) { return vh_ones(vh_above(token, vh_set1(TOKENS_WHOLE - 1))); }
-#endif
 
 /* ---- read ------------------------------------------------------------------------------------ */
 
@@ -225,31 +209,6 @@ KERNEL uint32_t kernel_extra_read(struct extra_stream *stream, const uint8_t *to
 #endif
 
 /* ---- write ----------------------------------------------------------------------------------- */
-
-KERNEL uint64_t kernel_extra_count(const uint8_t *tokens, size_t n) {
-    uint64_t total = 0;
-    size_t i = 0;
-#ifdef W_EXTRA
-    while (n - i >= W_BYTES) { /* as many vectors as a byte can sum: no width is above 14 */
-        const size_t stop = (n - i) / W_BYTES < 16 ? n : i + 16 * (size_t)W_BYTES;
-        vb sum = vb_set1(0);
-        for (; stop - i >= W_BYTES; i += W_BYTES) {
-            sum = vb_add(sum, vb_extra_widths(vb_load(tokens + i)));
-        }
-        total += vb_sum(sum);
-    }
-    total += vb_sum(vb_extra_widths(vb_load_some(tokens + i, n - i)));
-#else
-    for (; i < n; i++) {
-        if (i % 8 == 0 && n - i >= 8 && !extra_any(tokens + i)) {
-            i += 7;
-            continue;
-        }
-        total += tokens[i] < TOKENS_WHOLE ? 0 : extra_width(tokens[i]);
-    }
-#endif
-    return total;
-}
 
 /* The same as kernel_extra_write, without vectors, after bits that are there. */
 BODY uint8_t *extra_write_rest(struct lsb_writer *w, const int16_t *k, const uint8_t *tokens,

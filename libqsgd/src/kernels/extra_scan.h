@@ -5,13 +5,8 @@
 #define QSGD_KERNELS_EXTRA_SCAN_H
 
 #include "kernels/body.h"
+#include "kernels/extra_widths.h"
 #include "kernels/types.h"
-
-BODY vm extra_lane_has(vu token) { return vu_gt31(token, vu_set1(TOKENS_WHOLE - 1)); }
-
-BODY vu extra_lane_widths(vu token) {
-    return vu_where(extra_lane_has(token), vu_srl(vu_sub(token, vu_set1(7)), 2));
-}
 
 /* Where each lane's bits start follows from how many those before it have. */
 KERNEL uint32_t kernel_extra_read(struct extra_stream *stream, const uint8_t *tokens, size_t n,
@@ -37,14 +32,6 @@ KERNEL uint32_t kernel_extra_read(struct extra_stream *stream, const uint8_t *to
     *stream = s;
     lanes_sync();
     return vu_top31(most) >> 1;
-}
-
-KERNEL uint64_t kernel_extra_count(const uint8_t *tokens, size_t n) {
-    uint64_t total = 0;
-    for (size_t i = 0; i < n; i += W) {
-        total += vu_sum(extra_lane_widths(vu_load_u8_some(tokens + i, n - i)));
-    }
-    return total;
 }
 
 /* All lanes' bits are counted, then each puts its own where they belong, into zeros. */

@@ -43,12 +43,17 @@ KERNEL uint32_t kernel_max_bits(const float *x, size_t n) {
 
 /* The lanes' sum, halves upon each other. */
 BODY double norm_fold(const vd *acc) {
-    vd sum[NORM_LANES / W];
-    for (int v = 0; v < NORM_LANES / W; v++) sum[v] = acc[v];
-    for (int half = NORM_LANES / W / 2; half > 0; half /= 2) {
+#if W < NORM_LANES
+    enum { HALF = NORM_LANES / W / 2 };
+    vd sum[HALF];
+    for (int v = 0; v < HALF; v++) sum[v] = vd_add(acc[v], acc[v + HALF]);
+    for (int half = HALF / 2; half > 0; half /= 2) {
         for (int v = 0; v < half; v++) sum[v] = vd_add(sum[v], sum[v + half]);
     }
     return vd_fold(sum[0]);
+#else
+    return vd_fold(acc[0]);
+#endif
 }
 
 /* Of both sums: a row's vectors to acc and max; the last, shorter row is padded with zeros: adding

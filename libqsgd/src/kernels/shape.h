@@ -8,7 +8,7 @@
 
 /* Sums of squares, of magnitudes, and of elements, by the rule of 32 lanes: lane by lane, so that
  * all three pass over the elements at once. */
-KERNEL void kernel_shape_sums(const float *x, size_t n, double sums[3]) {
+BODY void shape_sums(const float *x, const size_t n, double sums[3]) {
     const vu magnitude = vu_set1(0x7FFFFFFF);
     vd squares[NORM_LANES / W], magnitudes[NORM_LANES / W], elements[NORM_LANES / W];
     for (size_t v = 0; v < NORM_LANES / W; v++) {
@@ -26,6 +26,17 @@ KERNEL void kernel_shape_sums(const float *x, size_t n, double sums[3]) {
     }
     const double all[3] = {norm_fold(squares), norm_fold(magnitudes), norm_fold(elements)};
     for (int i = 0; i < 3; i++) sums[i] = all[i];
+}
+
+/* Nearly always of as many as that. */
+#define SHAPE_BLOCK 128
+
+KERNEL void kernel_shape_sums(const float *x, size_t n, double sums[3]) {
+    if (n == SHAPE_BLOCK) {
+        shape_sums(x, SHAPE_BLOCK, sums);
+    } else {
+        shape_sums(x, n, sums);
+    }
 }
 
 /* Pairs of the same magnitude among aligned fours, of n elements, a multiple of 32. */
