@@ -30,6 +30,7 @@ INPUTS = {
     "rows": "spread where (i div 64) mod 4 = 1, else 0, but -0 where i mod 5 = 0",
     "uneven": "spread, times 2^-6 where 1 <= (i div 32) mod 8 <= 3, 0 where it is 0",
     "spikes": "spread, but x[1000] = 2^30, x[3000] = -2^18, x[4500] = 2^100",
+    "tail": "spread, but x[n - 1] = 2^20",
     "constant": "x[i] = -0.75",
     "positive": "|spread|",
     "even": "(sum of the four 16-bit parts of r[i] - 131070) * 2^-16",
@@ -94,6 +95,8 @@ def elements(r: Array, kind: str, n: int) -> Array:
         x *= np.array([0] + [2.0**-6] * 3 + [1] * 4)[i // 32 % 8]
     elif kind == "spikes":
         x[1000], x[3000], x[4500] = 2.0**30, -(2.0**18), 2.0**100
+    elif kind == "tail":
+        x[n - 1] = 2.0**20
     elif kind == "constant":
         x[:] = -0.75
     elif kind in ("even", "mixed", "shapes"):
@@ -279,6 +282,7 @@ GOLDEN = (
          chunk_log2=10, **KEY),
     # Outliers, which hide one another; beside groups of zeros, and after a rotation.
     made("outliers", (5000,), "spikes", chunk_log2=13, s=2),
+    made("outlier-in-a-short-chunk", (8200,), "tail", chunk_log2=13, step=4.0, **OPEN),
     made("outliers-whole-dithered", (5000,), "spikes", chunk_log2=13, step=2.0,
          rounding="dithered", **KEY, **OPEN),
     made("outliers-balanced-rotated", (5000,), "spikes", chunk_log2=13, norm="balanced",

@@ -45,13 +45,15 @@ def blocks_of(cuts: Cuts) -> list[slice]:
 def outliers_of(e: Array, cuts: Cuts) -> Array:
     """Which elements (n,) are so much larger than the others of their block that they go apart."""
     found = np.zeros(cuts.n, bool)
+    if min(cuts.n, cuts.chunk) <= 4096:
+        return found
     for at in blocks_of(cuts):
         block = np.abs(e[at]).astype(F64)
         if not block.size or not np.isfinite(block).all():
             continue
         for _ in range(3):
-            bound = F64(4096) * lane_sums(block[None, :])[0]
-            large = block * F64(np.count_nonzero(block)) > bound
+            others = F64(np.count_nonzero(block) - 1)
+            large = block * others > (lane_sums(block[None, :])[0] - block) * F64(4096)
             found[at] |= large
             block[large] = 0
     return found

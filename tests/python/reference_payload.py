@@ -154,9 +154,10 @@ def outliers_encode(apart: Array) -> bytes:
     return head + apart[places].astype("<f4").tobytes()
 
 
-def outliers_decode(data: bytes, at: int, size: int) -> tuple[Array, int]:
-    """Outliers of `size` elements (float32; 0 elsewhere), and the offset behind them."""
-    refuse(size <= 4096 or at >= len(data) or data[at] == 0, "outliers")
+def outliers_decode(data: bytes, at: int, size: int, longest: int) -> tuple[Array, int]:
+    """Outliers of `size` elements (float32; 0 elsewhere), and the offset behind them; `longest`:
+    elements of the tensor's longest chunk."""
+    refuse(longest <= 4096 or at >= len(data) or data[at] == 0, "outliers")
     apart, count, place, at = np.zeros(size, np.float32), data[at], -1, at + 1
     places = []
     for _ in range(count):
@@ -188,7 +189,8 @@ def payload_decode(data: bytes, places: Places, p: Params, c: Coding, turns: Arr
         zeros, at = zero_groups.decode(data, at, size)
     apart = np.zeros(size, np.float32)
     if data[0] & 16:
-        apart, at = outliers_decode(data, at, size)
+        longest = min(places.cuts.n, places.cuts.chunk)
+        apart, at = outliers_decode(data, at, size, longest)
     idle = np.full(size, grid(p).idle)
     turns = None if plain else turns
     piece = Piece(idle, scales, alpha, zeros, places, apart, turns)

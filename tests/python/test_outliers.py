@@ -137,3 +137,41 @@ def test_spikes_are_found_beside_a_block_that_is_not_finite(name: str) -> None:
     frame = codec_of(p).encode(x, 1)
     assert frame == reference.encode(x, p, nonce=1)
     assert qsgd.decode(frame)[20000] == np.float32(1e7)
+
+
+@pytest.mark.parametrize("n", [65536 + 100, 100_000, 20_000, 4097])
+@pytest.mark.parametrize("bucket", [0, 512, 50_000])
+def test_a_spike_in_a_short_block_or_chunk_is_found(n: int, bucket: int) -> None:
+    """A few elements' mean is no bound for one of them: that of the others is."""
+    codec = qsgd.Codec(norm="balanced", levels="open", step=1.0, bucket=bucket or 0, seed=1)
+    x = np.random.default_rng(3).standard_normal(n).astype(np.float32)
+    if not bucket:
+        codec = codec.replace(norm="rms")
+    y = x.copy()
+    y[-1] = 1e6
+    found = qsgd.decode(codec.encode(y, 1)).astype(np.float64)
+    error = np.square(found - y)[:-1].sum()
+    without = np.square(qsgd.decode(codec.encode(x, 1)).astype(np.float64) - x)[:-1].sum()
+    assert found[-1] == 1e6
+    assert error == pytest.approx(without, rel=0.05)
+
+
+def test_a_spike_among_zeros_is_no_outlier() -> None:
+    """There is nothing that it would drown."""
+    x = np.zeros(10_000, np.float32)
+    x[70] = 1e9
+    frame = qsgd.Codec(seed=1).encode(x, 1)
+    assert not any(frame[start] & 16 for start, _ in qsgd.testing.layout_of(frame).payloads)
+    assert qsgd.decode(frame)[70] == pytest.approx(1e9, rel=0.01)
+
+
+@pytest.mark.parametrize("norm", ["rms", "balanced"])
+def test_spikes_in_chunks_of_long_buckets_are_found(norm: Any) -> None:
+    """Buckets of 100,000 have two chunks each, the second of 34,464."""
+    codec = qsgd.Codec(norm=norm, levels="open", step=1.0, bucket=100_000, seed=1)
+    x = np.random.default_rng(3).standard_normal(400_000).astype(np.float32)
+    at = [10, 70_000, 100_005, 170_000, 250_000, 300_001, 399_990]
+    x[at] = 1e7
+    y = qsgd.decode(codec.encode(x, 1))
+    assert (y[at] == 1e7).all()
+    assert np.abs(y - x).max() < 3

@@ -145,6 +145,12 @@ static inline void layout_next_bucket(const struct layout *l, struct bucket_span
 
 /* ---- chunks ---------------------------------------------------------------------------------- */
 
+/* Number of the chunk that starts at element `first` of that bucket. */
+static inline uint64_t layout_chunk_at(const struct layout *l, uint64_t bucket, uint64_t first) {
+    if (l->per_bucket == 0) return first / l->chunk;
+    return bucket * l->per_bucket + (first - bucket * l->bucket) / l->chunk;
+}
+
 static inline struct chunk_span layout_chunk(const struct layout *l, uint64_t index) {
     struct chunk_span span;
     if (l->per_bucket != 0) {

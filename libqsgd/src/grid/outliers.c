@@ -22,8 +22,8 @@ void outliers_put(const struct outliers *o, uint64_t at, size_t n, float *v) {
     }
 }
 
-size_t outliers_bound(uint64_t len) {
-    return len <= OUTLIER_RATIO ? 0 : 1 + (size_t)OUTLIERS_MOST * (3 + sizeof(float));
+size_t outliers_bound(uint64_t longest) {
+    return longest < OUTLIERS_FROM ? 0 : 1 + (size_t)OUTLIERS_MOST * (3 + sizeof(float));
 }
 
 size_t outliers_write(const struct outliers *o, uint8_t *dst) {
@@ -42,7 +42,7 @@ size_t outliers_write(const struct outliers *o, uint8_t *dst) {
 }
 
 size_t outliers_read(const uint8_t *p, size_t bytes, uint64_t len, struct outliers *o) {
-    if (bytes < 1 || p[0] == 0 || len <= OUTLIER_RATIO) return 0;
+    if (bytes < 1 || p[0] == 0) return 0;
     size_t at = 1;
     uint64_t next = 0;
     o->count = p[0];

@@ -11,7 +11,8 @@
 #include "qsgd.h"
 
 #define OUTLIERS_MOST 255  /* of a chunk */
-#define OUTLIER_RATIO 4096 /* to the mean magnitude: no chunk of so few elements has one */
+#define OUTLIER_RATIO 4096 /* to the mean magnitude of the others in use */
+#define OUTLIERS_FROM 4097 /* elements of the longest chunk, from which on there may be some */
 
 struct outliers {
     uint32_t count;
@@ -30,9 +31,10 @@ uint32_t outliers_from(const struct outliers *o, uint64_t at);
 /* Puts those among elements [at, at + n) in their places; o may be NULL. */
 void outliers_put(const struct outliers *o, uint64_t at, size_t n, float *v);
 
-/* Bytes that suffice; bytes of them, of which there are some, written to dst, unless that is NULL.
+/* Bytes that suffice, with such a longest chunk; bytes of them, of which there are some, written to
+ * dst, unless that is NULL.
  */
-size_t outliers_bound(uint64_t len);
+size_t outliers_bound(uint64_t longest);
 size_t outliers_write(const struct outliers *o, uint8_t *dst);
 
 /* Reads those of a chunk of len elements. Returns the bytes, or 0 if they are malformed. */

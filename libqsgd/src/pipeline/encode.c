@@ -299,8 +299,9 @@ static qsgd_status prepare(const qsgd_params *params, const qsgd_encode_options 
     if (status == QSGD_OK) status = arguments_check_dtype(call, error);
     if (status != QSGD_OK) return status;
     quantizer_init(q, &call->params, n, arguments_noise(call), call->params.code == QSGD_CODE_RAW);
-    q->finds_outliers =
-        call->params.code != QSGD_CODE_RAW && call->params.rounding != QSGD_ROUND_TOPK;
+    q->finds_outliers = call->params.code != QSGD_CODE_RAW &&
+                        call->params.rounding != QSGD_ROUND_TOPK &&
+                        layout_longest(&q->layout) >= OUTLIERS_FROM;
     return QSGD_OK;
 }
 

@@ -316,7 +316,8 @@ bool tensor_knows_outliers(const struct tensor *t, const struct chunk_span *span
     const struct bucket_sums *sums;
     uint64_t from;
     if (tensor_total_blocks(&t->q) != 0) {
-        sums = t->totals + span->first / l->chunk * blocks_per_chunk(l);
+        const uint64_t chunk = layout_chunk_at(l, span->bucket, span->first);
+        sums = t->totals + chunk * blocks_per_chunk(l);
         from = 0;
     } else if (l->per_bucket != 0 && !t->one_pass) {
         sums = t->partials + span->bucket * blocks_per_bucket(l);

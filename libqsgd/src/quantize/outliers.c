@@ -4,7 +4,10 @@
 
 #include "grid/scales.h"
 
-#define ROUNDS 3   /* one outlier may hide another */
+#define ROUNDS 3 /* one outlier may hide another */
+/* A round finds k of a block if each is OUTLIER_RATIO times the mean of the others: (k - 1) *
+ * OUTLIER_RATIO < NORM_BLOCK. */
+#define ROUND_MOST (NORM_BLOCK / OUTLIER_RATIO + 1)
 #define SAMPLE 256 /* of most blocks, enough */
 
 /* False if a block of n elements, of that largest magnitude, has no outlier for sure: a part of its
@@ -14,7 +17,8 @@ static bool may_have(const struct kernels *kernels, const float *x, size_t n, fl
     for (size_t i = 0; i < n; i += SAMPLE) {
         kernels->sum_magnitudes(x + i, n - i < SAMPLE ? n - i : SAMPLE, &part);
         sum += part;
-        if ((double)most * (double)n < sum * (OUTLIER_RATIO * 0.999)) return false;
+        if ((double)most * (double)(n + OUTLIER_RATIO) < sum * (OUTLIER_RATIO * 0.999))
+            return false;
     }
     return true;
 }
@@ -34,7 +38,7 @@ static uint32_t find(const struct kernels *kernels, const float *x, size_t n, ui
     for (size_t i = 0; i < n; i++) others += magnitude(x + i) != 0;
     for (size_t i = 0; i < n; i++) {
         const double size = (double)magnitude(x + i);
-        if (size * others > sum * OUTLIER_RATIO) at[count++] = (uint32_t)i;
+        if (size * (others - 1) > (sum - size) * OUTLIER_RATIO) at[count++] = (uint32_t)i;
     }
     return count;
 }
@@ -50,11 +54,11 @@ static void insert(struct outliers *o, uint32_t at, float value) {
     o->value[i] = value;
 }
 
-/* Outliers of a block that starts at element `start` of the run: each bound leaves fewer than
- * n / 4096, so that a chunk's have room. */
+/* Outliers of a block that starts at element `start` of the run. All that a chunk may have, 5 a
+ * round of each of 16 blocks at most, have room. */
 static void take_out(const struct kernels *kernels, float *block, size_t n, uint64_t start,
                      struct outliers *found) {
-    uint32_t at[NORM_BLOCK / OUTLIER_RATIO + 1];
+    uint32_t at[ROUND_MOST];
     for (int round = 0; round < ROUNDS; round++) {
         const uint32_t count = find(kernels, block, n, at);
         if (count == 0) return;
@@ -75,7 +79,6 @@ bool outliers_suspected(const struct quantizer *q, const float *x, uint64_t len,
     if (largest >= SCALE_INF_BITS) return true; /* of some block, others are to be looked at */
     for (uint64_t i = 0; i < len && largest != 0; i += most) {
         const size_t n = (size_t)min_u64(most, len - i);
-        if (n <= OUTLIER_RATIO) continue;
         if (may_have(q->kernels, x + i, n, float_from_bits(largest))) return true;
     }
     return false;
@@ -87,12 +90,12 @@ const float *outliers_read_without(const struct quantizer *q, const struct sourc
     const struct kernels *kernels = q->kernels;
     const float *x = source_read(source, first, len, scratch->elements);
     const uint64_t most = block_elements(q);
-    uint32_t at[NORM_BLOCK / OUTLIER_RATIO + 1];
+    uint32_t at[ROUND_MOST];
     if (found != NULL) found->count = 0;
     if (!outliers_are_sought(q, source)) return x;
     for (uint64_t i = 0; i < len; i += most) {
         const size_t n = (size_t)min_u64(most, len - i);
-        const uint32_t largest = n > OUTLIER_RATIO ? kernels->max_bits(x + i, n) : 0;
+        const uint32_t largest = kernels->max_bits(x + i, n);
         if (largest == 0 || largest >= SCALE_INF_BITS) continue;
         if (!may_have(kernels, x + i, n, float_from_bits(largest))) continue;
         if (find(kernels, x + i, n, at) == 0) continue;

@@ -23,7 +23,8 @@ void quantize_scratch_carve(struct quantize_scratch *s, struct memory *memory,
     if (elements < longest) elements = longest;
     if (q->params.rotation != 0 && elements < l->bucket) elements = l->bucket; /* 1, of nothing */
     struct memory m = *memory; /* a copy, which the compiler knows nothing else to change */
-    const bool outliers = longest > OUTLIER_RATIO && (q->finds_outliers || use == QUANTIZE_DECODES);
+    const bool outliers =
+        longest >= OUTLIERS_FROM && (q->finds_outliers || use == QUANTIZE_DECODES);
     const bool copies = use == QUANTIZE_COPIES || (outliers && use != QUANTIZE_DECODES);
     s->elements = memory_take(&m, copies ? elements * sizeof(float) : 0);
     s->indices = memory_take(&m, longest * sizeof(int16_t));
