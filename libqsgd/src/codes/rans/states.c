@@ -21,7 +21,7 @@ uint8_t *rans_states_write(const uint32_t *states, size_t lanes, uint8_t *p, uin
 static bool states_load(const uint8_t *p, size_t lanes, uint32_t *states, const uint8_t **next) {
     uint64_t bit = 4 * (uint64_t)lanes;
     for (size_t l = 0; l < lanes; l++) {
-        const unsigned width = 16U + (p[l / 2] >> (l % 2 * 4) & 15U);
+        const unsigned width = 16U + ((unsigned)p[l / 2] >> (l % 2 * 4) & 15U);
         const uint32_t low = (uint32_t)(load_le64(p + (bit >> 3)) >> (bit & 7));
         states[l] = 1U << width | (low & ((1U << width) - 1));
         bit += width;
