@@ -82,6 +82,16 @@ def test_samples_choose_as_the_reference_does(name: str, code: str) -> None:
         assert codec_of(p).encode(x, 1) == reference.encode(x, p, 1), kind
 
 
+@pytest.mark.parametrize("tiles", [16, 31, 32, 63, 64, 124, 127, 128, 191])
+@pytest.mark.parametrize("code", ["rans", "huffman"])
+def test_samples_of_every_number_of_runs_fit(code: Any, tiles: int) -> None:
+    """127 tiles have 127 short runs: with a buffer for 124, the next variables were overwritten."""
+    x = sided(0.6)(np.random.default_rng(8))[: 256 * tiles - 7].astype(np.float32)
+    for options in (OPEN | {"step": 0.5}, OPEN | {"step": 2.0}, {"s": 7}):
+        p = Params(code=code, seed=5, rounding="dithered", **options)
+        assert codec_of(p).encode(x, 1) == reference.encode(x, p, 1)
+
+
 @pytest.mark.parametrize("code", ["rans", "huffman"])
 @pytest.mark.parametrize("rounding", ["stochastic", "dithered"])
 def test_large_indices_of_one_sign_cost_no_signs(rounding: str, code: str) -> None:

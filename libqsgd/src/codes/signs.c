@@ -18,7 +18,9 @@ struct places {
 };
 static const struct places few_long = {16, TILE}, many_short = {64, TILE / 4};
 
-#define MOST (31 * TILE) /* elements of a sample */
+/* Strides are whole tiles: nearly twice as many runs may be looked at. */
+#define ALL ((2 * 16 - 1) * TILE)        /* few long ones, which are then all of a chunk */
+#define MOST ((2 * 64 - 1) * (TILE / 4)) /* many short ones: elements of a sample, at most */
 
 /* Tokens of a sample, and which of so many histograms those of a group count for. */
 struct sample {
@@ -26,7 +28,7 @@ struct sample {
     size_t len;
     unsigned histograms;
     bool lean; /* more than five of eight large indices have one sign, where that is known */
-    uint8_t tokens[MOST], group[MOST / CODE_GROUP];
+    uint8_t tokens[MOST], group[MOST / CODE_GROUP + 1];
 };
 
 /* Turns elements [at, at + n) of the chunk, but those of rotated buckets where these are not. */
@@ -309,7 +311,7 @@ static uint8_t choose_plain(const struct code_chunk *chunk, const struct payload
 /* Asks another sample, too, and minds halves. */
 static void ask_again(const struct code_chunk *chunk, const struct payload_head *head,
                       const struct coded_items *items, struct costs *c) {
-    const struct places others = chunk->len > MOST ? many_short : few_long;
+    const struct places others = chunk->len > ALL ? many_short : few_long;
     const bool halves = chunk->code == QSGD_CODE_RANS && live_count(&head->live) == chunk->len;
     if (halves) c->turned = turned_of(chunk, head, items, few_long, true);
     c->turned += turned_of(chunk, head, items, others, halves);
