@@ -197,7 +197,7 @@ def frames_of(x: Array, p: Params, start: Noise, given: Given) -> list[bytes]:
         apart = np.where(outliers_of(e, cuts), e, np.float32(0))
     e = np.where(apart != 0, np.float32(0), e)
     pieces = one_pass(p, cuts, scales, given.feeds_back)
-    found = quantize_elements(e, p, cuts, start, scales, given.feeds_back, pieces)
+    found = quantize_elements(e, p, cuts, start, scales, given.feeds_back, pieces, apart != 0)
     zeros = zero_groups.zeros_of(e, cuts)
     return quantized_frames(found, zeros, apart, p, x.shape, start, given.tag, dtype)
 

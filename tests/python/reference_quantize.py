@@ -262,6 +262,7 @@ def quantize_elements(
     given: Array | None,
     feeds_back: bool = False,
     pieces: bool = False,
+    apart: Array | None = None,
 ) -> Quantized:
     """Indices (int64), stored scales (float32), damping (uint8; none if not dithered).
 
@@ -286,7 +287,8 @@ def quantize_elements(
     of_element = np.arange(cuts.n) // cuts.bucket if cuts.long and not pieces else cuts.owners()
     sizes = np.abs(scales)
     idle, turned = ~(sizes > 0), np.signbit(scales)[of_element]
-    resting, gone = idle[of_element], zeros & ~turned
+    outliers = np.zeros(e.size, bool) if apart is None else apart
+    resting, gone = idle[of_element], (zeros | (outliers & are_marked(p))) & ~turned
     scale = np.where(idle, F32(1), sizes)[of_element]
     at = positions(np.where(resting, F32(0), e), scale, grd)
     at = Position(np.where(resting, 0, at.t), at.low, at.g)
@@ -298,7 +300,7 @@ def quantize_elements(
         alone = [alone_of(original, zeros, *cuts.span(j)) for j in range(cuts.chunks)]
         damping = np.where(alone, 0, damping).astype(np.uint8)
     if feeds_back:
-        return feedback(e, (k, scales, damping), zeros, p, cuts, start)
+        return feedback(e, (k, scales, damping), zeros | outliers, p, cuts, start)
     if p.rescale:
         k, scales = rescaled(e, k, scales, p, cuts, start)
     return k, scales, damping

@@ -175,3 +175,16 @@ def test_spikes_in_chunks_of_long_buckets_are_found(norm: Any) -> None:
     y = qsgd.decode(codec.encode(x, 1))
     assert (y[at] == 1e7).all()
     assert np.abs(y - x).max() < 3
+
+
+@pytest.mark.parametrize("feeds_back", [False, True])
+@pytest.mark.parametrize("name", ["dithered", "balanced", "rotated", "max"])
+def test_outliers_count_in_neither_damping_nor_feedback(name: str, feeds_back: bool) -> None:
+    """Where few elements count: 300 of the last chunk, one of which is a spike."""
+    p = Params(seed=1, chunk_log2=13, **SCHEMES[name])
+    x = np.resize(plain(), 8192 + 300).copy()
+    x[[100, 8200, 8491]] = [1e6, -1e7, 1e6]
+    residual = np.zeros_like(x)
+    kept = {"residual": residual.copy()} if feeds_back else {}
+    frame = codec_of(p).encode(x, 1, **({"residual": residual} if feeds_back else {}))
+    assert frame == reference.encode(x, p, nonce=1, **kept)

@@ -59,10 +59,10 @@ static inline bool walk_next(struct walk *w) {
     return true;
 }
 
-/* The noise of the run's elements, which may be NULL if it is not wanted. */
+/* The noise of the run's elements; if it is not wanted, maybe others' or none's. */
 static inline const uint16_t *walk_noise(const struct walk *w, bool wanted) {
     const uint64_t first = w->q->origin + w->element, tile = first - first % NOISE_TILE;
-    if (w->lazy && !wanted) return NULL;
+    if (w->lazy && !wanted) return w->scratch->noise;
     if (w->lazy && w->noisy && !w->there) {
         kernels_noise(w->q->kernels, &w->q->key, tile, first + w->n,
                       w->scratch->noise + (tile - w->block));
