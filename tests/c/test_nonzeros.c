@@ -27,9 +27,11 @@ static const size_t lengths[] = {0,   1,   2,   3,   4,   5,    7,    15,   16, 
                                  33,  63,  64,  65,  66,  70,   127,  128,  129,  191, 192, 193,
                                  255, 256, 257, 500, 999, 1023, 1024, 1025, 4096, 4999};
 
-static void nonzeros_are_found_wherever_they_are(void) {
-    static const int rarities[] = {0, 1, 2, 5, 100, -1};
-    struct guard indices = guard_new(2 * N), positions = guard_new(4 * (N + 16));
+static struct guard indices, others;
+
+/* Every backend, length and kind of indices; `gap` is where a buffer is placed, in elements. */
+static void on_every_backend(void (*check)(const int16_t *k, size_t n, size_t gap)) {
+    static const int rarities[] = {0, 1, 2, 5, 30, 100, 300, -1};
     const char *name;
     int32_t available;
     for (uint32_t b = 0; (name = qsgd_backends(b, &available)) != NULL; b++) {
@@ -37,30 +39,33 @@ static void nonzeros_are_found_wherever_they_are(void) {
         CHECK(qsgd_set_backend(name, NULL) == QSGD_OK);
         for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
             for (size_t r = 0; r < sizeof rarities / sizeof *rarities; r++) {
-                const size_t n = lengths[l];
-                int16_t *k = guard_place(indices, 2 * n, r % 3 == 2 ? SIZE_MAX : 2 * r);
+                const size_t n = lengths[l], gap = r % 3 == 2 ? SIZE_MAX : r;
+                int16_t *k = guard_place(indices, 2 * n, gap == SIZE_MAX ? gap : 2 * gap);
                 fill_indices(k, n, rarities[r]);
-                size_t count = 0;
-                for (size_t i = 0; i < n; i++) count += k[i] != 0 ? 1 : 0;
-                uint32_t *at = guard_place(positions, 4 * (count + 16), 0);
-                CHECK(kernels_current()->nonzeros(k, n, at) == count);
-                for (size_t i = 0, j = 0; i < n; i++) {
-                    if (k[i] != 0) CHECK(at[j++] == i);
-                }
+                check(k, n, gap);
             }
         }
     }
     CHECK(qsgd_set_backend("auto", NULL) == QSGD_OK);
-    guard_free(indices);
-    guard_free(positions);
+}
+
+static void check_positions(const int16_t *k, size_t n, size_t gap) {
+    size_t count = 0;
+    (void)gap;
+    for (size_t i = 0; i < n; i++) count += k[i] != 0 ? 1 : 0;
+    uint32_t *at = guard_place(others, 4 * (count + 16), 0);
+    CHECK(kernels_current()->nonzeros(k, n, at) == count);
+    for (size_t i = 0, j = 0; i < n; i++) {
+        if (k[i] != 0) CHECK(at[j++] == i);
+    }
 }
 
 static void check_groups(const int16_t *k, const uint8_t *tokens, size_t n) {
     uint32_t words[(N + 1023) / 1024];
-    size_t others = 0, zeros = 0;
+    size_t nonzeros = 0, zeros = 0;
     const bool any = kernels_current()->zero_groups(k, tokens, n, words);
-    for (size_t i = 0; i < n; i++) others += k != NULL ? k[i] != 0 : tokens[i] != 0;
-    CHECK(kernels_current()->count_nonzeros(k, tokens, n) == others);
+    for (size_t i = 0; i < n; i++) nonzeros += k != NULL ? k[i] != 0 : tokens[i] != 0;
+    CHECK(kernels_current()->count_nonzeros(k, tokens, n) == nonzeros);
     for (size_t g = 0; g < 32 * ((n + 1023) / 1024); g++) {
         bool zero = 32 * g < n;
         for (size_t i = 32 * g; i < n && i < 32 * g + 32; i++) {
@@ -72,31 +77,19 @@ static void check_groups(const int16_t *k, const uint8_t *tokens, size_t n) {
     CHECK(any == (zeros > 0));
 }
 
-static void groups_of_zeros_are_found_wherever_they_are(void) {
-    static const int rarities[] = {0, 1, 2, 30, 300, -1};
-    struct guard indices = guard_new(2 * N), bytes = guard_new(N);
-    const char *name;
-    int32_t available;
-    for (uint32_t b = 0; (name = qsgd_backends(b, &available)) != NULL; b++) {
-        if (!available) continue;
-        CHECK(qsgd_set_backend(name, NULL) == QSGD_OK);
-        for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
-            for (size_t r = 0; r < sizeof rarities / sizeof *rarities; r++) {
-                const size_t n = lengths[l], gap = r % 3 == 2 ? SIZE_MAX : r;
-                int16_t *k = guard_place(indices, 2 * n, gap == SIZE_MAX ? gap : 2 * gap);
-                uint8_t *tokens = guard_place(bytes, n, gap);
-                fill_indices(k, n, rarities[r]);
-                for (size_t i = 0; i < n; i++) { /* 1 .. 14 are direct */
-                    tokens[i] = (uint8_t)(k[i] == 0 ? 0 : 1 + random_below(&state, 14));
-                }
-                check_groups(k, NULL, n);
-                check_groups(NULL, tokens, n);
-            }
-        }
+static void check_both_groups(const int16_t *k, size_t n, size_t gap) {
+    uint8_t *tokens = guard_place(others, n, gap);
+    for (size_t i = 0; i < n; i++) { /* 1 .. 14 are direct */
+        tokens[i] = (uint8_t)(k[i] == 0 ? 0 : 1 + random_below(&state, 14));
     }
-    guard_free(indices);
-    guard_free(bytes);
-    CHECK(qsgd_set_backend("auto", NULL) == QSGD_OK);
+    check_groups(k, NULL, n);
+    check_groups(NULL, tokens, n);
+}
+
+static void nonzeros_are_found_wherever_they_are(void) { on_every_backend(check_positions); }
+
+static void groups_of_zeros_are_found_wherever_they_are(void) {
+    on_every_backend(check_both_groups);
 }
 
 /* ---- decoding -------------------------------------------------------------------------------- */
@@ -290,8 +283,12 @@ static void a_long_chunk_without_zeros_has_room_for_its_positions(void) {
 }
 
 int main(void) {
+    indices = guard_new(2 * N);
+    others = guard_new(4 * (N + 16));
     nonzeros_are_found_wherever_they_are();
     groups_of_zeros_are_found_wherever_they_are();
+    guard_free(indices);
+    guard_free(others);
     sparse_frames_decode_as_fixed_ones();
     sparse_frames_are_added_as_fixed_ones();
     damaged_streams_are_refused_alike();

@@ -59,10 +59,8 @@ static void read_run(const struct code_chunk *chunk, const struct payload_head *
         chunk->kernels->whole_tokens(items->tokens + at, n, k);
     }
     if (plain && chunk->turned != NULL) {
-        uint16_t memory[3 * TILE];
-        const uint64_t number = chunk->first + at, tile = number - number % NOISE_TILE;
-        kernels_noise(chunk->kernels, chunk->turned, tile, number + n, memory);
-        turn_run(chunk, head, memory + (number - tile), at, n, k);
+        uint16_t memory[2 * TILE];
+        turn_run(chunk, head, tokens_noise(chunk, at, n, memory), at, n, k);
     }
     for (size_t from = 0, end; from < n && !chunk->levels->zero; from = end) {
         bool is_live;
@@ -165,11 +163,6 @@ struct cost {
     unsigned differ, limit;
 };
 
-/* True if halves may have tables of their own (codes/rans/split.h). */
-static bool may_split(const struct cost *c) {
-    return c->limit <= RANS_HALF && 3 * c->most >= c->sum;
-}
-
 static struct cost cost_of_counts(const uint32_t counts[CODE_TOKENS]) {
     struct cost c = {0, 0, 0, 0, 0};
     for (unsigned t = 0; t < CODE_TOKENS; t++) {
@@ -222,10 +215,9 @@ static uint64_t cost_of(const struct code_chunk *chunk, const struct payload_hea
 static void sample_mark(const struct code_chunk *chunk, struct sample *s) {
     size_t to = 0;
     for (size_t j = 0, at, n; (n = run_of_sample(chunk, s, j, &at)) > 0; j++, to += n) {
-        uint16_t memory[3 * TILE];
-        const uint64_t number = chunk->first + at, tile = number - number % NOISE_TILE;
-        kernels_noise(chunk->kernels, chunk->turned, tile, number + n, memory);
-        chunk->kernels->mark(memory + (number - tile), s->tokens + to, n, s->tokens + to);
+        uint16_t memory[2 * TILE];
+        uint8_t *const tokens = s->tokens + to;
+        chunk->kernels->mark(tokens_noise(chunk, at, n, memory), tokens, n, tokens);
     }
 }
 
@@ -244,7 +236,8 @@ static uint64_t halves_of(const struct code_chunk *chunk, const struct payload_h
     costs_of(chunk, s, other);
     for (unsigned b = 0; b < s->histograms; b++) {
         const uint64_t split = one[b].bits + other[b].bits + both[b].differ * TOKEN_BITS;
-        cost += may_split(&both[b]) && split < both[b].bits ? split : both[b].bits;
+        const bool may = tokens_may_split(both[b].limit, both[b].most, both[b].sum);
+        cost += may && split < both[b].bits ? split : both[b].bits;
     }
     return cost;
 }

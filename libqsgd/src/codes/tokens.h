@@ -14,6 +14,21 @@ static inline bool tokens_direct(const struct levels *levels) {
     return levels->largest <= LEVELS_DIRECT;
 }
 
+/* Noise of n elements of a turned chunk, from its element i on: in `memory`, which has room for a
+ * tile more than as many tiles as hold n. */
+static inline const uint16_t *tokens_noise(const struct code_chunk *chunk, size_t i, size_t n,
+                                           uint16_t *memory) {
+    const uint64_t number = chunk->first + i, tile = number - number % NOISE_TILE;
+    kernels_noise(chunk->kernels, chunk->turned, tile, number + n, memory);
+    return memory + (number - tile);
+}
+
+/* True if halves may have tables of their own (codes/rans/split.h), where `sum` tokens are below
+ * `limit`, and `most` are alike: one is so frequent that others stand out. */
+static inline bool tokens_may_split(unsigned limit, uint64_t most, uint64_t sum) {
+    return limit <= RANS_HALF && 3 * most >= sum;
+}
+
 /* Fills tokens[len]; counts[CODE_TOKENS] (may be NULL) receives the histogram. */
 void tokens_from_indices(const struct code_chunk *chunk, const int16_t *k, uint8_t *tokens,
                          uint32_t counts[CODE_TOKENS]);

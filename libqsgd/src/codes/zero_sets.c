@@ -6,6 +6,8 @@
 #include "grid/item_sets.h"
 #include "kernels/kernels.h"
 
+_Static_assert(ZERO_GROUP == 1 << ZERO_GROUP_LOG2, "kernels find the smallest groups");
+
 static uint64_t groups_of(uint64_t len, unsigned log2) { return div_up(len, (uint64_t)1 << log2); }
 
 /* ---- which groups ---------------------------------------------------------------------------- */

@@ -51,7 +51,7 @@ KERNEL size_t kernel_nonzeros(const int16_t *k, size_t n, uint32_t *at) {
 
 /* ---- how many -------------------------------------------------------------------------------- */
 
-/* Of eight bytes, all below 128, and of four halves. */
+/* Of eight bytes, all below 128, and of four halves: where there are no vectors. */
 BODY uint32_t nonzero_bytes(uint64_t a) {
     const uint64_t set = (a + 0x7F7F7F7F7F7F7F7FU) >> 7 & 0x0101010101010101U;
     return (uint32_t)(set * 0x0101010101010101U >> 56);
@@ -65,21 +65,21 @@ BODY uint32_t nonzero_halves(uint64_t a) {
 
 BODY size_t nonzero_indices(const int16_t *k, size_t n) {
     size_t count = 0, i = 0;
-    uint64_t four;
 #ifdef W_NONZERO
     for (; n - i >= 64; i += 64) count += count_bits(vh_nonzero64(k + i));
-#endif
-    for (; n - i >= 4; i += 4) {
+    return count + count_bits(vh_nonzero64_some(k + i, n - i));
+#else
+    for (uint64_t four; n - i >= 4; i += 4) {
         memcpy(&four, k + i, sizeof four);
         count += nonzero_halves(four);
     }
     for (; i < n; i++) count += k[i] != 0;
     return count;
+#endif
 }
 
 BODY size_t nonzero_tokens(const uint8_t *tokens, size_t n) {
     size_t count = 0, i = 0;
-    uint64_t eight;
 #ifdef W_BYTES
     while (n - i >= W_BYTES) { /* as many vectors as a byte can count */
         const size_t stop = (n - i) / W_BYTES < 255 ? n : i + 255 * (size_t)W_BYTES;
@@ -89,13 +89,15 @@ BODY size_t nonzero_tokens(const uint8_t *tokens, size_t n) {
         }
         count += vb_sum(sum);
     }
-#endif
-    for (; n - i >= 8; i += 8) {
+    return count + vb_sum(vb_sub(vb_set1(0), vb_positive(vb_load_some(tokens + i, n - i))));
+#else
+    for (uint64_t eight; n - i >= 8; i += 8) {
         memcpy(&eight, tokens + i, sizeof eight);
         count += nonzero_bytes(eight);
     }
     for (; i < n; i++) count += tokens[i] != 0;
     return count;
+#endif
 }
 
 KERNEL size_t kernel_count_nonzeros(const int16_t *k, const uint8_t *tokens, size_t n) {

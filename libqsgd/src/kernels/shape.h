@@ -28,9 +28,7 @@ BODY void shape_sums(const float *x, const size_t n, double sums[3]) {
     for (int i = 0; i < 3; i++) sums[i] = all[i];
 }
 
-/* Nearly always of as many as that. */
-#define SHAPE_BLOCK 128
-
+/* Nearly always of a whole block. */
 KERNEL void kernel_shape_sums(const float *x, size_t n, double sums[3]) {
     if (n == SHAPE_BLOCK) {
         shape_sums(x, SHAPE_BLOCK, sums);

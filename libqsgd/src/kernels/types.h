@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define NORM_BLOCK 16384 /* elements of a partial sum (ENCODER.md section 5.1) */
+#define SHAPE_BLOCK 128  /* elements of which shapes are measured (ENCODER.md section 4.1) */
 #define ZERO_GROUP 32    /* elements of the smallest group of zeros (FORMAT.md section 7) */
 #define NOISE_TILE 256   /* numbers per 32 Philox blocks (FORMAT.md section 8.1) */
 

@@ -326,7 +326,7 @@ bool tensor_knows_outliers(const struct tensor *t, const struct chunk_span *span
         return false;
     }
     *any = false;
-    for (uint64_t b = from / NORM_BLOCK; b * NORM_BLOCK < from + span->len; b++)
-        *any |= sums[b].spiked;
+    const uint64_t end = div_up(from + span->len, NORM_BLOCK);
+    for (uint64_t b = from / NORM_BLOCK; b < end; b++) *any |= sums[b].spiked;
     return true;
 }

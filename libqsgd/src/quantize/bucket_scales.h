@@ -12,7 +12,7 @@
 struct bucket_sums {
     uint32_t max_bits; /* of |x| */
     double sum;        /* of squares or of magnitudes */
-    bool spiked;       /* a block whose outliers were taken out first */
+    bool spiked;       /* a block that may have outliers, which were taken out first */
 };
 
 #define FEEDBACK_NOWHERE UINT64_MAX

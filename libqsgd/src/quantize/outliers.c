@@ -13,12 +13,12 @@
 /* False if a block of n elements, of that largest magnitude, has no outlier for sure: a part of its
  * magnitudes says enough, unless it has a long tail. */
 static bool may_have(const struct kernels *kernels, const float *x, size_t n, float most) {
+    const double share = (double)most * (double)(n + OUTLIER_RATIO) / (OUTLIER_RATIO * 0.999);
     double sum = 0, part;
     for (size_t i = 0; i < n; i += SAMPLE) {
         kernels->sum_magnitudes(x + i, n - i < SAMPLE ? n - i : SAMPLE, &part);
         sum += part;
-        if ((double)most * (double)(n + OUTLIER_RATIO) < sum * (OUTLIER_RATIO * 0.999))
-            return false;
+        if (share < sum) return false;
     }
     return true;
 }
@@ -92,7 +92,6 @@ const float *outliers_read_without(const struct quantizer *q, const struct sourc
     const uint64_t most = block_elements(q);
     uint32_t at[ROUND_MOST];
     if (found != NULL) found->count = 0;
-    if (!outliers_are_sought(q, source)) return x;
     for (uint64_t i = 0; i < len; i += most) {
         const size_t n = (size_t)min_u64(most, len - i);
         const uint32_t largest = kernels->max_bits(x + i, n);

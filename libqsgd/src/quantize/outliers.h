@@ -18,7 +18,8 @@ bool outliers_suspected(const struct quantizer *q, const float *x, uint64_t len,
 
 /* Elements [first, first + len) of the tensor without their outliers, which are 0 there: a pointer
  * into the source, or to scratch->elements. *found, if not NULL, receives those, counted from
- * `first`. The run starts where a block of outliers starts, and holds no more than a chunk's. */
+ * `first`. The run starts where a block of outliers starts, and holds no more than a chunk's;
+ * they are sought. */
 const float *outliers_read_without(const struct quantizer *q, const struct source *source,
                                    uint64_t first, uint64_t len, struct quantize_scratch *scratch,
                                    struct outliers *found);

@@ -35,8 +35,7 @@ static uint8_t damping_byte(const struct damping *d) {
 struct chunk {
     const struct tensor *t;
     const struct chunk_span *span;
-    const float *x; /* the chunk's elements */
-    struct chunk_indices *out;
+    struct chunk_indices *out; /* and the chunk's elements */
     struct quantize_scratch *scratch;
     uint64_t zeros_known; /* groups of zeros that start before this element are in out->zeros */
     bool keeps_zeros;     /* there are other zeros, which are to be exact, too */
@@ -48,7 +47,7 @@ struct chunk {
 static void find_zeros(struct chunk *c, uint64_t to) {
     if (to <= c->zeros_known) return;
     c->zeros_known =
-        zeros_find(c->x, c->span->len, c->zeros_known, to, c->scratch->zeros, &c->out->zeros);
+        zeros_find(c->out->x, c->span->len, c->zeros_known, to, c->scratch->zeros, &c->out->zeros);
 }
 
 static void note_largest(struct chunk *c, uint32_t max_bits) {
@@ -61,7 +60,7 @@ static void note_largest(struct chunk *c, uint32_t max_bits) {
  */
 static float *rotated_at(const struct chunk *c, uint64_t element) {
     const uint64_t bucket = c->t->q.layout.bucket, at = element - c->span->first;
-    if (c->x == c->scratch->elements) return c->scratch->elements + at;
+    if (c->out->x == c->scratch->elements) return c->scratch->elements + at;
     return c->scratch->elements + (at / bucket % 2 * bucket + at % bucket);
 }
 
@@ -79,7 +78,7 @@ static bool parts_rotate(const struct chunk *c, struct bucket_span part, uint64_
     const struct quantizer *q = &c->t->q;
     for (;;) {
         const uint64_t len = part.end - part.first;
-        const float *x = c->x + (part.first - c->span->first);
+        const float *x = c->out->x + (part.first - c->span->first);
         const bool rotated = len >= PART_LEAST;
         struct bucket_sums sums;
         if (rotated) {
@@ -104,7 +103,7 @@ static bool takes_rotation(const struct chunk *c, struct bucket_span part, const
     const struct quantizer *q = &c->t->q;
     if (len < PART_LEAST) return false;
     const uint64_t at = part.first - c->span->first;
-    if (c->keeps_zeros && zeros_alone(&c->out->zeros, c->x, at, at + len)) return false;
+    if (c->keeps_zeros && zeros_alone(&c->out->zeros, c->out->x, at, at + len)) return false;
     if (q->levels.kind != QSGD_LEVELS_OPEN || c->t->source.given != NULL) return true;
     if (len > PART_LEAST && len < 2 * PART_LEAST) return false;
     const struct shape whole = shape_measure(q->kernels, x, len);
@@ -130,7 +129,7 @@ static bool takes_rotation(const struct chunk *c, struct bucket_span part, const
 static void parts_open(struct chunk *c, struct bucket_span part) {
     const struct layout *l = &c->t->q.layout;
     const uint64_t len = layout_whole_len(l, part.first), end = part.first + len;
-    const float *x = c->x + (part.first - c->span->first);
+    const float *x = c->out->x + (part.first - c->span->first);
     struct bucket_sums sums;
     const float scale = scale_of_short_bucket(c->t, part.bucket, x, len, &sums);
     note_largest(c, sums.max_bits);
@@ -146,11 +145,11 @@ static void bucket_open(struct chunk *c, struct bucket_state *b) {
     const struct layout *l = &q->layout;
     const struct bucket_span *const span = &b->span;
     const uint64_t bucket = span->bucket;
-    b->x = l->per_bucket != 0 ? c->x : c->x + (span->first - c->span->first);
+    b->x = l->per_bucket != 0 ? c->out->x : c->out->x + (span->first - c->span->first);
     b->rotated = false;
     if (c->t->one_pass) {
         uint32_t largest;
-        b->scale = scale_of_piece(c->t, c->x, c->span->len, &largest);
+        b->scale = scale_of_piece(c->t, c->out->x, c->span->len, &largest);
         note_largest(c, largest);
         scale_open(&c->out->scales, bucket, b->scale, false);
     } else if (l->per_bucket != 0) {
@@ -249,6 +248,9 @@ static void chunk_begin(struct chunk *c) {
     const struct quantizer *q = &c->t->q;
     const uint64_t len = c->span->len;
     const bool marked = zeros_are_marked(q);
+    c->largest = 0;
+    c->keeps_zeros = false;
+    c->damping = (struct damping){0, 0};
     c->out->zeros.words = NULL;
     c->out->zeros.log2 = ZERO_GROUP_LOG2;
     c->zeros_known = len;
@@ -257,38 +259,33 @@ static void chunk_begin(struct chunk *c) {
     memset(c->scratch->zeros, 0, (size_t)zero_words(len) * sizeof *c->scratch->zeros);
     if (!q->params.exact_zeros) return;
     find_zeros(c, len);
-    c->keeps_zeros = zeros_alone(&c->out->zeros, c->x, 0, len);
+    c->keeps_zeros = zeros_alone(&c->out->zeros, c->out->x, 0, len);
 }
 
-/* The same as quantize_chunk for elements x as they are; *largest: |x|, as bits, of all, if they
- * are finite and their scales are not known yet. */
-static qsgd_status quantize_elements(const struct tensor *t, const struct chunk_span *span,
-                                     const float *x, struct quantize_scratch *scratch,
-                                     struct chunk_indices *out, uint32_t *largest,
-                                     uint64_t *bad_bucket) {
-    const struct quantizer *q = &t->q;
-    struct chunk c = {.t = t, .span = span, .x = x, .out = out, .scratch = scratch};
+/* The same as quantize_chunk for elements c->out->x as they are. */
+static qsgd_status quantize_elements(struct chunk *c, uint64_t *bad_bucket) {
+    const struct quantizer *q = &c->t->q;
+    const uint64_t first = c->span->first;
     struct two_buckets two = {.both = {{.scale = 0}, {.scale = 0}}};
-    struct walk w = walk_over(q, scratch, span->first, span->first + span->len,
+    struct walk w = walk_over(q, c->scratch, first, first + c->span->len,
                               q->params.rounding <= QSGD_ROUND_DITHERED || q->params.rotation != 0);
     /* zeros are then looked for in what rounding has fetched ahead */
     if (zeros_are_marked(q)) w.most = QUANTIZE_SMALL_BLOCK;
     two.b = &two.both[0];
     two.ahead = &two.both[1];
-    chunk_begin(&c);
-    two.ahead->span = layout_bucket_at(&q->layout, span->first);
-    bucket_open(&c, two.ahead);
+    chunk_begin(c);
+    two.ahead->span = layout_bucket_at(&q->layout, first);
+    bucket_open(c, two.ahead);
     while (walk_next(&w)) {
-        if (w.opens && !bucket_next(&c, &two, w.end)) {
+        if (w.opens && !bucket_next(c, &two, w.end)) {
             *bad_bucket = two.b->span.bucket;
             return QSGD_ERR_NONFINITE;
         }
-        run_quantize(&c, two.b, &w);
+        run_quantize(c, two.b, &w);
     }
-    damping_add(&c.damping, two.b);
-    bucket_finish(&c, two.b);
-    out->damping = q->dithered && !c.keeps_zeros ? damping_byte(&c.damping) : 0;
-    *largest = c.largest;
+    damping_add(&c->damping, two.b);
+    bucket_finish(c, two.b);
+    c->out->damping = q->dithered && !c->keeps_zeros ? damping_byte(&c->damping) : 0;
     return QSGD_OK;
 }
 
@@ -297,13 +294,12 @@ qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span
                            uint64_t *bad_bucket) {
     const struct quantizer *q = &t->q;
     const struct source *source = &t->source;
-    const bool sought = outliers_are_sought(q, source) && scratch->outliers != NULL;
-    bool some = sought;
-    const bool known = sought && tensor_knows_outliers(t, span, &some);
+    struct chunk c = {.t = t, .span = span, .out = out, .scratch = scratch};
+    bool some = outliers_are_sought(q, source);
+    const bool known = some && tensor_knows_outliers(t, span, &some);
     /* Nearly no chunk has any, and its scales tell: elements are not read for them alone, but where
      * they are copied, and may then be rotated in place. */
-    const bool later = sought && !known && !source_converts(source);
-    uint32_t largest;
+    const bool later = some && !known && !source_converts(source);
     out->zeros.outliers = NULL;
     if (some && !later) {
         out->x =
@@ -312,12 +308,11 @@ qsgd_status quantize_chunk(const struct tensor *t, const struct chunk_span *span
     } else {
         out->x = source_read(source, span->first, span->len, scratch->elements);
     }
-    const qsgd_status status =
-        quantize_elements(t, span, out->x, scratch, out, &largest, bad_bucket);
+    const qsgd_status status = quantize_elements(&c, bad_bucket);
     if (!later) return status;
-    if (status == QSGD_OK && !outliers_suspected(q, out->x, span->len, largest)) return status;
+    if (status == QSGD_OK && !outliers_suspected(q, out->x, span->len, c.largest)) return status;
     out->x = outliers_read_without(q, source, span->first, span->len, scratch, scratch->outliers);
     if (scratch->outliers->count == 0) return status;
     out->zeros.outliers = scratch->outliers;
-    return quantize_elements(t, span, out->x, scratch, out, &largest, bad_bucket);
+    return quantize_elements(&c, bad_bucket);
 }

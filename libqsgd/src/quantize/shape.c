@@ -6,6 +6,8 @@
 #include "base/bits.h"
 #include "base/square_root.h"
 
+_Static_assert(SHAPE_BLOCK == PART_LEAST, "kernels sum blocks of shapes at once");
+
 struct shape shape_measure(const struct kernels *kernels, const float *x, uint64_t n) {
     struct shape s = {0, 0, 0, 0};
     for (uint64_t at = 0; at < n; at += PART_LEAST) {

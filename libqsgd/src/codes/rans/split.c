@@ -6,15 +6,8 @@
 
 #include "codes/rans/classes.h"
 #include "codes/rans/plan.h"
+#include "codes/tokens.h"
 #include "kernels/kernels.h"
-
-/* Noise of n <= RANS_SPLIT_BLOCK elements, from element i of the chunk on: in `memory`. */
-static const uint16_t *noise_of(const struct code_chunk *chunk, size_t i, size_t n,
-                                uint16_t memory[RANS_SPLIT_BLOCK + NOISE_TILE]) {
-    const uint64_t element = chunk->first + i, block = element - element % NOISE_TILE;
-    kernels_noise(chunk->kernels, chunk->turned, block, element + n, memory);
-    return memory + (element - block);
-}
 
 static size_t block_of(size_t left) { return left < RANS_SPLIT_BLOCK ? left : RANS_SPLIT_BLOCK; }
 
@@ -22,7 +15,7 @@ void rans_split_halves(const struct code_chunk *chunk, size_t from, size_t to, u
     uint16_t memory[RANS_SPLIT_BLOCK + NOISE_TILE];
     for (size_t i = from, n; i < to; i += n, halves += n) {
         n = block_of(to - i);
-        chunk->kernels->halves(noise_of(chunk, i, n, memory), n, halves);
+        chunk->kernels->halves(tokens_noise(chunk, i, n, memory), n, halves);
     }
 }
 
@@ -31,7 +24,7 @@ static void mark_all(const struct code_chunk *chunk) {
     uint16_t memory[RANS_SPLIT_BLOCK + NOISE_TILE];
     for (size_t i = 0, n; i < chunk->len; i += n) {
         n = block_of(chunk->len - i);
-        chunk->kernels->mark(noise_of(chunk, i, n, memory), chunk->scratch->tokens + i, n,
+        chunk->kernels->mark(tokens_noise(chunk, i, n, memory), chunk->scratch->tokens + i, n,
                              chunk->scratch->symbols + i);
     }
 }
@@ -52,13 +45,13 @@ void rans_split_symbols(const struct code_chunk *chunk, const struct code_plan *
     name_all(chunk, plan);
 }
 
-/* A class that two tables may suit: one token is so frequent that others stand out. */
+/* A class that two tables may suit. */
 static bool may_split(const struct tally *tally) {
     uint32_t most = 0;
     for (unsigned t = 0; t < tally->tokens; t++) {
         if (tally->counts[t] > most) most = tally->counts[t];
     }
-    return tally->tokens <= RANS_HALF && 3 * (uint64_t)most >= tally->sum;
+    return tokens_may_split(tally->tokens, most, tally->sum);
 }
 
 /* Tallies of both halves: of half 1 from its counts, of half 0 from the rest. */
