@@ -97,6 +97,7 @@ enum qsgd_status_code {
     /* -30..: the caller's data. */
     QSGD_ERR_NONFINITE = -30, /* NaN or Inf (or a scale that overflows) under nonfinite=raise */
     QSGD_ERR_INDEX = -31,     /* an index, scale or damping that the codec could not have made */
+    QSGD_ERR_TARGET = -32,    /* strict: no step gives this tensor the bits or error asked for */
 
     /* -40..: a frame. `offset` of qsgd_error is the byte offset of the trouble. */
     QSGD_ERR_NEED_MORE = -40,   /* the bytes so far are the start of a frame; more are needed */
@@ -242,7 +243,7 @@ typedef struct qsgd_params {
     int32_t levels;       /* qsgd_levels; default UNIFORM */
     uint32_t s;           /* positive levels, 1..32767 (EXPONENTIAL: 1..127); default 7; unused by
                              TABLE, SIGNED and OPEN */
-    float step;           /* OPEN: gap in units of the scale, 2^-20..2^20; else 0 */
+    float step;       /* OPEN: gap in units of the scale, 2^-20..2^20; else 0, and with targets */
     int32_t zero;     /* 1 (default): 0 is a level. 0: it is not (UNIFORM, EXPONENTIAL, TABLE) */
     uint64_t bucket;  /* elements per scale, 0..2^47; 0 is the whole tensor; default 512 */
     int32_t rounding; /* qsgd_rounding; default STOCHASTIC */
@@ -283,6 +284,16 @@ typedef struct qsgd_params {
                          bucket longer than a chunk is read once, unless there is a residual:
                          a chunk whose largest element asks for more then has a larger scale.
                          2^-149..2^127; 0 (default): none */
+    double target_bits;  /* OPEN, in place of `step`, which is 0 then: the step is found for each
+                            tensor so that its frame takes so many bits an element, 0.25..12: from
+                            4096 elements on of the whole frame but its tag, below of its payloads.
+                            Decoders know nothing of it. Not with scales given. 0 (default): off */
+    double target_error; /* the same so that the expected squared error is that part of the tensor's
+                            energy, 1e-6..0.9. 0 (default): off */
+    int32_t strict;    /* with a target. 1: QSGD_ERR_TARGET if it is missed, by more than 1/32 from
+                          2^16 elements on, 1/16 from 4096 on, 1/4 below. 0 (default): the nearest
+                          that there is */
+    uint32_t reserved; /* 0 */
 } qsgd_params;
 
 /* Fills *params with the defaults above. */
@@ -317,6 +328,26 @@ typedef qsgd_status (*qsgd_runner)(void *context, qsgd_task task, void *job, uin
 
 #define QSGD_MAX_WORKERS 256
 
+/* What an encode came to. Fill with qsgd_encode_report_init. */
+typedef struct qsgd_encode_report {
+    uint32_t struct_size; /* set by qsgd_encode_report_init */
+    int32_t met;          /* 0: there was a target, and it was missed (see `strict`) */
+    uint64_t elements;
+    uint64_t frame_bytes;
+    uint64_t payload_bytes; /* of these */
+    double bits;            /* 8 frame_bytes / elements; 0 of none */
+    double error; /* expected squared error over energy, given the step, or, of biased roundings and
+                     levels that are not evenly spaced, that of the frame; 0 of raw frames and where
+                     there is no energy. Blocks with NaN or Inf do not count */
+    double step;  /* of open levels, else 0 */
+    double target_bits, target_error; /* as wanted */
+    uint32_t trials;                  /* how many steps were tried, on samples or whole */
+    uint32_t reserved;
+} qsgd_encode_report;
+
+#define qsgd_encode_report_init(report) qsgd_encode_report_init_sized(report, sizeof *(report))
+QSGD_API qsgd_status qsgd_encode_report_init_sized(qsgd_encode_report *report, size_t struct_size);
+
 /* One call's own choices. Fill with qsgd_encode_options_init. */
 typedef struct qsgd_encode_options {
     uint32_t struct_size;  /* set by qsgd_encode_options_init */
@@ -344,6 +375,11 @@ typedef struct qsgd_encode_options {
                         not the whole tensor, decode to the values of the whole if scales are equal:
                         those of buckets within chunks (but for BALANCED), by params->reference, or
                         given. Frames hold it where decoders need it. Default 0 */
+    qsgd_encode_report *report; /* receives what came out, on success; errors are measured to that
+                                   end. NULL (default): nothing is reported */
+    const qsgd_encode_report *last; /* with a target: of the frame before, as of the step before in
+                                       training. Its step is corrected by what it came to, and
+                                       nothing is tried. NULL (default): the step is searched */
 } qsgd_encode_options;
 
 #define QSGD_FLAT UINT32_MAX
@@ -473,7 +509,9 @@ typedef struct qsgd_sizes {
     uint64_t dst_bytes;       /* encode: suffice for the frame, whatever the tensor's values, though
                                  dst may be smaller if the frame fits. Decode: of all elements */
     uint64_t workspace_bytes; /* of scratch, at any alignment; 64 KB at most for n <= 4096, buckets
-                                 of 4 at least and one worker (QSGD_SMALL_WORKSPACE) */
+                                 of 4 at least and one worker (QSGD_SMALL_WORKSPACE); where a report
+                                 or target_error needs frames decoded (nearest and top-k rounding,
+                                 tables of levels), 4 bytes an element more */
 } qsgd_sizes;
 
 #define QSGD_SMALL_ELEMENTS 4096
@@ -593,6 +631,13 @@ QSGD_API qsgd_status qsgd_inspect(const void *frame, uint64_t bytes, qsgd_frame_
  * QSGD_ERR_NULL if the frame has a table). */
 QSGD_API qsgd_status qsgd_inspect_params(const void *frame, uint64_t bytes, qsgd_params *params,
                                          float *level_table, qsgd_error *error);
+
+/* What a frame of open levels says of the encode that it comes from, to go on from (`last` of
+ * qsgd_encode_options): elements, bytes and step. Its error is 0, as it is not known; bits count
+ * the tag. QSGD_ERR_COMBINATION for frames of other levels. `bytes` may be less than the frame's as
+ * long as the header is there. */
+QSGD_API qsgd_status qsgd_inspect_report(const void *frame, uint64_t bytes,
+                                         qsgd_encode_report *report, qsgd_error *error);
 
 /* ---------------------------------------------------------------------------------------------
  * 6 Backends

@@ -35,6 +35,7 @@ from qsgd.frames import (
     set_backend,
     split,
 )
+from qsgd.report import EncodeReport
 from qsgd.shared_tables import SharedTables
 from qsgd.shared_tables_build import build_tables
 
@@ -55,6 +56,7 @@ __all__ = [
     "AdaptiveCodec",
     "Codec",
     "CodecOptions",
+    "EncodeReport",
     "FrameInfo",
     "LevelStats",
     "QsgdError",

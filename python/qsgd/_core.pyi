@@ -25,6 +25,9 @@ class _CodecFields(TypedDict):
     nonfinite: int
     feedback_decay: float
     reference: float
+    target_bits: float
+    target_error: float
+    strict: bool
     exact_zeros: int
     checksum: bool
     chunk_log2: int
@@ -58,8 +61,20 @@ class Params:
         residual: Any,
         scales: Any,
         threads: int | None,
+        last: Any,
         /,
     ) -> bytes: ...
+    def encode_report(
+        self,
+        x: Any,
+        noise: tuple[int | None, int],
+        tag: Any,
+        residual: Any,
+        scales: Any,
+        threads: int | None,
+        last: Any,
+        /,
+    ) -> tuple[bytes, tuple[bool, int, int, int, float, float, float, int]]: ...
     def encode_into(
         self,
         x: Any,
@@ -69,6 +84,7 @@ class Params:
         residual: Any,
         scales: Any,
         threads: int | None,
+        last: Any,
         /,
     ) -> int: ...
     def bound(self, n: int, dtype: Any, ndim: int, tag_bytes: int, /) -> int: ...

@@ -19,6 +19,7 @@ from qsgd import options as opt
 from qsgd.codec_options import CodecOptions
 from qsgd.codec_stages import CodecStages
 from qsgd.params import build_params, canonical
+from qsgd.report import EncodeReport, last_of
 from qsgd.schemes import NamedSchemes
 from qsgd.shared_tables import SharedTables
 from qsgd.types import (
@@ -58,15 +59,24 @@ class Codec(NamedSchemes, CodecStages):
 
     Parameters
     ----------
-    norm : {"max", "l2", "rms", "mean", "balanced"}
+    bits : float, optional
+        What each tensor's frame is to take, in bits per element, 0.25 to 12: the step of open
+        levels is found per tensor, from its elements alone, by trials. Of tensors of fewer than
+        4096 elements the header does not count.
+    error : float, optional
+        The same for what a frame may lose: expected squared error over the tensor's energy, 1e-6 to
+        0.9.
+    norm : {"max", "l2", "rms", "mean", "balanced"}, optional
         The scale of a bucket: largest magnitude; Euclidean norm (the paper's); root mean square
         (for open levels); mean magnitude (for sign); geometric mean of the root mean squares of
-        bucket and tensor (for open levels), which gives weak buckets fewer bits, but some.
-    levels : {"uniform", "exponential", "open"} or iterable of float
+        bucket and tensor (for open levels), which gives weak buckets fewer bits, but some. None:
+        "balanced" with `bits` or `error`, else "max".
+    levels : {"uniform", "exponential", "open"} or iterable of float, optional
         Uniform 0, 1/s .. 1; exponential 0, 2^-(s-1) .. 1/2, 1; open: k * step, |k| <= 32767 (what
         `step` selects by itself, with ``norm="rms"``). Numbers are a table in units of the scale:
         increasing magnitudes in (0, 1] that end at 1 and are mirrored (1 to 127), or, if it starts
-        at -1, all levels from -1 to 1 (2 to 255).
+        at -1, all levels from -1 to 1 (2 to 255). None: open with `step`, `bits` or `error`, else
+        uniform.
     s : int, optional
         Positive levels, 1 to 32767 (exponential: 1 to 127). None: 7, but tables have as many as
         they list and open levels 32767, beside which any other `s` is refused.
@@ -77,10 +87,10 @@ class Codec(NamedSchemes, CodecStages):
         Whether 0 is a level.
     bucket : int
         Elements per scale, 0 (the whole tensor) to 2^47.
-    rounding : {"stochastic", "dithered", "nearest", "topk"}
+    rounding : {"stochastic", "dithered", "nearest", "topk"}, optional
         Stochastic is unbiased; dithered writes the same indices, and the decoder then removes part
         of the noise, still unbiased; nearest is biased; topk sends the fewest largest elements
-        whose magnitudes sum to the l2 norm.
+        whose magnitudes sum to the l2 norm. None: dithered with `bits` or `error`, else stochastic.
     code : str
         How indices become bits: "rans", "huffman", "elias-gamma", "elias-delta", "elias-omega",
         each Elias also with "-sparse", "rice-sparse", "fixed", "raw" (lossless, any dtype), or
@@ -129,6 +139,9 @@ class Codec(NamedSchemes, CodecStages):
     shared_tables : SharedTables, optional
         What `qsgd.build_tables` made for this code and these levels: chunks leave their tables out
         where that is no longer, and every decoder needs them. "rans" and "huffman" only.
+    strict : bool
+        Whether it is an error if a tensor cannot meet `bits` or `error` (`EncodeReport.met` says
+        how near is near enough); else it gets what comes nearest.
 
     Raises
     ------
@@ -146,6 +159,8 @@ class Codec(NamedSchemes, CodecStages):
     Alistarh et al., QSGD, NeurIPS 2017; FORMAT.md and ENCODER.md of libqsgd.
     """
 
+    bits: float | None
+    error: float | None
     norm: Norm
     levels: Levels | tuple[float, ...]
     s: int
@@ -168,19 +183,22 @@ class Codec(NamedSchemes, CodecStages):
     threads: int | None
     chunk: int
     shared_tables: SharedTables | None
+    strict: bool
     _params: _core.Params = dataclasses.field(init=False, repr=False, compare=False)
     _born: int = dataclasses.field(init=False, repr=False, compare=False)  # value of _forks
 
     def __init__(
         self,
         *,
-        norm: Norm = "max",
-        levels: Levels | Iterable[float] = "uniform",
+        bits: float | None = None,
+        error: float | None = None,
+        norm: Norm | None = None,
+        levels: Levels | Iterable[float] | None = None,
         s: int | None = None,
         step: float | None = None,
         zero: bool = True,
         bucket: int = 512,
-        rounding: Rounding = "stochastic",
+        rounding: Rounding | None = None,
         code: Code = "rans",
         classes: Classes | bool = "auto",
         rotation: bool = False,
@@ -196,6 +214,7 @@ class Codec(NamedSchemes, CodecStages):
         threads: int | None = None,
         chunk: int = 65536,
         shared_tables: SharedTables | bytes | str | None = None,
+        strict: bool = False,
     ) -> None:
         given = dict(locals())
         del given["self"]
@@ -245,15 +264,21 @@ class Codec(NamedSchemes, CodecStages):
     def replace(self, **changes: Unpack[CodecOptions]) -> Self:
         """A codec with some options changed. Its counter starts at 0: change a given seed, too.
 
-        New `levels` or a new `step` replace the old level set as a whole.
+        New `levels`, a new `step` or a new target replace the old level set as a whole.
         """
         options = self.options()
         step = changes.get("step")
-        if "levels" in changes or changes.get("step", self.step) != self.step:
+        steps = self.step, self.bits, self.error
+        if "levels" in changes or steps != (
+            changes.get("step", self.step),
+            changes.get("bits", self.bits),
+            changes.get("error", self.error),
+        ):
             has_s = self.levels in ("uniform", "exponential")  # others bring their own
             keeps_s = has_s and isinstance(changes.get("levels", ""), str) and step is None
             options["s"] = self.s if keeps_s else None
-            options["levels"], options["step"] = "uniform", None
+            options["levels"] = None
+            options["step"] = options["bits"] = options["error"] = None
         options.update(changes)
         return type(self)(**options)
 
@@ -291,6 +316,7 @@ class Codec(NamedSchemes, CodecStages):
         residual: Tensor | None = None,
         scales: Tensor | None = None,
         origin: int = 0,
+        like: EncodeReport | Tensor | None = None,
     ) -> bytes:
         """Encodes a tensor into one frame.
 
@@ -321,6 +347,9 @@ class Codec(NamedSchemes, CodecStages):
             values that its frame would give, if norms are those of buckets within chunks (and not
             "balanced"), or `scales` or a `reference` are given. Buckets longer than a chunk, but
             for the whole tensor, must begin with the part.
+        like : EncodeReport or frame, optional
+            With a target: the report, or the frame, of a tensor like this one, as of the training
+            step before. Its step is taken, corrected by what it came to, and nothing is tried.
 
         Returns
         -------
@@ -333,7 +362,26 @@ class Codec(NamedSchemes, CodecStages):
             For unusable arguments, and for NaN or Inf under ``nonfinite="raise"`` (``element`` is
             the first).
         """
-        return self._ready().encode(x, (nonce, origin), tag, residual, scales, self.threads)
+        noise, last = (nonce, origin), last_of(like)
+        return self._ready().encode(x, noise, tag, residual, scales, self.threads, last)
+
+    def encode_report(
+        self,
+        x: Tensor,
+        nonce: int | None = None,
+        *,
+        tag: bytes = b"",
+        residual: Tensor | None = None,
+        scales: Tensor | None = None,
+        origin: int = 0,
+        like: EncodeReport | Tensor | None = None,
+    ) -> tuple[bytes, EncodeReport]:
+        """As `encode`, with a report beside the frame, for which errors are measured."""
+        noise, last = (nonce, origin), last_of(like)
+        frame, fields = self._ready().encode_report(
+            x, noise, tag, residual, scales, self.threads, last
+        )
+        return frame, EncodeReport(*fields)
 
     def encode_into(
         self,
@@ -345,6 +393,7 @@ class Codec(NamedSchemes, CodecStages):
         residual: Tensor | None = None,
         scales: Tensor | None = None,
         origin: int = 0,
+        like: EncodeReport | Tensor | None = None,
     ) -> int:
         """Encodes into a buffer; returns the bytes of the frame at its start.
 
@@ -353,8 +402,8 @@ class Codec(NamedSchemes, CodecStages):
         frame fits, and if not the error's ``needed`` says what would. All of `out` may be
         overwritten. Otherwise as `encode`.
         """
-        noise = (nonce, origin)
-        return self._ready().encode_into(x, out, noise, tag, residual, scales, self.threads)
+        noise, last = (nonce, origin), last_of(like)
+        return self._ready().encode_into(x, out, noise, tag, residual, scales, self.threads, last)
 
 
 def _rebuild(cls: type[Codec], options: CodecOptions, nonce: int) -> Codec:

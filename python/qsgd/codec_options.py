@@ -19,10 +19,10 @@ __all__ = ["CodecOptions", "OptionsBesideLevels"]
 class OptionsBesideLevels(TypedDict, total=False):
     """The arguments of `qsgd.Codec` but those that choose the level set."""
 
-    norm: Norm
+    norm: Norm | None
     zero: bool
     bucket: int
-    rounding: Rounding
+    rounding: Rounding | None
     code: Code
     classes: Classes | bool
     rotation: bool
@@ -38,11 +38,14 @@ class OptionsBesideLevels(TypedDict, total=False):
     threads: int | None
     chunk: int
     shared_tables: SharedTables | bytes | str | None
+    strict: bool
 
 
 class CodecOptions(OptionsBesideLevels, total=False):
     """All arguments of `qsgd.Codec`, each of which may be left out."""
 
-    levels: Levels | Iterable[float]
+    levels: Levels | Iterable[float] | None
     s: int | None
     step: float | None
+    bits: float | None
+    error: float | None

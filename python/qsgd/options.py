@@ -134,8 +134,29 @@ def float32(parameter: str, value: object, legal: str) -> float:
         raise refuse(parameter, value, legal) from None
 
 
-def level_set(levels: object, s: object, step: object) -> tuple[Levels | tuple[float, ...], int]:
+def filled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with norm, levels and rounding chosen by the others where they were left out.
+
+    A target, or open levels by name, mean balanced steps, dithered; anything else the largest
+    magnitude of each bucket, stochastic.
+    """
+    options = dict(given)
+    targets = given["bits"] is not None or given["error"] is not None
+    if options["norm"] is None:
+        named = given["levels"] is not None or given["s"] is not None
+        options["norm"] = "balanced" if targets and not named else "max"
+    if options["levels"] is None:
+        stepped = given["step"] is not None or targets
+        options["levels"] = "open" if stepped and given["s"] is None else "uniform"
+    if options["rounding"] is None:
+        sparse = isinstance(given["code"], str) and given["code"].endswith("-sparse")
+        options["rounding"] = "dithered" if targets and not sparse else "stochastic"
+    return options
+
+
+def level_set(options: Mapping[str, Any]) -> tuple[Levels | tuple[float, ...], int]:
     """The one canonical form of `levels` and `s`: a step means open levels; tables set s."""
+    levels, s, step = options["levels"], options["s"], options["step"]
     given = None if s is None else integer("s", s, 1, 32767, "None or an integer from 1 to 32767")
     legal = "'uniform', 'exponential', 'open' or a sequence of numbers"
     if isinstance(levels, str):
@@ -144,7 +165,7 @@ def level_set(levels: object, s: object, step: object) -> tuple[Levels | tuple[f
         kind = cast(Levels, "open" if levels == "uniform" and step is not None else levels)
         if kind != "open":
             return kind, DEFAULT_S if given is None else given
-        if not step:
+        if not step and options["bits"] is None and options["error"] is None:
             raise refuse("step", step, "from 2**-20 to 2**20 with open levels")
         return kind, _own_s(given, 32767)
     if isinstance(levels, bytes) or not isinstance(levels, Iterable):

@@ -14,6 +14,9 @@ from qsgd.errors import QsgdError
 from qsgd.shared_tables import SharedTables
 from qsgd.types import Levels
 
+# What the C library calls otherwise.
+_NAMES = {"exact_zeros": "zeros", "target_bits": "bits", "target_error": "error"}
+
 
 def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
     """Options as `Codec` holds them: of one type each, so that equal ones compare equal.
@@ -28,14 +31,17 @@ def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
     QsgdError
         For a value outside its range; names and combinations are for `build_params` to check.
     """
-    options = dict(given)
-    options["levels"], options["s"] = opt.level_set(given["levels"], given["s"], given["step"])
+    options = opt.filled(given)
+    options["levels"], options["s"] = opt.level_set(options)
     if isinstance(given["classes"], (bool, np.bool_)):
         options["classes"] = "on" if given["classes"] else "off"
     if given["step"] is not None:
         options["step"] = opt.float32("step", given["step"], "None or a number")
     if given["clip"] is not None:
         options["clip"] = opt.float32("clip", given["clip"], "None or a number") or None
+    for name in ("bits", "error"):
+        if given[name] is not None:
+            options[name] = opt.number(name, given[name], "None or a number") or None
     decay_range = "a number from 0 to 1"
     decay = opt.number("feedback_decay", given["feedback_decay"], decay_range)
     if not 0 <= decay <= 1:
@@ -45,7 +51,7 @@ def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
         options["reference"] = (
             opt.number("reference", given["reference"], "None or a number") or None
         )
-    for name in ("zero", "rotation", "rescale", "checksum"):
+    for name in ("strict", "zero", "rotation", "rescale", "checksum"):
         options[name] = opt.flag(name, given[name])
     bucket_range = "an integer from 0 (the whole tensor) to 2**47"
     options["bucket"] = opt.integer("bucket", given["bucket"], 0, 1 << 47, bucket_range)
@@ -82,6 +88,9 @@ def build_params(options: Mapping[str, Any]) -> _core.Params:
             levels=opt.LEVELS[kind],
             s=options["s"],
             step=options["step"] or 0.0,
+            target_bits=options["bits"] or 0.0,
+            target_error=options["error"] or 0.0,
+            strict=options["strict"],
             zero=options["zero"],
             bucket=options["bucket"],
             rounding=opt.choice("rounding", options["rounding"], opt.ROUNDINGS),
@@ -104,9 +113,9 @@ def build_params(options: Mapping[str, Any]) -> _core.Params:
     except QsgdError as error:
         if error.parameter is None or "got" in error.reason:
             raise
-        if error.parameter == "exact_zeros":
-            error.parameter = "zeros"
-            error.args = (error.args[0].replace("exact_zeros", "zeros", 1),)
+        for name, ours in _NAMES.items():
+            error.args = (error.args[0].replace(name, ours),)
+            error.reason = error.reason.replace(name, ours)
         # The C library knows the range, Python the value.
         value = options.get(error.parameter)
         error.args = (f"{error.args[0]}, got {error.parameter}={value!r}",)

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "core.hpp"
+#include "frames.hpp"
 
 namespace binding {
 
@@ -30,6 +30,9 @@ std::unique_ptr<Params> make_params(const py::kwargs &given) {
     c.nonfinite = take<int>(given, "nonfinite");
     c.feedback_decay = take<double>(given, "feedback_decay");
     c.reference = take<double>(given, "reference");
+    c.target_bits = take<double>(given, "target_bits");
+    c.target_error = take<double>(given, "target_error");
+    c.strict = take<bool>(given, "strict") ? 1 : 0;
     c.exact_zeros = take<uint32_t>(given, "exact_zeros");
     c.checksum = take<bool>(given, "checksum") ? 1 : 0;
     c.chunk_log2 = take<uint32_t>(given, "chunk_log2");
@@ -45,17 +48,60 @@ std::unique_ptr<Params> make_params(const py::kwargs &given) {
     return params;
 }
 
+// A report as Python has it, in the order of report_tuple.
+qsgd_encode_report load_report(const py::tuple &fields) {
+    qsgd_encode_report report;
+    qsgd_encode_report_init(&report);
+    report.met = fields[0].cast<bool>() ? 1 : 0;
+    report.elements = fields[1].cast<uint64_t>();
+    report.frame_bytes = fields[2].cast<uint64_t>();
+    report.payload_bytes = fields[3].cast<uint64_t>();
+    report.bits = fields[4].cast<double>();
+    report.error = fields[5].cast<double>();
+    report.step = fields[6].cast<double>();
+    report.trials = fields[7].cast<uint32_t>();
+    return report;
+}
+
+py::tuple report_tuple(const qsgd_encode_report &report) {
+    return py::make_tuple(report.met != 0, report.elements, report.frame_bytes,
+                          report.payload_bytes, report.bits, report.error, report.step,
+                          report.trials);
+}
+
+// What an encode goes on from: a report, or a frame.
+qsgd_encode_report load_last(py::handle last) {
+    if (py::isinstance<py::tuple>(last)) return load_report(py::cast<py::tuple>(last));
+    const Frame frame(last);
+    qsgd_encode_report report;
+    qsgd_encode_report_init(&report);
+    Detail detail;
+    check(qsgd_inspect_report(frame.data(), frame.size(), &report, &detail), detail);
+    return report;
+}
+
 // The arguments of one call of encode, valid while this lives.
 struct Call : EncodeCall {
     Tensor x;
     Tensor tag;
     Tensor residual;
     Tensor scales;
+    qsgd_encode_report last{};
+    mutable qsgd_encode_report report{};
 
-    // `noise` is nonce and origin.
+    // `noise` is nonce and origin; `last_object` a report, a frame, or None.
     Call(Params &params, py::handle x_object, const py::tuple &noise, py::handle tag_object,
-         py::handle residual_object, py::handle scales_object, py::handle threads)
+         py::handle residual_object, py::handle scales_object, py::handle threads,
+         py::handle last_object, bool reports)
         : EncodeCall("x"), x(load(x_object, "x", Access::read)) {
+        if (!last_object.is_none()) {
+            last = load_last(last_object);
+            options.last = &last;
+        }
+        if (reports) {
+            qsgd_encode_report_init(&report);
+            options.report = &report;
+        }
         options.dtype = x.dtype;
         set_shape(x);
         tag = load_bytes(tag_object, "tag");
@@ -92,16 +138,25 @@ uint64_t run_encode(const Params &params, const Call &call, qsgd_memory out) {
 }
 
 py::bytes encode(Params &params, py::object x, py::tuple noise, py::object tag, py::object residual,
-                 py::object scales, py::object threads) {
-    const Call call(params, x, noise, tag, residual, scales, threads);
+                 py::object scales, py::object threads, py::object last) {
+    const Call call(params, x, noise, tag, residual, scales, threads, last, false);
     NewBytes frame(call.sizes.dst_bytes);
     return frame.cut(run_encode(params, call, frame.memory()));
 }
 
+py::tuple encode_report(Params &params, py::object x, py::tuple noise, py::object tag,
+                        py::object residual, py::object scales, py::object threads,
+                        py::object last) {
+    const Call call(params, x, noise, tag, residual, scales, threads, last, true);
+    NewBytes frame(call.sizes.dst_bytes);
+    py::bytes bytes = frame.cut(run_encode(params, call, frame.memory()));
+    return py::make_tuple(std::move(bytes), report_tuple(call.report));
+}
+
 uint64_t encode_into(Params &params, py::object x, py::object out, py::tuple noise, py::object tag,
-                     py::object residual, py::object scales, py::object threads) {
+                     py::object residual, py::object scales, py::object threads, py::object last) {
     const Tensor target = load(out, "out", Access::write);
-    const Call call(params, x, noise, tag, residual, scales, threads);
+    const Call call(params, x, noise, tag, residual, scales, threads, last, false);
     return run_encode(params, call, {target.data, target.nbytes()});
 }
 
@@ -130,6 +185,7 @@ void define_encode(py::module_ &module) {
         "seed", [](const Params &self) { return self.c.seed; },
         [](Params &self, py::object value) { self.c.seed = to_u64(value, "seed"); });
     params.def("encode", &encode);
+    params.def("encode_report", &encode_report);
     params.def("encode_into", &encode_into);
     params.def("bound", &bound);
     define_quantize(params);

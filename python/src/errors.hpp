@@ -33,6 +33,10 @@ inline std::string python_name(const char *parameter) {
     if (name == "weights") return "probabilities";
     if (name == "tag_bytes") return "tag";
     if (name == "sigma") return "std";
+    if (name == "exact_zeros") return "zeros";
+    if (name == "target_bits") return "bits";
+    if (name == "target_error") return "error";
+    if (name == "last") return "like";
     return std::string(name);
 }
 

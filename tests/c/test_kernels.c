@@ -62,7 +62,7 @@ static void rounding_is_alike_on_all_backends(void) {
             uint32_t pick = (uint32_t)random_below(&state, 1 << 16);
             uint32_t count = counts[pick & 3];
             bool zero = (pick & 4) != 0;
-            const struct noise_key key = {{pick, 2}, {3, 4}};
+            const struct noise_key key = {{pick, 2}, {3, 4}, false};
             struct round_bucket bucket = {.key = &key,
                                           .crossed = !zero,
                                           .nearest = (pick & 24) == 24,
@@ -86,7 +86,7 @@ static void ties_are_settled_by_v_on_all_backends(void) {
     static float x[256];
     static uint16_t noise[256];
     static int16_t expected[256], k[256];
-    const struct noise_key key = {{1, 2}, {3, 4}};
+    const struct noise_key key = {{1, 2}, {3, 4}, false};
     const struct round_bucket bucket = {.key = &key, .inv16 = 65536.0F, .cap16 = 7 * 65536.0F};
     int by_v = 0;
     for (size_t n = 1; n <= 256; n++) {
@@ -122,7 +122,7 @@ static void turned_indices_change_sign_with_the_noise_and_keep_their_values(void
     static float x[256], values[256], expected[256];
     static uint16_t noise[256];
     static int16_t k[256], turned[256];
-    const struct noise_key key = {{1, 2}, {3, 4}};
+    const struct noise_key key = {{1, 2}, {3, 4}, false};
     int changed = 0;
     for (int kind = 0; kind < 8; kind++) {
         const bool zero = (kind & 1) != 0;

@@ -26,7 +26,8 @@ static void noise_has_known_answers(void) {
     for (int b = 0; b < backend_count; b++) {
         for (size_t f = 0; f < sizeof firsts / sizeof *firsts; f++) {
             struct noise_key key = {{(uint32_t)f * 77777777U, f == 0 ? 0 : UINT32_MAX},
-                                    {(uint32_t)f * 99U, f == 0 ? 0 : 5}};
+                                    {(uint32_t)f * 99U, f == 0 ? 0 : 5},
+                                    false};
             for (size_t n = 256; n <= 1024; n += 768) {
                 uint16_t *out = guard_place(guards[0], 2 * n, f % 2 == 0 ? 0 : SIZE_MAX);
                 backends[b]->noise(&key, 0, firsts[f], n, out);

@@ -139,7 +139,7 @@ static void fill_indices(const struct levels *levels, int16_t *k, size_t n) {
 static void payloads_are_read_alike(void) {
     static int16_t k[LONGEST];
     static uint8_t payload[8 * LONGEST], one[LONGEST], other[LONGEST];
-    static const struct noise_key key = {{1, 2}, {3, 4}};
+    static const struct noise_key key = {{1, 2}, {3, 4}, false};
     int sound = 0, broken = 0, many = 0;
     for (int round = 0; round < 500; round++) {
         struct levels levels;

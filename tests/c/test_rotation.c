@@ -14,7 +14,7 @@
 
 static struct guard guards[3];
 static uint64_t state = 20250722;
-static const struct noise_key key = {{0x89ABCDEF, 0x01234567}, {7, 9}};
+static const struct noise_key key = {{0x89ABCDEF, 0x01234567}, {7, 9}, false};
 
 /* Lengths of buckets: those of frames are at least 128. */
 static const size_t lengths[] = {1,   2,   4,    8,    16,   32,   64,   128,

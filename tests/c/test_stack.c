@@ -263,6 +263,25 @@ static void measure_calls(void) {
     MEASURE(call_turn);
 }
 
+/* The step is searched, and the error is measured. */
+static void measure_target(void) {
+    const qsgd_params with_step = job.params;
+    qsgd_encode_report report;
+    qsgd_encode_report_init(&report);
+    if (job.params.levels != QSGD_LEVELS_OPEN) return;
+    job.params.step = 0;
+    for (int error = 0; error < 2; error++) {
+        job.params.target_bits = error ? 0 : 2.0;
+        job.params.target_error = error ? 0.01 : 0;
+        job.options.report = error ? &report : NULL;
+        job.bound = encode_sizes(&job.params, &job.options, job.n).dst_bytes;
+        MEASURE(call_encode);
+        MEASURE(call_sizes);
+    }
+    job.params = with_step;
+    job.options.report = NULL;
+}
+
 /* Small chunks and buckets, and those that are usual; tasks, residuals, all codes. */
 static void measure_scheme(const struct scheme *scheme, uint64_t n) {
     for (int usual = n == LONGEST; usual < 2; usual++) {
@@ -274,6 +293,7 @@ static void measure_scheme(const struct scheme *scheme, uint64_t n) {
             set_bucket(&job.params, 0);
         }
         measure_calls();
+        measure_target();
         job.options.runner = run_in_turn;
         job.options.residual = job.params.code != QSGD_CODE_RAW ? residual : NULL;
         measure_calls();

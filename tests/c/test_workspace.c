@@ -11,6 +11,13 @@ static uint64_t state = 12;
 static uint64_t most[2], tiny[2]; /* encode, decode */
 static int valid;
 
+/* Nearest rounding, or top-k, or levels of a table, are decoded for a report or a target's error.
+ */
+static uint64_t more_for_errors(const qsgd_params *p, uint64_t n) {
+    const int even = p->levels == QSGD_LEVELS_UNIFORM || p->levels == QSGD_LEVELS_OPEN;
+    return even && p->rounding <= QSGD_ROUND_DITHERED ? 0 : 4 * n;
+}
+
 static void note(int direction, uint64_t n, uint64_t bytes) {
     CHECK(bytes <= MOST);
     if (n <= TINY) CHECK(bytes <= TINY_MOST);
@@ -31,6 +38,26 @@ static void check_encode(const qsgd_params *p, uint64_t n) {
         o.residual = dtype == QSGD_FLOAT32 ? residual : NULL;
         CHECK(qsgd_encode_sizes(p, &o, n, &sizes, NULL) == QSGD_OK);
         note(0, n, sizes.workspace_bytes);
+    }
+}
+
+/* Reports and targets. */
+static void check_measured(const qsgd_params *given, uint64_t n) {
+    qsgd_params p = *given;
+    qsgd_encode_options o;
+    qsgd_encode_report report;
+    qsgd_sizes sizes;
+    qsgd_encode_options_init(&o);
+    qsgd_encode_report_init(&report);
+    qsgd_sizes_init(&sizes);
+    o.report = &report;
+    for (int target = 0; target < 3; target++) {
+        if (target > 0 && (p.levels != QSGD_LEVELS_OPEN || p.code == QSGD_CODE_RAW)) return;
+        p.step = target > 0 ? 0 : given->step;
+        p.target_bits = target == 1 ? 2.0 : 0;
+        p.target_error = target == 2 ? 0.1 : 0;
+        CHECK(qsgd_encode_sizes(&p, &o, n, &sizes, NULL) == QSGD_OK);
+        CHECK(sizes.workspace_bytes <= MOST + more_for_errors(&p, n));
     }
 }
 
@@ -57,7 +84,10 @@ static void check_params(qsgd_params *p) {
         p->bucket = buckets[b];
         if (qsgd_params_check(p, NULL) != QSGD_OK) continue;
         valid++;
-        for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) check_encode(p, lengths[i]);
+        for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+            check_encode(p, lengths[i]);
+            check_measured(p, lengths[i]);
+        }
         check_decode(p, lengths[random_below(&state, sizeof lengths / sizeof *lengths)]);
         check_decode(p, random_below(&state, 2) != 0 ? SMALL : TINY);
     }

@@ -93,7 +93,7 @@ def codec_of(p: Params, **changes: Any) -> qsgd.Codec:
     if p.levels in ("table", "signed"):
         levels = {"levels": p.level_table}
     elif p.levels == "open":
-        levels["step"] = p.step
+        levels |= {"step": p.step, "bits": p.target_bits or None, "error": p.target_error or None}
     else:
         levels["s"] = p.s
     options: dict[str, Any] = {

@@ -155,6 +155,7 @@ def made(name: str, shape: tuple[int, ...], kind: str = "spread", **options: Any
 
 SPARSE: dict[str, Any] = {"norm": "l2", "s": 1, "bucket": 0}
 OPEN: dict[str, Any] = {"norm": "rms", "levels": "open", "bucket": 0}
+BALANCED: dict[str, Any] = {"norm": "balanced", "levels": "open", "rounding": "dithered"}
 TABLE = (0.0625, 0.25, 0.5, 1.0)
 SIGNED = (-1.0, -0.25, -0.0625, 0.03125, 0.375, 1.0)
 ROTATED: dict[str, Any] = {
@@ -337,6 +338,10 @@ GOLDEN = (
     made("float16", (400,), dtype="float16", s=3),
     made("bfloat16", (400,), dtype="bfloat16", s=3),
     made("raw-bfloat16", (2, 33), dtype="bfloat16", code="raw"),
+    made("target-bits", (1500,), "local", target_bits=1.5, **BALANCED),
+    made("target-error", (1500,), "local", rounding="nearest", target_error=0.05, **OPEN),
+    made("target-error-dithered", (900,), "uneven", rounding="dithered", target_error=0.3, **OPEN),
+    made("target-out-of-reach", (700,), "sparse", target_bits=6.0, **BALANCED),
     made("raw-int32", (70,), dtype="int32", code="raw", checksum=False),
 )  # fmt: skip
 

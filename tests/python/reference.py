@@ -24,15 +24,16 @@ from reference_bits import (
     elias_encode,
     refuse,
 )
+from reference_chunks import chunk_pieces, quantized, shared_of
 from reference_codes import (
     CODES,
     Shared,
 )
 from reference_frame import DTYPES, MOST, Chunk, Frame, assemble, header, parse, problem
 from reference_levels import Params, cut, cut_of, dithers, grid
-from reference_norms import one_pass, outliers_of, stored
+from reference_norms import stored
 from reference_parts import Places
-from reference_payload import Piece, coding, payload_decode, payload_encode
+from reference_payload import coding, payload_decode, payload_encode
 from reference_quantize import (
     Quantized,
     halves_of,
@@ -42,6 +43,7 @@ from reference_quantize import (
 )
 from reference_rotation import Noise, philox
 from reference_tables import read_tables
+from reference_targets import has_target, target_step
 
 __all__ = [
     "Chunk",
@@ -87,16 +89,6 @@ def checked(x: Array, p: Params, dtype: str | None) -> str:
     return name
 
 
-def shared_of(p: Params) -> Shared | None:
-    """The shared tables of an encoder's parameters, which must go with the rest."""
-    if p.shared_tables is None:
-        return None
-    shared = read_tables(p.shared_tables)
-    if shared.code != p.code or shared.direct != (grid(p).kmax <= 15):
-        raise ValueError("tables of another code or kind of tokens")
-    return shared
-
-
 def raw_frame(x: Array, p: Params, dtype: str, tag: bytes) -> bytes:
     """Frame of code 0, which `auto` may choose in place of a rotated one."""
     p = replace(p, code="raw", rotation=False, rescale=False)
@@ -117,27 +109,13 @@ def quantized_frames(
     dtype: str,
 ) -> list[bytes]:
     """Frames of the code asked for, or of all legal ones but raw, in order of their numbers."""
-    k, scales, damping = found
-    cuts = cut_of(k.size, p)
     frames = []
     for code in CODES[1:] if p.code == "auto" else (p.code,):
         if problem(p, code) is not None:
             continue
         named = replace(p, code=code)
-        c = coding(named, cuts, shared_of(p))
-        c.check(k)
-        pieces = scales.size > cuts.buckets
-        turns, halves = turns_of(p, cuts, start), halves_of(p, cuts, start)
-        payloads = []
-        for j in range(cuts.chunks):
-            at = slice(*cuts.span(j))
-            chunk = replace(c, halves=None if halves is None else halves[at])
-            alpha = int(damping[j]) if damping.size else None
-            own = scales[j : j + 1] if pieces else scales[cuts.scales_in(j)]
-            turn = None if turns is None else turns[at]
-            places = Places(cuts, at.start, at.stop)
-            piece = Piece(k[at], own, alpha, zeros[at], places, apart[at], turn)
-            payloads.append(payload_encode(piece, named, chunk))
+        parts = chunk_pieces(found, zeros, apart, named, start)
+        payloads = [payload_encode(piece, named, c) for piece, c in parts]
         frames.append(assemble(header(named, dtype, shape, start, tag), named, payloads))
     return frames
 
@@ -175,6 +153,12 @@ def quantize(
     return k.astype(np.int16), out, damping
 
 
+def header_bytes(p: Params, dtype: str, shape: tuple[int, ...]) -> int:
+    """Bytes in front of a frame's index, without tag and origin."""
+    named = replace(p, step=1.0, code="rans" if p.code == "auto" else p.code)
+    return 16 + len(header(named, dtype, shape, Noise(0), b"")) + 4
+
+
 class Given(NamedTuple):
     """What a caller gives beside tensor, parameters and noise: tag, scales if they are chosen, type
     of the elements; whether there is a residual, which x holds already."""
@@ -188,17 +172,10 @@ class Given(NamedTuple):
 def frames_of(x: Array, p: Params, start: Noise, given: Given) -> list[bytes]:
     """Frames of the code asked for, or of all legal ones but raw."""
     scales, dtype = given.scales, given.dtype
-    cuts = cut_of(x.size, p)
     if p.rounding == "topk" and scales is not None:
         raise ValueError("top-k takes no scales")
     e = elements(np.asarray(x), dtype)
-    apart = np.zeros(e.size, np.float32)
-    if p.rounding != "topk" and scales is None:
-        apart = np.where(outliers_of(e, cuts), e, np.float32(0))
-    e = np.where(apart != 0, np.float32(0), e)
-    pieces = one_pass(p, cuts, scales, given.feeds_back)
-    found = quantize_elements(e, p, cuts, start, scales, given.feeds_back, pieces, apart != 0)
-    zeros = zero_groups.zeros_of(e, cuts)
+    found, zeros, apart = quantized(e, p, start, scales, given.feeds_back)
     return quantized_frames(found, zeros, apart, p, x.shape, start, given.tag, dtype)
 
 
@@ -243,6 +220,11 @@ def encode(
         if residual is not None:
             x = x + residual * np.float32(1 - params.feedback_decay)
         p, given = params, Given(tag, scales, name, residual is not None)
+        if has_target(p):
+            if scales is not None:
+                raise ValueError("scales and a target")
+            step = target_step(elements(x, name), p, header_bytes(p, name, x.shape))
+            p = replace(p, step=step, target_bits=0.0, target_error=0.0)
         if p.code == "auto" and name in DTYPES[:4]:
             p = replace(p, code=tried(x, p, start, given))
         frame = raw_frame(x, p, name, tag)

@@ -57,7 +57,8 @@ class Coding:
     segment: elements of a segment (section 5); classes: whether rANS may use several (encoder);
     shared: the shared tables that the frame names (7.7); halves: of the chunk's elements (7.6), or
     None if indices are not turned; rotated: which elements that are coded lie in rotated buckets,
-    or None if none does (encoder).
+    or None if none does (encoder); weight: not 0 where a chunk is not coded but priced, as if each
+    element were there so many times (ENCODER.md 10.2; encoder): codes then give so many bytes.
     """
 
     code: str
@@ -72,6 +73,12 @@ class Coding:
     shared: Shared | None = None
     halves: Array | None = None
     rotated: Array | None = None
+    weight: int = 0
+
+    @property
+    def times(self) -> int:
+        """What each element counts for."""
+        return max(1, self.weight)
 
     def check(self, k: Array) -> Array:
         """Refuse indices that are no level."""

@@ -98,10 +98,15 @@ def problem(p: Params, code: str) -> str | None:
     top = p.levels == "uniform" and p.s == 1 and not zero_bit and p.norm == "l2"
     most = {"uniform": 32767, "exponential": 127}
     fits = 1 <= p.bucket <= 1 << p.chunk_log2
+    target = p.target_bits != 0 or p.target_error != 0
     checks = {
         "bucket": 0 <= p.bucket <= MOST,
         "s": p.levels not in most or 1 <= p.s <= most[p.levels],
-        "step": p.levels != "open" or (p.step is not None and 2.0**-20 <= p.step <= 2.0**20),
+        "step": p.levels != "open"
+        or (not p.step if target else p.step is not None and 2.0**-20 <= p.step <= 2.0**20),
+        "target": not target or p.levels == "open",
+        "bits": p.target_bits == 0 or (0.25 <= p.target_bits <= 12 and not p.target_error),
+        "error": p.target_error == 0 or 1e-6 <= p.target_error <= 0.9,
         "table": p.levels != "table"
         or (1 <= len(table) <= 127 and rising and table[0] >= 2.0**-126 and table[-1] == 1),
         "signed table": p.levels != "signed"

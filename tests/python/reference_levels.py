@@ -39,6 +39,8 @@ class Params:
     feedback_decay: float = 0.0
     reference: float = 0.0
     exact_zeros: bool = False
+    target_bits: float = 0.0
+    target_error: float = 0.0
     checksum: bool = True
     chunk_log2: int = 16
     seed: int = 0

@@ -52,10 +52,12 @@ def coding(p: Params, cuts: Cuts, shared: Shared | None = None) -> Coding:
 def body_encode(k: Array, c: Coding) -> tuple[int, bytes]:
     """Mode, and bytes behind a payload's head of indices (int64)."""
     if c.code in ("huffman", "rans") and bool((k == k[0]).all()):
-        return MODE_CONSTANT, varint(zigzag(int(k[0])))
-    fixed = fixed_encode(k, c)
+        return MODE_CONSTANT, bytes(1) if c.weight else varint(zigzag(int(k[0])))
+    fixed = fixed_encode(k, c) * c.times
     if c.code != "fixed":
         shared, coded = coded_encode(k, c)
+        if c.code != "rans":
+            coded = coded * c.times
         if len(coded) <= len(fixed):
             return MODE_SHARED if shared else MODE_CODED, coded
     return MODE_FIXED, fixed
@@ -115,8 +117,8 @@ def payload_encode(piece: Piece, p: Params, c: Coding) -> bytes:
     apart = outliers_encode(piece.apart)
     front = mode | idle << 2 | bool(named) << 3 | bool(apart) << 4 | signs << 5
     damping = b"" if piece.alpha is None else bytes([piece.alpha])
-    head = bytes([front | bool(rotated) << 7]) + damping + rotated + held
-    return head + named + apart + body
+    head = bytes([front | bool(rotated) << 7]) + damping
+    return head + (rotated + held + named + apart) * c.times + body
 
 
 def signed_encode(piece: Piece, live: Array, p: Params, c: Coding) -> tuple[int, bytes, int]:
@@ -137,7 +139,9 @@ def signed_encode(piece: Piece, live: Array, p: Params, c: Coding) -> tuple[int,
         way = signs.way(turns, counted, first)
     if way & signs.IN_TOKENS:
         _, body = coded_encode(signs.swapped(k), replace(plain, shared=None))
-        if len(body) <= fixed_most(k.size, c):
+        if c.code != "rans":
+            body = body * c.times
+        if c.weight or len(body) <= fixed_most(k.size, c):
             return MODE_CODED, body, way
     if turns is None or way:
         return (*body_encode(k, plain), way & signs.PLAIN)

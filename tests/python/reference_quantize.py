@@ -119,18 +119,25 @@ def round_positions(
 # -- ENCODER.md 6.3, 6.4: Damping of the dither, Top-k -------------------------------------------
 
 
-def damping_of(at: Position, zeros: Array, scales: Array, p: Params, cuts: Cuts) -> Array:
-    """Bytes a (uint8, one per chunk); elements in groups of `zeros`, and rotated ones that are not
+def damping_terms(
+    at: Position, zeros: Array, scales: Array, p: Params, cuts: Cuts
+) -> list[tuple[float, float]]:
+    """num and den of every chunk; elements in groups of `zeros`, and rotated ones that are not
     dithered, do not count."""
     f = at.t & 65535
     part = np.where(zeros, 0, (f >> 8) * (256 - (f >> 8)) * at.g)
     terms: list[tuple[float, float]] = [(0.0, 0.0)] * cuts.chunks
     for chunk, scale, of in shares(scales, cuts):
-        if not abs(scale) > 0 or (np.signbit(scale) and p.rounding != "dithered"):
+        if not abs(scale) > 0 or (np.signbit(scale) and p.rounding == "nearest"):
             continue
         w, (num, den) = float(scale) * float(scale), terms[chunk]
         q, count = int(part[of].sum()), of.stop - of.start - int(zeros[of].sum())
         terms[chunk] = num + w * float(q), den + w * float(count)
+    return terms
+
+
+def damping_of(terms: list[tuple[float, float]]) -> Array:
+    """Bytes a (uint8, one per chunk)."""
     found = [math.floor(num * (3 * 2.0**-16) / den + 0.5) if den else 0 for num, den in terms]
     return np.minimum(found, 255).astype(np.uint8)
 
@@ -254,6 +261,39 @@ def feedback(
     return k, scales, np.where(lives, damping, 0).astype(np.uint8)
 
 
+def bucket_of(cuts: Cuts, pieces: bool) -> Array:
+    """Number of every element's scale."""
+    return np.arange(cuts.n) // cuts.bucket if cuts.long and not pieces else cuts.owners()
+
+
+def places_of(
+    e: Array, scales: Array, cuts: Cuts, grd: Grid, pieces: bool
+) -> tuple[Position, Array]:
+    """Where elements lie between levels, and which rest, as their bucket is idle."""
+    sizes, of_element = np.abs(scales), bucket_of(cuts, pieces)
+    idle = ~(sizes > 0)
+    resting = idle[of_element]
+    scale = np.where(idle, F32(1), sizes)[of_element]
+    at = positions(np.where(resting, F32(0), e), scale, grd)
+    return Position(np.where(resting, 0, at.t), at.low, at.g), resting
+
+
+def expected_errors(
+    e: Array, found: Quantized, p: Params, cuts: Cuts, pieces: bool, gone: Array
+) -> list[float]:
+    """Expected squared error of every chunk of stochastic or dithered rounding to even steps, whose
+    elements e are rotated if the frame is (ENCODER.md 10.3)."""
+    grd, (_, scales, damping) = grid(p), found
+    at, _ = places_of(e, scales, cuts, grd, pieces)
+    out = []
+    for j, (num, den) in enumerate(damping_terms(at, gone, scales, p, cuts)):
+        alpha = float(damping[j]) * 2.0**-7 if damping.size else 0.0
+        gap = float(grd.gap)
+        rounding, dither = num * 2.0**-24 * (1 - alpha), den * (alpha * alpha) / 12
+        out.append(gap * gap * (rounding + dither))
+    return out
+
+
 def quantize_elements(
     e: Array,
     p: Params,
@@ -284,18 +324,14 @@ def quantize_elements(
         k = top_k(e, scales, squares, cuts)
         top = k, scales, none
         return feedback(e, top, zeros, p, cuts, start) if feeds_back else top
-    of_element = np.arange(cuts.n) // cuts.bucket if cuts.long and not pieces else cuts.owners()
-    sizes = np.abs(scales)
-    idle, turned = ~(sizes > 0), np.signbit(scales)[of_element]
     outliers = np.zeros(e.size, bool) if apart is None else apart
-    resting, gone = idle[of_element], (zeros | (outliers & are_marked(p))) & ~turned
-    scale = np.where(idle, F32(1), sizes)[of_element]
-    at = positions(np.where(resting, F32(0), e), scale, grd)
-    at = Position(np.where(resting, 0, at.t), at.low, at.g)
+    turned = np.signbit(scales)[bucket_of(cuts, pieces)]
+    gone = (zeros | (outliers & are_marked(p))) & ~turned
+    at, resting = places_of(e, scales, cuts, grd, pieces)
     nearest = (turned | (not p.rotation)) & (p.rounding == "nearest")
     rounded = round_positions(e, at, nearest, p, grd, start)
     k = np.where(resting | gone, grd.idle, rounded)
-    damping = damping_of(at, gone, scales, p, cuts) if dithers(p) else none
+    damping = damping_of(damping_terms(at, gone, scales, p, cuts)) if dithers(p) else none
     if p.exact_zeros and dithers(p):
         alone = [alone_of(original, zeros, *cuts.span(j)) for j in range(cuts.chunks)]
         damping = np.where(alone, 0, damping).astype(np.uint8)

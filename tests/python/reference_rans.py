@@ -6,6 +6,7 @@ One pass per element in plain Python, for reading rather than for speed.
 from __future__ import annotations
 
 import math
+import struct
 from itertools import pairwise
 
 import numpy as np
@@ -40,6 +41,16 @@ def lg(v: int) -> int:
     return (e << 16) + m + ((22570 * ((m * (65536 - m)) >> 16)) >> 16)
 
 
+def fine_lg(v: float) -> int:
+    """log2(v), times 2^16, within 2^-14 (ENCODER.md 10.2)."""
+    if v == 0:
+        return -(1 << 27)
+    (bits,) = struct.unpack("<q", struct.pack("<d", v))
+    m = bits >> 36 & 65535
+    linear = 28950 - ((17435 - ((9589 - (2884 * m >> 16)) * m >> 16)) * m >> 16)
+    return int((bits >> 36) - (1023 << 16) + ((m * (65536 - m) >> 16) * linear >> 16))
+
+
 def entropy(h: Array) -> int:
     """About the bits, times 2^16, of a histogram's tokens."""
     whole = lg(int(h.sum()))
@@ -61,12 +72,12 @@ def class_fields(classes: list[int]) -> Fields:
 
 def choose_classes(k: Array, tokens: Array, c: Coding) -> list[int]:
     """Class of each group (step 1)."""
-    return price_classes(k, tokens, c.rotated)[0] if c.classes else [0] * -(-len(k) // GROUP)
+    return price_classes(k, tokens, c, c.rotated)[0] if c.classes else [0] * -(-len(k) // GROUP)
 
 
 def live_cost(k: Array, c: Coding) -> int:
     """What indices cost with the best classes (8.1)."""
-    return price_classes(k, tokens_of(k, c.kmax)[0], None)[1] if k.size else 0
+    return price_classes(k, tokens_of(k, c.kmax)[0], c, None)[1] if k.size else 0
 
 
 def bins_of(k: Array) -> Array:
@@ -76,7 +87,9 @@ def bins_of(k: Array) -> Array:
     return np.where(sums == 0, 0, 1 + 2 * e + (sums * sums >= 2 << 2 * e))
 
 
-def price_classes(k: Array, tokens: Array, rotated: Array | None) -> tuple[list[int], int]:
+def price_classes(
+    k: Array, tokens: Array, c: Coding, rotated: Array | None
+) -> tuple[list[int], int]:
     """Class of each group where several are allowed, and what these cost; groups that start in
     `rotated` buckets have bins of their own."""
     bins = bins_of(k)
@@ -84,7 +97,7 @@ def price_classes(k: Array, tokens: Array, rotated: Array | None) -> tuple[list[
         bins = np.minimum(bins, 23) + 24 * rotated[::GROUP]
     bin_of = np.repeat(bins, GROUP)[: len(k)]
     names = sorted(set(bins.tolist()))
-    merged = [([b], np.bincount(tokens[bin_of == b], minlength=64)) for b in names]
+    merged = [([b], np.bincount(tokens[bin_of == b], minlength=64) * c.times) for b in names]
     while len(merged) > 1:
         deltas = [
             cost(one + two) - cost(one) - cost(two) for (_, one), (_, two) in pairwise(merged)
@@ -96,9 +109,9 @@ def price_classes(k: Array, tokens: Array, rotated: Array | None) -> tuple[list[
         merged[best : best + 2] = [(one[0] + two[0], one[1] + two[1])]
     class_of = {b: i for i, (members, _) in enumerate(merged) for b in members}
     classes = [class_of[b] for b in bins.tolist()]
-    bits = sum(width for _, width in class_fields(classes))
+    bits = sum(width for _, width in class_fields(classes)) * c.times
     split = sum(cost(h) for _, h in merged) + (bits << 16)
-    whole = cost(np.bincount(tokens))
+    whole = cost(np.bincount(tokens) * c.times)
     if len(merged) > 1 and split < whole:
         return classes, split
     return [0] * len(bins), whole
@@ -109,14 +122,15 @@ def split_classes(tokens: Array, class_of: Array, number: int, c: Coding) -> lis
     split = [False] * number
     if c.halves is None:
         return split
-    counts = [np.bincount(tokens[class_of == i]) for i in range(number)]
+    counts = [np.bincount(tokens[class_of == i]) * c.times for i in range(number)]
     costs = [cost(h) for h in counts]
     candidates = [len(h) <= 32 and 3 * int(h.max()) >= int(h.sum()) for h in counts]
     if 8 * sum(one for one, may in zip(costs, candidates, strict=True) if may) < sum(costs):
         return split
     gains = [0] * number
     for i in np.flatnonzero(candidates).tolist():
-        parts = [np.bincount(tokens[(class_of == i) & (c.halves == half)]) for half in (0, 1)]
+        held = [tokens[(class_of == i) & (c.halves == half)] for half in (0, 1)]
+        parts = [np.bincount(own) * c.times for own in held]
         if all(part.any() for part in parts):
             gains[i] = max(0, costs[i] - sum(map(cost, parts)))
     worth = 256 * sum(gains) >= sum(costs)
@@ -261,6 +275,24 @@ def shared_bits(shared: Shared, counts: list[int]) -> float:
     return sum(n * ((shared.p << 16) - lg(f[t])) for t, n in enumerate(counts) if n)
 
 
+def fine_bits(counts: list[int], f: list[int], p: int) -> int:
+    """Bits of tokens, times 2^16, by the finer logarithm (ENCODER.md 10.2)."""
+    return sum(n * ((p << 16) - fine_lg(f[t])) for t, n in enumerate(counts) if n)
+
+
+def price(fine: int, own: int, more: int, size: int, lanes_log2: int, n: int, c: Coding) -> int:
+    """Bytes of a payload's body of n elements whose tokens, below `size`, take `fine` bits times
+    2^16, their tables `own` bits, and which have `more` extra bits (ENCODER.md 10.2)."""
+    length = n * c.weight
+    bits = 8 + 16 * max(1, (1 << lanes_log2) // LANES_OF_A_GROUP) + own
+    if c.kmax > 15 and size > 15:
+        blocks = (length - 1) // 4096
+        more *= c.weight
+        bits += more + blocks * (more // (blocks + 1) + 1).bit_length()
+    held = tail_shape(size, 1, 16)[1] * (fine // length)
+    return (fine + (bits << 16) + ((39 << 15) - held << lanes_log2) + (7 << 16)) >> 19
+
+
 def rans_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
     """Whether tables are shared; else tables and group classes; states, words, extra bits."""
     n = len(k)
@@ -271,8 +303,8 @@ def rans_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
     split = split_classes(tokens, class_of, number, c)
     table_of = table_numbers(class_of, split, c.halves)
     count = number + sum(split)
-    histograms = [np.bincount(tokens[table_of == i]).tolist() for i in range(count)]
-    most = mantissa_of(n, count)
+    histograms = [(np.bincount(tokens[table_of == i]) * c.times).tolist() for i in range(count)]
+    most = mantissa_of(n * c.times, count)
     even = [even_signs(h, c.kmax, most) for h in histograms]
     histograms = [h for _, h in even]
     p = choose_bits(histograms, most, number == 1)
@@ -288,17 +320,26 @@ def rans_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
         tables.append((f, starts_of(f)))
     if number > 1:
         fields += class_fields(classes)
-    theirs = math.inf if c.shared is None else shared_bits(c.shared, np.bincount(tokens).tolist())
-    shared = theirs <= bits + (sum(width for _, width in fields) << 16)
+    all_counts = (np.bincount(tokens) * c.times).tolist()
+    theirs = math.inf if c.shared is None else shared_bits(c.shared, all_counts)
+    own = sum(width for _, width in fields)
+    if number > 1:
+        own += (c.times - 1) * sum(width for _, width in class_fields(classes))
+    shared = theirs <= bits + (own << 16)
     if c.shared is not None and shared:
         bits, p, table_of = theirs, c.shared.p, np.zeros(n, np.int64)
         tables = [(list(c.shared.entries), starts_of(list(c.shared.entries)))]
-    lanes_log2 = choose_lanes(int(bits) >> 16, n, max(len(f) for f, _ in tables))
+    size = max(len(f) for f, _ in tables)
+    lanes_log2 = choose_lanes(int(bits) >> 16, n * c.times, size)
+    if c.weight:
+        used = [all_counts] if shared else histograms
+        fine = sum(fine_bits(h, f, p) for h, (f, _) in zip(used, tables, strict=True))
+        more = int(widths.sum()) if c.kmax > 15 and size > 15 else 0
+        return shared, bytes(price(fine, 0 if shared else own, more, size, lanes_log2, n, c))
     states, words = rans_push(tokens.tolist(), table_of.tolist(), tables, 1 << lanes_log2, p)
     head = bytes([lanes_log2])
     if not shared:
         head = bytes([lanes_log2 | P_OF_CODE.index(p) << 4]) + pack_fields(fields)
-    size = max(len(f) for f, _ in tables)
     for group in words if c.kmax > 15 and size > 15 else words[:-1]:
         head += varint(len(group))
     head += states_block(states)

@@ -43,10 +43,13 @@ class Noise:
 
     nonce: int
     origin: int = 0
+    even: bool = False  # that of trials (ENCODER.md 10.2)
 
 
 def noise(n: int, seed: int, at: Noise, domain: int = 0) -> Array:
     """R(origin) .. R(origin + n - 1) (int64, 16 bits)."""
+    if at.even:
+        return (at.origin + np.arange(n)) * 40503 & 65535
     first, skip = divmod(at.origin, 256)
     blocks = -(-(skip + n) // 256)
     counters = np.arange(32 * first, 32 * (first + blocks))

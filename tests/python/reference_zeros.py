@@ -114,6 +114,6 @@ def chosen(
     count = int((coded & (k == 0)).sum())
     repays = bits(n, count) > bits(left, count - (n - left)) + (len(head) << 19)
     if repays and c.code == "rans" and c.classes:
-        named = live_cost(k[coded & ~dead], c) + (len(head) << 19)
+        named = live_cost(k[coded & ~dead], c) + (len(head) * c.times << 19)
         repays = named < live_cost(k[coded], c)
     return (head, dead) if repays else (b"", none)

@@ -25,7 +25,15 @@ pytest.importorskip("cffi")
 from c_library import HEADER, HEADERS, INCLUDE, Library, build, declarations, functions
 
 SIZED = (  # they begin with struct_size, and may grow
-    *("error", "params", "encode_options", "frame_info", "decode_options", "sizes"),
+    *(
+        "error",
+        "params",
+        "encode_options",
+        "encode_report",
+        "frame_info",
+        "decode_options",
+        "sizes",
+    ),
     *("stats_info", "fit_options", "fit"),
 )
 FIXED = ("memory", "bytes", "allocator", "weighted_frame", "quantized")  # they never change

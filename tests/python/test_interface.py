@@ -191,7 +191,8 @@ def hints(thing: Any) -> dict[str, Any]:
 def test_codec_options_are_the_arguments_of_codec() -> None:
     parameters = inspect.signature(qsgd.Codec).parameters
     assert hints(qsgd.Codec.__init__) == hints(CodecOptions)
-    assert set(hints(OptionsBesideLevels)) == set(parameters) - {"levels", "s", "step"}
+    of_levels = {"levels", "s", "step", "bits", "error"}
+    assert set(hints(OptionsBesideLevels)) == set(parameters) - of_levels
     assert all(p.kind is p.KEYWORD_ONLY for p in parameters.values())
     fields = [field.name for field in dataclasses.fields(qsgd.Codec) if field.init]
     assert fields == list(parameters) == list(qsgd.Codec().options())

@@ -29,6 +29,7 @@ static const struct {
     ROW(QSGD_ERR_RANGE, "a range [start, stop) outside the tensor"),
     ROW(QSGD_ERR_STRUCT_SIZE, "struct_size unknown to this version, or its init was left out"),
     ROW(QSGD_ERR_NONFINITE, "NaN or Inf (or a scale that overflows) under nonfinite=raise"),
+    ROW(QSGD_ERR_TARGET, "no step gives this tensor the bits or the error asked for"),
     ROW(QSGD_ERR_INDEX, "an index, scale or damping that the codec could not have made"),
     ROW(QSGD_ERR_NEED_MORE, "the bytes so far are the start of a frame; more are needed"),
     ROW(QSGD_ERR_MAGIC, "not a frame"),

@@ -43,7 +43,15 @@ struct code_chunk {
     /* Encoding: tables that may be used; parsing: those of mode 3. NULL: none. */
     const struct shared_tables *shared;
     struct code_scratch *scratch;
+    /* Not 0: nothing is written, but it is told how many bytes so many times as many elements of
+     * the kind would take (pipeline/trial.h). */
+    uint32_t weight;
 };
+
+/* What each element counts for. */
+static inline uint32_t code_weight(const struct code_chunk *chunk) {
+    return chunk->weight == 0 ? 1 : chunk->weight;
+}
 
 static inline size_t code_segments(const struct code_chunk *chunk) {
     return (chunk->len + chunk->segment - 1) / chunk->segment;
@@ -76,6 +84,7 @@ struct rans_plan {
     unsigned lanes_log2, prob_bits, classes;
     unsigned mantissa_most; /* bits of a frequency after the first */
     unsigned split;         /* bit c is set if class c has a table per half */
+    uint64_t cost;          /* encoding, with a weight: of all elements, in units of 2^-16 bits */
     struct rans_table table[CODE_CLASSES][2];
     uint16_t freq[CODE_CLASSES][CODE_TOKENS]; /* of symbols (struct rans_job) */
 };

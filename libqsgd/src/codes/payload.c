@@ -96,10 +96,46 @@ static size_t write_constant(int16_t k, size_t head, uint8_t *dst) {
     return head + varint_write(dst + head, levels_zigzag(k));
 }
 
+/* True if all of k, or of the chunk's tokens, are equal, which that code has a mode for. */
+static bool is_constant(const struct code_chunk *chunk, const struct code *code, const int16_t *k) {
+    return k == NULL ? all_tokens_equal(chunk) : code->may_be_constant && all_equal(k, chunk->len);
+}
+
+static int16_t first_index(const struct code_chunk *chunk, const int16_t *k) {
+    return k != NULL ? k[0] : (int16_t)levels_unzigzag(chunk->scratch->tokens[0]);
+}
+
 /* Bytes that mode 1 takes, at least; open levels' width is known by a look at all of k alone. */
 static size_t fixed_floor(const struct code_chunk *chunk, const struct code_plan *plan) {
     const bool open = chunk->levels->kind == QSGD_LEVELS_OPEN;
     return (size_t)fixed_bytes(chunk->levels, chunk->len, open ? plan->least_width : 0);
+}
+
+/* What payload_write would return, were each element there chunk->weight times. dst: as there. */
+static size_t price(const struct code_chunk *chunk, const struct payload_head *head,
+                    const int16_t *k, uint8_t *dst) {
+    const struct code *code = code_find(chunk->code);
+    const size_t most = (size_t)payload_body_bound(chunk->levels, chunk->len);
+    const size_t fixed_head = head->has_damping ? 2 : 1, weight = chunk->weight;
+    struct code_plan plan;
+    struct scales_form scales;
+    scales_plan(&head->scales, &scales);
+    const size_t at = fixed_head + weight * (write_head(head, &scales, dst) - fixed_head);
+    memset(&plan, 0, sizeof plan);
+    if (chunk->len == 0) return at;
+    if (is_constant(chunk, code, k)) return chunk->signed_tokens ? SIZE_MAX : at + 1;
+    size_t bytes = SIZE_MAX;
+    if (code != &code_fixed) {
+        code->plan(chunk, k, &plan);
+        bytes = code->write(chunk, k, &plan, dst, most);
+        if (code != &code_rans && bytes != SIZE_MAX) bytes *= weight;
+        if (chunk->signed_tokens) return bytes == SIZE_MAX ? SIZE_MAX : at + bytes;
+        if (bytes <= weight * fixed_floor(chunk, &plan)) return at + bytes;
+    }
+    if (k == NULL) k = indices_of_tokens(chunk);
+    code_fixed.plan(chunk, k, &plan);
+    const uint64_t limit = weight * fixed_bytes(chunk->levels, chunk->len, plan.fixed.width);
+    return at + (bytes <= limit ? bytes : (size_t)limit);
 }
 
 size_t payload_write(const struct code_chunk *chunk, const struct payload_head *head,
@@ -109,15 +145,13 @@ size_t payload_write(const struct code_chunk *chunk, const struct payload_head *
     struct code_plan plan, fixed;
     struct scales_form scales;
     scales_plan(&head->scales, &scales);
+    if (chunk->weight != 0) return price(chunk, head, k, dst);
     const size_t at = write_head(head, &scales, dst);
     memset(&plan, 0, sizeof plan); /* all of the union, whatever member a code fills */
     if (chunk->len == 0) return at;
-    if (k == NULL && all_tokens_equal(chunk)) {
-        const int32_t same = levels_unzigzag(chunk->scratch->tokens[0]);
-        return write_constant((int16_t)same, at, dst);
-    }
-    if (k != NULL && code->may_be_constant && all_equal(k, chunk->len)) {
-        return chunk->signed_tokens ? SIZE_MAX : write_constant(k[0], at, dst);
+    if (is_constant(chunk, code, k)) {
+        if (chunk->signed_tokens) return SIZE_MAX;
+        return write_constant(first_index(chunk, k), at, dst);
     }
     size_t bytes = SIZE_MAX;
     if (code != &code_fixed) {

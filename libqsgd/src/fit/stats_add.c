@@ -46,7 +46,7 @@ static void add_prepare(struct stats_add *a, const qsgd_stats *stats, uint32_t d
                         const void *src, uint64_t n) {
     const qsgd_params params = params_of(stats);
     memset(a->held, 0, sizeof a->held);
-    a->t.source = (struct source){src, dtype, NULL, 0, NULL};
+    a->t.source = (struct source){.data = src, .dtype = dtype};
     quantizer_init(&a->t.q, &params, n, (struct noise_start){0, 0}, false);
 }
 

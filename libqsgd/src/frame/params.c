@@ -76,8 +76,10 @@ static qsgd_status check_levels(const qsgd_params *p, qsgd_error *error) {
             return PARAM("s", "s must lie in 1..127 for exponential levels");
         break;
     case QSGD_LEVELS_OPEN:
-        if (!(p->step >= 0x1p-20F && p->step <= 0x1p20F)) {
-            return PARAM("step", "step must lie in 2^-20..2^20");
+        if (params_have_target(p) ? p->step != 0 : !(p->step >= 0x1p-20F && p->step <= 0x1p20F)) {
+            return params_have_target(p)
+                       ? COMBINATION("step", "a target finds the step: step must be 0 with one")
+                       : PARAM("step", "step must lie in 2^-20..2^20");
         }
         if (!p->zero) return COMBINATION("zero", "open levels always hold 0");
         break;
@@ -189,6 +191,8 @@ static const struct range enumerations[] = {
     RANGE(rescale, 1, 0, "0 or 1"),
     RANGE(checksum, 1, 0, "0 or 1"),
     RANGE(exact_zeros, 1, 0, "0 or 1"),
+    RANGE(strict, 1, 0, "0 or 1"),
+    RANGE(reserved, 0, 0, "0"),
 };
 
 static qsgd_status check_rescale(const qsgd_params *p, qsgd_error *error) {
@@ -200,6 +204,27 @@ static qsgd_status check_rescale(const qsgd_params *p, qsgd_error *error) {
     if (!buckets_fit(p)) {
         return COMBINATION("rescale",
                            "rescale needs buckets within chunks: bucket in 1..2^chunk_log2");
+    }
+    return QSGD_OK;
+}
+
+static qsgd_status check_targets(const qsgd_params *p, qsgd_error *error) {
+    if (p->target_bits != 0 && !(p->target_bits >= 0.25 && p->target_bits <= 12)) {
+        return PARAM("target_bits", "target_bits must be 0 (off) or lie in 0.25..12");
+    }
+    if (p->target_error != 0 && !(p->target_error >= 1e-6 && p->target_error <= 0.9)) {
+        return PARAM("target_error", "target_error must be 0 (off) or lie in 1e-6..0.9");
+    }
+    if (p->target_bits != 0 && p->target_error != 0) {
+        return COMBINATION("target_error", "one target at a time: target_bits or target_error");
+    }
+    if (!params_have_target(p)) return QSGD_OK;
+    if (p->levels != QSGD_LEVELS_OPEN) {
+        return COMBINATION(p->target_bits != 0 ? "target_bits" : "target_error",
+                           "targets choose the step of open levels (norm rms or balanced)");
+    }
+    if (p->code == QSGD_CODE_RAW) {
+        return COMBINATION("code", "raw frames are exact: they have no target");
     }
     return QSGD_OK;
 }
@@ -239,6 +264,7 @@ static qsgd_status check(const qsgd_params *p, qsgd_error *error) {
         return COMBINATION("clip", "clip needs norm max");
     }
     status = check_rescale(p, error);
+    if (status == QSGD_OK) status = check_targets(p, error);
     if (status != QSGD_OK) return status;
     if (p->levels != QSGD_LEVELS_OPEN && p->step != 0) {
         return COMBINATION("step", "step is for open levels alone: it must be 0 otherwise");

@@ -25,6 +25,11 @@ static inline int params_keyed(const struct qsgd_params *params) {
            (params->rounding == QSGD_ROUND_DITHERED || params->rotation != 0);
 }
 
+/* True if they ask for bits or an error, in place of a step. */
+static inline int params_have_target(const struct qsgd_params *params) {
+    return params->target_bits > 0 || params->target_error > 0;
+}
+
 /* True if code (not AUTO) is legal with the other parameters. */
 int params_code_fits(const struct qsgd_params *params, int32_t code);
 

@@ -173,7 +173,16 @@ struct kernels {
 static inline void kernels_noise(const struct kernels *kernels, const struct noise_key *key,
                                  uint64_t from, uint64_t to, uint16_t *noise) {
     const uint64_t tiles = (to - from + NOISE_TILE - 1) / NOISE_TILE;
-    kernels->noise(key, NOISE_ROUNDING, from, (size_t)tiles * NOISE_TILE, noise);
+    if (!key->even) {
+        kernels->noise(key, NOISE_ROUNDING, from, (size_t)tiles * NOISE_TILE, noise);
+        return;
+    }
+    for (uint32_t i = 0; i < NOISE_TILE; i++) {
+        noise[i] = (uint16_t)(((uint32_t)from + i) * NOISE_STRIDE);
+    }
+    for (uint64_t i = NOISE_TILE; i < tiles * NOISE_TILE; i++) { /* sums, which go in vectors */
+        noise[i] = (uint16_t)(noise[i - NOISE_TILE] + (uint16_t)(NOISE_TILE * NOISE_STRIDE));
+    }
 }
 
 extern const struct kernels kernels_scalar;

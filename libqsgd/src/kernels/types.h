@@ -21,7 +21,10 @@ enum { NOISE_ROUNDING = 0, NOISE_TIES = 1, NOISE_SIGNS = 2, NOISE_SIGNS_LAST = 3
 struct noise_key {
     uint32_t key[2];
     uint32_t nonce[2];
+    bool even; /* trials: R(i) = NOISE_STRIDE i mod 2^16, which has no gaps and no heaps */
 };
+
+#define NOISE_STRIDE 40503 /* 2^16 by the golden ratio */
 
 /* One bucket's rounding (ENCODER.md section 6.2), after range reduction. */
 struct round_bucket {

@@ -15,12 +15,16 @@ static const struct struct_row encode_row =
     STRUCT_ROW(qsgd_encode_options, runner_context, "options");
 static const struct struct_row decode_row = STRUCT_ROW(qsgd_decode_options, reserved, "options");
 
+static const struct struct_row report_row = STRUCT_ROW(qsgd_encode_report, reserved, "report");
+
 static const qsgd_encode_options encode_defaults = {
     .struct_size = sizeof(qsgd_encode_options),
     .dtype = QSGD_FLOAT32,
     .ndim = QSGD_FLAT,
     .workers = 1,
 };
+
+static const qsgd_encode_report report_defaults = {.struct_size = sizeof(qsgd_encode_report)};
 
 static const qsgd_decode_options decode_defaults = {
     .struct_size = sizeof(qsgd_decode_options),
@@ -39,6 +43,26 @@ qsgd_status qsgd_encode_options_init_sized(qsgd_encode_options *options, size_t 
 
 qsgd_status qsgd_decode_options_init_sized(qsgd_decode_options *options, size_t struct_size) {
     return struct_init(&decode_row, options, struct_size, &decode_defaults);
+}
+
+qsgd_status arguments_check_reports(const qsgd_encode_options *o, qsgd_encode_report *last,
+                                    qsgd_error *error) {
+    *last = report_defaults;
+    qsgd_status status = QSGD_OK;
+    if (o->report != NULL) status = struct_check(&report_row, o->report, error);
+    if (status != QSGD_OK || o->last == NULL) return status;
+    status = struct_take(&report_row, o->last, last, error);
+    if (status != QSGD_OK) return status;
+    const bool valid = last->step >= 0x1p-20 && last->step <= 0x1p20 && last->elements > 0 &&
+                       last->error >= 0 && last->payload_bytes <= last->frame_bytes &&
+                       last->frame_bytes < (uint64_t)1 << 56;
+    return valid ? QSGD_OK
+                 : error_parameter(error, QSGD_ERR_PARAM, "last",
+                                   "last must be the report of a frame of open levels");
+}
+
+void arguments_give_report(const qsgd_encode_report *report, qsgd_encode_report *given) {
+    struct_give(&report_row, report, given);
 }
 
 qsgd_status arguments_decode_options(const qsgd_decode_options *options, qsgd_decode_options *to,
@@ -136,6 +160,10 @@ qsgd_status arguments_check_dtype(const struct encode_call *call, qsgd_error *er
     }
     if (o->residual != NULL && o->dtype != QSGD_FLOAT32) {
         return error_parameter(error, QSGD_ERR_DTYPE, "residual", "a residual needs float32 input");
+    }
+    if (o->scales != NULL && params_have_target(&call->params)) {
+        return error_parameter(error, QSGD_ERR_COMBINATION, "scales",
+                               "a target chooses steps for the norm's scales: give none");
     }
     if (o->residual != NULL && o->scales != NULL) {
         return error_parameter(error, QSGD_ERR_COMBINATION, "scales",
@@ -240,8 +268,13 @@ qsgd_status arguments_check_quantized(const struct quantizer *q, const qsgd_quan
 }
 
 qsgd_status arguments_check_coded(const qsgd_params *params, qsgd_error *error) {
-    if (params->code != QSGD_CODE_RAW) return QSGD_OK;
-    return error_parameter(error, QSGD_ERR_COMBINATION, "code", "raw frames have no indices");
+    if (params->code == QSGD_CODE_RAW) {
+        return error_parameter(error, QSGD_ERR_COMBINATION, "code", "raw frames have no indices");
+    }
+    if (!params_have_target(params)) return QSGD_OK;
+    return error_parameter(error, QSGD_ERR_COMBINATION,
+                           params->target_bits > 0 ? "target_bits" : "target_error",
+                           "a target is qsgd_encode's to meet: here a step is needed");
 }
 
 #define CALL_REGIONS 6

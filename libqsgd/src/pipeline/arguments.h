@@ -32,6 +32,11 @@ static inline struct noise_start arguments_noise(const struct encode_call *call)
 qsgd_status arguments_decode_options(const qsgd_decode_options *options, qsgd_decode_options *to,
                                      qsgd_error *error);
 
+/* Reports are there, and the last one, which is copied, is one of open levels. */
+qsgd_status arguments_check_reports(const qsgd_encode_options *options, qsgd_encode_report *last,
+                                    qsgd_error *error);
+void arguments_give_report(const qsgd_encode_report *report, qsgd_encode_report *given);
+
 qsgd_status arguments_check_elements(uint64_t n, qsgd_error *error);
 
 /* Element type and residual go with the parameters. */
@@ -48,7 +53,7 @@ qsgd_status arguments_check_scales(const struct encode_call *call, uint64_t buck
 qsgd_status arguments_check_quantized(const struct quantizer *q, const qsgd_quantized *quantized,
                                       qsgd_error *error);
 
-/* Raw frames have no indices. */
+/* Raw frames have no indices, and a target no step. */
 qsgd_status arguments_check_coded(const qsgd_params *params, qsgd_error *error);
 
 /* The three regions of a qsgd_quantized of that layout, in a list of regions. */

@@ -11,19 +11,33 @@ static uint64_t most_tasks(const struct quantizer *q) {
     return blocks > q->layout.chunks ? blocks : q->layout.chunks;
 }
 
-static void carve(struct before_chunks *f, const struct encode_call *call, struct memory *memory) {
+void before_chunks_carve(struct before_chunks *f, const struct encode_call *call,
+                         struct memory *memory, enum quantize_use use) {
     const qsgd_encode_options *o = &call->options;
     const struct quantizer *q = &f->t.q;
     const bool coded = q->params.code != QSGD_CODE_RAW;
-    f->workers = workers_carve(memory, q, o->workers,
-                               quantizer_copies(q, o->dtype, o->residual) ? QUANTIZE_COPIES
-                                                                          : QUANTIZE_IN_PLACE);
+    tensor_carve(&f->t, memory, o->residual);
+    f->workers = workers_carve(memory, q, o->workers, use);
     f->runner = (struct runner){o->runner, o->runner_context, o->workers,
                                 task_marks_carve(memory, most_tasks(q))};
     const bool survey = q->params.code == QSGD_CODE_AUTO; /* no scales are written then */
     f->spill_bytes = coded ? chunk_room(q, layout_longest(&q->layout), !survey) : 0;
     f->spill = memory_take(memory, o->workers * f->spill_bytes);
-    tensor_carve(&f->t, memory, o->residual);
+    f->losses = memory_take(memory, q->measured ? q->layout.chunks * sizeof *f->losses : 0);
+}
+
+static void carve(struct before_chunks *f, const struct encode_call *call, struct memory *memory) {
+    const qsgd_encode_options *o = &call->options;
+    const bool copies = quantizer_copies(&f->t.q, o->dtype, o->residual);
+    before_chunks_carve(f, call, memory, copies ? QUANTIZE_COPIES : QUANTIZE_IN_PLACE);
+}
+
+uint64_t before_chunks_sums_bytes(const struct encode_call *call, const struct quantizer *q) {
+    struct tensor t;
+    struct memory memory = {NULL, 0};
+    t.q = *q;
+    tensor_carve(&t, &memory, call->options.residual);
+    return memory.used;
 }
 
 uint64_t before_chunks_bytes(const struct encode_call *call, const struct quantizer *q) {
@@ -47,6 +61,7 @@ qsgd_status before_chunks_open(struct before_chunks *f, const struct encode_call
     struct memory memory = {NULL, 0};
     const qsgd_status status =
         memory_open(&memory, workspace, before_chunks_bytes(call, &f->t.q), error);
+    f->sums_known = false;
     if (status == QSGD_OK) carve(f, call, &memory);
     return status;
 }
@@ -63,17 +78,6 @@ static void task_total_block(void *context, uint64_t block, uint32_t worker) {
     fpenv env = fpenv_enter();
     tensor_total_block(&f->t, block, &f->workers[worker].quantize);
     fpenv_leave(env);
-}
-
-static qsgd_status tensor_total(struct before_chunks *f, qsgd_error *error) {
-    const uint64_t blocks = tensor_total_blocks(&f->t.q);
-    if (blocks == 0) return QSGD_OK;
-    const qsgd_status status = runner_run(&f->runner, task_total_block, f, blocks, error);
-    if (status != QSGD_OK) return status;
-    fpenv env = fpenv_enter();
-    tensor_total_store(&f->t);
-    fpenv_leave(env);
-    return QSGD_OK;
 }
 
 static void task_feedback(void *context, uint64_t chunk, uint32_t worker) {
@@ -96,15 +100,36 @@ static qsgd_status feedback_scales(struct before_chunks *f, qsgd_error *error) {
     return QSGD_OK;
 }
 
+qsgd_status before_chunks_sums(struct before_chunks *f, qsgd_error *error) {
+    const uint64_t total = tensor_total_blocks(&f->t.q);
+    const uint64_t big = f->t.one_pass ? 0 : big_scales_blocks(&f->t.q.layout);
+    qsgd_status status = QSGD_OK;
+    if (total != 0) status = runner_run(&f->runner, task_total_block, f, total, error);
+    if (status == QSGD_OK && big != 0) {
+        status = runner_run(&f->runner, task_big_block, f, big, error);
+    }
+    return status;
+}
+
 qsgd_status before_chunks_scales(struct before_chunks *f, qsgd_error *error) {
-    qsgd_status status = tensor_total(f, error);
-    if (status != QSGD_OK || f->t.q.layout.per_bucket == 0 || f->t.one_pass) return status;
-    status = runner_run(&f->runner, task_big_block, f, big_scales_blocks(&f->t.q.layout), error);
+    const bool big = f->t.q.layout.per_bucket != 0 && !f->t.one_pass;
+    qsgd_status status = f->sums_known ? QSGD_OK : before_chunks_sums(f, error);
     if (status != QSGD_OK) return status;
     fpenv env = fpenv_enter();
-    big_scales_store(&f->t, &f->workers[0].quantize);
+    if (tensor_total_blocks(&f->t.q) != 0) tensor_total_store(&f->t);
+    if (big) big_scales_store(&f->t, &f->workers[0].quantize);
     fpenv_leave(env);
-    return feedback_scales(f, error);
+    return big ? feedback_scales(f, error) : QSGD_OK;
+}
+
+struct chunk_loss before_chunks_loss(const struct before_chunks *f) {
+    struct chunk_loss all = {0, 0, 0};
+    for (uint64_t i = 0; f->t.q.measured && i < f->t.q.layout.chunks; i++) {
+        all.error += f->losses[i].error;
+        all.energy += f->losses[i].energy;
+        all.share += f->losses[i].share;
+    }
+    return all;
 }
 
 qsgd_status before_chunks_error(const struct before_chunks *f, qsgd_error *error) {

@@ -1,6 +1,6 @@
 /* The pipeline forward: tensor -> norm -> levels -> rounding -> code -> frame. Reads as a contents
  * page: each chunk is one task that quantizes, codes and checks its own payload. */
-#include "pipeline/encode.h"
+#include "pipeline/encode_open.h"
 
 #include <string.h>
 
@@ -14,8 +14,10 @@
 #include "frame/params.h"
 #include "pipeline/arguments.h"
 #include "pipeline/before_chunks.h"
+#include "pipeline/report.h"
 #include "pipeline/signs.h"
 #include "pipeline/survey.h"
+#include "pipeline/target.h"
 #include "quantize/feedback.h"
 #include "quantize/quantize.h"
 #include "quantize/values.h"
@@ -30,18 +32,9 @@ struct encode_job {
     uint64_t first;
     uint8_t *room;       /* of the wave's payloads; NULL: each has a worker's spill */
     uint64_t at;         /* end of the payloads that are in place */
+    uint32_t trials;     /* for a target */
     bool residual_later; /* once the frame is known to fit */
 };
-
-/* Bytes that suffice for the first payloads, of `first` elements, and for what their writers reach
- * beyond them. */
-static uint64_t bodies_bound(const struct quantizer *q, uint64_t chunks, uint64_t first) {
-    const struct layout *l = &q->layout;
-    const int kind = scale_kind(q->params.scale_dtype);
-    const uint64_t most = layout_most_buckets(l);
-    return payload_body_bound(&q->levels, first) +
-           chunks * (payload_head_bound(layout_longest(l), most, kind) + 4);
-}
 
 /* Bytes reserved for all payloads before chunk `index`, so that chunks may be written in any order.
  */
@@ -49,15 +42,7 @@ static uint64_t room_before(const struct encode_job *job, uint64_t index) {
     const struct layout *l = &job->f.t.q.layout;
     const uint64_t first = index < l->chunks ? layout_chunk(l, index).first : l->n;
     if (job->code == QSGD_CODE_RAW) return first * dtype_bytes(job->f.t.source.dtype);
-    return index == 0 ? 0 : bodies_bound(&job->f.t.q, index, first);
-}
-
-static uint64_t payloads_bound(const struct quantizer *q, int32_t code, uint32_t dtype) {
-    const struct layout *l = &q->layout;
-    uint64_t raw = l->n * dtype_bytes(dtype);
-    if (code == QSGD_CODE_RAW) return raw;
-    uint64_t coded = bodies_bound(q, l->chunks, l->n);
-    return code == QSGD_CODE_AUTO && raw > coded ? raw : coded;
+    return index == 0 ? 0 : encode_bodies_bound(&job->f.t.q, index, first);
 }
 
 /* ---- tasks ---------------------------------------------------------------------------------- */
@@ -122,16 +107,22 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t
     }
     struct worker *w = &job->f.workers[worker];
     struct quantize_scratch *scratch = &w->quantize;
-    const bool tokens = job->pass == ENCODE_PAYLOADS && t->source.residual == NULL &&
-                        quantizer_gives_tokens(&t->q) && code_find(job->code)->from_tokens;
+    const bool measured = t->q.measured && job->pass != ENCODE_SURVEY;
+    const bool decodes = t->source.residual != NULL || (measured && !quantizer_knows_error(&t->q));
+    const bool tokens = job->pass == ENCODE_PAYLOADS && !decodes && quantizer_gives_tokens(&t->q) &&
+                        code_find(job->code)->from_tokens;
     struct chunk_indices c = {tokens ? NULL : scratch->indices,
                               w->codes.tokens,
                               chunk_scales_of(t, &span, scratch->scales),
                               0,
+                              0,
                               NULL,
                               {NULL, 0, NULL}};
+    struct chunk_loss *const loss = &job->f.losses[measured ? index : 0];
+    if (measured) *loss = measure_given(t, &span, scratch);
     qsgd_status status = quantize_chunk(t, &span, scratch, &c, bad_bucket);
     if (status != QSGD_OK) return status;
+    if (measured && t->source.residual == NULL) loss->error = measure_error(t, &span, scratch, &c);
     if (t->source.residual != NULL) feedback_of_chunk(t, &span, scratch, &c);
     if (t->source.residual != NULL && job->pass != ENCODE_SURVEY && !job->residual_later) {
         outliers_put(c.zeros.outliers, 0, (size_t)span.len,
@@ -143,7 +134,9 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t
                                       .turned = t->q.turned,
                                       .zeros = c.zeros,
                                       .first = span.first};
-        residual_of_chunk(&d, &t->source, &span, c.x, c.k);
+        residual_of_chunk(&d, &t->source, &span, c.x, c.k, t->source.residual + span.first);
+        if (measured)
+            loss->error = measure_squares(&t->q, t->source.residual + span.first, span.len);
     }
     if (job->pass != ENCODE_RESIDUAL) encode_quantized(job, &span, index, worker, &c);
     return QSGD_OK;
@@ -228,18 +221,6 @@ static int32_t shortest_code(const struct encode_job *job, const struct encode_c
     return code;
 }
 
-uint64_t encode_bound(const struct encode_call *call, const struct quantizer *q) {
-    struct frame f;
-    const qsgd_params *params = &q->params;
-    frame_place(&f, &q->layout, header_bytes_of(params, &call->options), params->checksum != 0);
-    uint64_t bound = f.payload_offset + payloads_bound(q, params->code, call->options.dtype);
-    if (params->code == QSGD_CODE_AUTO) { /* a raw frame has its own grid of chunks */
-        struct layout raw = layout_of(q->layout.n, 0, params->chunk_log2, LAYOUT_RAW);
-        bound += raw.chunks * frame_entry_bytes(params->checksum != 0);
-    }
-    return bound;
-}
-
 /* Counts what each code would take, by noise of its own: raw is exact, so that to choose it, or
  * not, by the noise would be a bias. Nothing is written to dst. */
 static qsgd_status encode_survey(struct encode_job *job, const struct encode_call *call,
@@ -288,36 +269,8 @@ static qsgd_status encode_frame(struct encode_job *job, const struct encode_call
     if (status != QSGD_OK) return status;
     *frame_bytes = job->at;
     frame_finish(job->dst.data, &job->frame, job->at);
-    return QSGD_OK;
-}
-
-/* A prefix of qsgd_encode's checks, shared with the query. */
-static qsgd_status prepare(const qsgd_params *params, const qsgd_encode_options *options,
-                           uint64_t n, struct encode_call *call, struct quantizer *q,
-                           qsgd_error *error) {
-    qsgd_status status = arguments_encode_call(params, options, n, call, error);
-    if (status == QSGD_OK) status = arguments_check_dtype(call, error);
-    if (status != QSGD_OK) return status;
-    quantizer_init(q, &call->params, n, arguments_noise(call), call->params.code == QSGD_CODE_RAW);
-    q->finds_outliers = call->params.code != QSGD_CODE_RAW &&
-                        call->params.rounding != QSGD_ROUND_TOPK &&
-                        layout_longest(&q->layout) >= OUTLIERS_FROM;
-    return QSGD_OK;
-}
-
-qsgd_status qsgd_encode_sizes(const qsgd_params *params, const qsgd_encode_options *options,
-                              uint64_t n, qsgd_sizes *sizes, qsgd_error *error) {
-    struct encode_call call;
-    struct quantizer q;
-    qsgd_status status = prepare(params, options, n, &call, &q, error);
-    if (status != QSGD_OK) return status;
-    return sizes_give(&(qsgd_sizes){.dtype = call.options.dtype,
-                                    .elements = n,
-                                    .buckets = q.layout.buckets,
-                                    .chunks = q.layout.chunks,
-                                    .dst_bytes = encode_bound(&call, &q),
-                                    .workspace_bytes = before_chunks_bytes(&call, &q)},
-                      sizes, error);
+    return report_give(&job->f, call, job->at, job->at - job->frame.payload_offset, job->trials,
+                       error);
 }
 
 static qsgd_status check_buffers(const struct encode_call *call, const struct encode_job *job,
@@ -337,14 +290,37 @@ static qsgd_status check_buffers(const struct encode_call *call, const struct en
         {"residual", o->residual, n * sizeof(float), true},
         {"dst", job->dst.data, min_u64(job->dst.bytes, encode_bound(call, q)), true},
         {"frame_bytes", frame_bytes, sizeof *frame_bytes, true},
+        {"report", o->report, o->report == NULL ? 0 : o->report->struct_size, true},
+        {"last", o->last, o->last == NULL ? 0 : o->last->struct_size, false},
     };
     return arguments_apart(call, buffers, sizeof buffers / sizeof *buffers, error);
+}
+
+/* Finds the step of a target. The quantizer is that of the tensor again, then, and sums need not be
+ * made anew. */
+static qsgd_status find_step(struct encode_job *job, struct encode_call *call,
+                             const qsgd_encode_report *last, qsgd_memory workspace,
+                             qsgd_error *error) {
+    struct tensor *const t = &job->f.t;
+    const uint64_t n = t->q.layout.n;
+    qsgd_status status = QSGD_OK;
+    if (call->options.last != NULL) {
+        call->params.step = target_step_after(&call->params, last);
+    } else {
+        status = target_find(&job->f, call, workspace, &job->trials, error);
+    }
+    if (status != QSGD_OK) return status;
+    encode_quantizer(call, n, &t->q);
+    t->source.every_log2 = 0;
+    t->one_pass = tensor_one_pass(t);
+    return status;
 }
 
 /* Encodes by the parameters' code; with auto, surveys all codes first. */
 static qsgd_status encode_job_run(struct encode_job *job, const struct encode_call *call,
                                   qsgd_memory workspace, uint64_t *frame_bytes, qsgd_error *error) {
     qsgd_status status = before_chunks_open(&job->f, call, workspace, error);
+    job->f.sums_known = job->trials != 0;
     job->code = call->params.code;
     job->first = 0;
     if (status != QSGD_OK) return status;
@@ -358,6 +334,7 @@ static qsgd_status encode_job_run(struct encode_job *job, const struct encode_ca
             quantizer_init(&job->f.t.q, &raw, job->f.t.q.layout.n, arguments_noise(call), true);
         }
         status = before_chunks_open(&job->f, call, workspace, error);
+        job->f.sums_known = job->trials != 0;
     }
     return status == QSGD_OK ? encode_frame(job, call, frame_bytes, error) : status;
 }
@@ -367,12 +344,17 @@ qsgd_status qsgd_encode(const qsgd_params *params, const qsgd_encode_options *op
                         uint64_t *frame_bytes, qsgd_error *error) {
     struct encode_call call;
     struct encode_job job;
-    qsgd_status status = prepare(params, options, n, &call, &job.f.t.q, error);
+    qsgd_encode_report last;
+    qsgd_status status = encode_open(params, options, n, &call, &job.f.t.q, error);
+    if (status == QSGD_OK) status = arguments_check_reports(&call.options, &last, error);
     if (status == QSGD_OK) status = arguments_check_tag(&call.options, error);
     if (status != QSGD_OK) return status;
     job.dst = dst;
-    job.f.t.source = (struct source){src, call.options.dtype, call.options.residual,
-                                     (float)(1 - call.params.feedback_decay), call.options.scales};
+    job.f.t.source = (struct source){.data = src,
+                                     .dtype = call.options.dtype,
+                                     .residual = call.options.residual,
+                                     .keep = (float)(1 - call.params.feedback_decay),
+                                     .given = call.options.scales};
     job.f.t.one_pass = tensor_one_pass(&job.f.t);
     status = check_buffers(&call, &job, workspace, frame_bytes, error);
     if (status == QSGD_OK) {
@@ -381,6 +363,11 @@ qsgd_status qsgd_encode(const qsgd_params *params, const qsgd_encode_options *op
     if (status != QSGD_OK) return status;
     shared_tables_of(&call.params, &job.f.shared);
     uint64_t bytes = 0;
+    job.trials = 0;
+    if (params_have_target(&call.params)) {
+        status = find_step(&job, &call, &last, workspace, error);
+        if (status != QSGD_OK) return status;
+    }
     status = encode_job_run(&job, &call, workspace, &bytes, error);
     if (status == QSGD_OK) *frame_bytes = bytes;
     return status;

@@ -11,7 +11,7 @@
 #include "pipeline/arguments.h"
 #include "pipeline/before_chunks.h"
 #include "pipeline/decode_call.h"
-#include "pipeline/encode.h"
+#include "pipeline/encode_open.h"
 #include "pipeline/signs.h"
 #include "quantize/values.h"
 #include "quantize/zeros.h"

@@ -71,3 +71,32 @@ qsgd_status qsgd_inspect_params(const void *frame, uint64_t bytes, qsgd_params *
     }
     return status;
 }
+
+static const struct struct_row report_row = STRUCT_ROW(qsgd_encode_report, reserved, "report");
+
+qsgd_status qsgd_encode_report_init_sized(qsgd_encode_report *report, size_t struct_size) {
+    const qsgd_encode_report none = {.struct_size = sizeof none};
+    return struct_init(&report_row, report, struct_size, &none);
+}
+
+qsgd_status qsgd_inspect_report(const void *frame, uint64_t bytes, qsgd_encode_report *report,
+                                qsgd_error *error) {
+    struct frame f;
+    qsgd_status status = struct_check(&report_row, report, error);
+    if (status == QSGD_OK) status = parse(frame, bytes, &f, error);
+    if (status != QSGD_OK) return status;
+    if (frame_is_raw(&f) || f.params.levels != QSGD_LEVELS_OPEN) {
+        return error_parameter(error, QSGD_ERR_COMBINATION, "frame",
+                               "only frames of open levels have a step to go on from");
+    }
+    const uint64_t n = f.info.elements, all = f.info.frame_bytes;
+    const qsgd_encode_report r = {.met = 1,
+                                  .elements = n,
+                                  .frame_bytes = all,
+                                  .payload_bytes =
+                                      all < f.payload_offset ? 0 : all - f.payload_offset,
+                                  .bits = n == 0 ? 0 : (double)all * 8 / (double)n,
+                                  .step = (double)f.params.step};
+    struct_give(&report_row, &r, report);
+    return QSGD_OK;
+}

@@ -94,7 +94,7 @@ qsgd_status qsgd_quantize(const qsgd_params *params, const qsgd_encode_options *
     if (status == QSGD_OK) status = check_quantize(&call, &job, src, workspace, error);
     if (status != QSGD_OK) return status;
     const qsgd_encode_options *o = &call.options;
-    job.f.t.source = (struct source){src, o->dtype, NULL, 0, o->scales};
+    job.f.t.source = (struct source){.data = src, .dtype = o->dtype, .given = o->scales};
     status = quantize_begin(&call, &job, workspace, error);
     if (status == QSGD_OK) status = before_chunks_scales(&job.f, error);
     if (status == QSGD_OK) {

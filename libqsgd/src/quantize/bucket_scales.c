@@ -275,6 +275,19 @@ void big_scales_store(const struct tensor *t, struct quantize_scratch *scratch) 
     }
 }
 
+double tensor_rms(const struct tensor *t, struct quantize_scratch *scratch) {
+    const struct layout *l = &t->q.layout;
+    struct block_lanes lanes = {.max_bits = 0};
+    for (uint64_t i = 0; i < div_up(l->n, NORM_BLOCK); i++) {
+        struct bucket_sums own;
+        const uint64_t first = i * NORM_BLOCK, len = min_u64(NORM_BLOCK, l->n - first);
+        const bool there = big_scales_blocks(l) != 0;
+        if (!there) sums_without_outliers(t, first, len, SUM_SQUARES, scratch, &own);
+        blocks_add(&lanes, there ? &t->partials[i] : &own);
+    }
+    return square_root(blocks_fold(&lanes).sum / (double)l->n);
+}
+
 bool tensor_one_pass(const struct tensor *t) {
     const bool chosen = t->source.given == NULL && t->source.residual == NULL;
     return t->q.layout.per_bucket != 0 && has_reference(&t->q.params) && chosen;

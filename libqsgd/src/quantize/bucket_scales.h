@@ -83,4 +83,8 @@ uint64_t tensor_total_blocks(const struct quantizer *q);
 void tensor_total_block(const struct tensor *t, uint64_t block, struct quantize_scratch *scratch);
 void tensor_total_store(struct tensor *t);
 
+/* The root mean square of a tensor that is one bucket: from the sums of its blocks, or, where a
+ * chunk holds it, of its elements. */
+double tensor_rms(const struct tensor *t, struct quantize_scratch *scratch);
+
 #endif

@@ -31,6 +31,15 @@ static uint8_t damping_byte(const struct damping *d) {
     return a >= 255 ? 255 : (uint8_t)a;
 }
 
+/* Expected squared error of the elements that count for the damping: of each p (1 - p) (1 - alpha)
+ * + alpha^2 / 12 gaps squared, p the chance of rounding up (ENCODER.md section 10.3). */
+static double expected_error(const struct quantizer *q, const struct damping *d, uint8_t damping) {
+    const double alpha = (double)damping * 0x1p-7, gap = (double)q->levels.gap;
+    const double rounding = d->num * 0x1p-24 * (1 - alpha);
+    const double dither = d->den * (alpha * alpha) / 12;
+    return gap * gap * (rounding + dither);
+}
+
 /* What all buckets of a chunk share. */
 struct chunk {
     const struct tensor *t;
@@ -286,6 +295,7 @@ static qsgd_status quantize_elements(struct chunk *c, uint64_t *bad_bucket) {
     damping_add(&c->damping, two.b);
     bucket_finish(c, two.b);
     c->out->damping = q->dithered && !c->keeps_zeros ? damping_byte(&c->damping) : 0;
+    if (q->measured) c->out->error = expected_error(q, &c->damping, c->out->damping);
     return QSGD_OK;
 }
 

@@ -14,6 +14,7 @@ struct chunk_indices {
     uint8_t *tokens;
     struct scale_array scales;
     uint8_t damping;
+    double error;   /* expected, squared, if q->measured and quantizer_knows_error */
     const float *x; /* its elements as float32, without outliers, as far as they are not rotated */
     struct zero_groups zeros; /* of its elements, where these are marked (zeros_are_marked); given:
                                  outliers, which x holds no more */

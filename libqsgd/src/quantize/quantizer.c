@@ -37,6 +37,10 @@ void quantize_scratch_carve(struct quantize_scratch *s, struct memory *memory,
     const uint64_t lists = use == QUANTIZE_DECODES ? 2 : 1;
     s->outliers = outliers ? memory_take(&m, lists * sizeof *s->outliers) : NULL;
     *memory = m;
+    s->left = NULL;
+    if (q->measured && !quantizer_knows_error(q)) {
+        s->left = memory_take(memory, longest * sizeof(float));
+    }
     s->rotation = s->second = NULL;
     if (q->params.rotation == 0) return;
     float *bucket = s->elements; /* residuals are made when rotated elements were coded */
@@ -67,7 +71,7 @@ void quantize_passing_carve(struct quantize_scratch *s, struct memory *memory,
 struct noise_key quantizer_trial_key(const struct noise_key *key) {
     uint32_t c[4] = {0, (uint32_t)NOISE_TRIAL << 28, key->nonce[0], key->nonce[1]};
     philox(c, key->key[0], key->key[1]);
-    return (struct noise_key){{c[0], c[1]}, {c[2], c[3]}};
+    return (struct noise_key){{c[0], c[1]}, {c[2], c[3]}, false};
 }
 
 /* Levels as the rounding kernels want them: cells, reciprocals, weights of the dither. */
@@ -106,11 +110,12 @@ void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint6
     q->layout = layout_of(n, raw ? 0 : params->bucket, params->chunk_log2,
                           layout_kind_of(raw, params->rotation != 0));
     q->key = (struct noise_key){{(uint32_t)params->seed, (uint32_t)(params->seed >> 32)},
-                                {(uint32_t)start.nonce, (uint32_t)(start.nonce >> 32)}};
+                                {(uint32_t)start.nonce, (uint32_t)(start.nonce >> 32)},
+                                false};
     q->kernels = kernels_current();
     q->origin = start.origin;
     q->tensor_rms = params->reference;
-    q->dithered = q->dithers_rotated = q->turned = q->finds_outliers = false;
+    q->dithered = q->dithers_rotated = q->turned = q->finds_outliers = q->measured = false;
     if (raw) return;
     fpenv env = fpenv_enter(); /* gaps and reciprocals are rounded */
     levels_build(&q->levels, params);

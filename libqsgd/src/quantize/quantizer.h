@@ -26,6 +26,7 @@ struct quantizer {
                              bucket is not rotated, */
     bool dithers_rotated; /* or everywhere */
     bool turned;          /* indices of dithered buckets are as frames code them (FORMAT.md 8.2) */
+    bool measured;        /* encode: the error of chunks is asked for */
     const struct kernels *kernels;
     float level_of[QSGD_MAX_LEVEL_TABLE + 1]; /* tables: level of index k at level_of[k - kmin] */
     float of_token[32];                       /* direct tokens: as value_bucket has it */
@@ -37,6 +38,12 @@ struct quantizer {
 /* True if a bucket that is rotated, or is not, is dithered. */
 static inline bool quantizer_dithers(const struct quantizer *q, bool rotated) {
     return rotated ? q->dithers_rotated : q->dithered;
+}
+
+/* True if the expected error of a chunk follows from where its elements lie between levels
+ * (ENCODER.md section 10.3); else it is that of what decodes. */
+static inline bool quantizer_knows_error(const struct quantizer *q) {
+    return q->params.rounding <= QSGD_ROUND_DITHERED && !levels_is_table(&q->levels);
 }
 
 /* Which noise a tensor takes beside the seed, and from which of its numbers on. */
@@ -64,6 +71,7 @@ struct quantize_scratch {
     uint64_t noise_from, noise_to; /* decoding: R(noise_from) and on are there already */
     float *block;                  /* a block (quantize_block) */
     struct topk_entry *heap;       /* top-k */
+    float *left; /* longest chunk, where errors are asked for and not known beforehand; else NULL */
     /* Rotated frames, else NULL. second: of a chunk that is decoded beside another; NULL where a
      * chunk does not hold two whole buckets. */
     struct rotation *rotation, *second;

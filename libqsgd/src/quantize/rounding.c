@@ -15,8 +15,9 @@ void bucket_begin(const struct quantizer *q, struct bucket_state *b) {
     b->range = range;
     b->variance = b->elements = 0;
     b->round.nearest = q->params.rounding == QSGD_ROUND_NEAREST && takes_nearest(q, b->rotated);
-    b->round.dithered = quantizer_dithers(q, b->rotated);
-    b->round.turned = q->turned && b->round.dithered;
+    b->round.turned = q->turned && quantizer_dithers(q, b->rotated);
+    b->round.dithered =
+        quantizer_dithers(q, b->rotated) || (q->measured && quantizer_knows_error(q));
     b->round.key = &q->key;
     b->round.crossed = !levels->zero;
     b->round.table = NULL;

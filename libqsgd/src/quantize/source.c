@@ -7,7 +7,8 @@
 #include "base/fpenv.h"
 #include "grid/scales.h"
 
-const float *source_read(const struct source *source, uint64_t first, uint64_t len, float *to) {
+/* Elements [first, first + len) of the tensor. */
+static const float *read_all(const struct source *source, uint64_t first, uint64_t len, float *to) {
     const uint8_t *data = source->data + first * dtype_bytes(source->dtype);
     if (!source_converts(source)) return (const float *)(const void *)data;
     dtype_to_float(source->dtype, data, (size_t)len, to);
@@ -18,6 +19,25 @@ const float *source_read(const struct source *source, uint64_t first, uint64_t l
             const float kept = r * source->keep; /* rounded on its own */
             to[i] += kept;
         }
+    }
+    return to;
+}
+
+/* Where element `first` of the units that are there lies; *n: how many from there on follow. Which
+ * of 2^every_log2 units is there looks random, as rows and columns of tensors come in steps. */
+static uint64_t place_of(const struct source *source, uint64_t first, uint64_t *n) {
+    const uint64_t unit = first / source->unit, at = first % source->unit;
+    const uint64_t every = (uint64_t)1 << source->every_log2;
+    *n = source->unit - at;
+    return (unit * every + ((uint32_t)unit * 2654435769U >> 16 & (every - 1))) * source->unit + at;
+}
+
+const float *source_read(const struct source *source, uint64_t first, uint64_t len, float *to) {
+    if (source->every_log2 == 0) return read_all(source, first, len, to);
+    for (uint64_t i = 0, n; i < len; i += n) {
+        const uint64_t from = place_of(source, first + i, &n);
+        if (n > len - i) n = len - i;
+        read_all(source, from, n, to + i);
     }
     return to;
 }

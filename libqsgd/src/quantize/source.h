@@ -26,11 +26,15 @@ struct source {
     float *residual;
     float keep;         /* what of it counts, 0 .. 1 */
     const float *given; /* scales, or NULL */
+    /* Trials: of each 2^every_log2 units of so many elements one is there, and counts as if others
+     * were not (ENCODER.md section 10.2). 0: all are. */
+    uint64_t unit;
+    unsigned every_log2;
 };
 
 /* True if elements must be copied to float32 before use. */
 static inline bool source_converts(const struct source *source) {
-    return source->dtype != QSGD_FLOAT32 || source->residual != NULL;
+    return source->dtype != QSGD_FLOAT32 || source->residual != NULL || source->every_log2 != 0;
 }
 
 /* Elements [first, first + len) as float32: a pointer into the source, or into `to`. */

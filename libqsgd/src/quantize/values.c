@@ -321,18 +321,18 @@ static void store_residual(const float *x, const float *v, size_t n, float *resi
 
 /* Of rotated frames, whose elements are read anew: where they were, values are turned back. */
 static void residual_anew(const struct dequantizer *d, const struct source *source, uint64_t first,
-                          uint64_t len, const float *v) {
+                          uint64_t len, const float *v, float *left) {
     const struct layout *l = &d->q->layout;
     for (uint64_t i = 0, n; i < len; i += n) {
         float x[QUANTIZE_SMALL_BLOCK];
         n = min_u64(min_u64(quantize_block(l), QUANTIZE_SMALL_BLOCK), len - i);
-        store_residual(source_read(source, first + i, n, x), v + i, (size_t)n,
-                       source->residual + first + i);
+        store_residual(source_read(source, first + i, n, x), v + i, (size_t)n, left + i);
     }
 }
 
 void residual_of_chunk(const struct dequantizer *d, const struct source *source,
-                       const struct chunk_span *span, const float *x, const int16_t *k) {
+                       const struct chunk_span *span, const float *x, const int16_t *k,
+                       float *left) {
     const struct symbols s = {.k = k, .first = span->first};
     struct walk w = walk_over(d->q, d->scratch, span->first, span->first + span->len,
                               d->damping != 0 || d->turned);
@@ -344,16 +344,18 @@ void residual_of_chunk(const struct dequantizer *d, const struct source *source,
         if (u.rotated) {
             if (!run_rotated(d, &s, &w, u)) continue;
             const struct bucket_span b = w.bucket;
-            residual_anew(d, source, b.first, b.end - b.first, turn_back(d, b, u.scale));
+            residual_anew(d, source, b.first, b.end - b.first, turn_back(d, b, u.scale),
+                          left + (b.first - span->first));
             continue;
         }
         run_values_in_range(d, &s, &w, u, block);
         undo_range(u.scale, w.n, block);
         if (zeros_any(&d->zeros)) clear_zeros(d, w.element, w.n, block);
+        const uint64_t at = w.element - span->first;
         if (d->q->params.rotation != 0) {
-            residual_anew(d, source, w.element, w.n, block);
+            residual_anew(d, source, w.element, w.n, block, left + at);
         } else {
-            store_residual(x + (w.element - span->first), block, w.n, source->residual + w.element);
+            store_residual(x + at, block, w.n, left + at);
         }
     }
 }

@@ -42,9 +42,11 @@ void values_token_levels(struct quantizer *q);
 /* Values of elements [from, to) none of which is live. */
 void values_from_nothing(const struct dequantizer *d, uint64_t from, uint64_t to);
 
-/* residual = x - value, for one chunk; x as quantize_chunk got it, read anew if it was rotated. */
+/* left = x - value, for one chunk, of whose first element left[0] is; x as quantize_chunk got it,
+ * read anew if it was rotated. Buckets that leave as NaN are left out. */
 void residual_of_chunk(const struct dequantizer *d, const struct source *source,
-                       const struct chunk_span *span, const float *x, const int16_t *k);
+                       const struct chunk_span *span, const float *x, const int16_t *k,
+                       float *left);
 
 /* Turns the indices of a chunk, or its direct tokens if k is NULL, and turns them back: those of
  * dithered buckets that are not idle change sign by the noise (FORMAT.md section 8.2). */

@@ -65,6 +65,9 @@ def add_codec_options(parser: argparse.ArgumentParser) -> None:
             settings["metavar"] = names[0].lstrip("-").replace("-", "_").upper()
         group.add_argument(*names, default=argparse.SUPPRESS, **settings)
 
+    add("--bits", type=float, metavar="X", help="bits per element that each frame is to take")
+    add("--error", type=float, metavar="X", help="squared error over energy that it may lose")
+    add("--strict", action="store_true", help="fail if a tensor cannot meet --bits or --error")
     add("--scheme", choices=SCHEMES, help="start from a named scheme")
     add("--norm", choices=get_args(Norm), help="the scale of a bucket (max)")
     add(

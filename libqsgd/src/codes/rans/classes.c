@@ -58,11 +58,19 @@ static unsigned name_bins(const struct code_chunk *chunk, const int16_t *k, cons
     return count;
 }
 
+/* Counts as many times. */
+static void weigh(const struct code_chunk *chunk, unsigned number, token_counts *counts) {
+    for (unsigned i = 0; i < number && chunk->weight > 1; i++) {
+        for (unsigned t = 0; t < CODE_TOKENS; t++) counts[i][t] *= chunk->weight;
+    }
+}
+
 /* Tallies of the bins, and of all together; returns how many bins there are. */
 static unsigned count_bins(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
                            struct cluster *c, uint8_t *bins, struct tally *all) {
     const unsigned count = name_bins(chunk, k, tokens, bins);
     chunk->kernels->group_histograms(tokens, chunk->len, bins, count, c->counts);
+    weigh(chunk, count, c->counts);
     memset(all->counts, 0, sizeof(token_counts));
     for (unsigned b = 0; b < count; b++) {
         struct tally *tally = &c->tally[b];
@@ -127,7 +135,9 @@ static void class_codes(struct class_code code[2 * CODE_CLASSES]) {
     }
 }
 
-uint64_t rans_classes_bits(const uint8_t *classes, size_t groups) {
+uint64_t rans_classes_bits(const struct code_chunk *chunk) {
+    const uint8_t *classes = chunk->scratch->classes;
+    const size_t groups = code_groups(chunk->len);
     struct class_code code[2 * CODE_CLASSES];
     uint64_t bits = 0;
     uint8_t before = 0;
@@ -136,7 +146,7 @@ uint64_t rans_classes_bits(const uint8_t *classes, size_t groups) {
         bits += 2U * code[CODE_CLASSES + classes[g] - before].width + 1;
         before = classes[g];
     }
-    return bits;
+    return bits * code_weight(chunk);
 }
 
 unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
@@ -148,7 +158,7 @@ unsigned rans_classes_choose(const struct code_chunk *chunk, const int16_t *k,
     unsigned classes = merge_all(c, count_bins(chunk, k, tokens, c, bins, all));
     if (classes == 1) return 1;
     for (size_t g = 0; g < groups; g++) bins[g] = c->of_bin[bins[g]];
-    int64_t cost = (int64_t)(rans_classes_bits(bins, groups) << 16);
+    int64_t cost = (int64_t)(rans_classes_bits(chunk) << 16);
     for (unsigned i = 0; i < classes; i++) cost += c->tally[i].cost;
     return cost < all->cost ? classes : 1;
 }
@@ -158,8 +168,7 @@ int64_t rans_classes_cost(const struct code_chunk *chunk, const int16_t *k, cons
     struct tally all = {.counts = counts}, *each;
     const unsigned classes = rans_classes_choose(chunk, k, tokens, &all, &each);
     if (classes == 1) return all.cost;
-    const size_t groups = code_groups(chunk->len);
-    int64_t cost = (int64_t)(rans_classes_bits(chunk->scratch->classes, groups) << 16);
+    int64_t cost = (int64_t)(rans_classes_bits(chunk) << 16);
     for (unsigned i = 0; i < classes; i++) cost += each[i].cost;
     return cost;
 }
@@ -174,6 +183,7 @@ token_counts *rans_classes_histograms(const struct code_chunk *chunk, const uint
         chunk->kernels->group_histograms(tokens, chunk->len, chunk->scratch->classes, classes,
                                          counts);
     }
+    weigh(chunk, classes, counts);
     return counts;
 }
 

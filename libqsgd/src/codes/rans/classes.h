@@ -20,7 +20,9 @@ int64_t rans_classes_cost(const struct code_chunk *chunk, const int16_t *k, cons
 token_counts *rans_classes_histograms(const struct code_chunk *chunk, const uint8_t *tokens,
                                       unsigned classes);
 
-uint64_t rans_classes_bits(const uint8_t *classes, size_t groups);
+/* Bits of the classes of all groups, chunk->scratch->classes, each as often as its elements count.
+ */
+uint64_t rans_classes_bits(const struct code_chunk *chunk);
 void rans_classes_write(struct lsb_writer *w, const uint8_t *classes, size_t groups);
 
 /* False if one is not below `number`, or one below it has no group. */

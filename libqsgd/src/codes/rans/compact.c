@@ -25,6 +25,7 @@ bool rans_gains_by_zeros(const struct code_chunk *chunk, const struct live *live
                          const struct coded_items *items) {
     struct live coded = *live;
     coded.zeros.words = NULL;
-    const int64_t set = (int64_t)zero_sets_write(&live->zeros, live->len, NULL) << 19;
+    const int64_t bytes = (int64_t)zero_sets_write(&live->zeros, live->len, NULL);
+    const int64_t set = bytes * code_weight(chunk) << 19;
     return cost_of_live(chunk, live, items) + set < cost_of_live(chunk, &coded, items);
 }

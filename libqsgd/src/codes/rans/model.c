@@ -156,6 +156,31 @@ static uint64_t shared_cost(const struct shared_tables *shared,
     return cost;
 }
 
+/* ---- prices ---------------------------------------------------------------------------------- */
+
+/* Of a table's elements: where one token is nearly all, the logarithms that choose are too coarse.
+ */
+static uint64_t fine_cost(const uint32_t *counts, const uint16_t *freq, unsigned prob_bits) {
+    uint64_t cost = 0;
+    for (unsigned t = 0; t < CODE_TOKENS; t++) {
+        if (counts[t] == 0) continue;
+        cost += counts[t] * (((uint64_t)prob_bits << 16) - (uint64_t)fine_lg(freq[t]));
+    }
+    return cost;
+}
+
+static uint64_t fine_cost_of(const struct code_plan *plan, const uint32_t *all,
+                             const struct tally *each) {
+    uint64_t cost = 0;
+    if (plan->shared) return fine_cost(all, plan->rans.freq[0], plan->rans.prob_bits);
+    for (unsigned c = 0; c < plan->rans.classes; c++) {
+        for (unsigned half = 0; half < rans_tables_of(plan, c); half++, each++) {
+            cost += fine_cost(each->counts, rans_freq(plan, c, half), plan->rans.prob_bits);
+        }
+    }
+    return cost;
+}
+
 /* ---- the model ------------------------------------------------------------------------------ */
 
 void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const uint8_t *tokens,
@@ -170,12 +195,14 @@ void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const u
         plan->rans.classes = rans_classes_choose(chunk, k, tokens, &all, &each);
     } else {
         chunk->kernels->histogram(tokens, chunk->len, all.counts);
+        for (unsigned t = 0; t < CODE_TOKENS; t++) all.counts[t] *= code_weight(chunk);
         tally_finish(&all);
     }
     const uint64_t shared = shared_cost(chunk->shared, all.counts);
     if (plan->rans.classes == 1) each = &all;
     if (rans_split_choose(chunk, plan, each, two)) each = two;
-    plan->rans.mantissa_most = rans_mantissa_most(chunk->len, plan);
+    const size_t len = chunk->len * code_weight(chunk);
+    plan->rans.mantissa_most = rans_mantissa_most(len, plan);
     set_tokens(chunk, plan, each);
     uint64_t cost = choose_frequencies(plan, each);
     plan->least_width = least_width(rans_token_limit(plan));
@@ -183,7 +210,8 @@ void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const u
         rans_use_shared(chunk->shared, plan);
         cost = shared;
     }
-    plan->rans.lanes_log2 = choose_lanes(cost, chunk->len, rans_token_limit(plan));
+    plan->rans.lanes_log2 = choose_lanes(cost, len, rans_token_limit(plan));
+    if (chunk->weight != 0) plan->rans.cost = fine_cost_of(plan, all.counts, each);
 }
 
 void rans_model_fit(const uint32_t counts[CODE_TOKENS], struct code_plan *plan) {

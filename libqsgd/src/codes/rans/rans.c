@@ -6,6 +6,7 @@
 #include "codes/codes.h"
 #include "codes/rans/model.h"
 #include "codes/rans/plan.h"
+#include "codes/rans/price.h"
 #include "codes/rans/reader.h"
 #include "codes/rans/split.h"
 #include "codes/rans/states.h"
@@ -70,6 +71,7 @@ static size_t rans_write(const struct code_chunk *chunk, const int16_t *k,
     uint32_t states[RANS_LANES];
     uint16_t *first[RANS_GROUPS], *end[RANS_GROUPS];
     uint8_t head[RANS_GROUPS * VARINT_MAX_BYTES];
+    if (chunk->weight != 0) return rans_price(chunk, plan);
     const size_t lanes = (size_t)1 << plan->rans.lanes_log2;
     const unsigned groups = rans_lane_groups(plan);
     const unsigned limit = rans_token_limit(plan);

@@ -45,7 +45,7 @@ uint64_t rans_tables_bits(const struct code_chunk *chunk, const struct code_plan
         }
     }
     if (plan->rans.classes == 1) return bits;
-    return bits + rans_classes_bits(chunk->scratch->classes, code_groups(chunk->len));
+    return bits + rans_classes_bits(chunk);
 }
 
 /* A token takes 8 bits at most, so that one write serves seven. */
