@@ -290,10 +290,14 @@ typedef struct qsgd_params {
                             Decoders know nothing of it. Not with scales given. 0 (default): off */
     double target_error; /* the same so that the expected squared error is that part of the tensor's
                             energy, 1e-6..0.9. 0 (default): off */
-    int32_t strict;    /* with a target. 1: QSGD_ERR_TARGET if it is missed, by more than 1/32 from
-                          2^16 elements on, 1/16 from 4096 on, 1/4 below. 0 (default): the nearest
-                          that there is */
-    uint32_t reserved; /* 0 */
+    int32_t strict; /* with a target. 1: QSGD_ERR_TARGET if it is missed, by more than 1/32 from
+                       2^16 elements on, 1/16 from 4096 on, 1/4 below. 0 (default): the nearest
+                       that there is */
+    int32_t slot;   /* with target_bits. 1: the frame takes at most qsgd_slot_bytes, and its tag,
+                       whatever the elements: the step is such that its size, on average, leaves room
+                       for 8 standard deviations (should it be longer all the same, less than once
+                       in 2^40, it is made again, with a longer step and other noise). RANS, and
+                       bucket 0 or 256 and more. Default 0 */
 } qsgd_params;
 
 /* Fills *params with the defaults above. */
@@ -342,7 +346,7 @@ typedef struct qsgd_encode_report {
     double step;  /* of open levels, else 0 */
     double target_bits, target_error; /* as wanted */
     uint32_t trials;                  /* how many steps were tried, on samples or whole */
-    uint32_t reserved;
+    uint32_t again; /* with a slot: how often the frame was made again, as it did not fit */
 } qsgd_encode_report;
 
 #define qsgd_encode_report_init(report) qsgd_encode_report_init_sized(report, sizeof *(report))
@@ -379,7 +383,9 @@ typedef struct qsgd_encode_options {
                                    end. NULL (default): nothing is reported */
     const qsgd_encode_report *last; /* with a target: of the frame before, as of the step before in
                                        training. Its step is corrected by what it came to, and
-                                       nothing is tried. NULL (default): the step is searched */
+                                       nothing is tried, unless it came out by half too long or too
+                                       short; or once, with a slot. NULL (default): the step is
+                                       searched */
 } qsgd_encode_options;
 
 #define QSGD_FLAT UINT32_MAX
@@ -389,6 +395,7 @@ QSGD_API qsgd_status qsgd_encode_options_init_sized(qsgd_encode_options *options
                                                     size_t struct_size);
 
 enum qsgd_decode_flags {
+    QSGD_DECODE_PADDED = 2, /* zeros may follow the frame, as in a slot */
     QSGD_DECODE_ATOMIC = 1 /* a validating pass before the first write: on error dst is untouched */
 };
 
@@ -526,6 +533,13 @@ QSGD_API qsgd_status qsgd_sizes_init_sized(qsgd_sizes *sizes, size_t struct_size
 QSGD_API qsgd_status qsgd_encode_sizes(const qsgd_params *params,
                                        const qsgd_encode_options *options, uint64_t n,
                                        qsgd_sizes *sizes, qsgd_error *error);
+
+/* Bytes that a frame of n elements takes at most, beside its tag, with params->slot: target_bits an
+ * element, 1 %, a term that grows as the root of n, and what heads take. Anyone who knows
+ * parameters and n knows it: buffers of that size need no exchange of lengths (qsgd_frame_size cuts
+ * the frame out; QSGD_DECODE_PADDED takes zeros behind it). QSGD_ERR_COMBINATION without slot. */
+QSGD_API qsgd_status qsgd_slot_bytes(const qsgd_params *params, uint64_t n, uint64_t *bytes,
+                                     qsgd_error *error);
 
 /* Encodes n elements into one frame.
  *

@@ -34,6 +34,7 @@ from qsgd.frames import (
     inspect,
     set_backend,
     split,
+    unpad,
 )
 from qsgd.report import EncodeReport
 from qsgd.shared_tables import SharedTables
@@ -76,6 +77,7 @@ __all__ = [
     "save",
     "set_backend",
     "split",
+    "unpad",
 ]
 
 # Names that load when first used, so that `import qsgd` stays quick, and public modules: those that

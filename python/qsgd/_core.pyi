@@ -27,6 +27,7 @@ class _CodecFields(TypedDict):
     reference: float
     target_bits: float
     target_error: float
+    slot: bool
     strict: bool
     exact_zeros: int
     checksum: bool
@@ -74,7 +75,7 @@ class Params:
         threads: int | None,
         last: Any,
         /,
-    ) -> tuple[bytes, tuple[bool, int, int, int, float, float, float, int]]: ...
+    ) -> tuple[bytes, tuple[bool, int, int, int, float, float, float, int, int]]: ...
     def encode_into(
         self,
         x: Any,
@@ -87,6 +88,7 @@ class Params:
         last: Any,
         /,
     ) -> int: ...
+    def slot(self, n: int, /) -> int: ...
     def bound(self, n: int, dtype: Any, ndim: int, tag_bytes: int, /) -> int: ...
     def quantize(
         self, x: Any, noise: tuple[int | None, int], scales: Any, threads: int | None, /

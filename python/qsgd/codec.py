@@ -48,7 +48,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_count_fork)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, init=False)
+@dataclasses.dataclass(frozen=True, slots=True, init=False, repr=False)
 class Codec(NamedSchemes, CodecStages):
     """A way to quantize and code tensors. Safe to share between threads.
 
@@ -139,6 +139,10 @@ class Codec(NamedSchemes, CodecStages):
     shared_tables : SharedTables, optional
         What `qsgd.build_tables` made for this code and these levels: chunks leave their tables out
         where that is no longer, and every decoder needs them. "rans" and "huffman" only.
+    slot : bool
+        With `bits`: frames never exceed ``codec.slot(n)`` bytes, which anyone knows who knows codec
+        and n, so that buffers of that size need no exchange of lengths. Code "rans", and buckets of
+        256 or more, or of the whole tensor.
     strict : bool
         Whether it is an error if a tensor cannot meet `bits` or `error` (`EncodeReport.met` says
         how near is near enough); else it gets what comes nearest.
@@ -183,6 +187,7 @@ class Codec(NamedSchemes, CodecStages):
     threads: int | None
     chunk: int
     shared_tables: SharedTables | None
+    slotted: bool  # the argument `slot`, as that is a method
     strict: bool
     _params: _core.Params = dataclasses.field(init=False, repr=False, compare=False)
     _born: int = dataclasses.field(init=False, repr=False, compare=False)  # value of _forks
@@ -214,13 +219,14 @@ class Codec(NamedSchemes, CodecStages):
         threads: int | None = None,
         chunk: int = 65536,
         shared_tables: SharedTables | bytes | str | None = None,
+        slot: bool = False,
         strict: bool = False,
     ) -> None:
         given = dict(locals())
         del given["self"]
         options = canonical(given)
         for name, value in options.items():
-            self._set(name, value)
+            self._set("slotted" if name == "slot" else name, value)
         self._set("_born", _forks)
         self._set("_params", build_params(options))
 
@@ -229,7 +235,12 @@ class Codec(NamedSchemes, CodecStages):
 
     def _held(self) -> dict[str, Any]:
         """The constructor's arguments as they are held."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+        names = [f.name for f in dataclasses.fields(self) if f.init]
+        return {"slot" if n == "slotted" else n: getattr(self, n) for n in names}
+
+    def __repr__(self) -> str:
+        held = ", ".join(f"{name}={value!r}" for name, value in self._held().items())
+        return f"{type(self).__qualname__}({held})"
 
     def _ready(self) -> _core.Params:
         """The parameters, with a new seed if a forked child would repeat its parent's noise."""
@@ -305,6 +316,15 @@ class Codec(NamedSchemes, CodecStages):
             raise opt.refuse("ndim", ndim, "an integer from 0 to 8")
         return self._params.bound(n, dtype, ndim, len(tag))
 
+    def slot(self, n: int) -> int:
+        """Bytes that a frame of `n` elements takes at most, beside its tag, with ``slot=True``.
+
+        They are `bits` an element, 1 %, a term that grows as the root of n, and heads. Zeros may
+        follow the frame in its slot: ``frame.ljust(codec.slot(n), b"\\0")`` puts them there,
+        `qsgd.unpad` cuts the frame out.
+        """
+        return self._params.slot(n)
+
     # ---- Encode -----------------------------------------------------------------------------
 
     def encode(
@@ -349,7 +369,8 @@ class Codec(NamedSchemes, CodecStages):
             for the whole tensor, must begin with the part.
         like : EncodeReport or frame, optional
             With a target: the report, or the frame, of a tensor like this one, as of the training
-            step before. Its step is taken, corrected by what it came to, and nothing is tried.
+            step before. Its step is taken, corrected by what it came to, and nothing is tried,
+            unless that was far off; or once, with a slot.
 
         Returns
         -------

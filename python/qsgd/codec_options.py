@@ -38,6 +38,7 @@ class OptionsBesideLevels(TypedDict, total=False):
     threads: int | None
     chunk: int
     shared_tables: SharedTables | bytes | str | None
+    slot: bool
     strict: bool
 
 

@@ -16,6 +16,7 @@ from qsgd import _core
 from qsgd import options as opt
 from qsgd.codec import Codec
 from qsgd.codec_options import CodecOptions
+from qsgd.errors import QsgdError
 from qsgd.shared_tables import SharedTables, blobs
 from qsgd.types import Dtype, Tensor
 
@@ -300,6 +301,35 @@ def decode_range(
     """
     known = blobs(shared_tables)
     return _written(_core.decode_range(frame, start, stop, out, dtype, atomic, threads, known))
+
+
+def unpad(buffer: Tensor) -> memoryview:
+    """The frame at the start of a buffer that it need not fill, as a slot (`Codec.slot`).
+
+    Parameters
+    ----------
+    buffer : bytes-like or uint8 tensor
+        A frame, and zeros behind it.
+
+    Returns
+    -------
+    memoryview
+        The frame's bytes, not copied.
+
+    Raises
+    ------
+    QsgdError
+        If there is no frame, if it is cut short, or if other bytes than zeros follow.
+    """
+    view = memoryview(buffer).cast("B")
+    size = _core.frame_info(view)["nbytes"]
+    if size > len(view):
+        reason = f"the frame of {size} bytes is cut short"
+        raise QsgdError(reason, status=-40, name="QSGD_ERR_NEED_MORE", offset=len(view))
+    if np.frombuffer(view[size:], np.uint8).any():
+        reason = "other bytes than zeros follow the frame"
+        raise QsgdError(reason, status=-57, name="QSGD_ERR_TRAILING", offset=size)
+    return view[:size]
 
 
 def split(buffer: Tensor) -> Iterator[memoryview]:

@@ -51,7 +51,7 @@ def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
         options["reference"] = (
             opt.number("reference", given["reference"], "None or a number") or None
         )
-    for name in ("strict", "zero", "rotation", "rescale", "checksum"):
+    for name in ("slot", "strict", "zero", "rotation", "rescale", "checksum"):
         options[name] = opt.flag(name, given[name])
     bucket_range = "an integer from 0 (the whole tensor) to 2**47"
     options["bucket"] = opt.integer("bucket", given["bucket"], 0, 1 << 47, bucket_range)
@@ -90,6 +90,7 @@ def build_params(options: Mapping[str, Any]) -> _core.Params:
             step=options["step"] or 0.0,
             target_bits=options["bits"] or 0.0,
             target_error=options["error"] or 0.0,
+            slot=options["slot"],
             strict=options["strict"],
             zero=options["zero"],
             bucket=options["bucket"],

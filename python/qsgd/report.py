@@ -28,6 +28,8 @@ class EncodeReport:
         Of open levels, in units of the scale; else 0.
     trials : int
         How often steps were tried for a target.
+    again : int
+        With a slot: how often the frame was made again, as it did not fit.
     """
 
     met: bool
@@ -38,6 +40,7 @@ class EncodeReport:
     error: float
     step: float
     trials: int
+    again: int
 
 
 def last_of(like: Any) -> Any:

@@ -32,6 +32,7 @@ std::unique_ptr<Params> make_params(const py::kwargs &given) {
     c.reference = take<double>(given, "reference");
     c.target_bits = take<double>(given, "target_bits");
     c.target_error = take<double>(given, "target_error");
+    c.slot = take<bool>(given, "slot") ? 1 : 0;
     c.strict = take<bool>(given, "strict") ? 1 : 0;
     c.exact_zeros = take<uint32_t>(given, "exact_zeros");
     c.checksum = take<bool>(given, "checksum") ? 1 : 0;
@@ -60,13 +61,14 @@ qsgd_encode_report load_report(const py::tuple &fields) {
     report.error = fields[5].cast<double>();
     report.step = fields[6].cast<double>();
     report.trials = fields[7].cast<uint32_t>();
+    report.again = fields[8].cast<uint32_t>();
     return report;
 }
 
 py::tuple report_tuple(const qsgd_encode_report &report) {
     return py::make_tuple(report.met != 0, report.elements, report.frame_bytes,
                           report.payload_bytes, report.bits, report.error, report.step,
-                          report.trials);
+                          report.trials, report.again);
 }
 
 // What an encode goes on from: a report, or a frame.
@@ -160,6 +162,13 @@ uint64_t encode_into(Params &params, py::object x, py::object out, py::tuple noi
     return run_encode(params, call, {target.data, target.nbytes()});
 }
 
+uint64_t slot(const Params &params, py::object n) {
+    Detail detail;
+    uint64_t bytes = 0;
+    check(qsgd_slot_bytes(&params.c, to_u64(n, "n"), &bytes, &detail), detail);
+    return bytes;
+}
+
 uint64_t bound(const Params &params, py::object n, py::object dtype, uint32_t ndim,
                uint64_t tag_bytes) {
     EncodeCall call("dtype");
@@ -187,6 +196,7 @@ void define_encode(py::module_ &module) {
     params.def("encode", &encode);
     params.def("encode_report", &encode_report);
     params.def("encode_into", &encode_into);
+    params.def("slot", &slot);
     params.def("bound", &bound);
     define_quantize(params);
     define_indices(params);

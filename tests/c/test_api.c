@@ -240,13 +240,38 @@ static void turned_indices_turn_back_and_bad_ones_are_named(void) {
           QSGD_ERR_COMBINATION);
 }
 
+/* Zeros behind a frame are taken if the caller says so; other bytes never are. */
+static void padding_is_taken_where_it_is_expected(void) {
+    static float x[700], plain[700], padded[700];
+    static uint8_t slot[8192];
+    qsgd_params p;
+    qsgd_params_init(&p);
+    fill_tensor(x, 700, 5);
+    const struct bytes frame = encode_frame(&p, NULL, x, 700);
+    const uint64_t more = frame.n + 100;
+    memcpy(slot, frame.p, frame.n);
+    CHECK(decode_frame(frame.p, frame.n, QSGD_DECODE_PADDED, plain, 700, NULL) == QSGD_OK);
+    CHECK(decode_frame(slot, more, QSGD_DECODE_PADDED | QSGD_DECODE_ATOMIC, padded, 700, NULL) ==
+          QSGD_OK);
+    CHECK(memcmp(plain, padded, sizeof plain) == 0);
+    CHECK(decode_frame(slot, more, 0, padded, 700, NULL) == QSGD_ERR_TRAILING);
+    for (uint64_t at = frame.n; at < more; at += 33) {
+        slot[at] = 1;
+        CHECK(decode_frame(slot, more, QSGD_DECODE_PADDED, padded, 700, NULL) == QSGD_ERR_TRAILING);
+        slot[at] = 0;
+    }
+    CHECK(decode_frame(slot, frame.n - 1, QSGD_DECODE_PADDED, padded, 700, NULL) ==
+          QSGD_ERR_NEED_MORE);
+    free(frame.p);
+}
+
 static void decode_options_are_checked(void) {
     struct setup s = setup_new();
     const qsgd_decode_options good = s.decode;
     s.decode.workers = 0;
     CHECK(call_decode(&s, s.values) == QSGD_ERR_PARAM && names(&s, QSGD_ERR_PARAM, "workers"));
     s.decode = good;
-    s.decode.flags = 2;
+    s.decode.flags = 4;
     CHECK(call_decode(&s, s.values) == QSGD_ERR_PARAM && names(&s, QSGD_ERR_PARAM, "flags"));
     s.decode = good;
     for (uint32_t dtype = QSGD_INT8; dtype < 17; dtype++) {
@@ -300,6 +325,7 @@ int main(void) {
     null_pointers_of_decoding_are_named();
     turned_indices_turn_back_and_bad_ones_are_named();
     decode_options_are_checked();
+    padding_is_taken_where_it_is_expected();
     every_status_has_its_own_name_and_sentence();
     return check_result();
 }

@@ -193,7 +193,7 @@ static void damaged_headers_are_refused_as_by_decoding(void) {
 static void bad_decode_options(struct setup *s, int which) {
     if (which == 0) s->decode.workers = 0;
     if (which == 1) s->decode.workers = QSGD_MAX_WORKERS + 1;
-    if (which == 2) s->decode.flags = 2;
+    if (which == 2) s->decode.flags = 4;
     if (which == 3) s->decode.reserved = 1;
     if (which == 4) s->decode.dtype = QSGD_INT32;
     if (which == 5) s->decode.dtype = 15;

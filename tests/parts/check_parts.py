@@ -29,7 +29,7 @@ BACKENDS = ("scalar", "avx2", "avx512", "neon")
 
 # Public functions that encode, of qsgd.h and qsgd_stages.h; qsgd_fit.h is a part of its own.
 ENCODES = re.compile(
-    r"qsgd_(encode(?!_options|_report)|quantize|dequantize|turn_indices|elias_encode|shared_tables_build)"
+    r"qsgd_(encode(?!_options|_report)|slot_bytes|quantize|dequantize|turn_indices|elias_encode|shared_tables_build)"
 )
 
 

@@ -94,6 +94,7 @@ def codec_of(p: Params, **changes: Any) -> qsgd.Codec:
         levels = {"levels": p.level_table}
     elif p.levels == "open":
         levels |= {"step": p.step, "bits": p.target_bits or None, "error": p.target_error or None}
+        levels["slot"] = p.slot
     else:
         levels["s"] = p.s
     options: dict[str, Any] = {

@@ -43,7 +43,7 @@ from reference_quantize import (
 )
 from reference_rotation import Noise, philox
 from reference_tables import read_tables
-from reference_targets import has_target, target_step
+from reference_targets import has_target, slot_bytes, step_after, target_step
 
 __all__ = [
     "Chunk",
@@ -193,6 +193,22 @@ def tried(x: Array, p: Params, start: Noise, given: Given) -> str:
     return parse(min([raw, *frames_of(x, other, other_start, given)], key=len)).params.code
 
 
+def into_slot(x: Array, wanted: Params, p: Params, start: Noise, given: Given) -> bytes:
+    """The first frame that fits in its slot, of longer and longer steps (ENCODER.md 10.6)."""
+    most = slot_bytes(wanted, cut_of(x.size, p)) + len(given.tag)
+    for again in range(41):
+        other, noise = p, start
+        if again:
+            counter = np.full(1, again, np.uint64)
+            words = [int(word[0]) for word in philox(5, counter, p.seed, start.nonce)]
+            noise = Noise(words[2] | words[3] << 32, start.origin)
+            other = replace(p, seed=words[0] | words[1] << 32, step=step_after(p.step or 0, again))
+        (frame,) = frames_of(x, other, noise, given)
+        if len(frame) <= most:
+            return frame
+    raise ValueError("no step brings the frame into its slot")
+
+
 def encode(
     x: Array,
     params: Params,
@@ -224,12 +240,14 @@ def encode(
             if scales is not None:
                 raise ValueError("scales and a target")
             step = target_step(elements(x, name), p, header_bytes(p, name, x.shape))
-            p = replace(p, step=step, target_bits=0.0, target_error=0.0)
+            p = replace(p, step=step, target_bits=0.0, target_error=0.0, slot=False)
         if p.code == "auto" and name in DTYPES[:4]:
             p = replace(p, code=tried(x, p, start, given))
         frame = raw_frame(x, p, name, tag)
         if p.code not in ("raw", "auto"):
             (frame,) = frames_of(x, p, start, given)
+        if params.slot:
+            frame = into_slot(x, params, p, start, given)
         if residual is not None:
             f = parse(frame)
             known = () if params.shared_tables is None else (params.shared_tables,)

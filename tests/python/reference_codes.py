@@ -74,6 +74,7 @@ class Coding:
     halves: Array | None = None
     rotated: Array | None = None
     weight: int = 0
+    spread: list[int] | None = None  # receives the variance of what is priced, last
 
     @property
     def times(self) -> int:

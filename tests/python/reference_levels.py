@@ -41,6 +41,7 @@ class Params:
     exact_zeros: bool = False
     target_bits: float = 0.0
     target_error: float = 0.0
+    slot: bool = False
     checksum: bool = True
     chunk_log2: int = 16
     seed: int = 0

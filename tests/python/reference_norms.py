@@ -104,7 +104,7 @@ def scale_of(
         if p.reference:
             scale = np.where((most > 0) | long, F32(p.reference), F32(0))
     elif p.norm == "balanced":
-        scale = np.sqrt(rms * whole).astype(F32)
+        scale = (np.sqrt(rms * whole) if whole > 0 else rms).astype(F32)
     else:
         scale = (bucket_sums(wide) / length).astype(F32)
     least = np.zeros(most.size, F32)

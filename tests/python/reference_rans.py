@@ -275,9 +275,14 @@ def shared_bits(shared: Shared, counts: list[int]) -> float:
     return sum(n * ((shared.p << 16) - lg(f[t])) for t, n in enumerate(counts) if n)
 
 
-def fine_bits(counts: list[int], f: list[int], p: int) -> int:
-    """Bits of tokens, times 2^16, by the finer logarithm (ENCODER.md 10.2)."""
-    return sum(n * ((p << 16) - fine_lg(f[t])) for t, n in enumerate(counts) if n)
+def fine_costs(counts: list[int], f: list[int], p: int, kmax: int) -> tuple[int, int]:
+    """Bits of tokens, times 2^16, by the finer logarithm, and their variance (ENCODER.md 10.2)."""
+    each = {t: (p << 16) - fine_lg(f[t]) for t, n in enumerate(counts) if n}
+    cost = sum(counts[t] * bits for t, bits in each.items())
+    for t in each:
+        each[t] += 0 if kmax <= 15 or t < 15 else ((t - 15) // 4 + 2) << 16
+    mean = sum(counts[t] * bits for t, bits in each.items()) // max(1, sum(counts))
+    return cost, sum(counts[t] * (abs(bits - mean) >> 8) ** 2 for t, bits in each.items())
 
 
 def price(fine: int, own: int, more: int, size: int, lanes_log2: int, n: int, c: Coding) -> int:
@@ -333,7 +338,10 @@ def rans_encode(k: Array, c: Coding) -> tuple[bool, bytes]:
     lanes_log2 = choose_lanes(int(bits) >> 16, n * c.times, size)
     if c.weight:
         used = [all_counts] if shared else histograms
-        fine = sum(fine_bits(h, f, p) for h, (f, _) in zip(used, tables, strict=True))
+        costs = [fine_costs(h, f, p, c.kmax) for h, (f, _) in zip(used, tables, strict=True)]
+        fine = sum(cost for cost, _ in costs)
+        if c.spread is not None:
+            c.spread[:] = [sum(spread for _, spread in costs)]
         more = int(widths.sum()) if c.kmax > 15 and size > 15 else 0
         return shared, bytes(price(fine, 0 if shared else own, more, size, lanes_log2, n, c))
     states, words = rans_push(tokens.tolist(), table_of.tolist(), tables, 1 << lanes_log2, p)

@@ -54,6 +54,12 @@ def step_of(number: int) -> float:
     return math.ldexp(mantissa, up - 20 - 23)
 
 
+def step_after(step: float, again: int) -> float:
+    """The step that is so many eighths of an octave above."""
+    low = max(number for number in range(LEAST, MOST + 1) if step_of(number) <= step)
+    return step_of(min(MOST, low + 128 * again))
+
+
 # -- ENCODER.md 10.2: Trials ---------------------------------------------------------------------
 
 
@@ -89,6 +95,7 @@ def sample_of(e: Array, p: Params, every: int, rms: float) -> Sample:
         norm = "rms"
     if (norm == "balanced" or p.bucket == 0) and not reference:
         reference = rms
+        norm = norm if rms > 0 else "rms"
     bucket = p.bucket if within or not p.bucket >> every else p.bucket >> every
     own = replace(
         p, norm=norm, reference=reference, bucket=bucket, chunk_log2=p.chunk_log2 - weight,
@@ -100,19 +107,22 @@ def sample_of(e: Array, p: Params, every: int, rms: float) -> Sample:
         j = np.arange(e.size // unit >> every)
         which = (j << every) + ((j * 2654435769 & 0xFFFFFFFF) >> 16 & ((1 << every) - 1))
         taken = e[: e.size // unit * unit].reshape(-1, unit)[which].ravel()
-    return Sample(taken, own, weight, every == 0 and e.size < 1 << 17)
+    return Sample(taken, own, weight, every == 0 and e.size < 1 << 17 and not p.slot)
 
 
 EVEN = Noise(0, 0, True)
 
 
-def payload_bytes(s: Sample, number: int, n: int) -> float:
-    """What all payloads of the tensor of n elements would take."""
-    p = replace(s.p, step=step_of(number), target_bits=0.0)
-    total = 0
+def payload_bytes(s: Sample, number: int, n: int) -> tuple[float, float]:
+    """What all payloads of the tensor of n elements would take, and the variance of their bits."""
+    p = replace(s.p, step=step_of(number), target_bits=0.0, slot=False)
+    total = variance = 0
     for piece, c in chunk_pieces(*quantized(s.e, p, EVEN), p, EVEN):
-        total += len(payload_encode(piece, p, c if s.coded else replace(c, weight=1 << s.weight)))
-    return float(total) * (float(n) / float(s.e.size << s.weight))
+        spread = [0]
+        priced = c if s.coded else replace(c, weight=1 << s.weight, spread=spread)
+        total += len(payload_encode(piece, p, priced))
+        variance += spread[0]
+    return float(total) * (float(n) / float(s.e.size << s.weight)), float(variance) * 2.0**-16
 
 
 # -- ENCODER.md 10.3: Errors ---------------------------------------------------------------------
@@ -270,40 +280,101 @@ def whole_rms(e: Array, p: Params) -> tuple[float, bool]:
         ]
         total = lane_sums(np.stack(sums, axis=1))[0] if sums else F64(0)
         rms = float(np.sqrt(total / F64(e.size)))
-    return rms, 0 < rms < 2.0**128
+    return rms, 0 < rms < 2.0**128 or (p.norm == "balanced" and p.bucket != 0 and rms == 0)
+
+
+def slot_bytes(p: Params, cuts: Cuts) -> int:
+    """Bytes of a frame in a slot, at most, without its tag (ENCODER.md 10.6)."""
+    n = float(cuts.n)
+    wanted = int(n * p.target_bits / 8) + 1
+    return (
+        wanted
+        + wanted // 100
+        + int(math.sqrt(n * min(p.target_bits, 2.0)))
+        + 192
+        + 24 * cuts.chunks
+    )
+
+
+class Hunt:
+    """Trials of one tensor: `head` bytes come before its frame's index if all of it counts."""
+
+    def __init__(self, e: Array, p: Params, head: int, rms: float) -> None:
+        self.e, self.p, self.rms = e, p, rms
+        self.cuts = cut_of(e.size, p)
+        index = self.cuts.chunks * (8 if p.checksum else 4) + (4 if p.checksum else 0)
+        self.before = float(head + index)
+        self.energy, self.share = given_of(e, p, self.cuts)
+        self.search = Search(p)
+
+    def value(self, sample: Sample, number: int) -> int:
+        """What a step comes to, as a logarithm."""
+        n = self.e.size
+        if not self.search.of_error:
+            before = 0.0 if n < 4096 else self.before
+            return fine_lg((before + payload_bytes(sample, number, n)[0]) * 8 / float(n))
+        error, part = error_of(sample, number)
+        some = part > 0 and self.energy > 0
+        return fine_lg(error / part * self.share / self.energy if some else 0.0)
+
+    def slot_value(self, sample: Sample, number: int) -> int:
+        """The same of a frame that must fit in a slot."""
+        mean, variance = payload_bytes(sample, number, self.e.size)
+        held = self.before + (mean + mean / 256 + 16) + math.sqrt(variance)
+        return fine_lg(held * 8 / float(self.e.size))
+
+    def stage(self, every: int, tolerance: int, most: int) -> None:
+        """Asks one sample."""
+        search, seen = self.search, []
+        sample = sample_of(self.e, self.p, every, self.rms)
+        search.begin()
+        for _ in range(most):
+            number, value = search.number, self.value(sample, search.number)
+            seen.append((abs(search.wanted - value), number))
+            search.go_on(value)
+            if seen[-1][0] <= tolerance or most == 1:
+                return
+            if search.number == number:
+                break
+        search.number = min(seen, key=lambda one: one[0])[1]
+        if not search.of_error and search.above is None:
+            search.number = min(number for _, number in seen)
+
+    def fit(self) -> None:
+        """The finest step whose frames fit in the slot."""
+        search, best = self.search, MOST
+        sample = sample_of(self.e, self.p, 0, self.rms)
+        search.wanted = fine_lg(float(slot_bytes(self.p, self.cuts)) * 8 / float(self.e.size))
+        search.begin()
+        for _ in range(24):
+            number, value = search.number, self.slot_value(sample, search.number)
+            fits = value <= search.wanted
+            best = min(best, number) if fits else best
+            search.go_on(value)
+            if search.below is None:
+                search.number = max(search.number, clamped(number + 1024))
+            apart = 1024
+            if search.below is not None and search.above is not None:
+                apart = abs(search.below - search.above)
+            near = fits and search.wanted - value <= 290
+            if near or apart <= 8 or search.number == number:
+                break
+        search.number = best
 
 
 def target_step(e: Array, p: Params, head: int) -> float:
     """The step for elements (float32) whose frame has `head` bytes before its index."""
+    if not e.size:
+        return 1.0
     rms, some = whole_rms(e, p)
-    if not some or not e.size:
-        return step_of(0 if not some else Search(p).number)
-    search = Search(p)
-    first, n, cuts = search.number, e.size, cut_of(e.size, p)
-    energy, share = given_of(e, p, cuts)
-    index = cuts.chunks * (8 if p.checksum else 4) + (4 if p.checksum else 0)
-    before = 0.0 if n < 4096 else float(head + index)
-
-    def value_of(sample: Sample, number: int) -> int:
-        if not search.of_error:
-            return fine_lg((before + payload_bytes(sample, number, n)) * 8 / float(n))
-        error, part = error_of(sample, number)
-        return fine_lg(error / part * share / energy if part > 0 and energy > 0 else 0.0)
-
-    for every, tolerance, most in stages_of(p, n):
-        sample = sample_of(e, p, every, rms)
-        if search.number in (LEAST, MOST):
-            search.number = first
-        search.begin()
-        seen = []
-        for _ in range(most):
-            number, value = search.number, value_of(sample, search.number)
-            seen.append((abs(search.wanted - value), number))
-            search.go_on(value)
-            if seen[-1][0] <= tolerance or most == 1 or search.number == number:
-                break
-        if seen[-1][0] > tolerance and most > 1:
-            search.number = min(seen, key=lambda one: one[0])[1]
-            if not search.of_error and search.above is None:
-                search.number = min(number for _, number in seen)
-    return step_of(search.number)
+    if not some:
+        return 1.0
+    hunt = Hunt(e, p, head, rms)
+    first = hunt.search.number
+    for stage in stages_of(p, e.size):
+        if hunt.search.number in (LEAST, MOST):
+            hunt.search.number = first
+        hunt.stage(*stage)
+    if p.slot:
+        hunt.fit()
+    return step_of(hunt.search.number)

@@ -38,3 +38,8 @@ int32_t step_number(float step) {
     }
     return low;
 }
+
+float step_after(float step, uint32_t again) {
+    const int64_t number = (int64_t)step_number(step) + 128 * (int64_t)again;
+    return step_of_number(number > STEP_NUMBER_MOST ? STEP_NUMBER_MOST : (int32_t)number);
+}

@@ -15,6 +15,9 @@
 /* The step of number j, within these. */
 float step_of_number(int32_t j);
 
+/* The step that is again / 8 of an octave above one of those. */
+float step_after(float step, uint32_t again);
+
 /* The number of the step next to this one, which is a step of open levels. */
 int32_t step_number(float step);
 

@@ -46,6 +46,9 @@ struct code_chunk {
     /* Not 0: nothing is written, but it is told how many bytes so many times as many elements of
      * the kind would take (pipeline/trial.h). */
     uint32_t weight;
+    /* With a weight: receives how far bytes spread with the noise, at most (codes/rans/price.h);
+     * may be NULL. */
+    uint64_t *spread;
 };
 
 /* What each element counts for. */
@@ -84,7 +87,9 @@ struct rans_plan {
     unsigned lanes_log2, prob_bits, classes;
     unsigned mantissa_most; /* bits of a frequency after the first */
     unsigned split;         /* bit c is set if class c has a table per half */
-    uint64_t cost;          /* encoding, with a weight: of all elements, in units of 2^-16 bits */
+    /* Encoding, with a weight: what all elements cost, in units of 2^-16 bits, and its variance if
+     * each were drawn by itself, in units of 2^-16 bits squared. */
+    uint64_t cost, spread;
     struct rans_table table[CODE_CLASSES][2];
     uint16_t freq[CODE_CLASSES][CODE_TOKENS]; /* of symbols (struct rans_job) */
 };

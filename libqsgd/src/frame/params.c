@@ -192,7 +192,7 @@ static const struct range enumerations[] = {
     RANGE(checksum, 1, 0, "0 or 1"),
     RANGE(exact_zeros, 1, 0, "0 or 1"),
     RANGE(strict, 1, 0, "0 or 1"),
-    RANGE(reserved, 0, 0, "0"),
+    RANGE(slot, 1, 0, "0 or 1"),
 };
 
 static qsgd_status check_rescale(const qsgd_params *p, qsgd_error *error) {
@@ -217,6 +217,12 @@ static qsgd_status check_targets(const qsgd_params *p, qsgd_error *error) {
     }
     if (p->target_bits != 0 && p->target_error != 0) {
         return COMBINATION("target_error", "one target at a time: target_bits or target_error");
+    }
+    if (p->slot && (p->target_bits == 0 || p->code != QSGD_CODE_RANS)) {
+        return COMBINATION("slot", "slots need target_bits, and code rans");
+    }
+    if (p->slot && p->bucket > 0 && p->bucket < 256) {
+        return COMBINATION("slot", "slots need bucket 0 (the whole tensor), or 256 and more");
     }
     if (!params_have_target(p)) return QSGD_OK;
     if (p->levels != QSGD_LEVELS_OPEN) {

@@ -15,7 +15,14 @@
 #define NOISE_TILE 256   /* numbers per 32 Philox blocks (FORMAT.md section 8.1) */
 
 /* Domains of the noise. */
-enum { NOISE_ROUNDING = 0, NOISE_TIES = 1, NOISE_SIGNS = 2, NOISE_SIGNS_LAST = 3, NOISE_TRIAL = 4 };
+enum {
+    NOISE_ROUNDING = 0,
+    NOISE_TIES = 1,
+    NOISE_SIGNS = 2,
+    NOISE_SIGNS_LAST = 3,
+    NOISE_TRIAL = 4,
+    NOISE_SLOT = 5
+};
 
 /* Philox key and nonce of one tensor. */
 struct noise_key {

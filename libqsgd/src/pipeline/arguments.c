@@ -15,7 +15,7 @@ static const struct struct_row encode_row =
     STRUCT_ROW(qsgd_encode_options, runner_context, "options");
 static const struct struct_row decode_row = STRUCT_ROW(qsgd_decode_options, reserved, "options");
 
-static const struct struct_row report_row = STRUCT_ROW(qsgd_encode_report, reserved, "report");
+static const struct struct_row report_row = STRUCT_ROW(qsgd_encode_report, again, "report");
 
 static const qsgd_encode_options encode_defaults = {
     .struct_size = sizeof(qsgd_encode_options),
@@ -72,7 +72,7 @@ qsgd_status arguments_decode_options(const qsgd_decode_options *options, qsgd_de
     qsgd_status status = struct_take(&decode_row, options, to, error);
     if (status == QSGD_OK) status = runner_check_workers(to->workers, error);
     if (status != QSGD_OK) return status;
-    if (to->flags & ~(uint32_t)QSGD_DECODE_ATOMIC) {
+    if (to->flags & ~(uint32_t)(QSGD_DECODE_ATOMIC | QSGD_DECODE_PADDED)) {
         return error_parameter(error, QSGD_ERR_PARAM, "flags", "unknown flags are set");
     }
     if (to->reserved != 0) {

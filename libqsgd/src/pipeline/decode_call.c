@@ -70,6 +70,17 @@ static void carve(struct decode_call *call, struct memory *memory) {
                         task_marks_carve(memory, call->frame.layout.chunks)};
 }
 
+/* Bytes that are taken as the frame: its own, if zeros may follow, and nothing else does. */
+static uint64_t frame_size_of(const struct decode_call *call, const uint8_t *frame,
+                              uint64_t bytes) {
+    const uint64_t own = call->frame.info.frame_bytes;
+    if ((call->options.flags & QSGD_DECODE_PADDED) == 0) return bytes;
+    for (uint64_t i = own; i < bytes; i++) {
+        if (frame[i] != 0) return bytes;
+    }
+    return own < bytes ? own : bytes;
+}
+
 static qsgd_status open_header(struct decode_call *call, const void *frame, uint64_t bytes,
                                const qsgd_decode_options *options) {
     call->given_options = options;
@@ -81,7 +92,7 @@ static qsgd_status open_header(struct decode_call *call, const void *frame, uint
     if (status != QSGD_OK) return status;
     const qsgd_frame_info *info = &call->frame.info;
     call->shared.code = QSGD_CODE_RAW;
-    call->size = bytes;
+    call->size = frame_size_of(call, frame, bytes);
     const struct noise_start start = {info->nonce, info->origin};
     quantizer_init(&call->q, &call->frame.params, info->elements, start,
                    frame_is_raw(&call->frame));

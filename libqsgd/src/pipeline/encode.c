@@ -7,7 +7,7 @@
 #include "base/dtype.h"
 #include "base/error.h"
 #include "base/fpenv.h"
-#include "base/sizes.h"
+#include "base/steps.h"
 #include "codes/payload.h"
 #include "frame/frame.h"
 #include "frame/header.h"
@@ -16,6 +16,7 @@
 #include "pipeline/before_chunks.h"
 #include "pipeline/report.h"
 #include "pipeline/signs.h"
+#include "pipeline/slot.h"
 #include "pipeline/survey.h"
 #include "pipeline/target.h"
 #include "quantize/feedback.h"
@@ -33,6 +34,7 @@ struct encode_job {
     uint8_t *room;       /* of the wave's payloads; NULL: each has a worker's spill */
     uint64_t at;         /* end of the payloads that are in place */
     uint32_t trials;     /* for a target */
+    uint32_t again;      /* for a slot: how often the frame did not fit */
     bool residual_later; /* once the frame is known to fit */
 };
 
@@ -252,7 +254,7 @@ static qsgd_status encode_frame(struct encode_job *job, const struct encode_call
     }
     header_write(job->dst.data, &params, &call->options);
     job->pass = ENCODE_PAYLOADS;
-    job->residual_later = !raw && job->dst.bytes < bound;
+    job->residual_later = !raw && (job->dst.bytes < bound || params.slot != 0);
     qsgd_status status = raw ? QSGD_OK : before_chunks_scales(&job->f, error);
     while (status == QSGD_OK && job->first < chunks) {
         const uint64_t count = wave_begin(job);
@@ -269,8 +271,9 @@ static qsgd_status encode_frame(struct encode_job *job, const struct encode_call
     if (status != QSGD_OK) return status;
     *frame_bytes = job->at;
     frame_finish(job->dst.data, &job->frame, job->at);
-    return report_give(&job->f, call, job->at, job->at - job->frame.payload_offset, job->trials,
-                       error);
+    const struct encoded made = {job->at, job->at - job->frame.payload_offset, job->trials,
+                                 job->again};
+    return report_give(&job->f, call, &made, error);
 }
 
 static qsgd_status check_buffers(const struct encode_call *call, const struct encode_job *job,
@@ -303,12 +306,8 @@ static qsgd_status find_step(struct encode_job *job, struct encode_call *call,
                              qsgd_error *error) {
     struct tensor *const t = &job->f.t;
     const uint64_t n = t->q.layout.n;
-    qsgd_status status = QSGD_OK;
-    if (call->options.last != NULL) {
-        call->params.step = target_step_after(&call->params, last);
-    } else {
-        status = target_find(&job->f, call, workspace, &job->trials, error);
-    }
+    if (call->options.last == NULL) last = NULL;
+    const qsgd_status status = target_find(&job->f, call, last, workspace, &job->trials, error);
     if (status != QSGD_OK) return status;
     encode_quantizer(call, n, &t->q);
     t->source.every_log2 = 0;
@@ -339,6 +338,29 @@ static qsgd_status encode_job_run(struct encode_job *job, const struct encode_ca
     return status == QSGD_OK ? encode_frame(job, call, frame_bytes, error) : status;
 }
 
+#define AGAIN_MOST 40 /* each time with a step that is 9 % longer */
+
+/* Encodes into a slot, which is sure to take nearly any frame. By the rule of ENCODER.md section 1,
+ * the step that did not fit is left by other noise. */
+static qsgd_status encode_into_slot(struct encode_job *job, struct encode_call *call,
+                                    qsgd_memory workspace, uint64_t *frame_bytes,
+                                    qsgd_error *error) {
+    const struct encode_call first = *call;
+    const uint64_t n = job->f.t.q.layout.n;
+    job->dst.bytes = slot_bytes(&call->params, &job->f.t.q.layout) + call->options.tag_bytes;
+    for (job->again = 0; job->again <= AGAIN_MOST; job->again++) {
+        if (job->again > 0) {
+            slot_other_noise(&first, job->again, call);
+            call->params.step = step_after(first.params.step, job->again);
+            encode_quantizer(call, n, &job->f.t.q);
+        }
+        const qsgd_status status = encode_job_run(job, call, workspace, frame_bytes, error);
+        if (status != QSGD_ERR_DST_TOO_SMALL) return status;
+    }
+    return error_parameter(error, QSGD_ERR_TARGET, "slot",
+                           "no step brings this tensor's frame into its slot");
+}
+
 qsgd_status qsgd_encode(const qsgd_params *params, const qsgd_encode_options *options,
                         const void *src, uint64_t n, qsgd_memory dst, qsgd_memory workspace,
                         uint64_t *frame_bytes, qsgd_error *error) {
@@ -361,14 +383,17 @@ qsgd_status qsgd_encode(const qsgd_params *params, const qsgd_encode_options *op
         status = arguments_check_scales(&call, job.f.t.q.layout.buckets, error);
     }
     if (status != QSGD_OK) return status;
+    const uint64_t slot = call.params.slot != 0 ? encode_bound(&call, &job.f.t.q) : 0;
+    if (dst.bytes < slot) return memory_too_small(slot, FRAME_TOO_LONG, error);
     shared_tables_of(&call.params, &job.f.shared);
     uint64_t bytes = 0;
-    job.trials = 0;
+    job.trials = job.again = 0;
     if (params_have_target(&call.params)) {
         status = find_step(&job, &call, &last, workspace, error);
         if (status != QSGD_OK) return status;
     }
-    status = encode_job_run(&job, &call, workspace, &bytes, error);
+    status = call.params.slot != 0 ? encode_into_slot(&job, &call, workspace, &bytes, error)
+                                   : encode_job_run(&job, &call, workspace, &bytes, error);
     if (status == QSGD_OK) *frame_bytes = bytes;
     return status;
 }

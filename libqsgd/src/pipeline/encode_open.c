@@ -7,6 +7,7 @@
 #include "frame/params.h"
 #include "pipeline/before_chunks.h"
 #include "pipeline/report.h"
+#include "pipeline/slot.h"
 #include "pipeline/target.h"
 
 /* ---- bounds ---------------------------------------------------------------------------------- */
@@ -30,6 +31,7 @@ static uint64_t payloads_bound(const struct quantizer *q, int32_t code, uint32_t
 uint64_t encode_bound(const struct encode_call *call, const struct quantizer *q) {
     struct frame f;
     const qsgd_params *params = &q->params;
+    if (params->slot != 0) return slot_bytes(params, &q->layout) + call->options.tag_bytes;
     frame_place(&f, &q->layout, header_bytes_of(params, &call->options), params->checksum != 0);
     uint64_t bound = f.payload_offset + payloads_bound(q, params->code, call->options.dtype);
     if (params->code == QSGD_CODE_AUTO) { /* a raw frame has its own grid of chunks */

@@ -72,7 +72,7 @@ qsgd_status qsgd_inspect_params(const void *frame, uint64_t bytes, qsgd_params *
     return status;
 }
 
-static const struct struct_row report_row = STRUCT_ROW(qsgd_encode_report, reserved, "report");
+static const struct struct_row report_row = STRUCT_ROW(qsgd_encode_report, again, "report");
 
 qsgd_status qsgd_encode_report_init_sized(qsgd_encode_report *report, size_t struct_size) {
     const qsgd_encode_report none = {.struct_size = sizeof none};

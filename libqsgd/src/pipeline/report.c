@@ -25,24 +25,25 @@ static bool is_met(const qsgd_params *p, uint64_t n, double bits, double error) 
 }
 
 qsgd_status report_give(const struct before_chunks *f, const struct encode_call *call,
-                        uint64_t frame_bytes, uint64_t payload_bytes, uint32_t trials,
-                        qsgd_error *error) {
+                        const struct encoded *made, qsgd_error *error) {
     const qsgd_params *p = &call->params;
     const uint64_t n = f->t.q.layout.n;
     if (call->options.report == NULL && p->strict == 0) return QSGD_OK;
     fpenv env = fpenv_enter();
     const struct chunk_loss loss = before_chunks_loss(f);
     qsgd_encode_report r = {.elements = n,
-                            .frame_bytes = frame_bytes,
-                            .payload_bytes = payload_bytes,
-                            .bits = n == 0 ? 0 : (double)frame_bytes * 8 / (double)n,
+                            .frame_bytes = made->frame_bytes,
+                            .payload_bytes = made->payload_bytes,
+                            .bits = n == 0 ? 0 : (double)made->frame_bytes * 8 / (double)n,
                             .error = loss.energy > 0 ? loss.error / loss.energy : 0,
                             .step = (double)p->step,
                             .target_bits = p->target_bits,
                             .target_error = p->target_error,
-                            .trials = trials};
-    const double counted = n == 0 ? 0 : target_bits_of(call, &f->t.q.layout, (double)payload_bytes);
-    r.met = is_met(p, n, counted, r.error);
+                            .trials = made->trials,
+                            .again = made->again};
+    const double counted =
+        n == 0 ? 0 : target_bits_of(call, &f->t.q.layout, (double)made->payload_bytes);
+    r.met = is_met(p, n, counted, r.error) || (p->slot != 0 && counted <= p->target_bits);
     fpenv_leave(env);
     if (p->strict != 0 && !r.met) {
         return error_parameter(error, QSGD_ERR_TARGET,

@@ -8,10 +8,15 @@
  */
 bool report_measures(const struct encode_call *call);
 
-/* Reports on a frame of that many bytes, payload_bytes of them payloads, whose step was found by so
- * many trials. QSGD_ERR_TARGET if it is missed and that is an error. */
+/* A frame's bytes, those of them that are payloads, and how often steps were tried for it, and it
+ * was made again. */
+struct encoded {
+    uint64_t frame_bytes, payload_bytes;
+    uint32_t trials, again;
+};
+
+/* Reports on a frame. QSGD_ERR_TARGET if its target is missed and that is an error. */
 qsgd_status report_give(const struct before_chunks *f, const struct encode_call *call,
-                        uint64_t frame_bytes, uint64_t payload_bytes, uint32_t trials,
-                        qsgd_error *error);
+                        const struct encoded *made, qsgd_error *error);
 
 #endif

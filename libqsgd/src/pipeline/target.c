@@ -6,6 +6,8 @@
 #include "frame/frame.h"
 #include "frame/header.h"
 #include "frame/params.h"
+#include "pipeline/slot.h"
+#include "pipeline/step_search.h"
 #include "pipeline/trial.h"
 
 #define WHOLE_FRAMES 4096 /* from so many elements on headers count */
@@ -29,89 +31,23 @@ double target_bits_of(const struct encode_call *call, const struct layout *layou
     return (before + payload_bytes) * 8 / (double)n;
 }
 
-/* The wanted logarithm, in units of 2^-16, and how many steps of 2^(1 / 1024) an octave of it is
- * away, about. */
-struct goal {
-    bool error;
-    int64_t wanted;
-    int64_t slope;
-};
+/* Half as much again, or less: then the last frame's step is as good as found. */
+#define NEAR_LAST 38336
 
-static struct goal goal_of(const qsgd_params *p) {
-    if (p->target_error > 0) return (struct goal){true, fine_lg(p->target_error), 512};
-    const double slope = 0.6875 * p->target_bits; /* log2 of b falls by 1 / (b ln 2) an octave, */
-    return (struct goal){false, fine_lg(p->target_bits),
-                         -(int64_t)(1024 * (slope > 1.375 ? slope : 1.375))}; /* or less */
-}
-
-static int32_t clamped(int64_t number) {
-    if (number < STEP_NUMBER_LEAST) return STEP_NUMBER_LEAST;
-    return number > STEP_NUMBER_MOST ? STEP_NUMBER_MOST : (int32_t)number;
-}
-
-/* Where the search starts: what normal numbers need, about. */
-static int32_t first_number(const qsgd_params *p, const struct goal *g) {
-    const int64_t two = 1 << 16, twelve = 234943; /* their logarithms */
-    if (g->error) return clamped(512 * (g->wanted + twelve) / 65536);
-    if (g->wanted <= two) return clamped(1230 * (two - g->wanted) / 65536);
-    return clamped((int64_t)(1024 * (2 - p->target_bits)));
-}
-
-float target_step_after(const qsgd_params *params, const qsgd_encode_report *last) {
+/* The number of the step after a frame that came to what `last` says. False if that is far from
+ * what is wanted. */
+static bool number_after(const struct goal *g, const qsgd_encode_report *last, int32_t *number) {
     fpenv env = fpenv_enter();
-    const struct goal g = goal_of(params);
     const double bytes =
         (double)(last->elements < WHOLE_FRAMES ? last->payload_bytes : last->frame_bytes);
-    const double came = g.error ? last->error : bytes * 8 / (double)last->elements;
-    int64_t by = came > 0 ? (g.wanted - fine_lg(came)) * g.slope / 65536 : 0;
+    const double came = g->error ? last->error : bytes * 8 / (double)last->elements;
+    const int64_t miss = came > 0 ? g->wanted - fine_lg(came) : 0;
     fpenv_leave(env);
-    by = by > 1024 ? 1024 : (by < -1024 ? -1024 : by);
-    return step_of_number(clamped(step_number((float)last->step) + by));
+    *number = step_clamped(step_number((float)last->step) + miss * g->slope / 65536);
+    return miss <= NEAR_LAST && -miss <= NEAR_LAST;
 }
 
-/* ---- the search ------------------------------------------------------------------------------ */
-
-/* By secants; within a sample, also between what was too little and too much. */
-struct step_search {
-    struct goal goal;
-    int32_t number, before;      /* of the step to try, and of the one tried last */
-    int64_t value, below, above; /* at `before`; numbers that came out below and above */
-    bool tried, has_below, has_above;
-};
-
-/* The slope by two points, if it has the right sign; steep and flat ones are not believed. */
-static void search_learn(struct step_search *s, int64_t value) {
-    const int64_t run = s->number - s->before, rise = value - s->value;
-    if (!s->tried || run == 0 || rise == 0) return;
-    const int64_t slope = run * 65536 / rise;
-    if ((slope > 0) != s->goal.error) return;
-    const int64_t size = slope < 0 ? -slope : slope;
-    const int64_t held = size < 256 ? 256 : (size > 16384 ? 16384 : size);
-    s->goal.slope = slope < 0 ? -held : held;
-}
-
-/* The number to try after that value at s->number. */
-static void search_next(struct step_search *s, int64_t value) {
-    search_learn(s, value);
-    const int64_t miss = s->goal.wanted - value;
-    int64_t next = s->number + miss * s->goal.slope / 65536;
-    if (miss > 0) {
-        s->below = s->number;
-        s->has_below = true;
-    } else {
-        s->above = s->number;
-        s->has_above = true;
-    }
-    if (s->has_below && s->has_above) {
-        const int64_t low = s->below < s->above ? s->below : s->above;
-        const int64_t high = s->below < s->above ? s->above : s->below;
-        if (next < low || next > high) next = low + (high - low) / 2;
-    }
-    s->before = s->number;
-    s->value = value;
-    s->tried = true;
-    s->number = clamped(next);
-}
+/* ---- samples --------------------------------------------------------------------------------- */
 
 /* A sample, when it has told enough, and how often it may be asked. */
 struct stage {
@@ -163,7 +99,7 @@ static double tensor_rms_of(struct before_chunks *f, bool *none) {
     } else if (p->bucket == 0) {
         rms = tensor_rms(t, &f->workers[0].quantize);
     }
-    *none = (p->norm == QSGD_NORM_BALANCED || p->bucket == 0) && !(rms > 0 && rms < 0x1p128);
+    *none = p->bucket == 0 ? !(rms > 0 && rms < 0x1p128) : !(rms < 0x1p128);
     fpenv_leave(env);
     return rms;
 }
@@ -174,6 +110,7 @@ struct hunt {
     struct step_search search;
     struct layout layout;    /* of the tensor */
     struct chunk_loss given; /* of the tensor, if an error is the target */
+    int64_t slot;            /* what of a slot is wanted, if there is one */
     uint32_t count;
 };
 
@@ -214,7 +151,7 @@ static qsgd_status stage_run(struct hunt *h, const struct stage *stage, qsgd_err
     struct step_search *const s = &h->search;
     int64_t best = INT64_MAX;
     int32_t best_number = s->number, least = s->number;
-    s->tried = s->has_below = s->has_above = false;
+    step_search_begin(s);
     for (uint32_t i = 0; i < stage->most; i++) {
         struct trial_result result;
         const qsgd_status status =
@@ -230,7 +167,7 @@ static qsgd_status stage_run(struct hunt *h, const struct stage *stage, qsgd_err
             best_number = s->number;
         }
         if (s->number < least) least = s->number;
-        search_next(s, value);
+        step_search_next(s, value);
         if (miss <= stage->tolerance || stage->most == 1) return QSGD_OK;
         if (s->number == s->before) break;
     }
@@ -239,46 +176,118 @@ static qsgd_status stage_run(struct hunt *h, const struct stage *stage, qsgd_err
     return QSGD_OK;
 }
 
+/* The frames of a slot are tried whole: the finest step whose frames fit, 8 standard deviations
+ * above their mean. */
+static qsgd_status slot_run(struct hunt *h, const struct sample *sample, uint32_t most, bool *found,
+                            qsgd_error *error) {
+    struct step_search *const s = &h->search;
+    int32_t best = STEP_NUMBER_MOST;
+    s->goal.wanted = h->slot;
+    *found = false;
+    step_search_begin(s);
+    for (uint32_t i = 0; i < most; i++) {
+        struct trial_result result;
+        const int32_t number = s->number;
+        const qsgd_status status =
+            trial_run(&h->trials, sample, step_of_number(number), &result, error);
+        if (status != QSGD_OK) return status;
+        h->count++;
+        fpenv env = fpenv_enter();
+        const int64_t value = slot_value(h->trials.call, &h->layout, &result);
+        fpenv_leave(env);
+        const bool fits = value <= h->slot;
+        if (fits && number < best) best = number;
+        *found |= fits;
+        step_search_next(s, value);
+        if (!s->has_below) { /* the larger step, in octaves, until one fits */
+            const int32_t more = step_clamped((int64_t)number + 1024);
+            if (s->number < more) s->number = more;
+        }
+        const int64_t apart = s->has_below && s->has_above ? size_of(s->below - s->above) : 1024;
+        if ((fits && h->slot - value <= 290) || apart <= 8 || s->number == number) break;
+    }
+    s->number = best;
+    return QSGD_OK;
+}
+
+static unsigned samples_of(const qsgd_params *params, uint64_t n, double rms,
+                           struct stage stages[STAGES + 1]) {
+    const unsigned count = stages_of(params, n, rms, stages);
+    if (params->slot != 0) sample_init(&stages[count].sample, params, n, 0, rms);
+    return count;
+}
+
 uint64_t target_bytes(const struct encode_call *call, const struct quantizer *q) {
-    struct stage stages[STAGES];
+    struct stage stages[STAGES + 1];
     if (q->layout.n == 0) return 0;
-    const unsigned count = stages_of(&call->params, q->layout.n, 1, stages);
+    const unsigned count = samples_of(&call->params, q->layout.n, 1, stages);
     uint64_t most = 0;
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count + (call->params.slot != 0); i++) {
         const uint64_t bytes = trial_bytes(call, &stages[i].sample);
         if (bytes > most) most = bytes;
     }
     return before_chunks_sums_bytes(call, q) + most;
 }
 
-qsgd_status target_find(struct before_chunks *f, struct encode_call *call, qsgd_memory workspace,
-                        uint32_t *trials, qsgd_error *error) {
-    struct stage stages[STAGES];
-    bool none;
+/* Memory of trials, and what they are told of the tensor. */
+static qsgd_status hunt_open(struct hunt *h, struct before_chunks *f, struct encode_call *call,
+                             qsgd_memory workspace, qsgd_error *error) {
     qsgd_status status = before_chunks_open(f, call, workspace, error);
     if (status == QSGD_OK) status = before_chunks_sums(f, error);
     if (status != QSGD_OK) return status;
-    struct hunt h = {.layout = f->t.q.layout};
-    const uint64_t n = h.layout.n, sums = before_chunks_sums_bytes(call, &f->t.q);
+    const uint64_t sums = before_chunks_sums_bytes(call, &f->t.q);
     const uint64_t pad = (0 - (uint64_t)(uintptr_t)workspace.data) & MEMORY_SLACK;
+    h->layout = f->t.q.layout;
+    h->trials = (struct trials){.f = f, .call = call, .n = h->layout.n};
+    h->trials.workspace =
+        (qsgd_memory){(uint8_t *)workspace.data + pad + sums, workspace.bytes - pad - sums};
+    return find_given(h, error);
+}
+
+static qsgd_status stages_run(struct hunt *h, const struct stage *stages, unsigned count,
+                              qsgd_error *error) {
+    const int32_t first = h->search.number;
+    qsgd_status status = QSGD_OK;
+    for (unsigned i = 0; i < count && status == QSGD_OK; i++) {
+        const int32_t number = h->search.number;
+        const bool lost = number == STEP_NUMBER_LEAST || number == STEP_NUMBER_MOST;
+        if (lost) h->search.number = first; /* in a poor sample */
+        status = stage_run(h, &stages[i], error);
+    }
+    return status;
+}
+
+qsgd_status target_find(struct before_chunks *f, struct encode_call *call,
+                        const qsgd_encode_report *last, qsgd_memory workspace, uint32_t *trials,
+                        qsgd_error *error) {
+    struct stage stages[STAGES + 1];
+    struct hunt h = {.count = 0};
+    const uint64_t n = f->t.q.layout.n;
+    const bool slot = call->params.slot != 0;
+    bool none, found = false;
+    int32_t after = 0;
     fpenv env = fpenv_enter();
     h.search.goal = goal_of(&call->params);
+    if (slot && n > 0) h.slot = slot_wanted(call, &f->t.q.layout);
     fpenv_leave(env);
-    h.trials = (struct trials){.f = f, .call = call, .n = n};
-    h.trials.workspace =
-        (qsgd_memory){(uint8_t *)workspace.data + pad + sums, workspace.bytes - pad - sums};
-    status = find_given(&h, error);
+    const bool near = last != NULL && number_after(&h.search.goal, last, &after);
+    call->params.step = step_of_number(after);
+    if (n == 0 || (near && !slot)) return QSGD_OK;
+    qsgd_status status = hunt_open(&h, f, call, workspace, error);
     if (status != QSGD_OK) return status;
     const double rms = tensor_rms_of(f, &none);
-    h.search.number = none ? 0 : first_number(&call->params, &h.search.goal);
-    const unsigned count = n == 0 || none ? 0 : stages_of(&call->params, n, rms, stages);
-    const int32_t first = h.search.number;
-    for (unsigned i = 0; i < count && status == QSGD_OK; i++) {
-        const int32_t number = h.search.number;
-        const bool lost =
-            number == STEP_NUMBER_LEAST || number == STEP_NUMBER_MOST; /* in a poor sample */
-        if (lost) h.search.number = first;
-        status = stage_run(&h, &stages[i], error);
+    const unsigned count = none ? 0 : samples_of(&call->params, n, rms, stages);
+    const struct sample *const whole = &stages[count].sample;
+    const int64_t wanted = h.search.goal.wanted;
+    if (near && !none) {
+        h.search.number = after;
+        status = slot_run(&h, whole, 1, &found, error);
+    }
+    if (status == QSGD_OK && !found) {
+        h.search.goal.wanted = wanted;
+        h.search.number = none ? 0 : step_first(&call->params, &h.search.goal);
+        status = stages_run(&h, stages, count, error);
+        if (status == QSGD_OK && slot && !none) status = slot_run(&h, whole, 24, &found, error);
     }
     call->params.step = step_of_number(h.search.number);
     *trials = h.count;

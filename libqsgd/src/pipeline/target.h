@@ -9,16 +9,15 @@
 double target_bits_of(const struct encode_call *call, const struct layout *layout,
                       double payload_bytes);
 
-/* The step after a frame that came to what `last` says, as its target was about the same. */
-float target_step_after(const qsgd_params *params, const qsgd_encode_report *last);
-
 /* Bytes of workspace that target_find takes, for q. */
 uint64_t target_bytes(const struct encode_call *call, const struct quantizer *q);
 
 /* Finds the step for f's tensor, whose quantizer it uses up: call->params.step is the step then,
- * and *trials how often it was tried. The sums of the tensor's blocks are at the start of the
- * workspace. QSGD_OK, or an error of workspace or runner. */
-qsgd_status target_find(struct before_chunks *f, struct encode_call *call, qsgd_memory workspace,
-                        uint32_t *trials, qsgd_error *error);
+ * and *trials how often it was tried. last: of the frame before, or NULL. The sums of the tensor's
+ * blocks are at the start of the workspace, if anything was tried. QSGD_OK, or an error of
+ * workspace or runner. */
+qsgd_status target_find(struct before_chunks *f, struct encode_call *call,
+                        const qsgd_encode_report *last, qsgd_memory workspace, uint32_t *trials,
+                        qsgd_error *error);
 
 #endif

@@ -25,7 +25,9 @@ static void give_reference(qsgd_params *p, double rms) {
         p->norm = QSGD_NORM_RMS; /* of one bucket both are the same */
     }
     const bool whole = p->norm == QSGD_NORM_BALANCED || p->bucket == 0;
-    if (whole && !(p->reference > 0)) p->reference = rms;
+    if (!whole || p->reference > 0) return;
+    p->reference = rms;
+    if (!(rms > 0)) p->norm = QSGD_NORM_RMS; /* as such scales are (bucket_scales.c) */
 }
 
 void sample_init(struct sample *s, const qsgd_params *params, uint64_t n, unsigned every_log2,
@@ -48,6 +50,7 @@ void sample_init(struct sample *s, const qsgd_params *params, uint64_t n, unsign
     if (!within && p->bucket >> every_log2 != 0) p->bucket >>= every_log2;
     p->chunk_log2 -= s->weight_log2;
     p->nonfinite = QSGD_NONFINITE_PROPAGATE;
+    s->priced = p->slot != 0;
     if (p->code == QSGD_CODE_AUTO) p->code = QSGD_CODE_RANS;
 }
 
@@ -73,6 +76,7 @@ static void carve(struct trials *t, struct memory *memory) {
     struct encode_call own = {.params = t->sample->params, .options = t->call->options};
     own.options.residual = NULL;
     t->bytes = memory_take(memory, t->f->t.q.layout.chunks * sizeof *t->bytes);
+    t->spreads = memory_take(memory, t->f->t.q.layout.chunks * sizeof *t->spreads);
     const bool copies = t->sample->every_log2 != 0 ||
                         quantizer_copies(&t->f->t.q, own.options.dtype, t->call->options.residual);
     before_chunks_carve(t->f, &own, memory, copies ? QUANTIZE_COPIES : QUANTIZE_IN_PLACE);
@@ -90,14 +94,16 @@ uint64_t trial_bytes(const struct encode_call *call, const struct sample *sample
 /* ---- tasks ---------------------------------------------------------------------------------- */
 
 /* Bytes of the payload of a quantized chunk. */
-static uint64_t price_chunk(const struct trials *t, const struct chunk_span *span, uint32_t worker,
-                            struct chunk_indices *c) {
+static uint64_t price_chunk(const struct trials *t, const struct chunk_span *span, uint64_t index,
+                            uint32_t worker, struct chunk_indices *c) {
     const struct quantizer *q = &t->f->t.q;
     struct worker *w = &t->f->workers[worker];
     const struct coded_items items = {c->k, NULL};
     struct payload_head head = quantizer_head(q, span, c->scales, c->damping, w->quantize.entries);
     struct code_chunk chunk = worker_code_chunk(q, &t->f->shared, q->params.code, span, &w->codes);
-    const bool codes = t->sample->every_log2 == 0 && t->n < CODED_BELOW;
+    const bool codes = t->sample->every_log2 == 0 && t->n < CODED_BELOW && !t->sample->priced;
+    chunk.spread = &t->spreads[index];
+    *chunk.spread = 0;
     chunk.weight = codes ? 0 : 1U << t->sample->weight_log2;
     worker_zeros(q, &chunk, &c->zeros, &items, w, &head.live);
     const struct payload_space to = {t->f->spill + worker * t->f->spill_bytes, NULL};
@@ -119,7 +125,7 @@ static void try_chunk(struct trials *t, uint64_t index, uint32_t worker) {
     if (measured) {
         loss->error = measure_error(tensor, &span, scratch, &c);
     } else {
-        t->bytes[index] = price_chunk(t, &span, worker, &c);
+        t->bytes[index] = price_chunk(t, &span, index, worker, &c);
     }
 }
 
@@ -133,8 +139,12 @@ static void task_try(void *context, uint64_t index, uint32_t worker) {
 
 static void add_up(const struct trials *t, struct trial_result *result) {
     const struct quantizer *q = &t->f->t.q;
-    uint64_t bytes = 0;
-    for (uint64_t i = 0; !q->measured && i < q->layout.chunks; i++) bytes += t->bytes[i];
+    uint64_t bytes = 0, spread = 0;
+    for (uint64_t i = 0; !q->measured && i < q->layout.chunks; i++) {
+        bytes += t->bytes[i];
+        spread += t->spreads[i];
+    }
+    result->spread = (double)spread * 0x1p-16;
     const uint64_t stands_for = t->sample->n << t->sample->weight_log2;
     result->payload_bytes = (double)bytes * ((double)t->n / (double)stands_for);
     result->loss = before_chunks_loss(t->f);

@@ -11,6 +11,7 @@ struct sample {
     uint64_t n;
     uint64_t unit; /* elements that stay together */
     unsigned every_log2;
+    bool priced;          /* not coded, however short */
     unsigned weight_log2; /* an element stands for so many of a chunk */
     qsgd_params params;   /* of the trial, but for the step */
 };
@@ -24,6 +25,7 @@ void sample_init(struct sample *s, const qsgd_params *params, uint64_t n, unsign
  * of the sample. */
 struct trial_result {
     double payload_bytes;
+    double spread; /* variance of their bits over the noise, at most; of whole tensors */
     struct chunk_loss loss;
 };
 
@@ -34,7 +36,7 @@ struct trials {
     uint64_t n;            /* of the tensor */
     qsgd_memory workspace; /* behind the sums of the tensor's blocks */
     const struct sample *sample;
-    uint64_t *bytes; /* of each chunk */
+    uint64_t *bytes, *spreads; /* of each chunk */
 };
 
 /* Bytes of workspace that trials with such a sample take. */

@@ -101,7 +101,9 @@ static float scale_of_sums(const struct quantizer *q, const struct bucket_sums *
     } else if (params->norm == QSGD_NORM_RMS) {
         scale = (float)square_root(sums->sum / count);
     } else if (params->norm == QSGD_NORM_BALANCED) {
-        scale = (float)square_root(square_root(sums->sum / count) * q->tensor_rms);
+        const double own = square_root(sums->sum / count);
+        /* no block of the tensor was finite */
+        scale = (float)(q->tensor_rms > 0 ? square_root(own * q->tensor_rms) : own);
     } else if (params->norm == QSGD_NORM_MEAN) {
         scale = (float)(sums->sum / count);
     } else if (params->clip > 0) {

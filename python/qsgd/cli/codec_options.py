@@ -67,6 +67,7 @@ def add_codec_options(parser: argparse.ArgumentParser) -> None:
 
     add("--bits", type=float, metavar="X", help="bits per element that each frame is to take")
     add("--error", type=float, metavar="X", help="squared error over energy that it may lose")
+    add("--slot", action="store_true", help="with --bits: frames of at most Codec.slot(n) bytes")
     add("--strict", action="store_true", help="fail if a tensor cannot meet --bits or --error")
     add("--scheme", choices=SCHEMES, help="start from a named scheme")
     add("--norm", choices=get_args(Norm), help="the scale of a bucket (max)")

@@ -10,6 +10,7 @@
 #include "codes/rans/split.h"
 #include "codes/rans/tables.h"
 #include "codes/shared_tables.h"
+#include "codes/tokens.h"
 #include "kernels/kernels.h"
 
 /* ---- frequencies ---------------------------------------------------------------------------- */
@@ -158,27 +159,46 @@ static uint64_t shared_cost(const struct shared_tables *shared,
 
 /* ---- prices ---------------------------------------------------------------------------------- */
 
-/* Of a table's elements: where one token is nearly all, the logarithms that choose are too coarse.
- */
-static uint64_t fine_cost(const uint32_t *counts, const uint16_t *freq, unsigned prob_bits) {
-    uint64_t cost = 0;
-    for (unsigned t = 0; t < CODE_TOKENS; t++) {
-        if (counts[t] == 0) continue;
-        cost += counts[t] * (((uint64_t)prob_bits << 16) - (uint64_t)fine_lg(freq[t]));
-    }
-    return cost;
+/* Extra bits of a token. */
+static uint32_t extra_of(const struct code_chunk *chunk, unsigned t) {
+    return tokens_direct(chunk->levels) || t < TOKENS_WHOLE ? 0 : (t - TOKENS_WHOLE) / 4 + 2;
 }
 
-static uint64_t fine_cost_of(const struct code_plan *plan, const uint32_t *all,
-                             const struct tally *each) {
-    uint64_t cost = 0;
-    if (plan->shared) return fine_cost(all, plan->rans.freq[0], plan->rans.prob_bits);
+/* Of a table's elements: where one token is nearly all, the logarithms that choose are too coarse.
+ * An element's cost varies with its own noise by less than elements' costs vary among each other.
+ */
+static void add_fine_cost(const struct code_chunk *chunk, const uint32_t *counts,
+                          const uint16_t *freq, struct code_plan *plan) {
+    uint64_t each[CODE_TOKENS], cost = 0, all = 0, sum = 0;
+    for (unsigned t = 0; t < CODE_TOKENS; t++) {
+        if (counts[t] == 0) continue;
+        each[t] = ((uint64_t)plan->rans.prob_bits << 16) - (uint64_t)fine_lg(freq[t]);
+        cost += counts[t] * each[t];
+        each[t] += (uint64_t)extra_of(chunk, t) << 16;
+        all += counts[t] * each[t];
+        sum += counts[t];
+    }
+    plan->rans.cost += cost;
+    const uint64_t mean = sum == 0 ? 0 : all / sum;
+    for (unsigned t = 0; t < CODE_TOKENS; t++) {
+        if (counts[t] == 0) continue;
+        const uint64_t off = (each[t] > mean ? each[t] - mean : mean - each[t]) >> 8;
+        plan->rans.spread += counts[t] * (off * off);
+    }
+}
+
+static void price_tables(const struct code_chunk *chunk, const uint32_t *all,
+                         const struct tally *each, struct code_plan *plan) {
+    plan->rans.cost = plan->rans.spread = 0;
+    if (plan->shared) {
+        add_fine_cost(chunk, all, plan->rans.freq[0], plan);
+        return;
+    }
     for (unsigned c = 0; c < plan->rans.classes; c++) {
         for (unsigned half = 0; half < rans_tables_of(plan, c); half++, each++) {
-            cost += fine_cost(each->counts, rans_freq(plan, c, half), plan->rans.prob_bits);
+            add_fine_cost(chunk, each->counts, rans_freq(plan, c, half), plan);
         }
     }
-    return cost;
 }
 
 /* ---- the model ------------------------------------------------------------------------------ */
@@ -211,7 +231,7 @@ void rans_model_choose(const struct code_chunk *chunk, const int16_t *k, const u
         cost = shared;
     }
     plan->rans.lanes_log2 = choose_lanes(cost, len, rans_token_limit(plan));
-    if (chunk->weight != 0) plan->rans.cost = fine_cost_of(plan, all.counts, each);
+    if (chunk->weight != 0) price_tables(chunk, all.counts, each, plan);
 }
 
 void rans_model_fit(const uint32_t counts[CODE_TOKENS], struct code_plan *plan) {

@@ -25,6 +25,7 @@ static int64_t lanes_cost(const struct code_chunk *chunk, const struct code_plan
 
 size_t rans_price(const struct code_chunk *chunk, const struct code_plan *plan) {
     const unsigned limit = rans_token_limit(plan);
+    if (chunk->spread != NULL) *chunk->spread = plan->rans.spread;
     uint64_t bits = 8 + 16 * (uint64_t)rans_lane_groups(plan) + extra_bits(chunk, limit);
     if (!plan->shared) bits += rans_tables_bits(chunk, plan);
     const int64_t cost = (int64_t)(plan->rans.cost + (bits << 16)) + lanes_cost(chunk, plan, limit);
