@@ -290,14 +290,17 @@ typedef struct qsgd_params {
                             Decoders know nothing of it. Not with scales given. 0 (default): off */
     double target_error; /* the same so that the expected squared error is that part of the tensor's
                             energy, 1e-6..0.9. 0 (default): off */
-    int32_t strict; /* with a target. 1: QSGD_ERR_TARGET if it is missed, by more than 1/32 from
-                       2^16 elements on, 1/16 from 4096 on, 1/4 below. 0 (default): the nearest
-                       that there is */
-    int32_t slot;   /* with target_bits. 1: the frame takes at most qsgd_slot_bytes, and its tag,
-                       whatever the elements: the step is such that its size, on average, leaves room
-                       for 8 standard deviations (should it be longer all the same, less than once
-                       in 2^40, it is made again, with a longer step and other noise). RANS, and
-                       bucket 0 or 256 and more. Default 0 */
+    int32_t strict;   /* with a target. 1: QSGD_ERR_TARGET if it is missed, by more than 1/32 from
+                         2^16 elements on, 1/16 from 4096 on, 1/4 below. 0 (default): the nearest
+                         that there is */
+    int32_t slot;     /* with target_bits. 1: the frame takes at most qsgd_slot_bytes, and its tag,
+                         whatever the elements: the step is such that its size, on average, leaves room
+                         for 8 standard deviations (should it be longer all the same, less than once
+                         in 2^40, it is made again, with a longer step and other noise). RANS, and
+                         bucket 0 or 256 and more. Default 0 */
+    double dead_zone; /* NEAREST, mirrored levels with 0, no rotation: magnitudes round up from 1/2
+                         plus this part of the way to the next level on, 0..0.5: at equal bits less
+                         error where most indices are 0 (ENCODER.md 6.2). Default 0 */
 } qsgd_params;
 
 /* Fills *params with the defaults above. */

@@ -19,6 +19,7 @@ class _CodecFields(TypedDict):
     code: int
     classes: int
     rotation: bool
+    dead_zone: float
     rescale: bool
     clip: float
     scale_dtype: int

@@ -26,6 +26,7 @@ class OptionsBesideLevels(TypedDict, total=False):
     code: Code
     classes: Classes | bool
     rotation: bool
+    dead_zone: float
     rescale: bool
     clip: float | None
     scale_dtype: ScaleDtype

@@ -39,9 +39,18 @@ def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
         options["step"] = opt.float32("step", given["step"], "None or a number")
     if given["clip"] is not None:
         options["clip"] = opt.float32("clip", given["clip"], "None or a number") or None
-    for name in ("bits", "error"):
-        if given[name] is not None:
-            options[name] = opt.number(name, given[name], "None or a number") or None
+    zone_range = "a number from 0 to below 0.5"
+    zone = opt.number("dead_zone", given["dead_zone"], zone_range)
+    if not 0 <= zone < 0.5:
+        raise opt.refuse("dead_zone", zone, zone_range)
+    options["dead_zone"] = zone
+    for name, low, high in (("bits", 0.25, 12.0), ("error", 1e-6, 0.9)):
+        if given[name] is None:
+            continue
+        target_range = f"None or a number from {low:g} to {high:g}"
+        options[name] = opt.number(name, given[name], target_range)
+        if not low <= options[name] <= high:
+            raise opt.refuse(name, given[name], target_range)
     decay_range = "a number from 0 to 1"
     decay = opt.number("feedback_decay", given["feedback_decay"], decay_range)
     if not 0 <= decay <= 1:
@@ -98,6 +107,7 @@ def build_params(options: Mapping[str, Any]) -> _core.Params:
             code=opt.choice("code", options["code"], opt.CODES),
             classes=opt.choice("classes", options["classes"], opt.CLASSES),
             rotation=options["rotation"],
+            dead_zone=options["dead_zone"],
             rescale=options["rescale"],
             clip=options["clip"] or 0.0,
             scale_dtype=opt.choice("scale_dtype", options["scale_dtype"], opt.SCALE_DTYPES),

@@ -33,6 +33,7 @@ std::unique_ptr<Params> make_params(const py::kwargs &given) {
     c.target_bits = take<double>(given, "target_bits");
     c.target_error = take<double>(given, "target_error");
     c.slot = take<bool>(given, "slot") ? 1 : 0;
+    c.dead_zone = take<double>(given, "dead_zone");
     c.strict = take<bool>(given, "strict") ? 1 : 0;
     c.exact_zeros = take<uint32_t>(given, "exact_zeros");
     c.checksum = take<bool>(given, "checksum") ? 1 : 0;

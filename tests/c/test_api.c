@@ -249,7 +249,7 @@ static void padding_is_taken_where_it_is_expected(void) {
     fill_tensor(x, 700, 5);
     const struct bytes frame = encode_frame(&p, NULL, x, 700);
     const uint64_t more = frame.n + 100;
-    memcpy(slot, frame.p, frame.n);
+    memcpy(slot, frame.p, (size_t)frame.n);
     CHECK(decode_frame(frame.p, frame.n, QSGD_DECODE_PADDED, plain, 700, NULL) == QSGD_OK);
     CHECK(decode_frame(slot, more, QSGD_DECODE_PADDED | QSGD_DECODE_ATOMIC, padded, 700, NULL) ==
           QSGD_OK);

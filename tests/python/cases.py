@@ -112,6 +112,7 @@ def codec_of(p: Params, **changes: Any) -> qsgd.Codec:
         "zeros": "exact" if p.exact_zeros else "groups",
         "feedback_decay": p.feedback_decay,
         "reference": p.reference or None,
+        "dead_zone": p.dead_zone,
         "checksum": p.checksum,
         "chunk": 1 << p.chunk_log2,
         "shared_tables": None if p.shared_tables is None else qsgd.SharedTables(p.shared_tables),

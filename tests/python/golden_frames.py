@@ -341,6 +341,7 @@ GOLDEN = (
     made("target-bits", (1500,), "local", target_bits=1.5, **BALANCED),
     made("target-error", (1500,), "local", rounding="nearest", target_error=0.05, **OPEN),
     made("target-error-dithered", (900,), "uneven", rounding="dithered", target_error=0.3, **OPEN),
+    made("dead-zone", (1500,), "local", rounding="nearest", step=1.0, dead_zone=0.2, **OPEN),
     made("target-slot", (1500,), "local", target_bits=1.0, slot=True, **BALANCED),
     made("target-out-of-reach", (700,), "sparse", target_bits=6.0, **BALANCED),
     made("raw-int32", (70,), dtype="int32", code="raw", checksum=False),

@@ -105,6 +105,14 @@ def problem(p: Params, code: str) -> str | None:
         "step": p.levels != "open"
         or (not p.step if target else p.step is not None and 2.0**-20 <= p.step <= 2.0**20),
         "target": not target or p.levels == "open",
+        "dead zone": p.dead_zone == 0
+        or (
+            0 < p.dead_zone < 0.5
+            and p.rounding == "nearest"
+            and not p.rotation
+            and not zero_bit
+            and p.levels != "signed"
+        ),
         "slot": not p.slot
         or (p.target_bits > 0 and code == "rans" and (p.bucket == 0 or p.bucket >= 256)),
         "bits": p.target_bits == 0 or (0.25 <= p.target_bits <= 12 and not p.target_error),

@@ -42,6 +42,7 @@ class Params:
     target_bits: float = 0.0
     target_error: float = 0.0
     slot: bool = False
+    dead_zone: float = 0.0
     checksum: bool = True
     chunk_log2: int = 16
     seed: int = 0

@@ -108,7 +108,8 @@ def round_positions(
     words = philox(1, ties + start.origin, p.seed, start.nonce)[0]
     v = (words & np.uint64(65535)).astype(np.int64) ^ flip[ties]
     m[ties] += v < at.low[ties]
-    m = np.where(nearest, (at.t + (1 << 15)) >> 16, m)
+    half = (1 << 15) - int(p.dead_zone * 65536)
+    m = np.where(nearest, (at.t + half) >> 16, m)
     if not grd.mirrored:
         return m - grd.kmax
     if grd.zero:

@@ -114,7 +114,7 @@ def test_repr_evaluates_to_an_equal_codec_and_names_every_option(codec: Codec) -
     again = eval(repr(codec))
     assert again == codec
     assert hash(again) == hash(codec)
-    assert repr(codec).count("=") == 26
+    assert repr(codec).count("=") == 27
     assert again.encode(X, nonce=3) == codec.encode(X, nonce=3)
 
 

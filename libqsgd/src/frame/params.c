@@ -208,6 +208,20 @@ static qsgd_status check_rescale(const qsgd_params *p, qsgd_error *error) {
     return QSGD_OK;
 }
 
+static qsgd_status check_dead_zone(const qsgd_params *p, qsgd_error *error) {
+    if (!(p->dead_zone >= 0 && p->dead_zone < 0.5)) {
+        return PARAM("dead_zone", "dead_zone must lie in 0..0.5, and below 0.5");
+    }
+    if (p->dead_zone == 0) return QSGD_OK;
+    if (p->rounding != QSGD_ROUND_NEAREST || p->rotation != 0) {
+        return COMBINATION("dead_zone", "a dead zone needs nearest rounding, without rotation");
+    }
+    if (!p->zero || p->levels == QSGD_LEVELS_SIGNED) {
+        return COMBINATION("dead_zone", "a dead zone needs mirrored levels that hold 0");
+    }
+    return QSGD_OK;
+}
+
 static qsgd_status check_targets(const qsgd_params *p, qsgd_error *error) {
     if (p->target_bits != 0 && !(p->target_bits >= 0.25 && p->target_bits <= 12)) {
         return PARAM("target_bits", "target_bits must be 0 (off) or lie in 0.25..12");
@@ -270,6 +284,7 @@ static qsgd_status check(const qsgd_params *p, qsgd_error *error) {
         return COMBINATION("clip", "clip needs norm max");
     }
     status = check_rescale(p, error);
+    if (status == QSGD_OK) status = check_dead_zone(p, error);
     if (status == QSGD_OK) status = check_targets(p, error);
     if (status != QSGD_OK) return status;
     if (p->levels != QSGD_LEVELS_OPEN && p->step != 0) {

@@ -134,7 +134,7 @@ BODY struct round_pair round_two(const struct round_bucket *bucket, const struct
     r.weight[1] = b.weight;
     const vh raw = kind.nearest ? vh_set1(0) : round_noise(run->noise, left, whole);
     if (kind.nearest) {
-        r.m = vh_sub(r.m, vh_sign(r.low));
+        r.m = vh_inc(vh_above(r.low, vh_set1((int16_t)bucket->edge)), r.m);
     } else {
         const vh n = vh_xor(raw, r.sign);
         r.m = vh_inc(vh_above(r.low, n), r.m);

@@ -39,6 +39,7 @@ struct round_bucket {
     float cap16;  /* uniform: cap * 2^16 */
     bool crossed; /* 0 is not a level: the innermost cell lies about it */
     bool nearest;
+    uint16_t edge;                   /* nearest: T rounds up where its fraction is above this */
     bool dithered;                   /* the sum for the damping is wanted; else it is 0 */
     const struct noise_key *key;     /* settles ties */
     const struct round_table *table; /* NULL for uniform and open levels */

@@ -86,6 +86,7 @@ def add_codec_options(parser: argparse.ArgumentParser) -> None:
     add("--code", choices=CODES, help="how level indices become bits (rans)")
     add("--classes", choices=get_args(Classes), help="tables by local energy, for rans (auto)")
     add("--rotation", action="store_true", help="rotate buckets at random: spreads outliers")
+    add("--dead-zone", type=float, metavar="X", help="nearest: round up from 1/2 + X on (0)")
     add("--rescale", action="store_true", help="nearest: the scale that keeps the projection")
     add("--clip", type=float, metavar="X", help="clip at this many root mean squares (off)")
     add("--scale-dtype", choices=get_args(ScaleDtype), help="how scales are stored (bfloat16)")
