@@ -322,10 +322,7 @@ def unpad(buffer: Tensor) -> memoryview:
         If there is no frame, if it is cut short, or if other bytes than zeros follow.
     """
     view = memoryview(buffer).cast("B")
-    size = _core.frame_info(view)["nbytes"]
-    if size > len(view):
-        reason = f"the frame of {size} bytes is cut short"
-        raise QsgdError(reason, status=-40, name="QSGD_ERR_NEED_MORE", offset=len(view))
+    size = _core.frame_size(view, 0)
     if np.frombuffer(view[size:], np.uint8).any():
         reason = "other bytes than zeros follow the frame"
         raise QsgdError(reason, status=-57, name="QSGD_ERR_TRAILING", offset=size)

@@ -14,9 +14,6 @@ from qsgd.errors import QsgdError
 from qsgd.shared_tables import SharedTables
 from qsgd.types import Levels
 
-# What the C library calls otherwise.
-_NAMES = {"exact_zeros": "zeros", "target_bits": "bits", "target_error": "error"}
-
 
 def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
     """Options as `Codec` holds them: of one type each, so that equal ones compare equal.
@@ -124,9 +121,6 @@ def build_params(options: Mapping[str, Any]) -> _core.Params:
     except QsgdError as error:
         if error.parameter is None or "got" in error.reason:
             raise
-        for name, ours in _NAMES.items():
-            error.args = (error.args[0].replace(name, ours),)
-            error.reason = error.reason.replace(name, ours)
         # The C library knows the range, Python the value.
         value = options.get(error.parameter)
         error.args = (f"{error.args[0]}, got {error.parameter}={value!r}",)

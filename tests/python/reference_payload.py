@@ -16,6 +16,7 @@ from reference_bits import (
     varint,
     zigzag,
 )
+from reference_classes import may_use_classes
 from reference_codes import (
     Coding,
     Shared,
@@ -41,11 +42,9 @@ MODE_CODED, MODE_FIXED, MODE_CONSTANT, MODE_SHARED = 0, 1, 2, 3
 def coding(p: Params, cuts: Cuts, shared: Shared | None = None) -> Coding:
     """The view that FORMAT.md 7 has of a frame."""
     grd = grid(p)
-    uneven = p.bucket == 0 or p.bucket >= 4096 or p.norm == "balanced"
-    classes = p.classes == "on" or (p.classes == "auto" and uneven)
     return Coding(
-        p.code, p.levels, grd.zero, grd.low, grd.high, grd.kmax, grd.count, cuts.segment, classes,
-        shared,
+        p.code, p.levels, grd.zero, grd.low, grd.high, grd.kmax, grd.count, cuts.segment,
+        may_use_classes(p), shared,
     )  # fmt: skip
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from reference_bits import Array, floor_log2
+from reference_classes import GROUP, bins_of, entropy
 from reference_codes import Coding
-from reference_rans import GROUP, bins_of, entropy
 from reference_tokens import huffman_bits, huffman_lengths, tokens_of
 
 PLAIN, IN_TOKENS = 1, 2

@@ -11,11 +11,11 @@ import numpy as np
 
 from reference_bits import Array
 from reference_chunks import chunk_pieces, quantized
+from reference_classes import fine_lg, may_use_classes
 from reference_levels import Cuts, Params, cut_of
 from reference_norms import lane_sums, one_pass, outliers_of, tensor_rms
 from reference_payload import payload_encode
 from reference_quantize import expected_errors, values_of
-from reference_rans import fine_lg
 from reference_rotation import Noise
 from reference_shape import rotated
 from reference_zeros import are_marked, zeros_of
@@ -74,13 +74,6 @@ class Sample:
     coded: bool
 
 
-def classes_of(p: Params) -> str:
-    """Whether there may be several, whatever the bucket of a trial."""
-    if p.classes != "auto":
-        return p.classes
-    return "on" if p.bucket == 0 or p.bucket >= 4096 or p.norm == "balanced" else "off"
-
-
 def sample_of(e: Array, p: Params, every: int, rms: float) -> Sample:
     """The sample of elements (float32) with that number, or one of more elements."""
     chunk, within = 1 << p.chunk_log2, 0 < p.bucket <= 1 << p.chunk_log2
@@ -99,7 +92,7 @@ def sample_of(e: Array, p: Params, every: int, rms: float) -> Sample:
     bucket = p.bucket if within or not p.bucket >> every else p.bucket >> every
     own = replace(
         p, norm=norm, reference=reference, bucket=bucket, chunk_log2=p.chunk_log2 - weight,
-        classes=classes_of(p), nonfinite="propagate", seed=0,
+        classes="on" if may_use_classes(p) else "off", nonfinite="propagate", seed=0,
         code="rans" if p.code == "auto" else p.code,
     )  # fmt: skip
     taken = e

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from reference_bits import Array, refuse
+from reference_classes import lg, live_cost
 from reference_codes import Coding
 from reference_levels import Cuts, Params, dithers, grid
-from reference_rans import lg, live_cost
 from reference_scales import set_decode, set_encode
 
 MARK = -32768  # index of an element in a group of zeros

@@ -279,6 +279,19 @@ def test_slots_equal_the_reference(name: str, bits: float, n: int) -> None:
     assert len(frame) <= codec.slot(n) + 3
 
 
+@pytest.mark.parametrize("n", [90, 700, 1500, 9000])
+def test_the_step_of_a_slot_does_not_depend_on_the_origin(n: int) -> None:
+    """The library once counted the origin's bytes in the search."""
+    x = uneven(n)
+    for bits in (0.5, 1.0, 2.0, 4.0):
+        p = Params(seed=3, target_bits=bits, slot=True, **SCHEMES["balanced"])
+        codec = codec_of(p)
+        frame, report = codec.encode_report(x, 5, origin=1 << 40)
+        assert frame == reference.encode(x, p, nonce=5, origin=1 << 40)
+        assert report.step == codec.encode_report(x, 5)[1].step
+        assert len(frame) <= codec.slot(n)
+
+
 @pytest.mark.parametrize("kind", TENSORS)
 def test_no_frame_exceeds_its_slot(kind: str) -> None:
     """40 lengths, 5 targets and 2 norms of every kind of tensor, huge spikes and NaN among them."""

@@ -9,6 +9,7 @@
 #define arguments_check_dtype qsgd_internal_arguments_check_dtype
 #define arguments_check_elements qsgd_internal_arguments_check_elements
 #define arguments_check_quantized qsgd_internal_arguments_check_quantized
+#define arguments_check_report qsgd_internal_arguments_check_report
 #define arguments_check_reports qsgd_internal_arguments_check_reports
 #define arguments_check_scales qsgd_internal_arguments_check_scales
 #define arguments_check_tag qsgd_internal_arguments_check_tag
@@ -114,6 +115,8 @@
 #define header_bytes_of qsgd_internal_header_bytes_of
 #define header_parse qsgd_internal_header_parse
 #define header_parse_prefix qsgd_internal_header_parse_prefix
+#define header_payload_offset qsgd_internal_header_payload_offset
+#define header_place qsgd_internal_header_place
 #define header_write qsgd_internal_header_write
 #define huffman_lengths qsgd_internal_huffman_lengths
 #define kernels_avx2 qsgd_internal_kernels_avx2
@@ -316,6 +319,7 @@
 #define values_token_levels qsgd_internal_values_token_levels
 #define values_turn qsgd_internal_values_turn
 #define worker_code_chunk qsgd_internal_worker_code_chunk
+#define worker_may_use_classes qsgd_internal_worker_may_use_classes
 #define worker_zeros qsgd_internal_worker_zeros
 #define workers_carve qsgd_internal_workers_carve
 #define workers_error qsgd_internal_workers_error

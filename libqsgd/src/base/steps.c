@@ -17,6 +17,11 @@ static const uint32_t fine[32] = {
     0x410C57A2, 0x41179E3D, 0x4122E6CD, 0x412E3152, 0x41397DCC, 0x4144CC3B, 0x41501CA0, 0x415B6EFB,
 };
 
+int32_t step_clamped(int64_t number) {
+    if (number < STEP_NUMBER_LEAST) return STEP_NUMBER_LEAST;
+    return number > STEP_NUMBER_MOST ? STEP_NUMBER_MOST : (int32_t)number;
+}
+
 float step_of_number(int32_t j) {
     const uint32_t up = (uint32_t)(j - STEP_NUMBER_LEAST), part = up & 1023;
     const uint64_t product = (uint64_t)coarse[part >> 5] * fine[part & 31]; /* below 2^61 */
@@ -26,8 +31,8 @@ float step_of_number(int32_t j) {
 }
 
 int32_t step_number(float step) {
-    int32_t low = STEP_NUMBER_LEAST,
-            high = STEP_NUMBER_MOST + 1; /* low's step is at most this one, high's is more */
+    /* low's step is at most this one, high's is more */
+    int32_t low = STEP_NUMBER_LEAST, high = STEP_NUMBER_MOST + 1;
     while (high - low > 1) {
         const int32_t middle = low + (high - low) / 2;
         if (step_of_number(middle) <= step) {
@@ -40,6 +45,5 @@ int32_t step_number(float step) {
 }
 
 float step_after(float step, uint32_t again) {
-    const int64_t number = (int64_t)step_number(step) + 128 * (int64_t)again;
-    return step_of_number(number > STEP_NUMBER_MOST ? STEP_NUMBER_MOST : (int32_t)number);
+    return step_of_number(step_clamped((int64_t)step_number(step) + 128 * (int64_t)again));
 }

@@ -8,9 +8,11 @@
 
 #include <stdint.h>
 
-#define STEPS_AN_OCTAVE_LOG2 10
 #define STEP_NUMBER_LEAST (-20 * 1024) /* the numbers of 2^-20 .. */
 #define STEP_NUMBER_MOST (20 * 1024)   /* and 2^20 */
+
+/* The nearest of them. */
+int32_t step_clamped(int64_t number);
 
 /* The step of number j, within these. */
 float step_of_number(int32_t j);

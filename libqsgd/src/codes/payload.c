@@ -144,8 +144,8 @@ size_t payload_write(const struct code_chunk *chunk, const struct payload_head *
     const size_t most = (size_t)payload_body_bound(chunk->levels, chunk->len);
     struct code_plan plan, fixed;
     struct scales_form scales;
-    scales_plan(&head->scales, &scales);
     if (chunk->weight != 0) return price(chunk, head, k, dst);
+    scales_plan(&head->scales, &scales);
     const size_t at = write_head(head, &scales, dst);
     memset(&plan, 0, sizeof plan); /* all of the union, whatever member a code fills */
     if (chunk->len == 0) return at;

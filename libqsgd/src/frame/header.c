@@ -68,6 +68,20 @@ uint64_t header_bytes_of(const struct qsgd_params *params, const struct qsgd_enc
     return bytes;
 }
 
+void header_place(struct frame *f, const struct layout *layout, const struct qsgd_params *params,
+                  const struct qsgd_encode_options *options) {
+    frame_place(f, layout, header_bytes_of(params, options), params->checksum != 0);
+}
+
+uint64_t header_payload_offset(const struct layout *layout, const struct qsgd_params *params,
+                               const struct qsgd_encode_options *options) {
+    struct frame f;
+    qsgd_encode_options plain = *options;
+    plain.tag_bytes = plain.origin = 0;
+    header_place(&f, layout, params, &plain);
+    return f.payload_offset;
+}
+
 /* ---- parse ---------------------------------------------------------------------------------- */
 
 #define AT(status, offset, reason) error_offset(error, status, offset, reason)

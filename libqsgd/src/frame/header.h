@@ -13,6 +13,14 @@
 uint64_t header_bytes_of(const struct qsgd_params *params,
                          const struct qsgd_encode_options *options);
 
+/* Places the parts of a frame with these parameters and options. */
+void header_place(struct frame *f, const struct layout *layout, const struct qsgd_params *params,
+                  const struct qsgd_encode_options *options);
+
+/* Bytes of such a frame in front of its payloads, had it neither tag nor origin. */
+uint64_t header_payload_offset(const struct layout *layout, const struct qsgd_params *params,
+                               const struct qsgd_encode_options *options);
+
 /* Writes prefix and header; frame_finish adds frame_bytes and checksum. Returns header_bytes. */
 uint64_t header_write(uint8_t *dst, const struct qsgd_params *params,
                       const struct qsgd_encode_options *options);

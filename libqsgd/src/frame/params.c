@@ -230,10 +230,10 @@ static qsgd_status check_targets(const qsgd_params *p, qsgd_error *error) {
         return PARAM("target_error", "target_error must be 0 (off) or lie in 1e-6..0.9");
     }
     if (p->target_bits != 0 && p->target_error != 0) {
-        return COMBINATION("target_error", "one target at a time: target_bits or target_error");
+        return COMBINATION("target_error", "one target at a time: bits or an error");
     }
     if (p->slot && (p->target_bits == 0 || p->code != QSGD_CODE_RANS)) {
-        return COMBINATION("slot", "slots need target_bits, and code rans");
+        return COMBINATION("slot", "slots need a target in bits, and code rans");
     }
     if (p->slot && p->bucket > 0 && p->bucket < 256) {
         return COMBINATION("slot", "slots need bucket 0 (the whole tensor), or 256 and more");

@@ -45,11 +45,19 @@ qsgd_status qsgd_decode_options_init_sized(qsgd_decode_options *options, size_t 
     return struct_init(&decode_row, options, struct_size, &decode_defaults);
 }
 
+qsgd_status qsgd_encode_report_init_sized(qsgd_encode_report *report, size_t struct_size) {
+    return struct_init(&report_row, report, struct_size, &report_defaults);
+}
+
+qsgd_status arguments_check_report(const qsgd_encode_report *report, qsgd_error *error) {
+    return struct_check(&report_row, report, error);
+}
+
 qsgd_status arguments_check_reports(const qsgd_encode_options *o, qsgd_encode_report *last,
                                     qsgd_error *error) {
     *last = report_defaults;
     qsgd_status status = QSGD_OK;
-    if (o->report != NULL) status = struct_check(&report_row, o->report, error);
+    if (o->report != NULL) status = arguments_check_report(o->report, error);
     if (status != QSGD_OK || o->last == NULL) return status;
     status = struct_take(&report_row, o->last, last, error);
     if (status != QSGD_OK) return status;

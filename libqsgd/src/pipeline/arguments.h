@@ -32,6 +32,9 @@ static inline struct noise_start arguments_noise(const struct encode_call *call)
 qsgd_status arguments_decode_options(const qsgd_decode_options *options, qsgd_decode_options *to,
                                      qsgd_error *error);
 
+/* A report that is to be written. */
+qsgd_status arguments_check_report(const qsgd_encode_report *report, qsgd_error *error);
+
 /* Reports are there, and the last one, which is copied, is one of open levels. */
 qsgd_status arguments_check_reports(const qsgd_encode_options *options, qsgd_encode_report *last,
                                     qsgd_error *error);

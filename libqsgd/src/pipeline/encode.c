@@ -228,9 +228,7 @@ static int32_t shortest_code(const struct encode_job *job, const struct encode_c
 static qsgd_status encode_survey(struct encode_job *job, const struct encode_call *call,
                                  qsgd_error *error) {
     job->pass = ENCODE_SURVEY;
-    frame_place(&job->frame, &job->f.t.q.layout,
-                header_bytes_of(&job->f.t.q.params, &call->options),
-                job->f.t.q.params.checksum != 0);
+    header_place(&job->frame, &job->f.t.q.layout, &job->f.t.q.params, &call->options);
     const struct noise_key key = job->f.t.q.key;
     job->f.t.q.key = quantizer_trial_key(&key);
     qsgd_status status = before_chunks_scales(&job->f, error);
@@ -246,8 +244,7 @@ static qsgd_status encode_frame(struct encode_job *job, const struct encode_call
     const uint64_t chunks = job->f.t.q.layout.chunks, bound = encode_bound(call, &job->f.t.q);
     const bool raw = job->code == QSGD_CODE_RAW;
     params.code = job->code;
-    frame_place(&job->frame, &job->f.t.q.layout, header_bytes_of(&params, &call->options),
-                params.checksum != 0);
+    header_place(&job->frame, &job->f.t.q.layout, &params, &call->options);
     job->at = job->frame.payload_offset;
     if (job->dst.bytes < job->at + (raw ? room_before(job, chunks) : 0)) {
         return memory_too_small(bound, FRAME_TOO_LONG, error);

@@ -32,7 +32,7 @@ uint64_t encode_bound(const struct encode_call *call, const struct quantizer *q)
     struct frame f;
     const qsgd_params *params = &q->params;
     if (params->slot != 0) return slot_bytes(params, &q->layout) + call->options.tag_bytes;
-    frame_place(&f, &q->layout, header_bytes_of(params, &call->options), params->checksum != 0);
+    header_place(&f, &q->layout, params, &call->options);
     uint64_t bound = f.payload_offset + payloads_bound(q, params->code, call->options.dtype);
     if (params->code == QSGD_CODE_AUTO) { /* a raw frame has its own grid of chunks */
         struct layout raw = layout_of(q->layout.n, 0, params->chunk_log2, LAYOUT_RAW);
@@ -58,6 +58,7 @@ qsgd_status encode_open(const qsgd_params *params, const qsgd_encode_options *op
     if (status != QSGD_OK) return status;
     if (params_have_target(&call->params)) call->params.step = 1; /* some step, for now */
     encode_quantizer(call, n, q);
+    q->measured |= call->params.target_error > 0; /* by the search */
     return QSGD_OK;
 }
 

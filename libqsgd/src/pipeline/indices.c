@@ -235,8 +235,7 @@ qsgd_status qsgd_encode_indices(const qsgd_params *params, const qsgd_encode_opt
     shared_tables_of(&call.params, &job.shared);
     r.shared = &job.shared;
     r.worker = &job.workers[0];
-    frame_place(&f, &r.q->layout, header_bytes_of(&call.params, &call.options),
-                call.params.checksum != 0);
+    header_place(&f, &r.q->layout, &call.params, &call.options);
     bool fits = f.payload_offset <= dst.bytes;
     if (fits) {
         header_write(dst.data, &call.params, &call.options);

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "frame/header.h"
 #include "frame/params.h"
+#include "pipeline/arguments.h"
 
 static const struct struct_row row = STRUCT_ROW(qsgd_frame_info, level_table_len, "info");
 
@@ -72,17 +73,10 @@ qsgd_status qsgd_inspect_params(const void *frame, uint64_t bytes, qsgd_params *
     return status;
 }
 
-static const struct struct_row report_row = STRUCT_ROW(qsgd_encode_report, again, "report");
-
-qsgd_status qsgd_encode_report_init_sized(qsgd_encode_report *report, size_t struct_size) {
-    const qsgd_encode_report none = {.struct_size = sizeof none};
-    return struct_init(&report_row, report, struct_size, &none);
-}
-
 qsgd_status qsgd_inspect_report(const void *frame, uint64_t bytes, qsgd_encode_report *report,
                                 qsgd_error *error) {
     struct frame f;
-    qsgd_status status = struct_check(&report_row, report, error);
+    qsgd_status status = arguments_check_report(report, error);
     if (status == QSGD_OK) status = parse(frame, bytes, &f, error);
     if (status != QSGD_OK) return status;
     if (frame_is_raw(&f) || f.params.levels != QSGD_LEVELS_OPEN) {
@@ -97,6 +91,6 @@ qsgd_status qsgd_inspect_report(const void *frame, uint64_t bytes, qsgd_encode_r
                                       all < f.payload_offset ? 0 : all - f.payload_offset,
                                   .bits = n == 0 ? 0 : (double)all * 8 / (double)n,
                                   .step = (double)f.params.step};
-    struct_give(&report_row, &r, report);
+    arguments_give_report(&r, report);
     return QSGD_OK;
 }

@@ -6,7 +6,8 @@
 #include "pipeline/target.h"
 
 bool report_measures(const struct encode_call *call) {
-    return call->options.report != NULL || call->params.target_error > 0;
+    const bool must = call->params.strict != 0 && call->params.target_error > 0;
+    return call->options.report != NULL || must;
 }
 
 /* How far from what is wanted a tensor of n elements may come out: short ones have few bytes to

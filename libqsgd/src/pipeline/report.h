@@ -4,8 +4,8 @@
 
 #include "pipeline/before_chunks.h"
 
-/* True if the errors of chunks are to be measured: for a report, or to be compared with a target.
- */
+/* True if the errors of a frame's chunks are to be measured: for a report, or a target that must be
+ * met. */
 bool report_measures(const struct encode_call *call);
 
 /* A frame's bytes, those of them that are payloads, and how often steps were tried for it, and it

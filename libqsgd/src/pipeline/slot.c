@@ -4,7 +4,6 @@
 #include "base/fpenv.h"
 #include "base/square_root.h"
 #include "codes/logarithms.h"
-#include "frame/frame.h"
 #include "frame/header.h"
 #include "frame/params.h"
 #include "kernels/philox.h"
@@ -27,7 +26,7 @@ qsgd_status qsgd_slot_bytes(const qsgd_params *params, uint64_t n, uint64_t *byt
     if (status != QSGD_OK) return status;
     if (p.slot == 0) {
         return error_parameter(error, QSGD_ERR_COMBINATION, "slot",
-                               "frames have slots with target_bits and slot=1");
+                               "frames have slots with a target in bits and slot=1");
     }
     const struct layout layout =
         layout_of(n, p.bucket, p.chunk_log2, layout_kind_of(false, p.rotation != 0));
@@ -37,22 +36,13 @@ qsgd_status qsgd_slot_bytes(const qsgd_params *params, uint64_t n, uint64_t *byt
     return QSGD_OK;
 }
 
-/* Bytes before the payloads, without the tag. */
-static double bytes_before(const struct encode_call *call, const struct layout *layout) {
-    qsgd_encode_options untagged = call->options;
-    struct frame frame;
-    untagged.tag_bytes = 0;
-    frame_place(&frame, layout, header_bytes_of(&call->params, &untagged),
-                call->params.checksum != 0);
-    return (double)frame.payload_offset;
-}
-
-/* Eight standard deviations in bits are as many bytes as one has bits; prices may be a 256th off.
- */
+/* Eight standard deviations in bits are as many bytes as one has bits; prices may be a 256th off,
+ * and an origin takes 10 bytes. */
 int64_t slot_value(const struct encode_call *call, const struct layout *layout,
                    const struct trial_result *result) {
     const double mean = result->payload_bytes + result->payload_bytes / 256 + 16;
-    const double bytes = bytes_before(call, layout) + mean + square_root(result->spread);
+    const uint64_t before = header_payload_offset(layout, &call->params, &call->options);
+    const double bytes = (double)before + mean + square_root(result->spread);
     return fine_lg(bytes * 8 / (double)layout->n);
 }
 

@@ -10,11 +10,6 @@ struct goal goal_of(const qsgd_params *p) {
                          -(int64_t)(1024 * (slope > 1.375 ? slope : 1.375))}; /* or less */
 }
 
-int32_t step_clamped(int64_t number) {
-    if (number < STEP_NUMBER_LEAST) return STEP_NUMBER_LEAST;
-    return number > STEP_NUMBER_MOST ? STEP_NUMBER_MOST : (int32_t)number;
-}
-
 int32_t step_first(const qsgd_params *p, const struct goal *g) {
     const int64_t two = 1 << 16, twelve = 234943; /* their logarithms */
     if (g->error) return step_clamped(512 * (g->wanted + twelve) / 65536);

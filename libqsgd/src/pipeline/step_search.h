@@ -20,9 +20,6 @@ struct goal {
 
 struct goal goal_of(const qsgd_params *params);
 
-/* The nearest number of a step. */
-int32_t step_clamped(int64_t number);
-
 /* Where the search starts: what normal numbers need, about. */
 int32_t step_first(const qsgd_params *params, const struct goal *goal);
 

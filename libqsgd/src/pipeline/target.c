@@ -3,7 +3,6 @@
 #include "base/fpenv.h"
 #include "base/steps.h"
 #include "codes/logarithms.h"
-#include "frame/frame.h"
 #include "frame/header.h"
 #include "frame/params.h"
 #include "pipeline/slot.h"
@@ -20,15 +19,9 @@
 
 double target_bits_of(const struct encode_call *call, const struct layout *layout,
                       double payload_bytes) {
-    qsgd_encode_options untagged = call->options;
-    struct frame frame;
     const uint64_t n = layout->n;
-    untagged.tag_bytes = 0;
-    untagged.origin = 0; /* parts of a tensor are as long */
-    frame_place(&frame, layout, header_bytes_of(&call->params, &untagged),
-                call->params.checksum != 0);
-    const double before = n < WHOLE_FRAMES ? 0 : (double)frame.payload_offset;
-    return (before + payload_bytes) * 8 / (double)n;
+    const uint64_t before = header_payload_offset(layout, &call->params, &call->options);
+    return ((n < WHOLE_FRAMES ? 0 : (double)before) + payload_bytes) * 8 / (double)n;
 }
 
 /* Half as much again, or less: then the last frame's step is as good as found. */

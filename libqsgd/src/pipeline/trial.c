@@ -7,17 +7,12 @@
 
 #define UNIT 512      /* elements of a unit, at least */
 #define UNITS_LEAST 4 /* of a sample */
-#define CODED_BELOW                                                                                \
-    131072 /* elements of a tensor that is coded, not priced, if it is tried whole */
+/* A tensor of fewer elements is coded, not priced, if it is tried whole, but for slots, which want
+ * to know how sizes spread. */
+#define CODED_BELOW 131072
 #define CHUNK_LEAST_LOG2 13 /* elements of a chunk, where it stands for a longer one */
 
 /* ---- samples -------------------------------------------------------------------------------- */
-
-/* True if rANS may have several classes, whatever the bucket that a trial has. */
-static bool has_classes(const qsgd_params *p) {
-    if (p->classes != QSGD_CLASSES_AUTO) return p->classes == QSGD_CLASSES_ON;
-    return p->bucket == 0 || p->bucket >= 4096 || p->norm == QSGD_NORM_BALANCED;
-}
 
 /* What the sample cannot tell of the whole tensor is given. */
 static void give_reference(qsgd_params *p, double rms) {
@@ -45,12 +40,11 @@ void sample_init(struct sample *s, const qsgd_params *params, uint64_t n, unsign
                                   (within && chunk >> s->weight_log2 < p->bucket))) {
         s->weight_log2--;
     }
-    p->classes = has_classes(p) ? QSGD_CLASSES_ON : QSGD_CLASSES_OFF;
+    p->classes = worker_may_use_classes(p) ? QSGD_CLASSES_ON : QSGD_CLASSES_OFF;
     give_reference(p, rms);
     if (!within && p->bucket >> every_log2 != 0) p->bucket >>= every_log2;
     p->chunk_log2 -= s->weight_log2;
     p->nonfinite = QSGD_NONFINITE_PROPAGATE;
-    s->priced = p->slot != 0;
     if (p->code == QSGD_CODE_AUTO) p->code = QSGD_CODE_RANS;
 }
 
@@ -101,7 +95,8 @@ static uint64_t price_chunk(const struct trials *t, const struct chunk_span *spa
     const struct coded_items items = {c->k, NULL};
     struct payload_head head = quantizer_head(q, span, c->scales, c->damping, w->quantize.entries);
     struct code_chunk chunk = worker_code_chunk(q, &t->f->shared, q->params.code, span, &w->codes);
-    const bool codes = t->sample->every_log2 == 0 && t->n < CODED_BELOW && !t->sample->priced;
+    const bool codes =
+        t->sample->every_log2 == 0 && t->n < CODED_BELOW && t->sample->params.slot == 0;
     chunk.spread = &t->spreads[index];
     *chunk.spread = 0;
     chunk.weight = codes ? 0 : 1U << t->sample->weight_log2;

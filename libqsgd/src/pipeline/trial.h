@@ -11,13 +11,12 @@ struct sample {
     uint64_t n;
     uint64_t unit; /* elements that stay together */
     unsigned every_log2;
-    bool priced;          /* not coded, however short */
     unsigned weight_log2; /* an element stands for so many of a chunk */
     qsgd_params params;   /* of the trial, but for the step */
 };
 
-/* Of n elements one unit in 2^every_log2, or more if they are few; rms as before_chunks_rms has it.
- */
+/* Of n elements one unit in 2^every_log2, or more if they are few; rms: of the tensor, where it
+ * cannot be told of the sample, else 0. */
 void sample_init(struct sample *s, const qsgd_params *params, uint64_t n, unsigned every_log2,
                  double rms);
 

@@ -93,6 +93,11 @@ void worker_zeros(const struct quantizer *q, const struct code_chunk *chunk,
 
 #endif /* QSGD_ENCODER */
 
+bool worker_may_use_classes(const qsgd_params *p) {
+    if (p->classes != QSGD_CLASSES_AUTO) return p->classes == QSGD_CLASSES_ON;
+    return p->bucket == 0 || p->bucket >= 4096 || p->norm == QSGD_NORM_BALANCED;
+}
+
 struct code_chunk worker_code_chunk(const struct quantizer *q, const struct shared_tables *shared,
                                     int32_t code, const struct chunk_span *span,
                                     struct code_scratch *scratch) {
@@ -103,9 +108,7 @@ struct code_chunk worker_code_chunk(const struct quantizer *q, const struct shar
         .code = code,
         .len = (size_t)span->len,
         .segment = (size_t)q->layout.segment,
-        .classes = p->classes == QSGD_CLASSES_ON ||
-                   (p->classes == QSGD_CLASSES_AUTO &&
-                    (p->bucket == 0 || p->bucket >= 4096 || p->norm == QSGD_NORM_BALANCED)),
+        .classes = worker_may_use_classes(p),
         .turned = q->turned ? &q->key : NULL,
         .first = q->origin + span->first,
         .shared = shared->code == QSGD_CODE_RAW ? NULL : shared,

@@ -48,6 +48,9 @@ void worker_zeros(const struct quantizer *q, const struct code_chunk *chunk,
                   const struct zero_groups *marked, const struct coded_items *items,
                   struct worker *w, struct live *live);
 
+/* True if rANS may use several classes (ENCODER.md section 8.4). */
+bool worker_may_use_classes(const qsgd_params *params);
+
 /* What a code needs to know of a chunk. shared->code is QSGD_CODE_RAW if there are no tables. */
 struct code_chunk worker_code_chunk(const struct quantizer *q, const struct shared_tables *shared,
                                     int32_t code, const struct chunk_span *span,

@@ -115,6 +115,7 @@ void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint6
     q->kernels = kernels_current();
     q->origin = start.origin;
     q->tensor_rms = params->reference;
+    q->edge = (uint16_t)(0x7FFF + (uint32_t)(params->dead_zone * 65536.0)); /* exact */
     q->dithered = q->dithers_rotated = q->turned = q->finds_outliers = q->measured = false;
     if (raw) return;
     fpenv env = fpenv_enter(); /* gaps and reciprocals are rounded */

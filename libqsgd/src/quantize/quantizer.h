@@ -27,6 +27,7 @@ struct quantizer {
     bool dithers_rotated; /* or everywhere */
     bool turned;          /* indices of dithered buckets are as frames code them (FORMAT.md 8.2) */
     bool measured;        /* encode: the error of chunks is asked for */
+    uint16_t edge;        /* of nearest rounding (struct round_bucket) */
     const struct kernels *kernels;
     float level_of[QSGD_MAX_LEVEL_TABLE + 1]; /* tables: level of index k at level_of[k - kmin] */
     float of_token[32];                       /* direct tokens: as value_bucket has it */

@@ -15,7 +15,7 @@ void bucket_begin(const struct quantizer *q, struct bucket_state *b) {
     b->range = range;
     b->variance = b->elements = 0;
     b->round.nearest = q->params.rounding == QSGD_ROUND_NEAREST && takes_nearest(q, b->rotated);
-    b->round.edge = (uint16_t)(0x7FFF + (uint32_t)(q->params.dead_zone * 65536.0));
+    b->round.edge = q->edge;
     b->round.turned = q->turned && quantizer_dithers(q, b->rotated);
     b->round.dithered =
         quantizer_dithers(q, b->rotated) || (q->measured && quantizer_knows_error(q));
