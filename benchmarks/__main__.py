@@ -21,7 +21,7 @@ from rich.progress import MofNCompleteColumn, Progress  # noqa: E402
 
 import qsgd  # noqa: E402
 from benchmarks import c_program, machine, measure, ours, peers, report, sizes, targets  # noqa: E402
-from benchmarks.schemes import DEFAULT, SCHEMES, Scheme  # noqa: E402
+from benchmarks.schemes import QSGD, SCHEMES, Scheme  # noqa: E402
 from benchmarks.tensors import Tensor, real_tensors, synthetic_tensors  # noqa: E402
 
 SCHEMA = 1  # of results.json
@@ -57,7 +57,7 @@ def measure_speed(
     data = {tensor.name: tensor.repeated(settings.elements) for tensor in tensors}
     first = tensors[0]
     x = data[first.name]
-    indices, _ = DEFAULT.codec().quantize(x, nonce=0)
+    indices, _ = QSGD.codec().quantize(x, nonce=0)
     found, missing = peers.find(x, indices.astype(np.int8))
     others = {tensor.name: tensor.repeated(settings.elements) for tensor in synthetic}
     longest = 1 << settings.largest

@@ -47,10 +47,10 @@ def _family(name: str, **options: Any) -> Family:
 
 FAMILIES = (
     _family("whole, classes, dithered", bucket=0, rounding="dithered"),
-    _family("whole, classes, stochastic", bucket=0),
+    _family("whole, classes, stochastic", bucket=0, rounding="stochastic"),
     _family("whole, one table, dithered", bucket=0, rounding="dithered", classes="off"),
     _family("buckets of 512, dithered", bucket=512, rounding="dithered"),
-    _family("buckets of 512, stochastic", bucket=512),
+    _family("buckets of 512, stochastic", bucket=512, rounding="stochastic"),
     Family("rotated, balanced, rescaled", partial(qsgd.Codec.rotated, seed=SEED)),
     _family(
         "rotated 8192, nearest, rescaled",

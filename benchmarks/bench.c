@@ -108,7 +108,10 @@ static void parse_scheme(struct options *o, char *text) {
     qsgd_params_init(&scheme->params);
     scheme->params.seed = 1;
     char *fields = strchr(text, ':');
-    if (fields) *fields++ = 0;
+    if (fields) { /* they say what differs from QSGD with the max norm and s = 7 */
+        *fields++ = 0;
+        scheme->params.norm = QSGD_NORM_MAX;
+    }
     if (strlen(text) >= sizeof scheme->name || strpbrk(text, "\"\\")) fail("bad scheme name", text);
     strcpy(scheme->name, text);
     for (char *field = fields ? strtok(fields, ",") : NULL; field; field = strtok(NULL, ",")) {

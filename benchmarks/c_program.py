@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.ours import SMALL
-from benchmarks.schemes import DEFAULT, Scheme
+from benchmarks.schemes import QSGD, Scheme
 from benchmarks.tensors import Tensor
 
 
@@ -35,7 +35,7 @@ def measure(
     sizes: Sequence[int],
     rounds: int,
 ) -> Mapping[str, Any]:
-    """Speed of the schemes on every tensor, and of the default one against n on the first.
+    """Speed of the schemes on every tensor, and of the paper's against n on the first.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def measure(
         wanted = ["--rounds", str(rounds), "--elements", str(elements), *named]
         speed += ({"tensor": tensor.name, **row} for row in _run(program, common + wanted, tensor))
     lengths = ",".join(map(str, sorted({SMALL, *sizes})))
-    wanted = ["--rounds", str(rounds), "--elements", lengths, "--scheme", DEFAULT.for_c()]
+    wanted = ["--rounds", str(rounds), "--elements", lengths, "--scheme", QSGD.for_c()]
     cost = [{"tensor": tensors[0].name, **r} for r in _run(program, common + wanted, tensors[0])]
     compilers = [row["compiler"] for row in speed if "compiler" in row]
     return {

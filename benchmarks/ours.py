@@ -11,7 +11,7 @@ import numpy as np
 
 import qsgd
 from benchmarks.measure import Group
-from benchmarks.schemes import DEFAULT, Scheme
+from benchmarks.schemes import QSGD, Scheme
 from benchmarks.tensors import Vector, aligned
 
 SMALL = 1024  # elements of a small call
@@ -82,27 +82,27 @@ def speed_groups(
 
 
 def data_groups(tensors: Mapping[str, Vector], backend: str, buffers: Buffers) -> Iterator[Group]:
-    """The default scheme on synthetic tensors: how far speed depends on the data."""
+    """The paper's scheme on synthetic tensors: how far speed depends on the data."""
     for name, x in tensors.items():
-        yield _group("data", DEFAULT, backend, 1, x, name, buffers)
+        yield _group("data", QSGD, backend, 1, x, name, buffers)
 
 
 def cost_groups(x: Vector, sizes: Sequence[int], backend: str, tensor: str) -> Iterator[Group]:
-    """The default scheme on the first n elements of `x`, for every n of `sizes`."""
-    buffers = Buffers(max(sizes), [DEFAULT])
+    """The paper's scheme, max and s = 7, on the first n elements of `x`, for every n of `sizes`."""
+    buffers = Buffers(max(sizes), [QSGD])
     for n in sizes:
-        yield _group("cost", DEFAULT, backend, 1, x[:n], tensor, buffers)
+        yield _group("cost", QSGD, backend, 1, x[:n], tensor, buffers)
 
 
 def small_groups(x: Vector, backend: str) -> Iterator[Group]:
     """Calls on 1024 elements as a user writes them, with the defaults."""
-    codec = DEFAULT.codec(threads=None)
+    codec = QSGD.codec(threads=None)
     part = np.array(x[:SMALL])
     out = bytearray(codec.bound(part.size))
     frame = codec.encode(part, nonce=0)
     y = np.empty_like(part)
     yield Group(
-        {"kind": "small", "scheme": DEFAULT.name, "backend": backend},
+        {"kind": "small", "scheme": QSGD.name, "backend": backend},
         part,
         {
             "encode": lambda: codec.encode(part),

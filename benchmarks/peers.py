@@ -26,7 +26,7 @@ def find(x: Vector, symbols: Symbols) -> tuple[list[Peer], dict[str, str]]:
     x : (n,) float32
         What quantizers and casts encode.
     symbols : (n,) int8
-        What coders encode: level indices of the default scheme.
+        What coders encode: level indices of the paper's scheme.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Peers that take integers: lossless coders on the int8 level indices of the default scheme.
+"""Peers that take integers: lossless coders on the int8 level indices of the paper's scheme.
 
 Their speeds are in GB/s of the float32 that the symbols stand for, so that they compare with a
 whole encode; they quantize nothing, and where a coder needs a model, making it is not timed.
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peer import Builder, Peer, Symbols, optional
-from benchmarks.schemes import DEFAULT
+from benchmarks.schemes import QSGD
 from benchmarks.tensors import Vector
 from qsgd import stages
 
@@ -40,7 +40,7 @@ def _bytes_peer(
 
 def own_rans(x: Vector, symbols: Symbols) -> Iterator[Peer]:
     """Our second half alone: indices and scales to a frame, and back."""
-    codec = DEFAULT.codec()
+    codec = QSGD.codec()
     indices, scales = codec.quantize(x, nonce=0)
     sent: dict[str, Any] = {}
 

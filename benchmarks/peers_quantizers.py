@@ -12,7 +12,7 @@ from benchmarks.tensors import Vector, aligned
 
 Rows = np.ndarray[tuple[int, int], np.dtype[np.float32]]  # a bucket per row
 BUCKET = 512
-S = 7  # as our default scheme
+S = 7  # as `schemes.QSGD`
 GRACE_LEVELS = 64  # quantum_num of GRACE's examples; its indices are int8
 SEED = 3
 

@@ -44,26 +44,28 @@ def _sparse(code: Code) -> CodecOptions:
     return {"norm": "l2", "s": 1, "bucket": 8192, "code": code}
 
 
-DEFAULT = Scheme("max s=7 rans", {})
+QSGD = Scheme("max s=7 rans", {"s": 7})  # as used in practice: what peers have, too
+DEFAULT = Scheme("balanced step 0.5 rans dithered", {})
 
 
 def _whole(step: float) -> CodecOptions:
     """One step for the whole tensor."""
-    return {"norm": "rms", "bucket": 0, "step": step}
+    return {"norm": "rms", "bucket": 0, "step": step, "rounding": "stochastic"}
 
 
 COMPARED: tuple[Code, ...] = ("rans", "elias-gamma")
 SCHEMES = (
     DEFAULT,
-    Scheme("max s=7 rans dithered", {"rounding": "dithered"}),
-    Scheme("max s=7 rans rotated", {"rotation": True}),
+    QSGD,
+    Scheme("max s=7 rans dithered", {"s": 7, "rounding": "dithered"}),
+    Scheme("max s=7 rans rotated", {"s": 7, "rotation": True}),
     Scheme("rms step 0.5 whole rans", _whole(0.5)),
     Scheme("rms step 0.5 whole rans dithered", {**_whole(0.5), "rounding": "dithered"}),
-    Scheme("max s=7 fixed", {"code": "fixed"}),
-    Scheme("max s=7 elias-gamma", {"code": "elias-gamma"}),
-    Scheme("max s=7 elias-delta", {"code": "elias-delta"}, heavy=True),
-    Scheme("max s=7 elias-omega", {"code": "elias-omega"}),
-    Scheme("max s=7 huffman", {"code": "huffman"}),
+    Scheme("max s=7 fixed", {"s": 7, "code": "fixed"}),
+    Scheme("max s=7 elias-gamma", {"s": 7, "code": "elias-gamma"}),
+    Scheme("max s=7 elias-delta", {"s": 7, "code": "elias-delta"}, heavy=True),
+    Scheme("max s=7 elias-omega", {"s": 7, "code": "elias-omega"}),
+    Scheme("max s=7 huffman", {"s": 7, "code": "huffman"}),
     Scheme("l2 s=1 elias-gamma-sparse", _sparse("elias-gamma-sparse"), heavy=True),
     Scheme("l2 s=1 elias-delta-sparse", _sparse("elias-delta-sparse")),
     Scheme("l2 s=1 elias-omega-sparse", _sparse("elias-omega-sparse"), heavy=True),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import qsgd
-from benchmarks.schemes import DEFAULT, Scheme
+from benchmarks.schemes import QSGD, Scheme
 from benchmarks.tensors import Tensor, Vector
 from qsgd.cli.demo import order0_entropy
 
@@ -64,8 +64,8 @@ def long_sizes(
 
 
 def short_sizes(tensors: Sequence[Tensor]) -> Iterator[dict[str, Any]]:
-    """The default scheme on short pieces, spread evenly over every tensor: one row each."""
-    codec = DEFAULT.codec()
+    """The paper's scheme on short pieces, spread evenly over every tensor: one row each."""
+    codec = QSGD.codec()
     for tensor in tensors:
         for length in SHORT_LENGTHS:
             spare = tensor.values.size - length

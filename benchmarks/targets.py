@@ -21,11 +21,11 @@ END = "<!-- end of targets -->"
 MET, MISSED, UNKNOWN = "met", "missed", "not measured"
 SPEED_ELEMENTS = 2**24  # 64 MiB: shorter tensors fit a cache, and prove nothing about speed
 OPERATIONS = ("encode", "decode", "decode_add")
-DEFAULT = "max s=7 rans"
+QSGD = "max s=7 rans"
 
 # Scheme to the least ratios of encode, decode and decode_add on one core with AVX-512.
 SPEED: dict[str, tuple[float | None, ...]] = {
-    DEFAULT: (0.50, 0.75, 0.70),
+    QSGD: (0.50, 0.75, 0.70),
     "max s=7 rans dithered": (0.50, 0.50, 0.50),
     "max s=7 rans rotated": (0.25, 0.25, 0.25),
     "rms step 0.5 whole rans": (0.40, 0.55, 0.55),
@@ -48,7 +48,7 @@ PEERS = 10.0  # times the speed of every peer that rounds stochastically
 STOCHASTIC_PEERS = ("numpy", "torch (QSGD as in GRACE)", "pypiquant")  # packages, as in peers.py
 # Scheme to the largest size without scales, as a multiple of the indices' order-0 entropy.
 SIZES: dict[str, float] = {
-    DEFAULT: 1.01,
+    QSGD: 1.01,
     "max s=127 rans": 1.01,
     "l2 s=23 rans": 1.01,
     "l2 s=45 rans": 1.01,
@@ -200,12 +200,12 @@ def _small(results: Row) -> Iterator[Finding]:
 
 
 def _peers(results: Row) -> Iterator[Finding]:
-    section = "Encode (default) against peers that round stochastically"
+    section = "Encode (max s=7 rans) against peers that round stochastically"
     best = results["machine"]["backends"][0]
     rows = _pick(results["speed"], kind="peer", rounding="stochastic", operation="encode")
     for row in rows:
         own = _pick(
-            results["speed"], kind="speed", scheme=DEFAULT, backend=best, threads=1,
+            results["speed"], kind="speed", scheme=QSGD, backend=best, threads=1,
             operation="encode", tensor=row["tensor"],
         )  # fmt: skip
         values = [mine["ratio"] / row["ratio"] for mine in own]
@@ -243,7 +243,7 @@ def _sizes(results: Row) -> Iterator[Finding]:
         ]  # bytes left below the limit
         good = sum(value >= 0 for value in spare)
         yield _finding(
-            section, f"{DEFAULT}, n = {length}", f"<= {factor} and {extra} bytes", spare,
+            section, f"{QSGD}, n = {length}", f"<= {factor} and {extra} bytes", spare,
             lambda value: value >= 0,
             f"{good} of {len(rows)} pieces; {_range(spare, 0)} bytes to spare",
         )  # fmt: skip

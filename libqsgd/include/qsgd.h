@@ -192,7 +192,8 @@ typedef enum qsgd_levels {
     QSGD_LEVELS_EXPONENTIAL = 1, /* 0, 2^-(s-1) .. 1/2, 1 */
     QSGD_LEVELS_TABLE = 2,       /* `level_table`: increasing magnitudes that end at 1, mirrored */
     QSGD_LEVELS_SIGNED = 3,      /* `level_table`: increasing from -1 to 1 */
-    QSGD_LEVELS_OPEN = 4         /* k * step for |k| <= 32767; with QSGD_NORM_RMS or _BALANCED */
+    QSGD_LEVELS_OPEN = 4,        /* k * step for |k| <= 32767; with QSGD_NORM_RMS or _BALANCED */
+    QSGD_LEVELS_AUTO = 255       /* in parameters only: OPEN with these norms, else UNIFORM */
 } qsgd_levels;
 
 /* How an element goes to a level (ENCODER.md section 6). */
@@ -200,7 +201,9 @@ typedef enum qsgd_rounding {
     QSGD_ROUND_STOCHASTIC = 0, /* at random between neighbours, unbiased */
     QSGD_ROUND_DITHERED = 1,   /* the same indices; the decoder subtracts part of the noise */
     QSGD_ROUND_NEAREST = 2,    /* deterministic, biased */
-    QSGD_ROUND_TOPK = 3        /* fewest largest elements whose magnitudes sum to the l2 norm */
+    QSGD_ROUND_TOPK = 3,       /* fewest largest elements whose magnitudes sum to the l2 norm */
+    QSGD_ROUND_AUTO = 255      /* in parameters only: DITHERED with open levels, unless the code is
+                                  sparse, which refuses it; else STOCHASTIC */
 } qsgd_rounding;
 
 /* Integer codes (FORMAT.md section 7), numbered as in the frame. AUTO exists in parameters only. */
@@ -239,14 +242,15 @@ typedef enum qsgd_classes {
 /* What a codec does. Fill with qsgd_params_init, then change fields. */
 typedef struct qsgd_params {
     uint32_t struct_size; /* set by qsgd_params_init */
-    int32_t norm;         /* qsgd_norm; default MAX */
-    int32_t levels;       /* qsgd_levels; default UNIFORM */
+    int32_t norm;         /* qsgd_norm; default BALANCED */
+    int32_t levels;       /* qsgd_levels; default AUTO: OPEN or UNIFORM, by the norm */
     uint32_t s;           /* positive levels, 1..32767 (EXPONENTIAL: 1..127); default 7; unused by
                              TABLE, SIGNED and OPEN */
-    float step;       /* OPEN: gap in units of the scale, 2^-20..2^20; else 0, and with targets */
+    float step;       /* OPEN: gap in units of the scale, 2^-20..2^20; 0 (default) is 0.5, or what a
+                         target finds. Else 0 */
     int32_t zero;     /* 1 (default): 0 is a level. 0: it is not (UNIFORM, EXPONENTIAL, TABLE) */
     uint64_t bucket;  /* elements per scale, 0..2^47; 0 is the whole tensor; default 512 */
-    int32_t rounding; /* qsgd_rounding; default STOCHASTIC */
+    int32_t rounding; /* qsgd_rounding; default AUTO: DITHERED or STOCHASTIC, by levels and code */
     int32_t code;     /* qsgd_code; default RANS */
     int32_t classes;  /* qsgd_classes, for RANS; default AUTO */
     int32_t rotation; /* 1: buckets of 128 elements or more are rotated at random, in parts of
@@ -303,7 +307,9 @@ typedef struct qsgd_params {
                          error where most indices are 0 (ENCODER.md 6.2). Default 0 */
 } qsgd_params;
 
-/* Fills *params with the defaults above. */
+/* Fills *params with the defaults above: unbiased, no quiet bucket drowned, about 3 bits an
+ * element. QSGD as the paper uses it is norm MAX, or L2, and s. (Programs built with the header of
+ * 0.1, whose struct is shorter, get these, as they did.) */
 #define qsgd_params_init(params) qsgd_params_init_sized(params, sizeof *(params))
 QSGD_API qsgd_status qsgd_params_init_sized(qsgd_params *params, size_t struct_size);
 

@@ -17,13 +17,13 @@ inline namespace QSGD_INLINE_NAMESPACE {
 
 // qsgd_params, with the same defaults, and owner of its tables.
 struct Params {
-    qsgd_norm norm = QSGD_NORM_MAX;
-    qsgd_levels levels = QSGD_LEVELS_UNIFORM;
+    qsgd_norm norm = QSGD_NORM_BALANCED;
+    qsgd_levels levels = QSGD_LEVELS_AUTO;
     std::uint32_t s = 7;
     float step = 0;
     bool zero = true;
     std::uint64_t bucket = 512;
-    qsgd_rounding rounding = QSGD_ROUND_STOCHASTIC;
+    qsgd_rounding rounding = QSGD_ROUND_AUTO;
     qsgd_code code = QSGD_CODE_RANS;
     qsgd_classes classes = QSGD_CLASSES_AUTO;
     bool rotation = false;
@@ -39,6 +39,11 @@ struct Params {
     double feedback_decay = 0;
     double reference = 0;
     bool exact_zeros = false;
+    double target_bits = 0;
+    double target_error = 0;
+    bool strict = false;
+    bool slot = false;
+    double dead_zone = 0;
 
     static Params from(const qsgd_params &c) {
         Params p;
@@ -62,6 +67,11 @@ struct Params {
         p.feedback_decay = c.feedback_decay;
         p.reference = c.reference;
         p.exact_zeros = c.exact_zeros != 0;
+        p.target_bits = c.target_bits;
+        p.target_error = c.target_error;
+        p.strict = c.strict != 0;
+        p.slot = c.slot != 0;
+        p.dead_zone = c.dead_zone;
         if (c.level_table != nullptr)
             p.level_table.assign(c.level_table, c.level_table + c.level_table_len);
         if (c.shared_tables != nullptr) {
@@ -94,6 +104,11 @@ struct Params {
         c.feedback_decay = feedback_decay;
         c.reference = reference;
         c.exact_zeros = exact_zeros;
+        c.target_bits = target_bits;
+        c.target_error = target_error;
+        c.strict = strict;
+        c.slot = slot;
+        c.dead_zone = dead_zone;
         c.level_table = level_table.empty() ? nullptr : level_table.data();
         c.level_table_len = static_cast<std::uint32_t>(level_table.size());
         c.shared_tables = shared_tables.empty() ? nullptr : shared_tables.data();

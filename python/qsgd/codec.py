@@ -18,7 +18,7 @@ from qsgd import _core
 from qsgd import options as opt
 from qsgd.codec_options import CodecOptions
 from qsgd.codec_stages import CodecStages
-from qsgd.params import build_params, canonical
+from qsgd.params import build_params, canonical, replaced
 from qsgd.report import EncodeReport, last_of
 from qsgd.schemes import NamedSchemes
 from qsgd.shared_tables import SharedTables
@@ -54,8 +54,13 @@ class Codec(NamedSchemes, CodecStages):
 
     Options never change; only the counter moves, which gives each encode a nonce of its own.
     (seed, nonce) names the noise: a codec built again with the same seed, also by `replace`, starts
-    its counter at 0 and repeats it, unless nonces are given. The defaults suit most gradients; for
-    the fewest bits at a given error try ``norm="rms", step=0.5, bucket=0, rounding="dithered"``.
+    its counter at 0 and repeats it, unless nonces are given.
+
+    Say what a frame may take (``bits=2``) or lose (``error=0.01``), or take a preset
+    (`Codec.gradients`, ``feedback``, ``weights``, ``exact``): docs/choosing.md. ``Codec()`` has
+    balanced steps of 1/2, dithered: unbiased, no quiet bucket drowned, 3 bits per element of normal
+    numbers and fewer of others, an error of 2 % of the energy or less. All other options are for
+    those who know that they want them.
 
     Parameters
     ----------
@@ -70,19 +75,18 @@ class Codec(NamedSchemes, CodecStages):
         The scale of a bucket: largest magnitude; Euclidean norm (the paper's); root mean square
         (for open levels); mean magnitude (for sign); geometric mean of the root mean squares of
         bucket and tensor (for open levels), which gives weak buckets fewer bits, but some. None:
-        "balanced" with `bits` or `error`, else "max".
+        "balanced", or "max" with `s`, `clip`, ``zero=False`` or `levels` that are not open.
     levels : {"uniform", "exponential", "open"} or iterable of float, optional
         Uniform 0, 1/s .. 1; exponential 0, 2^-(s-1) .. 1/2, 1; open: k * step, |k| <= 32767 (what
         `step` selects by itself, with ``norm="rms"``). Numbers are a table in units of the scale:
         increasing magnitudes in (0, 1] that end at 1 and are mirrored (1 to 127), or, if it starts
-        at -1, all levels from -1 to 1 (2 to 255). None: open with `step`, `bits` or `error`, else
-        uniform.
+        at -1, all levels from -1 to 1 (2 to 255). None: open, or uniform with `s`, `clip`,
+        ``zero=False`` or norms that have no open levels.
     s : int, optional
         Positive levels, 1 to 32767 (exponential: 1 to 127). None: 7, but tables have as many as
         they list and open levels 32767, beside which any other `s` is refused.
     step : float, optional
-        Gap of open levels in units of the scale, 2^-20 to 2^20. Needs ``norm="rms"`` or
-        ``"balanced"``.
+        Gap of open levels in units of the scale, 2^-20 to 2^20. None: 0.5, or what a target finds.
     zero : bool
         Whether 0 is a level.
     bucket : int
@@ -90,7 +94,8 @@ class Codec(NamedSchemes, CodecStages):
     rounding : {"stochastic", "dithered", "nearest", "topk"}, optional
         Stochastic is unbiased; dithered writes the same indices, and the decoder then removes part
         of the noise, still unbiased; nearest is biased; topk sends the fewest largest elements
-        whose magnitudes sum to the l2 norm. None: dithered with `bits` or `error`, else stochastic.
+        whose magnitudes sum to the l2 norm. None: dithered with open levels, unless the code is
+        sparse, else stochastic.
     code : str
         How indices become bits: "rans", "huffman", "elias-gamma", "elias-delta", "elias-omega",
         each Elias also with "-sparse", "rice-sparse", "fixed", "raw" (lossless, any dtype), or
@@ -281,23 +286,10 @@ class Codec(NamedSchemes, CodecStages):
     def replace(self, **changes: Unpack[CodecOptions]) -> Self:
         """A codec with some options changed. Its counter starts at 0: change a given seed, too.
 
-        New `levels`, a new `step` or a new target replace the old level set as a whole.
+        New `levels`, a new `step` or target, or a norm or `s` that asks for other levels replace
+        the old level set as a whole, and the norm if that does not go with them.
         """
-        options = self.options()
-        step = changes.get("step")
-        steps = self.step, self.bits, self.error
-        if "levels" in changes or steps != (
-            changes.get("step", self.step),
-            changes.get("bits", self.bits),
-            changes.get("error", self.error),
-        ):
-            has_s = self.levels in ("uniform", "exponential")  # others bring their own
-            keeps_s = has_s and isinstance(changes.get("levels", ""), str) and step is None
-            options["s"] = self.s if keeps_s else None
-            options["levels"] = None
-            options["step"] = options["bits"] = options["error"] = None
-        options.update(changes)
-        return type(self)(**options)
+        return type(self)(**replaced(self.options(), changes))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.options(), self._params.nonce))

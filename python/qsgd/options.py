@@ -70,6 +70,8 @@ FIT_MODELS: dict[FitModel, int] = {"empirical": 0, "parametric": 1}
 FIT_STARTS: dict[FitStart, int] = {"best": 0, "uniform": 1, "exponential": 2, "quantile": 3}
 
 DEFAULT_S = 7  # positive levels of uniform and exponential sets
+DEFAULT_STEP = 0.5  # of open levels: 3 bits an element of normal numbers, error 0.02
+OPEN_NORMS = ("rms", "balanced")
 
 
 def refuse(parameter: str, value: object, legal: str) -> QsgdError:
@@ -135,22 +137,26 @@ def float32(parameter: str, value: object, legal: str) -> float:
 
 
 def filled(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Options with norm, levels and rounding chosen by the others where they were left out.
+    """Options with norm, levels, step and rounding chosen by the others where they were left out.
 
-    A target, or open levels by name, mean balanced steps, dithered; anything else the largest
-    magnitude of each bucket, stochastic.
+    Nothing said means balanced steps, dithered. What only other levels have (`s`, `levels`, `clip`,
+    a level set without 0), and the norms "max", "l2" and "mean", mean those, stochastic.
     """
     options = dict(given)
-    targets = given["bits"] is not None or given["error"] is not None
-    if options["norm"] is None:
-        named = given["levels"] is not None or given["s"] is not None
-        options["norm"] = "balanced" if targets and not named else "max"
+    stepped = any(given[name] is not None for name in ("step", "bits", "error"))
+    closed = given["s"] is not None or given["clip"] or given["zero"] is False
     if options["levels"] is None:
-        stepped = given["step"] is not None or targets
-        options["levels"] = "open" if stepped and given["s"] is None else "uniform"
+        is_open = stepped or (options["norm"] in (None, *OPEN_NORMS) and not closed)
+        options["levels"] = "open" if is_open and given["s"] is None else "uniform"
+    levels = options["levels"] if isinstance(options["levels"], str) else "table"
+    is_open = levels == "open" or (levels == "uniform" and given["step"] is not None)
+    if options["norm"] is None:
+        options["norm"] = "balanced" if is_open else "max"
+    if is_open and not stepped:
+        options["step"] = DEFAULT_STEP
     if options["rounding"] is None:
         sparse = isinstance(given["code"], str) and given["code"].endswith("-sparse")
-        options["rounding"] = "dithered" if targets and not sparse else "stochastic"
+        options["rounding"] = "dithered" if is_open and not sparse else "stochastic"
     return options
 
 

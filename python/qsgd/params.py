@@ -78,6 +78,29 @@ def canonical(given: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
+def replaced(held: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`Codec.replace`: options in full, of which some change.
+
+    Where the level set changes, what belonged to the old one goes.
+    """
+    options = {**held, **changes}
+    was_open = held["levels"] == "open"
+    steps = ("step", "bits", "error")
+    new_steps = any(held[name] != options[name] for name in steps)
+    turned = (was_open and options["s"] not in (None, held["s"])) or (
+        (options["norm"] in opt.OPEN_NORMS) != was_open and options["norm"] is not None
+    )
+    if not ("levels" in changes or new_steps or turned):
+        return options
+    had_s = held["levels"] in ("uniform", "exponential")  # others bring their own
+    keeps_s = had_s and isinstance(changes.get("levels", ""), str) and not new_steps
+    options |= dict.fromkeys(("levels", *steps)) | {"s": held["s"] if keeps_s else None}
+    options |= changes
+    goes_with_them = opt.filled({**options, "norm": None})["norm"]
+    fits = (options["norm"] in opt.OPEN_NORMS) == (goes_with_them in opt.OPEN_NORMS)
+    return options if fits or "norm" in changes else {**options, "norm": None}
+
+
 def build_params(options: Mapping[str, Any]) -> _core.Params:
     """The C library's parameters of canonical options, with a drawn seed where none is given.
 

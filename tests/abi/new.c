@@ -81,6 +81,7 @@ static void test_fit(void) {
     qsgd_fit fit;
     qsgd_stats_info info;
     qsgd_params_init(&params);
+    params.norm = QSGD_NORM_MAX;
     CHECK(qsgd_fit_options_init(&options) == QSGD_OK && TAIL_IS_ZERO(options));
     CHECK(qsgd_fit_init(&fit) == QSGD_OK && TAIL_IS_ZERO(fit));
     CHECK(qsgd_stats_info_init(&info) == QSGD_OK && TAIL_IS_ZERO(info));

@@ -182,8 +182,7 @@ static int replay(const char *path) {
 static void split_seeds(struct bytes seeds[SPLIT_SEEDS]) {
     static float x[LONGER];
     for (unsigned i = 0; i < SPLIT_SEEDS; i++) {
-        qsgd_params p;
-        qsgd_params_init(&p);
+        qsgd_params p = params_qsgd();
         p.rounding = QSGD_ROUND_DITHERED;
         p.chunk_log2 = i % 2 == 0 ? 11 : 12;
         p.classes = i / 2 % 2 == 0 ? QSGD_CLASSES_ON : QSGD_CLASSES_OFF;

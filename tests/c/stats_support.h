@@ -10,8 +10,7 @@
 static float x[N];
 
 static inline qsgd_stats *new_stats(int32_t norm, uint64_t bucket) {
-    qsgd_params params;
-    qsgd_params_init(&params);
+    qsgd_params params = params_qsgd();
     params.norm = norm;
     params.bucket = bucket;
     qsgd_stats *stats = malloc((size_t)qsgd_stats_bytes());

@@ -56,7 +56,15 @@ static const float signed_table[6] = {-1.0F, -0.5F, -0.1F, 0.0F, 0.25F, 1.0F};
 
 #define ROTATED 16 /* beside the rounding */
 
-/* One codec: fields that differ from qsgd_params_init. */
+/* QSGD as it is used in practice: the largest magnitude, 7 levels. */
+static inline qsgd_params params_qsgd(void) {
+    qsgd_params p;
+    qsgd_params_init(&p);
+    p.norm = QSGD_NORM_MAX;
+    return p;
+}
+
+/* One codec: fields that differ from params_qsgd. */
 struct scheme {
     int32_t code, levels;
     uint32_t s;
@@ -94,8 +102,7 @@ static const struct scheme schemes[] = {
 
 /* Small buckets and chunks, several classes: every part of a frame occurs in a short tensor. */
 static inline qsgd_params scheme_params(const struct scheme *scheme) {
-    qsgd_params p;
-    qsgd_params_init(&p);
+    qsgd_params p = params_qsgd();
     p.code = scheme->code;
     p.levels = scheme->levels;
     p.s = scheme->s;

@@ -224,7 +224,7 @@ static struct bytes claiming(uint64_t elements) {
     qsgd_params params;
     uint8_t varint[10];
     uint64_t bytes = 0;
-    qsgd_params_init(&params);
+    params = params_qsgd();
     params.bucket = 0;
     params.chunk_log2 = 18;
     struct bytes b = encode_frame(&params, NULL, x, 100); /* its shape is one byte */

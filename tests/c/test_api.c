@@ -209,7 +209,7 @@ static void turned_indices_turn_back_and_bad_ones_are_named(void) {
     const qsgd_quantized quantized = {turned, scales, NULL, 1000};
     qsgd_params p;
     qsgd_error error = error_new();
-    qsgd_params_init(&p);
+    p = params_qsgd();
     p.bucket = 100;
     p.rounding = QSGD_ROUND_DITHERED;
     for (int i = 0; i < 1000; i++) indices[i] = (int16_t)(i % 15 - 7);
@@ -244,8 +244,7 @@ static void turned_indices_turn_back_and_bad_ones_are_named(void) {
 static void padding_is_taken_where_it_is_expected(void) {
     static float x[700], plain[700], padded[700];
     static uint8_t slot[8192];
-    qsgd_params p;
-    qsgd_params_init(&p);
+    qsgd_params p = params_qsgd();
     fill_tensor(x, 700, 5);
     const struct bytes frame = encode_frame(&p, NULL, x, 700);
     const uint64_t more = frame.n + 100;

@@ -256,7 +256,7 @@ static void sums_of_integers_leave_out_alone(void) {
     qsgd_params p;
     qsgd_encode_options o;
     static const int32_t integers[4] = {1, 2, 3, 4};
-    qsgd_params_init(&p);
+    p = params_qsgd();
     qsgd_encode_options_init(&o);
     p.code = QSGD_CODE_RAW;
     struct bytes good = encode_frame(&p, &o, x, 4);

@@ -227,8 +227,7 @@ static qsgd_status call_tables(void *context, qsgd_memory dst, uint64_t *bytes, 
 
 static void tables_fit_from_their_own_length_on(void) {
     for (int huffman = 0; huffman < 2; huffman++) {
-        qsgd_params params;
-        qsgd_params_init(&params);
+        qsgd_params params = params_qsgd();
         if (huffman) params.code = QSGD_CODE_HUFFMAN;
         try_lengths(call_tables, &params, qsgd_shared_tables_bound(), 1);
     }
@@ -245,7 +244,7 @@ static qsgd_status call_save(void *context, qsgd_memory dst, uint64_t *bytes, qs
 static void statistics_fit_from_their_own_length_on(void) {
     qsgd_params params;
     qsgd_sizes sizes = sizes_new();
-    qsgd_params_init(&params);
+    params = params_qsgd();
     qsgd_stats *stats = malloc((size_t)qsgd_stats_bytes());
     CHECK(qsgd_stats_init(stats, &params, NULL) == QSGD_OK);
     CHECK(qsgd_stats_sizes(stats, QSGD_FLOAT32, N, &sizes, NULL) == QSGD_OK);

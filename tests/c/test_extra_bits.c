@@ -165,8 +165,7 @@ static void streams_that_end_early_read_alike(void) {
 /* ---- the reader of a chunk's indices --------------------------------------------------------- */
 
 static struct code_chunk chunk_of(struct levels *levels, uint32_t s, int32_t zero, int backend) {
-    qsgd_params p;
-    qsgd_params_init(&p);
+    qsgd_params p = params_qsgd();
     p.s = s;
     p.zero = zero;
     levels_build(levels, &p);
@@ -224,7 +223,7 @@ static void damage_has_one_status_however_chunks_are_read(uint32_t s) {
     static float x[2 * CHUNK], plain[2 * CHUNK], atomic[2 * CHUNK];
     qsgd_params p;
     struct parts parts;
-    qsgd_params_init(&p);
+    p = params_qsgd();
     p.s = s;
     p.chunk_log2 = 15;
     p.bucket = 8192;

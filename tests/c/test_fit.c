@@ -182,8 +182,7 @@ static void fitting_refuses_bad_input_by_name(void) {
     o.method = QSGD_FIT_AMQ;
     o.symmetric = 0;
     CHECK(fit(stats, &o, &result, &error) == QSGD_ERR_COMBINATION);
-    qsgd_params params;
-    qsgd_params_init(&params);
+    qsgd_params params = params_qsgd();
     params.norm = QSGD_NORM_RMS;
     params.levels = QSGD_LEVELS_OPEN;
     params.step = 0.5F;
@@ -216,7 +215,7 @@ static void fitted_tables_are_legal(void) {
                 o.zero = which / 3;
                 o.symmetric = o.method != QSGD_FIT_ALQ_GRADIENT;
                 CHECK(fit(stats, &o, &result, &error) == QSGD_OK);
-                qsgd_params_init(&params);
+                params = params_qsgd();
                 params.levels = result.levels;
                 params.zero = result.zero;
                 params.level_table = result.level_table;
@@ -245,7 +244,7 @@ static void a_pinned_zero_stays_a_level(void) {
     for (o.s = 1; o.s <= 127; o.s++) {
         CHECK(fit(NULL, &o, &result, NULL) == QSGD_OK);
         CHECK(result.level_table_len == 2 * o.s + 1 && result.level_table[o.s] == 0);
-        qsgd_params_init(&params);
+        params = params_qsgd();
         params.levels = result.levels;
         params.level_table = result.level_table;
         params.level_table_len = result.level_table_len;

@@ -77,6 +77,7 @@ static void encode_and_decode(const float x[COUNT], uint32_t sums[2]) {
     qsgd_memory frame, values;
     qsgd_params_init(&p);
     qsgd_encode_options_init(&o);
+    p.norm = QSGD_NORM_MAX;
     p.code = QSGD_CODE_RANS;
     p.s = 7;
     p.bucket = 512;

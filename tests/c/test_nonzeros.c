@@ -112,8 +112,7 @@ static void fill_buckets(float *x) {
 }
 
 static qsgd_params params_of(int32_t code, int kind) {
-    qsgd_params p;
-    qsgd_params_init(&p);
+    qsgd_params p = params_qsgd();
     p.code = code;
     p.norm = QSGD_NORM_L2;
     p.s = kind == 0 ? 1 : 20;

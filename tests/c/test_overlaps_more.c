@@ -22,8 +22,7 @@ static uint8_t room[ROOM];
  */
 
 static void prepare_params(uint8_t *const *at) {
-    qsgd_params p;
-    qsgd_params_init(&p);
+    qsgd_params p = params_qsgd();
     memcpy(at[0], &p, sizeof p);
 }
 
@@ -57,8 +56,7 @@ static qsgd_status overlap_save(uint8_t *const *at, qsgd_error *error) {
 static void prepare_fit(uint8_t *const *at) {
     qsgd_fit_options o;
     qsgd_fit fit;
-    qsgd_params p;
-    qsgd_params_init(&p);
+    qsgd_params p = params_qsgd();
     qsgd_fit_options_init(&o);
     qsgd_fit_init(&fit);
     o.method = QSGD_FIT_NONE;
@@ -72,7 +70,7 @@ static void prepare_fit(uint8_t *const *at) {
 static void prepare_evaluate(uint8_t *const *at) {
     qsgd_params p;
     prepare_fit(at);
-    qsgd_params_init(&p);
+    p = params_qsgd();
     p.levels = QSGD_LEVELS_TABLE;
     p.level_table = (void *)at[5];
     p.level_table_len = 3;
@@ -162,7 +160,7 @@ static void a_fit_is_evaluated_in_its_place(void) {
     const qsgd_memory work = odd_memory(qsgd_fit_workspace_bytes());
     qsgd_fit_options_init(&o);
     qsgd_fit_init(&fit);
-    qsgd_params_init(&p);
+    p = params_qsgd();
     CHECK(qsgd_fit_levels(stats, &o, &fit, work, NULL) == QSGD_OK);
     const qsgd_fit before = fit;
     p.levels = fit.levels;
@@ -182,7 +180,7 @@ static void prepare(void) {
     for (uint64_t i = 0; i < 200; i++) values[i] = 1 + i * i;
     CHECK(qsgd_elias_encode(QSGD_ELIAS_DELTA, values, 200, (qsgd_memory){coded, ROOM}, &coded_bits,
                             NULL) == QSGD_OK);
-    qsgd_params_init(&params);
+    params = params_qsgd();
     CHECK(qsgd_shared_tables_build(&params, weights, 15, (qsgd_memory){room, ROOM}, &table_bytes,
                                    NULL) == QSGD_OK);
     stats = malloc((size_t)qsgd_stats_bytes());

@@ -242,7 +242,7 @@ static void raw_payloads_are_checked(void) {
     struct parts parts;
     qsgd_error error = error_new();
     uint8_t dst[N + 1];
-    qsgd_params_init(&p);
+    p = params_qsgd();
     qsgd_encode_options_init(&o);
     p.code = QSGD_CODE_RAW;
     o.dtype = QSGD_BOOL;

@@ -317,8 +317,7 @@ static void chunks_that_run_out_apart_are_decoded(void) {
     enum { CHUNK = 32768 }; /* 64 lanes, or 32 */
     int split = 0;
     static float x[2 * CHUNK], whole[2 * CHUNK], part[CHUNK];
-    qsgd_params p;
-    qsgd_params_init(&p);
+    qsgd_params p = params_qsgd();
     p.bucket = 0;
     p.chunk_log2 = 15;
     p.classes = QSGD_CLASSES_ON;

@@ -47,7 +47,7 @@ static void known_weights_give_known_bytes_and_digest(void) {
         qsgd_params p;
         uint8_t blob[160], digest[8];
         uint64_t bytes = 0;
-        qsgd_params_init(&p);
+        p = params_qsgd();
         p.code = cases[i].code;
         CHECK(build(&p, halves, 15, blob, qsgd_shared_tables_bound(), &bytes) == QSGD_OK);
         CHECK(bytes == want.n && memcmp(blob, want.p, (size_t)bytes) == 0);
@@ -112,7 +112,7 @@ static void impossible_weights_are_refused(void) {
     uint64_t bytes = 77;
     qsgd_params p;
     const uint64_t room = qsgd_shared_tables_bound();
-    qsgd_params_init(&p);
+    p = params_qsgd();
     static const double bad[] = {0.0, -1.0, 1e308 * 10, -(1e308 * 10)};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         weights[3] = bad[i];

@@ -84,7 +84,7 @@ static void call_inspect(void *context) {
     static float levels[QSGD_MAX_LEVEL_TABLE];
     (void)context;
     qsgd_frame_info_init(&info);
-    qsgd_params_init(&params);
+    params = params_qsgd();
     CHECK(qsgd_inspect(frame, job.bytes, &info, NULL) == QSGD_OK);
     CHECK(qsgd_inspect_params(frame, job.bytes, &params, levels, NULL) == QSGD_OK);
 }
@@ -208,7 +208,7 @@ static void call_fit(void *context) {
     (void)context;
     qsgd_fit_init(&result);
     CHECK(qsgd_fit_levels(job.stats, &job.fit, &result, room, NULL) == QSGD_OK);
-    qsgd_params_init(&params);
+    params = params_qsgd();
     params.levels = result.levels;
     params.zero = result.zero;
     params.level_table = result.level_table;
@@ -312,7 +312,7 @@ static void measure_tables(const struct scheme *scheme) {
 }
 
 static void measure_stats(void) {
-    qsgd_params_init(&job.params);
+    job.params = params_qsgd();
     job.n = 70000;
     MEASURE(call_stats);
     job.params.bucket = 0;

@@ -81,7 +81,7 @@ static void finite_floats_stay_finite(void) {
     qsgd_params p;
     qsgd_decode_options o;
     uint16_t out[6];
-    qsgd_params_init(&p);
+    p = params_qsgd();
     qsgd_decode_options_init(&o);
     p.code = QSGD_CODE_RAW;
     struct bytes b = encode_frame(&p, NULL, values, 6);
@@ -101,7 +101,7 @@ static void finite_doubles_stay_finite(void) {
     qsgd_encode_options e;
     qsgd_decode_options o;
     float out[5];
-    qsgd_params_init(&p);
+    p = params_qsgd();
     qsgd_encode_options_init(&e);
     qsgd_decode_options_init(&o);
     p.code = QSGD_CODE_RAW;

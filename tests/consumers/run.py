@@ -170,7 +170,7 @@ int main() {
     options.nonce = 7;
     const std::vector<float> x{1, 0, -1};
     const auto y = sent(x, options);
-    return y.size() == 3 && y[1] == 0 ? 0 : 1;
+    return y.size() == 3 && y[1] > -0.5F && y[1] < 0.5F ? 0 : 1;
 }
 """
 

@@ -232,6 +232,7 @@ static void test_streams_are_cut_into_frames() {
 
 static void test_errors_say_where_and_why() {
     qsgd::Params params;
+    params.norm = QSGD_NORM_MAX;
     params.s = 0;
     try {
         qsgd::check(params);

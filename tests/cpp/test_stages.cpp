@@ -61,6 +61,7 @@ static void test_lengths_are_checked() {
 
 static void test_shared_tables() {
     qsgd::Params params = seeded(3);
+    params.norm = QSGD_NORM_MAX;
     params.chunk_log2 = 10;
     std::vector<double> weights(15);
     for (int k = -7; k <= 7; k++) weights[static_cast<std::size_t>(k + 7)] = 8 - (k < 0 ? -k : k);

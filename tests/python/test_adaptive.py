@@ -49,7 +49,7 @@ def test_levels_are_those_fitted_to_the_last_steps_before() -> None:
 
 
 def test_only_the_window_before_a_fit_is_counted() -> None:
-    codec = AdaptiveCodec(Codec(), at=(4,), every=10, window=3)
+    codec = AdaptiveCodec(Codec(norm="max"), at=(4,), every=10, window=3)
     counted = []
     for _ in range(20):
         counted.append(codec.sampling)
@@ -109,19 +109,19 @@ def test_error_feedback_counts_what_is_encoded() -> None:
 
 
 def test_tensors_that_are_not_finite_pass_and_are_not_counted() -> None:
-    codec = AdaptiveCodec(Codec(nonfinite="propagate"), at=(1,), every=None)
+    codec = AdaptiveCodec(Codec(norm="max", nonfinite="propagate"), at=(1,), every=None)
     x = gradient(0)
     x[700] = np.nan
     assert np.isnan(codec.decode(codec.encode(x))).sum() == 512
     codec.encode(gradient(1))
     assert codec.step()
     with pytest.raises(QsgdError) as caught:
-        AdaptiveCodec(Codec(), at=(1,), every=None).encode(x)
+        AdaptiveCodec(Codec(norm="max"), at=(1,), every=None).encode(x)
     assert caught.value.element == 700
 
 
 def test_tables_that_the_codec_had_decode_until_the_first_fit_and_after() -> None:
-    start = Codec(seed=1)
+    start = Codec(norm="max", seed=1)
     start = start.replace(shared_tables=qsgd.build_tables(start, data=gradient(0)))
     codec = AdaptiveCodec(start, at=(1,), every=None)
     frame = codec.encode(gradient(0))
@@ -256,7 +256,7 @@ def test_a_checkpoint_takes_up_where_it_was_made() -> None:
 
 
 def test_a_checkpoint_from_before_the_tables_brings_none() -> None:
-    codec = AdaptiveCodec(Codec(), at=(1, 2), every=None, share_tables=True)
+    codec = AdaptiveCodec(Codec(norm="max"), at=(1, 2), every=None, share_tables=True)
     before = codec.state_dict()
     for _ in range(2):
         train(codec, 1)
@@ -272,10 +272,10 @@ def test_a_checkpoint_from_before_the_tables_brings_none() -> None:
     "bad", [{"nonce": "x"}, {"steps": "x"}, {"shared_tables": [b"x"]}, {"stats": b""}]
 )
 def test_a_bad_checkpoint_changes_nothing(bad: dict[str, Any]) -> None:
-    codec = AdaptiveCodec(Codec(seed=1), at=(1,), every=None, share_tables=True)
+    codec = AdaptiveCodec(Codec(norm="max", seed=1), at=(1,), every=None, share_tables=True)
     train(codec, 1)
     state = codec.state_dict()
-    fresh = AdaptiveCodec(Codec(seed=1), at=(1,), every=None, share_tables=True)
+    fresh = AdaptiveCodec(Codec(norm="max", seed=1), at=(1,), every=None, share_tables=True)
     before = fresh.state_dict()
     with pytest.raises(QsgdError):
         fresh.load_state_dict({**state, **bad})
@@ -294,16 +294,17 @@ def test_a_checkpoint_of_another_codec_is_refused() -> None:
         ("l2", {}, "codec"),
         (Codec.gradient_descent(), {}, "codec"),
         (Codec(norm="rms", step=0.5), {}, "norm"),
-        (Codec(), {"at": (0,)}, "at"),
-        (Codec(), {"every": 0}, "every"),
-        (Codec(), {"window": 0}, "window"),
-        (Codec(), {"drift": -1}, "drift"),
-        (Codec(), {"method": "best"}, "method"),
-        (Codec(), {"s": 200}, "s"),
-        (Codec(), {"bits": 20}, "bits"),
-        (Codec(code="fixed"), {"share_tables": True}, "share_tables"),
+        (Codec(), {}, "norm"),
+        (Codec(norm="max"), {"at": (0,)}, "at"),
+        (Codec(norm="max"), {"every": 0}, "every"),
+        (Codec(norm="max"), {"window": 0}, "window"),
+        (Codec(norm="max"), {"drift": -1}, "drift"),
+        (Codec(norm="max"), {"method": "best"}, "method"),
+        (Codec(norm="max"), {"s": 200}, "s"),
+        (Codec(norm="max"), {"bits": 20}, "bits"),
+        (Codec(norm="max", code="fixed"), {"share_tables": True}, "share_tables"),
         (Codec(norm="l2", rotation=True), {}, "rotation"),
-        (Codec(code="rice-sparse"), {"symmetric": False}, "code"),
+        (Codec(norm="max", code="rice-sparse"), {"symmetric": False}, "code"),
     ],
 )
 def test_bad_arguments_are_named_at_once(

@@ -180,7 +180,8 @@ def test_an_unknown_struct_size_is_refused(library: Library) -> None:
 
 def test_defaults_are_those_of_the_reference(library: Library) -> None:
     frame = library.encode(X, library.new("params"))
-    assert frame == reference.encode(X, Params())
+    p = Params(norm="balanced", levels="open", step=0.5, rounding="dithered")
+    assert frame == reference.encode(X, p)
     status, y, _ = library.decode(frame, X.size)
     assert status == 0
     assert y.tobytes() == reference.decode_values(frame).tobytes()
@@ -192,7 +193,7 @@ def test_options_reach_the_frame(library: Library) -> None:
     tag = ffi.from_buffer(b"layer.0")
     options.ndim, options.shape, options.nonce = 2, shape, 77
     options.tag, options.tag_bytes = tag, 7
-    params = library.new("params", levels=2, level_table_len=2, code=9, rounding=1, seed=5)
+    params = library.new("params", norm=0, levels=2, level_table_len=2, code=9, rounding=1, seed=5)
     table = ffi.new("float[]", [0.25, 1.0])
     params.level_table = table
     frame = library.encode(X, params, options)
@@ -289,11 +290,11 @@ def test_one_call_encodes_and_one_decodes(library: Library) -> None:
     ("fields", "name", "parameter"),
     [
         ({"norm": 9}, "PARAM", b"norm"),
-        ({"s": 0}, "PARAM", b"s"),
+        ({"norm": 0, "s": 0}, "PARAM", b"s"),
         ({"chunk_log2": 9}, "PARAM", b"chunk_log2"),
         ({"bucket": (1 << 47) + 1}, "PARAM", b"bucket"),
-        ({"norm": 2}, "COMBINATION", b"norm"),
-        ({"rounding": 1, "s": 1}, "COMBINATION", b"rounding"),
+        ({"norm": 2, "levels": 0}, "COMBINATION", b"norm"),
+        ({"norm": 0, "rounding": 1, "s": 1}, "COMBINATION", b"rounding"),
         ({"rotation": 2}, "PARAM", b"rotation"),
         ({"rotation": 1, "bucket": 0}, "COMBINATION", b"rotation"),
         ({"rotation": 1, "code": 0}, "COMBINATION", b"rotation"),

@@ -116,6 +116,11 @@ def test_options_are_the_codecs_arguments(arguments: str, expected: dict[str, ob
         ("alq --levels 0.2,1", lambda: qsgd.Codec.alq((0.2, 1.0))),
         ("terngrad --clip 2.5", lambda: qsgd.Codec.terngrad(clip=2.5)),
         ("sign", qsgd.Codec.sign),
+        ("gradients --bits 2", lambda: qsgd.Codec.gradients(2)),
+        ("feedback --bits 0.5", lambda: qsgd.Codec.feedback(0.5)),
+        ("weights --error 0.01", lambda: qsgd.Codec.weights(0.01)),
+        ("exact", qsgd.Codec.exact),
+        ("rotated --step 2", lambda: qsgd.Codec.rotated(2)),
         ("gradient-descent", qsgd.Codec.gradient_descent),
     ],
 )

@@ -182,12 +182,19 @@ def test_replace_keeps_the_levels_unless_it_names_other_ones() -> None:
         assert codec.replace(bucket=64).levels == codec.levels
     codec = Codec(norm="rms", step=0.5)
     assert codec.replace(step=0.5) == codec
-    assert codec.replace(norm="max", step=None) == Codec()
+    assert codec.replace(norm="max", step=None) == Codec(norm="max", rounding="dithered")
+    assert codec.replace(norm="max") == Codec(norm="max", rounding="dithered")
+    assert codec.replace(s=3) == Codec(s=3, rounding="dithered")
+    assert codec.replace(step=None) == Codec(norm="rms")
+    assert Codec(s=15).replace(step=0.25) == Codec(step=0.25, rounding="stochastic")
+    assert Codec(s=15).replace(bits=2) == Codec(bits=2, rounding="stochastic")
+    assert Codec(norm="l2", s=15).replace(levels=[1]) == Codec(norm="l2", levels=[1])
+    assert Codec(norm="rms").replace(bits=2) == Codec(norm="rms", bits=2)
     assert Codec(s=15).replace(levels="exponential") == Codec(levels="exponential", s=15)
 
 
 def test_s_is_seven_unless_the_levels_have_their_own() -> None:
-    assert Codec().s == Codec(s=None).s == Codec(levels="exponential").s == 7
+    assert Codec(norm="max").s == Codec(norm="l2", s=None).s == Codec(levels="exponential").s == 7
     own: list[tuple[qsgd.CodecOptions, int]] = [
         ({"levels": [0.25, 0.5, 1]}, 3),
         ({"levels": [-1, -0.5, 0.25, 1]}, 2),
@@ -453,7 +460,7 @@ def test_options_build_the_codec_again() -> None:
 def test_decode_sum_names_the_bad_frame() -> None:
     frame = Codec(seed=1).encode(X)
     damaged = frame[:-1] + bytes([frame[-1] ^ 1])
-    codec = Codec(seed=1)
+    codec = Codec(s=7, seed=1)
     named = codec.replace(shared_tables=qsgd.build_tables(codec, range(1, 16))).encode(X)
     longer = codec.encode(np.ones(X.size + 1, np.float32))
     for bad in (frame[:-1], b"no frame at all, but long enough", damaged, named, longer):

@@ -13,7 +13,7 @@ import qsgd
 from qsgd import Codec, QsgdError
 
 X = np.linspace(-1, 1, 5000, dtype=np.float32)
-CODEC: Any = Codec(seed=1)
+CODEC: Any = Codec(s=7, seed=1)
 FRAME = CODEC.encode(X, nonce=0)
 IDX, SCALES = CODEC.quantize(X, nonce=0)
 
@@ -46,7 +46,7 @@ def with_header_crc(frame: bytes) -> bytes:
     [
         ({"norm": "L2"}, "norm"),
         ({"norm": 1}, "norm"),
-        ({"norm": "rms"}, "norm"),
+        ({"norm": "rms", "s": 7}, "norm"),
         ({"norm": "mean"}, "norm"),
         ({"levels": "linear"}, "levels"),
         ({"levels": 3}, "levels"),
@@ -59,14 +59,14 @@ def with_header_crc(frame: bytes) -> bytes:
         ({"levels": [-0.5, 1.0]}, "levels"),
         ({"levels": [0.5, float("nan")]}, "levels"),
         ({"levels": np.linspace(0.001, 1, 128)}, "levels"),
-        ({"levels": "open"}, "step"),
+        ({"levels": "open", "step": 0}, "step"),
         ({"s": 0}, "s"),
         ({"s": 32768}, "s"),
         ({"s": 2.0}, "s"),
         ({"s": True}, "s"),
         ({"s": 128, "levels": "exponential"}, "s"),
         ({"s": 3, "levels": [0.5, 1.0]}, "s"),
-        ({"step": 0.5}, "norm"),
+        ({"step": 0.5, "norm": "max"}, "norm"),
         ({"step": 0, "norm": "rms"}, "step"),
         ({"step": 1e-9, "norm": "rms"}, "step"),
         ({"step": 1e300, "norm": "rms"}, "step"),
@@ -91,7 +91,7 @@ def with_header_crc(frame: bytes) -> bytes:
         ({"rescale": True, "rounding": "nearest", "bucket": 0}, "rescale"),
         ({"rescale": True, "rounding": "nearest", "levels": "exponential"}, "rescale"),
         ({"rescale": True, "rounding": "nearest", "code": "raw"}, "rescale"),
-        ({"norm": "balanced"}, "norm"),
+        ({"norm": "balanced", "levels": "uniform"}, "norm"),
         ({"rotation": 1}, "rotation"),
         ({"rotation": True, "bucket": 0}, "rotation"),
         ({"rotation": True, "bucket": 1025, "chunk": 1024}, "rotation"),

@@ -39,7 +39,7 @@ SCHEMES: dict[str, dict[str, Any]] = {
 
 
 def codec(**options: Any) -> Codec:
-    return Codec(**({"seed": 9, "chunk": 1024, "threads": 1} | options))
+    return Codec(**({"norm": "max", "seed": 9, "chunk": 1024, "threads": 1} | options))
 
 
 def heavy(n: int, seed: int) -> Array:

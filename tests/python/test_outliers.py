@@ -103,7 +103,7 @@ def test_gradients_and_workloads_have_no_outliers(bundled: dict[str, Array]) -> 
 
 def test_neither_given_scales_nor_top_k_look_for_outliers() -> None:
     x = spiked()
-    given = qsgd.Codec(seed=1, bucket=None or 0).encode(x, 1, scales=np.ones(1, np.float32))
+    given = qsgd.Codec(norm="max", seed=1, bucket=0).encode(x, 1, scales=np.ones(1, np.float32))
     assert abs(qsgd.decode(given)).max() == 1
     top = qsgd.Codec.gradient_descent().encode(x, 1)
     assert np.count_nonzero(qsgd.decode(top)) == 1

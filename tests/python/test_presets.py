@@ -10,6 +10,7 @@ import pytest
 import qsgd
 import reference
 from cases import QUANTIZERS, codec_of, tensor
+from qsgd.bundled import bundled_gradients
 from reference_bits import Array
 from reference_levels import Params
 from workloads import workloads
@@ -126,3 +127,52 @@ def test_presets_take_other_options_and_refuse_wrong_values() -> None:
         with pytest.raises(qsgd.QsgdError) as caught:
             qsgd.Codec.weights(error)
         assert caught.value.parameter == "error"
+
+
+# ---- The default --------------------------------------------------------------------------------
+
+
+def test_nothing_said_means_balanced_dithered_steps_of_a_half() -> None:
+    codec = qsgd.Codec()
+    assert (codec.norm, codec.levels, codec.step) == ("balanced", "open", 0.5)
+    assert (codec.rounding, codec.bucket, codec.code) == ("dithered", 512, "rans")
+    assert qsgd.Codec(step=0.5) == qsgd.Codec(levels="open") == qsgd.Codec(norm="balanced") == codec
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"s": 7}, {"norm": "max"}, {"levels": "uniform"}, {"zero": False}, {"clip": 2.5}],
+)
+def test_what_other_levels_alone_have_means_the_largest_magnitude(options: dict[str, Any]) -> None:
+    codec = qsgd.Codec(**options)
+    assert (codec.norm, codec.levels, codec.step, codec.s) == ("max", "uniform", None, 7)
+    assert codec.rounding == "stochastic"
+
+
+def test_sparse_codes_of_open_levels_round_stochastically() -> None:
+    assert qsgd.Codec(code="rice-sparse").rounding == "stochastic"
+    assert qsgd.Codec(norm="rms", bucket=0).rounding == "dithered"
+
+
+def test_the_default_drowns_no_quiet_row() -> None:
+    """Rows from 1 to 1/100 of the loudest: one step for all loses the last, the default none."""
+    rng = np.random.default_rng(5)
+    rows = rng.standard_normal((64, 1024)) * np.logspace(0, -2, 64)[:, None]
+    x = rows.astype(np.float32)
+    errors = {}
+    for name, codec in {
+        "default": qsgd.Codec(seed=1),
+        "one step": qsgd.Codec(norm="rms", bucket=0, seed=1),
+    }.items():
+        y = qsgd.decode(codec.encode(x, 0)).astype(np.float64)
+        errors[name] = np.square(y - x).sum(axis=1) / np.square(x.astype(np.float64)).sum(axis=1)
+    assert errors["default"].max() < 0.75
+    assert errors["one step"].max() > 5
+
+
+def test_the_default_takes_fewer_bits_and_less_error_than_the_largest_magnitude() -> None:
+    for x in bundled_gradients().values():
+        frames = [codec.encode(x, 0) for codec in (qsgd.Codec(seed=1), qsgd.Codec(s=7, seed=1))]
+        errors = [float(np.square(qsgd.decode(frame) - x).sum()) for frame in frames]
+        assert len(frames[0]) < 1.02 * len(frames[1])
+        assert errors[0] < 0.5 * errors[1]

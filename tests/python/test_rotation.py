@@ -95,7 +95,7 @@ def test_rotation_lowers_the_error_of_heavy_tails(bucket: int) -> None:
     x = heavy(1 << 16, 5)
     errors = []
     for rotation in (False, True):
-        codec = Codec(bucket=bucket, rotation=rotation, seed=6)
+        codec = Codec(s=7, bucket=bucket, rotation=rotation, seed=6)
         errors.append(float(((qsgd.decode(codec.encode(x)).astype(np.float64) - x) ** 2).sum()))
     assert errors[1] < 0.75 * errors[0]
 
@@ -105,7 +105,7 @@ def test_an_outlier_of_any_place_is_spread_over_its_part() -> None:
     for place in range(0, 768, 7):
         x = np.zeros(768, np.float32)
         x[place] = 1
-        _, scales = Codec(bucket=768, rotation=True, seed=7).quantize(x)
+        _, scales = Codec(s=7, bucket=768, rotation=True, seed=7).quantize(x)
         assert np.signbit(scales).all()
         assert np.abs(scales).max() < 0.4
         assert (scales == 0).sum() == 1
@@ -177,7 +177,7 @@ def test_residual_is_what_the_decoder_lacks(scheme: str) -> None:
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_other_dtypes_are_rotated_as_float32(dtype: str) -> None:
     x = gaussian(2000, 17).astype(dtype)
-    codec = Codec(rotation=True, bucket=300, seed=18)
+    codec = Codec(s=7, rotation=True, bucket=300, seed=18)
     y = qsgd.decode(codec.encode(x, nonce=1))
     z = qsgd.decode(codec.encode(x.astype(np.float32), nonce=1))
     assert y.dtype == dtype

@@ -36,7 +36,14 @@ def test_stochastic_rounding_is_unbiased_with_the_exact_variance(name: str) -> N
     summed squared error against its expectation, with the exact fourth moment of two-point errors.
     """
     x, count = gaussian(512, 1), 4000
-    codec = qsgd.Codec(**UNBIASED[name], bucket=0, scale_dtype="float32", seed=101, threads=1)
+    codec = qsgd.Codec(
+        **UNBIASED[name],
+        rounding="stochastic",
+        bucket=0,
+        scale_dtype="float32",
+        seed=101,
+        threads=1,
+    )
     scale = float(codec.quantize(x, 0)[1][0])
     levels = levels_of(codec, scale)
     variance = exact_variance(x, levels)

@@ -76,7 +76,7 @@ def test_workloads_take_the_reference_bytes(name: str) -> None:
 def test_two_hundred_thousand_rows_take_eight_kilobytes() -> None:
     x, touched = rows(200_000, 64, 100)
     for bucket, most in ((512, 8000), (64, 12000)):
-        frame = qsgd.Codec(seed=1, bucket=bucket).encode(x, 1)
+        frame = qsgd.Codec(s=7, seed=1, bucket=bucket).encode(x, 1)
         assert len(frame) <= most
         assert not qsgd.decode(frame)[~touched].any()
 

@@ -151,6 +151,7 @@
 #define params_code_fits qsgd_internal_params_code_fits
 #define params_finite qsgd_internal_params_finite
 #define params_give qsgd_internal_params_give
+#define params_resolve qsgd_internal_params_resolve
 #define params_shape qsgd_internal_params_shape
 #define params_take qsgd_internal_params_take
 #define parts_bound qsgd_internal_parts_bound

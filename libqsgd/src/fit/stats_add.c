@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/sizes.h"
 #include "fit/stats_bytes.h"
+#include "frame/params.h"
 #include "quantize/bucket_scales.h"
 #include "quantize/zeros.h"
 
@@ -39,6 +40,7 @@ static qsgd_params params_of(const qsgd_stats *stats) {
     params.scale_dtype = stats->scale_dtype;
     params.clip = stats->clip;
     params.bucket = stats->bucket;
+    params_resolve(&params);
     return params;
 }
 

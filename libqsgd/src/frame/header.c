@@ -275,6 +275,8 @@ qsgd_status header_parse(struct frame *f, const uint8_t *bytes, uint64_t size,
     status = check_prefix(bytes, info->header_bytes, info->frame_bytes, error);
     if (status != QSGD_OK) return status;
     qsgd_params_init(&f->params);
+    params_resolve(&f->params);
+    f->params.step = 0;
     info->struct_size = sizeof *info;
     info->version = VERSION;
     f->params.bucket = 0;

@@ -17,20 +17,45 @@ static const struct struct_row row = STRUCT_ROW(qsgd_params, shared_tables_bytes
 
 static const qsgd_params defaults = {
     .struct_size = sizeof(qsgd_params),
-    .norm = QSGD_NORM_MAX,
-    .levels = QSGD_LEVELS_UNIFORM,
+    .norm = QSGD_NORM_BALANCED,
+    .levels = QSGD_LEVELS_AUTO,
     .s = 7,
     .zero = 1,
     .bucket = 512,
-    .rounding = QSGD_ROUND_STOCHASTIC,
+    .rounding = QSGD_ROUND_AUTO,
     .code = QSGD_CODE_RANS,
     .scale_dtype = QSGD_BFLOAT16,
     .checksum = 1,
     .chunk_log2 = 16,
 };
+#define STEP_LEFT_OUT 0.5F /* 3 bits an element of normal numbers, error 0.02 */
 
+static int open_norm(const qsgd_params *p) {
+    return p->norm == QSGD_NORM_RMS || p->norm == QSGD_NORM_BALANCED;
+}
+
+void params_resolve(qsgd_params *p) {
+    if (p->levels == QSGD_LEVELS_AUTO) {
+        p->levels = open_norm(p) ? QSGD_LEVELS_OPEN : QSGD_LEVELS_UNIFORM;
+    }
+    const int is_open = p->levels == QSGD_LEVELS_OPEN;
+    if (p->rounding == QSGD_ROUND_AUTO) {
+        const struct code *code = code_find(p->code);
+        const int sparse = code != NULL && code->sparse;
+        p->rounding = is_open && !sparse ? QSGD_ROUND_DITHERED : QSGD_ROUND_STOCHASTIC;
+    }
+    if (is_open && p->step == 0 && !params_have_target(p)) p->step = STEP_LEFT_OUT;
+}
+
+/* Programs that were built with the headers of 0.1 go on with its defaults. */
 qsgd_status qsgd_params_init_sized(qsgd_params *params, size_t struct_size) {
-    return struct_init(&row, params, struct_size, &defaults);
+    const qsgd_status status = struct_init(&row, params, struct_size, &defaults);
+    if (status == QSGD_OK && struct_size == row.sizes[0]) {
+        params->norm = QSGD_NORM_MAX;
+        params->levels = QSGD_LEVELS_UNIFORM;
+        params->rounding = QSGD_ROUND_STOCHASTIC;
+    }
+    return status;
 }
 
 int params_finite(float f) { return (float_bits(f) & 0x7F800000) != 0x7F800000; }
@@ -132,8 +157,7 @@ qsgd_status params_check_scheme(const qsgd_params *p, qsgd_error *error) {
 }
 
 qsgd_status params_check_encoder(const qsgd_params *p, qsgd_error *error) {
-    const int open_norm = p->norm == QSGD_NORM_RMS || p->norm == QSGD_NORM_BALANCED;
-    if (open_norm != (p->levels == QSGD_LEVELS_OPEN)) {
+    if (open_norm(p) != (p->levels == QSGD_LEVELS_OPEN)) {
         return COMBINATION("norm",
                            "norms rms and balanced, and open levels (step), need each other");
     }
@@ -302,7 +326,9 @@ static qsgd_status check(const qsgd_params *p, qsgd_error *error) {
 qsgd_status params_take(const qsgd_params *given, qsgd_params *to, qsgd_error *error) {
     *to = defaults;
     const qsgd_status status = struct_take(&row, given, to, error);
-    return status == QSGD_OK ? check(to, error) : status;
+    if (status != QSGD_OK) return status;
+    params_resolve(to);
+    return check(to, error);
 }
 
 qsgd_status params_give(const qsgd_params *params, qsgd_params *given, qsgd_error *error) {

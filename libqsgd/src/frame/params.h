@@ -9,6 +9,9 @@
 /* Copies a caller's parameters, of whatever version, and checks them as qsgd_params_check. */
 qsgd_status params_take(const qsgd_params *given, qsgd_params *to, qsgd_error *error);
 
+/* Says what was left to the rest: levels, rounding, the step. params_take does so, too. */
+void params_resolve(qsgd_params *params);
+
 /* Copies parameters into a caller's, of whatever version. */
 qsgd_status params_give(const qsgd_params *params, qsgd_params *given, qsgd_error *error);
 

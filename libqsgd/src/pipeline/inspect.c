@@ -52,6 +52,7 @@ qsgd_status qsgd_inspect(const void *frame, uint64_t bytes, qsgd_frame_info *inf
 static void fill_raw(qsgd_params *params) {
     const qsgd_params known = *params;
     qsgd_params_init(params);
+    params_resolve(params);
     params->code = known.code;
     params->checksum = known.checksum;
     params->chunk_log2 = known.chunk_log2;

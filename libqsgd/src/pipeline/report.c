@@ -37,7 +37,7 @@ qsgd_status report_give(const struct before_chunks *f, const struct encode_call 
                             .payload_bytes = made->payload_bytes,
                             .bits = n == 0 ? 0 : (double)made->frame_bytes * 8 / (double)n,
                             .error = loss.energy > 0 ? loss.error / loss.energy : 0,
-                            .step = (double)p->step,
+                            .step = p->code == QSGD_CODE_RAW ? 0 : (double)p->step,
                             .target_bits = p->target_bits,
                             .target_error = p->target_error,
                             .trials = made->trials,

@@ -15,17 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from qsgd.bundled import bundled_gradients
-from qsgd.cli.demo import MIB, WHOLE, Scheme, make_scheme, make_sparse
+from qsgd.cli.demo import MIB, Scheme, make_scheme, make_sparse
 from qsgd.frames import backends, decode, decode_add, set_backend
 
 Vector = npt.NDArray[np.float32]
 SCHEMES = (
-    make_scheme("max s=7 rans (default)"),
-    make_scheme("max s=7 rans, dithered", rounding="dithered"),
-    make_scheme("max s=7 rans, rotated", rotation=True),
-    make_scheme("rms step 0.5, whole, rans", **WHOLE),
-    make_scheme("max s=7 fixed", code="fixed"),
-    make_scheme("max s=7 elias-gamma", code="elias-gamma"),
+    make_scheme("balanced step 0.5 (default)"),
+    make_scheme("max s=7 rans", s=7),
+    make_scheme("max s=7 rans, dithered", s=7, rounding="dithered"),
+    make_scheme("max s=7 rans, rotated", s=7, rotation=True),
+    make_scheme("rms step 0.5, whole, rans", norm="rms", bucket=0, rounding="stochastic"),
+    make_scheme("max s=7 fixed", s=7, code="fixed"),
+    make_scheme("max s=7 elias-gamma", s=7, code="elias-gamma"),
     make_sparse("l2 s=1 rice-sparse", "rice-sparse"),
     make_sparse("l2 s=1 elias-delta-sparse", "elias-delta-sparse"),
 )

@@ -11,7 +11,7 @@ from qsgd.cli.errors import UsageError
 from qsgd.codec import Codec
 from qsgd.errors import FileError, QsgdError
 from qsgd.shared_tables import SharedTables
-from qsgd.types import Classes, Nonfinite, Norm, Rounding, ScaleDtype
+from qsgd.types import Classes, Levels, Nonfinite, Norm, Rounding, ScaleDtype
 
 CODES = (
     "auto", "rans", "huffman", "rice-sparse", "elias-gamma", "elias-delta", "elias-omega",
@@ -19,6 +19,10 @@ CODES = (
 )  # fmt: skip
 # Named constructors and the options that they cannot do without.
 SCHEMES: dict[str, tuple[str, ...]] = {
+    "gradients": ("bits",),
+    "feedback": ("bits",),
+    "weights": ("error",),
+    "exact": (),
     "qsgd": ("s",),
     "qsgd-max": ("s",),
     "nuqsgd": ("s",),
@@ -26,19 +30,20 @@ SCHEMES: dict[str, tuple[str, ...]] = {
     "amq": ("p", "s"),
     "terngrad": (),
     "sign": (),
+    "rotated": ("step",),
     "gradient-descent": (),
 }
 
 
 def _levels(text: str) -> str | tuple[float, ...]:
-    """ "uniform", "exponential", or a table such as "0.1,0.4,1"."""
-    if text in ("uniform", "exponential"):
+    """ "uniform", "exponential", "open", or a table such as "0.1,0.4,1"."""
+    if text in get_args(Levels):
         return text
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is neither uniform, exponential, nor numbers with commas between"
+            f"{text!r} is neither uniform, exponential, open, nor numbers with commas between"
         ) from None
 
 
@@ -69,20 +74,29 @@ def add_codec_options(parser: argparse.ArgumentParser) -> None:
     add("--error", type=float, metavar="X", help="squared error over energy that it may lose")
     add("--slot", action="store_true", help="with --bits: frames of at most Codec.slot(n) bytes")
     add("--strict", action="store_true", help="fail if a tensor cannot meet --bits or --error")
-    add("--scheme", choices=SCHEMES, help="start from a named scheme")
-    add("--norm", choices=get_args(Norm), help="the scale of a bucket (max)")
+    add("--scheme", choices=SCHEMES, help="start from a preset or a paper's scheme")
+    add("--norm", choices=get_args(Norm), help="the scale of a bucket (balanced, or max with --s)")
     add(
         "--levels",
         type=_levels,
         metavar="LEVELS",
-        help="uniform, exponential, or a table as 0.1,0.4,1 (uniform)",
+        help="uniform, exponential, open, or a table as 0.1,0.4,1 (open, or uniform with --s)",
     )
-    add("--s", type=int, metavar="N", help="positive levels, 1 to 32767 (7)")
+    add(
+        "--s",
+        type=int,
+        metavar="N",
+        help="positive levels, 1 to 32767 (7 where levels are not open)",
+    )
     add("--p", type=float, metavar="P", help="ratio of the levels of --scheme amq")
-    add("--step", type=float, metavar="X", help="open-ended levels: gap in units of the rms scale")
+    add("--step", type=float, metavar="X", help="open levels: gap in units of the scale (0.5)")
     add("--no-zero", dest="zero", action="store_false", help="zero is not a level")
     add("--bucket", type=int, metavar="N", help="elements per scale, 0 for the whole tensor (512)")
-    add("--rounding", choices=get_args(Rounding), help="how elements go to levels (stochastic)")
+    add(
+        "--rounding",
+        choices=get_args(Rounding),
+        help="how elements go to levels (dithered, or stochastic with --s)",
+    )
     add("--code", choices=CODES, help="how level indices become bits (rans)")
     add("--classes", choices=get_args(Classes), help="tables by local energy, for rans (auto)")
     add("--rotation", action="store_true", help="rotate buckets at random: spreads outliers")

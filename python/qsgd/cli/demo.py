@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from qsgd.codec import Codec
 from qsgd.codec_options import CodecOptions
-from qsgd.frames import decode
+from qsgd.frames import decode, inspect
 from qsgd.stages import INDEX_OF_ZEROS
 from qsgd.types import Code
 
@@ -46,21 +46,23 @@ def make_sparse(name: str, code: Code) -> Scheme:
     return make_scheme(name, norm="l2", s=1, bucket=8192, code=code)
 
 
-WHOLE: CodecOptions = {"norm": "rms", "step": 0.5, "bucket": 0}
-DITHERED: CodecOptions = {**WHOLE, "rounding": "dithered"}
 SCHEMES = (
-    make_scheme("QSGD max s=7 rans (the default)"),
-    make_scheme("QSGD max s=7 rans, dithered", rounding="dithered"),
-    make_scheme("rms step 0.5, whole tensor, rans", **WHOLE),
-    make_scheme("the same, dithered", **DITHERED),
-    make_scheme("QSGD max s=7 fixed", code="fixed"),
+    make_scheme("Codec.gradients(bits=1)", lambda **o: Codec.gradients(1.0, **o)),
+    make_scheme("Codec.gradients(bits=2)", lambda **o: Codec.gradients(2.0, **o)),
+    make_scheme("Codec.feedback(bits=1)", lambda **o: Codec.feedback(1.0, **o)),
+    make_scheme("Codec.weights(error=0.01)", lambda **o: Codec.weights(0.01, **o)),
+    make_scheme("Codec.exact()", Codec.exact),
+    make_scheme("Codec() (step 1/2)"),
+    make_scheme("the same, one step for all", norm="rms", bucket=0),
+    make_scheme("QSGD max s=7 rans", s=7),
+    make_scheme("QSGD max s=7 rans, dithered", s=7, rounding="dithered"),
+    make_scheme("QSGD max s=7 fixed", s=7, code="fixed"),
     make_scheme("QSGD l2 s=16 elias-gamma", norm="l2", s=16, code="elias-gamma"),
     make_scheme("NUQSGD s=3 rans", Codec.nuqsgd, s=3),
     make_scheme("TernGrad clip 2.5 rans", Codec.terngrad, clip=2.5, bucket=512),
     make_scheme("sign times mean, rans", Codec.sign, bucket=512),
     make_sparse("QSGD l2 s=1 rice-sparse", "rice-sparse"),
     make_sparse("QSGD l2 s=1 elias-omega-sparse", "elias-omega-sparse"),
-    make_scheme("raw (lossless)", code="raw"),
 )
 
 
@@ -90,6 +92,13 @@ def bucket_errors(x: Vector, y: Vector) -> npt.NDArray[np.float64]:
     squared = np.square(y[:whole].reshape(before.shape) - before).sum(axis=1)
     energy = np.square(before).sum(axis=1)
     return np.asarray(squared[energy > 0] / energy[energy > 0])
+
+
+def with_step_of(frame: bytes, codec: Codec) -> Codec:
+    """The codec of a frame: with the step that was found, where one was searched."""
+    if codec.bits is None and codec.error is None:
+        return codec
+    return codec.replace(bits=None, error=None, step=inspect(frame).codec.step)
 
 
 def _median_seconds(work: Callable[[], object]) -> float:
@@ -127,7 +136,7 @@ def measure(scheme: Scheme, tensors: Mapping[str, Vector]) -> Row:
         elements += x.size
         frame_bits += 8 * len(frame)
         if codec.code != "raw":
-            indices, _ = codec.quantize(x, nonce=nonce)
+            indices, _ = with_step_of(frame, codec).quantize(x, nonce=nonce)
             entropy_bits += order0_entropy(np.where(indices == INDEX_OF_ZEROS, 0, indices)) * x.size
         per_bucket = bucket_errors(x, y)
         medians.append(per_bucket)
@@ -153,7 +162,8 @@ HEAD = (
     f"{'error':>8} {'error':>8} {'MiB/s':>6} {'MiB/s':>6}",
 )
 NOTES = """
-schemes            buckets of 512 elements; 8192 for the sparse codes; or one for the whole tensor
+schemes            by purpose, the default, the papers'; buckets of 512 elements, 8192 for sparse
+                   codes, or one for the whole tensor
 bits per element   of whole frames, everything counted
 entropy bits       order-0 entropy of the level indices, per element: the yardstick
 bits over entropy  bits without the scales, over that entropy; below 1 where local statistics help

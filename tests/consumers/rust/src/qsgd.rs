@@ -26,6 +26,13 @@ pub struct Params {
     pub seed: u64,
     pub shared_tables: *const c_void,
     pub shared_tables_bytes: u64,
+    pub feedback_decay: f64,
+    pub reference: f64,
+    pub target_bits: f64,
+    pub target_error: f64,
+    pub strict: i32,
+    pub slot: i32,
+    pub dead_zone: f64,
 }
 
 #[repr(C)]
