@@ -4,9 +4,11 @@
  * NAME:FIELD=V,...]... [FILE.npy]
  *
  * Encodes, decodes and decode_adds N elements (the file's float32 values, repeated) with every
- * scheme and backend, on one thread. Rounds are interleaved over all cases; every timing stands
- * beside a memcpy of the same tensor, and a ratio is the median of the rounds' ratios. FIELD is one
- * of norm, levels, s, step, bucket, rounding, code, classes, with V a number of qsgd.h.
+ * scheme and backend, on one thread, and sums SUMMANDS frames, by qsgd_decode_sum and by
+ * qsgd_decode_add for one after the other, for which times are per frame. Rounds are interleaved
+ * over all cases; every timing stands beside a memcpy of the same tensor, and a ratio is the median
+ * of the rounds' ratios. FIELD is one of norm, levels, s, step, bucket, rounding, code, classes,
+ * with V a number of qsgd.h.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "qsgd.h"
@@ -16,9 +18,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_LIST = 64, MAX_ROUNDS = 1001, OPERATIONS = 3, ENCODE = 0, DECODE = 1, DECODE_ADD = 2 };
+enum { MAX_LIST = 64, MAX_ROUNDS = 1001, SUMMANDS = 4 };
+enum { ENCODE, DECODE, DECODE_ADD, DECODE_SUM, SUM_BY_ADDS, OPERATIONS };
 
-static const char *const operation_names[OPERATIONS] = {"encode", "decode", "decode_add"};
+static const char *const operation_names[OPERATIONS] = {"encode", "decode", "decode_add",
+                                                        "decode_sum", "sum by adds"};
 static const double shortest = 5e-4; /* seconds: quicker calls are repeated to last that long */
 
 struct scheme {
@@ -30,6 +34,8 @@ struct run {
     const struct scheme *scheme;
     const char *backend;
     uint64_t elements, frame_bytes;
+    qsgd_memory frames[SUMMANDS]; /* with other noise each */
+    qsgd_weighted_frame summands[SUMMANDS];
     unsigned loops[OPERATIONS];
     double *seconds[OPERATIONS], *copies[OPERATIONS]; /* one per round */
 };
@@ -214,6 +220,15 @@ static void prepare(struct memory *m, const struct options *o) {
 
 /* ---- Runs ----------------------------------------------------------------------------------- */
 
+static qsgd_status sum_by_adds(const struct run *run, struct memory *m, qsgd_error *error) {
+    qsgd_status status = QSGD_OK;
+    memset(m->y, 0, (size_t)(4 * run->elements));
+    for (int f = 0; f < SUMMANDS && !status; f++)
+        status = qsgd_decode_add(run->summands[f].frame, run->summands[f].bytes, NULL,
+                                 run->summands[f].alpha, m->y, run->elements, m->workspace, error);
+    return status;
+}
+
 static void call(struct run *run, struct memory *m, int operation) {
     qsgd_error error;
     qsgd_error_init(&error);
@@ -224,6 +239,11 @@ static void call(struct run *run, struct memory *m, int operation) {
     else if (operation == DECODE)
         status = qsgd_decode(m->frame.data, run->frame_bytes, NULL, m->y, run->elements,
                              m->workspace, &error);
+    else if (operation == DECODE_SUM)
+        status = qsgd_decode_sum(run->summands, SUMMANDS, NULL, m->y, run->elements, m->workspace,
+                                 &error);
+    else if (operation == SUM_BY_ADDS)
+        status = sum_by_adds(run, m, &error);
     else
         status = qsgd_decode_add(m->frame.data, run->frame_bytes, NULL, 0.5f, m->y, run->elements,
                                  m->workspace, &error);
@@ -233,7 +253,7 @@ static void call(struct run *run, struct memory *m, int operation) {
 static double timed(struct run *run, struct memory *m, int operation, unsigned loops) {
     double start = now();
     for (unsigned i = 0; i < loops; i++) call(run, m, operation);
-    return (now() - start) / loops;
+    return (now() - start) / loops / (operation >= DECODE_SUM ? SUMMANDS : 1);
 }
 
 static double timed_copy(const struct run *run, struct memory *m, unsigned loops) {
@@ -242,10 +262,32 @@ static double timed_copy(const struct run *run, struct memory *m, unsigned loops
     return (now() - start) / loops;
 }
 
+/* Frames to sum, and the workspace for that. */
+static void make_summands(struct run *run, struct memory *m) {
+    qsgd_encode_options options;
+    qsgd_sizes sizes;
+    qsgd_encode_options_init(&options);
+    qsgd_sizes_init(&sizes);
+    for (unsigned f = 0; f < SUMMANDS; f++) {
+        uint64_t bytes;
+        options.nonce = f + 1;
+        if (qsgd_encode(&run->scheme->params, &options, m->x, run->elements, m->frame, m->workspace,
+                        &bytes, NULL))
+            fail("qsgd_encode", run->scheme->name);
+        at_least(&run->frames[f], bytes);
+        memcpy(run->frames[f].data, m->frame.data, (size_t)bytes);
+        run->summands[f] = (qsgd_weighted_frame){run->frames[f].data, bytes, 0.25f, 0};
+    }
+    if (qsgd_decode_sum_sizes(run->summands, SUMMANDS, NULL, run->elements, &sizes, NULL))
+        fail("qsgd_decode_sum_sizes", run->scheme->name);
+    at_least(&m->workspace, sizes.workspace_bytes);
+}
+
 /* The round that is dropped: touches the memory, sizes decode's workspace, sets the loops. */
 static void warm_up(struct run *run, struct memory *m) {
     qsgd_sizes sizes;
     if (qsgd_set_backend(run->backend, NULL)) fail("no such backend here", run->backend);
+    make_summands(run, m);
     call(run, m, ENCODE);
     qsgd_sizes_init(&sizes);
     if (qsgd_decode_sizes(m->frame.data, run->frame_bytes, NULL, &sizes, NULL))

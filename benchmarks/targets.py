@@ -44,6 +44,7 @@ COST_SPREAD = 0.15  # largest over smallest time per element, less 1
 COST_SIZES = (2**14, 2**28)
 SMALL = 1024
 SMALL_C, SMALL_PYTHON = 3.0, 8.0  # microseconds for an encode of 1024 elements
+SUMS = 1.4  # times the speed of decode_add for one frame after the other, 4 frames of 2^24
 PEERS = 10.0  # times the speed of every peer that rounds stochastically
 STOCHASTIC_PEERS = ("numpy", "torch (QSGD as in GRACE)", "pypiquant")  # packages, as in peers.py
 # Scheme to the largest size without scales, as a multiple of the indices' order-0 entropy.
@@ -199,6 +200,24 @@ def _small(results: Row) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def _sums(results: Row) -> Iterator[Finding]:
+    best = results["machine"]["backends"][0]
+    rows = _pick((results["c"] or {}).get("speed", ()), backend=best)
+    for scheme in dict.fromkeys(row["scheme"] for row in rows):
+        seconds = {
+            (row["tensor"], row["operation"]): row["seconds"] for row in _pick(rows, scheme=scheme)
+        }
+        values = [
+            seconds[tensor, "sum by adds"] / value
+            for (tensor, operation), value in seconds.items()
+            if operation == "decode_sum"
+        ]
+        yield _finding(
+            "Sums of 4 frames against as many decode_adds", scheme, f">= {SUMS:g} times", values,
+            lambda value: value >= SUMS, f"{_range(values)} times",
+        )  # fmt: skip
+
+
 def _peers(results: Row) -> Iterator[Finding]:
     section = "Encode (max s=7 rans) against peers that round stochastically"
     best = results["machine"]["backends"][0]
@@ -255,6 +274,7 @@ def evaluate(results: Row) -> list[Finding]:
         *_speed(results, "avx512", 1.0, "One core, AVX-512: ratio to a memory copy"),
         *_speed(results, "avx2", AVX2_SHARE, "One core, AVX2 forced: half of that"),
         *_threads(results),
+        *_sums(results),
         *_peers(results),
         *_statistics(results),
     ]

@@ -609,12 +609,39 @@ typedef struct qsgd_weighted_frame {
     uint32_t reserved; /* 0 */
 } qsgd_weighted_frame;
 
-/* out[i] = sum over f of frames[f].alpha * decoded_f[i], in the order of f, starting from +0. The
- * workspace must suffice for every frame (take the largest). error->frame is the frame at fault;
- * error->element is not set. */
+/* What the two functions below need for these frames and outputs of n elements: from their headers,
+ * so that each frame must be there up to its end. options->dtype is that of the output of
+ * qsgd_decode_sum_to, QSGD_DTYPE_OF_FRAME: float32. Statuses as of qsgd_decode, with
+ * error->frame. */
+QSGD_API qsgd_status qsgd_decode_sum_sizes(const qsgd_weighted_frame *frames, uint32_t count,
+                                           const qsgd_decode_options *options, uint64_t n,
+                                           qsgd_sizes *sizes, qsgd_error *error);
+
+/* out[i] = sum over f of frames[f].alpha * decoded_f[i], in the order of f, starting from +0: the
+ * floats that qsgd_decode_add for one frame after the other gives. Frames are verified once, before
+ * the first write, and then added piece by piece, each piece of the output for all frames while it
+ * is in the cache.
+ *
+ * options    may be NULL: the defaults. dtype is not used.
+ * workspace  qsgd_decode_sum_sizes says what suffices. With less, as long as it suffices for every
+ *            frame by itself (qsgd_decode_sizes; take the largest), frames are added one after
+ *            the other, each verified twice: slower, the same floats.
+ * error      frame is the number of the frame at fault; element is not set.
+ *
+ * Statuses as of qsgd_decode_add. */
 QSGD_API qsgd_status qsgd_decode_sum(const qsgd_weighted_frame *frames, uint32_t count,
                                      const qsgd_decode_options *options, float *out, uint64_t n,
                                      qsgd_memory workspace, qsgd_error *error);
+
+/* out[i] = fl(sum / divisor), the sum being that of qsgd_decode_sum, as an element of
+ * options->dtype: float32 (also QSGD_DTYPE_OF_FRAME), float64, float16 or bfloat16, rounded from
+ * the float32 quotient as FORMAT.md section 8.6 has it. So the mean of frames has alphas of 1 and
+ * their number as divisor, which is finite or infinite and not 0. The workspace is that of
+ * qsgd_decode_sum_sizes with these options. Otherwise as qsgd_decode_sum. */
+QSGD_API qsgd_status qsgd_decode_sum_to(const qsgd_weighted_frame *frames, uint32_t count,
+                                        const qsgd_decode_options *options, float divisor,
+                                        void *out, uint64_t n, qsgd_memory workspace,
+                                        qsgd_error *error);
 
 /* Decodes elements [start, stop) of the flattened tensor into stop - start elements of dst; only
  * the chunks that hold them are read. Same values as qsgd_decode gives. Rotated frames decode whole

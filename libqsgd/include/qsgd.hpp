@@ -34,6 +34,15 @@ inline Result<qsgd_sizes> try_encode_sizes(const Params &params, std::uint64_t n
     return call.sizes;
 }
 
+// Bytes that a frame of n elements takes at most, beside its tag, with params.slot.
+inline Result<std::uint64_t> try_slot_bytes(const Params &params, std::uint64_t n) {
+    detail::NewError error;
+    const qsgd_params c = params.c();
+    std::uint64_t bytes = 0;
+    if (qsgd_slot_bytes(&c, n, &bytes, &error) != QSGD_OK) return Failure(error);
+    return bytes;
+}
+
 // Encodes into memory that is there already, of any length, if the frame fits; gives its bytes.
 inline Result<std::uint64_t> try_encode_into(const Params &params, Input src, MutableBytes dst,
                                              const EncodeOptions &options = {}) {
@@ -135,18 +144,15 @@ inline qsgd_weighted_frame weighted(Bytes frame, float alpha) {
     return {frame.data(), frame.size(), alpha, 0};
 }
 
-// out[i] = the sum of alpha * decoded[i] over frames, in their order.
-inline Status try_decode_sum(Span<const qsgd_weighted_frame> frames, Span<float> out,
-                             const DecodeOptions &options = {}) {
-    detail::DecodeCall call(options);
-    for (std::size_t i = 0; i < frames.size(); i++) {
-        if (call.prepare({frames[i].frame, frames[i].bytes})) continue;
-        call.error.frame = i;
-        return call.failure();
-    }
-    return call.result(qsgd_decode_sum(frames.data(), static_cast<std::uint32_t>(frames.size()),
-                                       &call.options, out.data(), out.size(), call.workspace(),
-                                       &call.error));
+// out[i] = the sum of alpha * decoded[i] over frames, in their order, over divisor, which makes a
+// mean of it. Sums are float32; out is of any floating type.
+inline Status try_decode_sum(Span<const qsgd_weighted_frame> frames, Output out,
+                             const DecodeOptions &options = {}, float divisor = 1) {
+    detail::DecodeCall call(options, out.dtype());
+    const auto count = static_cast<std::uint32_t>(frames.size());
+    if (!call.prepare(frames, out.size())) return call.failure();
+    return call.result(qsgd_decode_sum_to(frames.data(), count, &call.options, divisor, out.data(),
+                                          out.size(), call.workspace(), &call.error));
 }
 
 // Decodes the dst.size() elements from `start` on.
@@ -247,13 +253,16 @@ template <typename T> Array<T> decode(Bytes frame, const DecodeOptions &options 
 inline Tensor decode(Bytes frame, const DecodeOptions &options = {}) {
     return try_decode(frame, options).value();
 }
+inline std::uint64_t slot_bytes(const Params &params, std::uint64_t n) {
+    return try_slot_bytes(params, n).value();
+}
 inline void decode_add(Bytes frame, float alpha, Span<float> sum,
                        const DecodeOptions &options = {}) {
     try_decode_add(frame, alpha, sum, options).value();
 }
-inline void decode_sum(Span<const qsgd_weighted_frame> frames, Span<float> out,
-                       const DecodeOptions &options = {}) {
-    try_decode_sum(frames, out, options).value();
+inline void decode_sum(Span<const qsgd_weighted_frame> frames, Output out,
+                       const DecodeOptions &options = {}, float divisor = 1) {
+    try_decode_sum(frames, out, options, divisor).value();
 }
 inline void decode_range(Bytes frame, std::uint64_t start, Output dst,
                          const DecodeOptions &options = {}) {

@@ -199,11 +199,14 @@ struct EncodeOptions {
     Runner runner = nullptr;
     Workspace *workspace = nullptr; // default: the call's own
     std::uint64_t origin = 0;
+    qsgd_encode_report *report = nullptr;     // initialised; receives what came out
+    const qsgd_encode_report *last = nullptr; // with a target: where to go on from
 };
 
 // qsgd_decode_options; the dtype is that of the elements.
 struct DecodeOptions {
     bool atomic = false;
+    bool padded = false;                     // zeros may follow the frame, as in a slot
     std::uint64_t max_elements = UINT64_MAX; // calls that allocate the elements: then 2^28
     std::uint64_t allowed_codes = UINT64_MAX;
     std::uint64_t allowed_norms = UINT64_MAX;
@@ -299,6 +302,8 @@ class EncodeCall : public Call {
         options.dtype = dtype;
         options.nonce = o.nonce;
         options.origin = o.origin;
+        options.report = o.report;
+        options.last = o.last;
         if (o.shape) {
             options.ndim = static_cast<std::uint32_t>(o.shape->size());
             options.shape = o.shape->data();
@@ -332,7 +337,8 @@ class DecodeCall : public Call {
         : Call(o.runner, o.workspace) {
         qsgd_decode_options_init(&options);
         options.dtype = dtype;
-        options.flags = o.atomic ? QSGD_DECODE_ATOMIC : 0;
+        if (o.atomic) options.flags |= QSGD_DECODE_ATOMIC;
+        if (o.padded) options.flags |= QSGD_DECODE_PADDED;
         options.max_elements = o.max_elements;
         options.allowed_codes = o.allowed_codes;
         options.allowed_norms = o.allowed_norms;
@@ -348,6 +354,11 @@ class DecodeCall : public Call {
     }
     bool prepare(Bytes frame) {
         return qsgd_decode_sizes(frame.data(), frame.size(), &options, &sizes, &error) == QSGD_OK &&
+               reserve(sizes.workspace_bytes);
+    }
+    bool prepare(Span<const qsgd_weighted_frame> frames, std::uint64_t n) {
+        return qsgd_decode_sum_sizes(frames.data(), static_cast<std::uint32_t>(frames.size()),
+                                     &options, n, &sizes, &error) == QSGD_OK &&
                reserve(sizes.workspace_bytes);
     }
     Status decode(Bytes frame, void *dst, std::uint64_t n) {

@@ -147,7 +147,9 @@ def decode_add(
 def decode_sum(
     frames: list[Any],
     out: Any,
+    dtype: Any,
     alphas: Any,
+    mean: bool,
     max_elements: int | None,
     atomic: bool,
     threads: int | None,

@@ -26,6 +26,7 @@ __all__ = [
     "backends",
     "decode",
     "decode_add",
+    "decode_mean",
     "decode_range",
     "decode_sum",
     "encode",
@@ -246,7 +247,8 @@ def decode_sum(
     frames: Iterable[Tensor],
     out: Tensor | None = None,
     *,
-    alphas: Iterable[float] | None = None,
+    dtype: npt.DTypeLike | None = None,
+    alphas: float | Iterable[float] | None = None,
     max_elements: int | None = MAX_ELEMENTS,
     atomic: bool = False,
     threads: int | None = None,
@@ -254,17 +256,71 @@ def decode_sum(
 ) -> Any:
     """The sum of alphas[f] times frame f, in float32, in the order of the frames.
 
-    All frames have the same number of elements; a new array takes the first one's shape. `alphas`
-    defaults to ones. Other parameters and errors as in `decode`; the error's ``frame`` is the bad
-    one.
+    Every frame is verified once, and before anything is written; then the output is made piece by
+    piece, which takes less time than `decode_add` for one frame after the other, and gives the same
+    floats.
+
+    Parameters
+    ----------
+    frames : iterable of bytes-like
+        All have the same number of elements; a new array takes the first one's shape.
+    out : tensor, optional
+        Where the sum goes, of any float dtype: sums are float32, and rounded to it once at the end.
+    dtype : dtype or str, optional
+        Of the new array; float32 if left out.
+    alphas : float or iterable of float, optional
+        What frames count for: one for all, or one each. None: ones.
+    max_elements, atomic, threads, shared_tables
+        As in `decode`.
+
+    Returns
+    -------
+    numpy.ndarray, or `out`
+
+    Raises
+    ------
+    QsgdError
+        As in `decode`; its ``frame`` is the number of the bad one.
     """
-    if isinstance(frames, (bytes, bytearray, memoryview)):
-        raise opt.refuse("frames", type(frames).__name__, "a sequence of frames")
-    weights = None if alphas is None else np.array([_alpha(value) for value in alphas], np.float32)
+    given = _frame_list(frames)
+    if alphas is None:
+        weights = None
+    elif isinstance(alphas, Iterable) and not isinstance(alphas, (str, bytes)):
+        weights = np.array([_alpha(value) for value in alphas], np.float32)
+    else:
+        weights = np.full(len(given), _alpha(alphas), np.float32)
     known = blobs(shared_tables)
     return _written(
-        _core.decode_sum(list(frames), out, weights, max_elements, atomic, threads, known)
+        _core.decode_sum(given, out, dtype, weights, False, max_elements, atomic, threads, known)
     )
+
+
+def decode_mean(
+    frames: Iterable[Tensor],
+    out: Tensor | None = None,
+    *,
+    dtype: npt.DTypeLike | None = None,
+    max_elements: int | None = MAX_ELEMENTS,
+    atomic: bool = False,
+    threads: int | None = None,
+    shared_tables: SharedTables | Iterable[SharedTables] | None = None,
+) -> Any:
+    """The mean of the frames: their sum in float32, divided once by how many there are.
+
+    Parameters and errors as in `decode_sum`.
+    """
+    known = blobs(shared_tables)
+    return _written(
+        _core.decode_sum(
+            _frame_list(frames), out, dtype, None, True, max_elements, atomic, threads, known
+        )
+    )
+
+
+def _frame_list(frames: Iterable[Tensor]) -> list[Tensor]:
+    if isinstance(frames, (bytes, bytearray, memoryview)):
+        raise opt.refuse("frames", type(frames).__name__, "a sequence of frames")
+    return list(frames)
 
 
 def _written(tensor: Any) -> Any:

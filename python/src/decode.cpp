@@ -122,9 +122,10 @@ template <typename Call> void numbered(size_t number, Call call) {
     }
 }
 
-py::object decode_sum(py::list frame_objects, py::object out, py::object alphas_object,
-                      py::object max_elements, bool atomic, py::object threads,
-                      py::list shared_tables) {
+// A mean has a divisor, which is the number of frames, and no alphas.
+py::object decode_sum(py::list frame_objects, py::object out, py::object dtype,
+                      py::object alphas_object, bool mean, py::object max_elements, bool atomic,
+                      py::object threads, py::list shared_tables) {
     const uint64_t limit = element_limit(max_elements);
     std::vector<Frame> frames;
     for (size_t i = 0; i < frame_objects.size(); i++)
@@ -142,30 +143,35 @@ py::object decode_sum(py::list frame_objects, py::object out, py::object alphas_
     const Frame &first = frames.front();
     const Tensor alphas =
         load_optional(alphas_object, "alphas", Access::read, QSGD_FLOAT32, frames.size());
-    Target target(std::move(out), py::str("float32"), first, first.info.shape, first.info.ndim,
+    if (out.is_none() && dtype.is_none()) dtype = py::str("float32");
+    Target target(std::move(out), dtype, first, first.info.shape, first.info.ndim,
                   first.info.elements);
     DecodeCall call(atomic, shared_tables);
+    call.options.dtype = target.tensor.dtype;
     set_runner(call.options, call.runner, thread_count(threads, first.info.chunks));
     const auto *alpha = static_cast<const float *>(alphas.data);
     std::vector<qsgd_weighted_frame> weighted;
-    uint64_t scratch = 0;
     for (size_t i = 0; i < frames.size(); i++) {
         const Frame &frame = frames[i];
         weighted.push_back({frame.data(), frame.size(), alpha == nullptr ? 1.0F : alpha[i], 0});
-        numbered(i, [&] { call.ask(frame); });
-        scratch = std::max(scratch, call.sizes.workspace_bytes);
     }
+    const auto count = static_cast<uint32_t>(weighted.size());
+    const uint64_t n = target.tensor.n;
     Detail detail;
+    const auto checked = [&](qsgd_status status) {
+        const bool known = detail.frame < frames.size();
+        check_frame(status, detail, known ? frames[detail.frame].info : first.info);
+    };
+    checked(qsgd_decode_sum_sizes(weighted.data(), count, &call.options, n, &call.sizes, &detail));
     qsgd_status status = QSGD_OK;
     {
-        const Workspace workspace(scratch);
+        const Workspace workspace(call.sizes.workspace_bytes);
         const Unlocked unlocked(target.tensor.nbytes());
-        status = qsgd_decode_sum(weighted.data(), static_cast<uint32_t>(weighted.size()),
-                                 &call.options, static_cast<float *>(target.tensor.data),
-                                 target.tensor.n, workspace.memory(), &detail);
+        status = qsgd_decode_sum_to(weighted.data(), count, &call.options,
+                                    mean ? static_cast<float>(count) : 1.0F, target.tensor.data, n,
+                                    workspace.memory(), &detail);
     }
-    const bool known = detail.frame < frames.size();
-    check_frame(status, detail, known ? frames[detail.frame].info : first.info);
+    checked(status);
     return target.result;
 }
 

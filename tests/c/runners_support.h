@@ -18,9 +18,10 @@ struct world {
     uint64_t n;
     struct bytes frame;
     qsgd_sizes sizes;
-    qsgd_memory work, decode_work;
-    qsgd_quantized quantized; /* of the tensor */
-    uint8_t *out;             /* of the last call; bytes that it did not write are STALE */
+    qsgd_memory work, decode_work, sum_work;
+    qsgd_weighted_frame two[2]; /* of a sum */
+    qsgd_quantized quantized;   /* of the tensor */
+    uint8_t *out;               /* of the last call; bytes that it did not write are STALE */
     uint64_t out_bytes;
     struct counting counting;
 };
@@ -42,6 +43,13 @@ static inline void world_open(struct world *w, const qsgd_params *params, const 
     w->sizes = encode_sizes(params, &w->encode, n);
     w->work = odd_memory(w->sizes.workspace_bytes);
     w->decode_work = decode_workspace(w->frame.p, w->frame.n, &w->decode);
+    w->two[0] = (qsgd_weighted_frame){w->frame.p, w->frame.n, 0.5F, 0};
+    w->two[1] = (qsgd_weighted_frame){w->frame.p, w->frame.n, 2, 0};
+    w->decode.dtype = QSGD_BFLOAT16;
+    qsgd_sizes sums = sizes_new();
+    CHECK(qsgd_decode_sum_sizes(w->two, 2, &w->decode, n, &sums, NULL) == QSGD_OK);
+    w->sum_work = odd_memory(sums.workspace_bytes);
+    w->decode.dtype = QSGD_DTYPE_OF_FRAME;
     w->out = malloc(OUT_BYTES);
     w->quantized = (qsgd_quantized){malloc((size_t)n * sizeof(int16_t) + 1),
                                     malloc((size_t)w->sizes.buckets * sizeof(float) + 1),
@@ -58,6 +66,7 @@ static inline void world_close(struct world *w) {
     free(w->encode.residual);
     odd_free(w->work);
     odd_free(w->decode_work);
+    odd_free(w->sum_work);
     free(w->out);
     free(w->quantized.indices);
     free(w->quantized.scales);
@@ -164,10 +173,18 @@ static inline qsgd_status run_decode_add(struct world *w, qsgd_error *error) {
 }
 
 static inline qsgd_status run_decode_sum(struct world *w, qsgd_error *error) {
-    const qsgd_weighted_frame two[2] = {{w->frame.p, w->frame.n, 0.5F, 0},
-                                        {w->frame.p, w->frame.n, 2, 0}};
     w->out_bytes = w->n * sizeof(float);
-    return qsgd_decode_sum(two, 2, &w->decode, (void *)w->out, w->n, w->decode_work, error);
+    return qsgd_decode_sum(w->two, 2, &w->decode, (void *)w->out, w->n, w->decode_work, error);
+}
+
+/* In bfloat16, and in a workspace for both frames. */
+static inline qsgd_status run_decode_sum_to(struct world *w, qsgd_error *error) {
+    w->out_bytes = w->n * sizeof(uint16_t);
+    w->decode.dtype = QSGD_BFLOAT16;
+    const qsgd_status status =
+        qsgd_decode_sum_to(w->two, 2, &w->decode, 3, w->out, w->n, w->sum_work, error);
+    w->decode.dtype = QSGD_DTYPE_OF_FRAME;
+    return status;
 }
 
 static inline qsgd_status run_decode_range(struct world *w, qsgd_error *error) {
@@ -204,6 +221,7 @@ static const struct {
     {"decode_alloc", run_decode_alloc, true, true},
     {"decode_add", run_decode_add, true, true},
     {"decode_sum", run_decode_sum, true, true},
+    {"decode_sum_to", run_decode_sum_to, true, true},
     {"decode_range", run_decode_range, true, true},
     {"decode_indices", run_decode_indices, false, true},
     {"encode_indices_like", run_encode_like, false, false},

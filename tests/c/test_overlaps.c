@@ -309,7 +309,11 @@ static void prepare(void) {
     qsgd_decode_options_init(&d);
     d.shared_tables = &list;
     d.shared_tables_count = 1;
-    decode_work_bytes = decode_sizes(frame, frame_bytes, &d).workspace_bytes;
+    const qsgd_weighted_frame one = {frame, frame_bytes, 1, 0};
+    qsgd_sizes sums = sizes_new(); /* no less than of a frame by itself */
+    CHECK(qsgd_decode_sum_sizes(&one, 1, &d, N, &sums, NULL) == QSGD_OK);
+    decode_work_bytes = sums.workspace_bytes;
+    CHECK(decode_work_bytes >= decode_sizes(frame, frame_bytes, &d).workspace_bytes);
     const qsgd_memory work = odd_memory(decode_work_bytes);
     const qsgd_quantized out = {indices, scales, damping, N};
     CHECK(qsgd_decode_indices(frame, frame_bytes, &d, &out, work, NULL) == QSGD_OK);

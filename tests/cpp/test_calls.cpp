@@ -180,9 +180,40 @@ static void test_sums() {
     std::vector<float> at_once(500, 9);
     qsgd::decode_sum(frames, at_once);
     CHECK(equal(at_once, expected));
+    std::vector<double> means(500);
+    qsgd::decode_sum(frames, means, {}, 3);
+    for (std::size_t i = 0; i < 500; i++) CHECK(means[i] == expected[i] / 3.0F);
     const qsgd_weighted_frame broken[] = {qsgd::weighted(a, 1), qsgd::weighted(Bytes(), 1)};
     const auto status = qsgd::try_decode_sum(broken, at_once);
     CHECK(!status && status.failure().frame() == 1U);
+}
+
+static void test_targets_slots_and_reports() {
+    const auto x = tensor(20000);
+    qsgd::Params params = seeded(1);
+    params.target_bits = 2;
+    params.slot = true;
+    qsgd_encode_report report, next;
+    qsgd_encode_report_init(&report);
+    qsgd_encode_report_init(&next);
+    qsgd::EncodeOptions options;
+    options.report = &report;
+    const auto frame = qsgd::encode(params, x, options);
+    CHECK(report.frame_bytes == frame.size() && report.trials > 0);
+    const std::uint64_t slot = qsgd::slot_bytes(params, x.size());
+    CHECK(frame.size() <= slot && slot < x.size() / 3);
+    std::vector<std::uint8_t> padded(frame.begin(), frame.end());
+    padded.resize(slot);
+    CHECK(thrown_by([&] { qsgd::decode<float>(padded); }) != QSGD_OK);
+    qsgd::DecodeOptions zeros_follow;
+    zeros_follow.padded = true;
+    CHECK(equal(qsgd::decode<float>(padded, zeros_follow), qsgd::decode<float>(frame)));
+    params.slot = false;
+    options.report = &next;
+    options.last = &report;
+    qsgd::encode(params, x, options);
+    CHECK(next.trials == 0);
+    CHECK(thrown_by([&] { qsgd::slot_bytes(params, 5); }) == QSGD_ERR_COMBINATION);
 }
 
 static void test_lengths_of_arrays_are_checked() {
@@ -316,6 +347,7 @@ int main() {
     test_tensors_keep_shape_and_tag();
     test_fixed_slots();
     test_sums();
+    test_targets_slots_and_reports();
     test_lengths_of_arrays_are_checked();
     test_decode_options();
     test_streams_are_cut_into_frames();

@@ -170,7 +170,7 @@ def test_message_says_what_value_and_legal_range() -> None:
         (lambda: qsgd.decode_sum([]), "PARAM", "frames"),
         (lambda: qsgd.decode_sum(FRAME), "PARAM", "frames"),
         (lambda: qsgd.decode_sum([FRAME], alphas=[1, 2]), "LENGTH", "alphas"),
-        (lambda: qsgd.decode_sum([FRAME], out=np.zeros(5000)), "DTYPE", "dtype"),
+        (lambda: qsgd.decode_sum([FRAME], out=np.zeros(5000, np.int32)), "DTYPE", "dtype"),
         (lambda: qsgd.decode_sum([FRAME, CODEC.encode(X[1:])]), "LENGTH", "frames"),
         (lambda: qsgd.decode_range(FRAME, 10, 5), "RANGE", "start"),
         (lambda: qsgd.decode_range(FRAME, 0, 5001), "RANGE", "stop"),

@@ -6,8 +6,7 @@
 #include "base/dtype.h"
 #include "base/error.h"
 #include "base/fpenv.h"
-#include "pipeline/arguments.h"
-#include "pipeline/decode_call.h"
+#include "pipeline/decode.h"
 #include "pipeline/decode_stream.h"
 #include "quantize/values_nonzeros.h"
 
@@ -131,13 +130,10 @@ static uint64_t partner_of(const struct decode_call *call, uint64_t index, uint6
     return end;
 }
 
-static void task_write(void *context, uint64_t task, uint32_t worker) {
-    struct decode_call *call = context;
-    struct worker *w = &call->workers[worker];
-    const uint64_t group = group_of(call), first = call->first + task * group;
-    const uint64_t end = min_u64(first + group, call->last);
+/* Chunks [first, end), at most GROUP_MOST. */
+static void write_group(const struct decode_call *call, uint64_t first, uint64_t end,
+                        struct worker *w) {
     bool done[GROUP_MOST] = {false};
-    fpenv env = fpenv_enter();
     for (uint64_t i = first; i < end; i++) {
         if (done[i - first]) continue;
         const uint64_t other = partner_of(call, i, end, done + (i - first));
@@ -147,6 +143,20 @@ static void task_write(void *context, uint64_t task, uint32_t worker) {
             write_one(call, i, w);
         }
     }
+}
+
+void decode_write(const struct decode_call *call, uint64_t first, uint64_t end,
+                  struct worker *worker) {
+    for (; first < end; first += GROUP_MOST) {
+        write_group(call, first, min_u64(first + GROUP_MOST, end), worker);
+    }
+}
+
+static void task_write(void *context, uint64_t task, uint32_t worker) {
+    struct decode_call *call = context;
+    const uint64_t group = group_of(call), first = call->first + task * group;
+    fpenv env = fpenv_enter();
+    write_group(call, first, min_u64(first + group, call->last), &call->workers[worker]);
     if (call->sink.stream) call->q.kernels->stream_end();
     fpenv_leave(env);
 }
@@ -155,14 +165,13 @@ static void task_write(void *context, uint64_t task, uint32_t worker) {
  * from them before anyone reads them. */
 #define STREAM_BYTES ((uint64_t)16 << 20)
 
-static qsgd_status write_all(struct decode_call *call) {
+qsgd_status decode_write_all(struct decode_call *call) {
     call->sink.stream = (call->to - call->from) * sizeof(float) >= STREAM_BYTES;
     return decode_run(call, task_write, group_of(call));
 }
 
 /* ---- the public calls ------------------------------------------------------------------------ */
 
-/* The sink's type must be one that the frame converts to. */
 static qsgd_status check_sink(const struct decode_call *call, const void *dst, const char *name) {
     const uint32_t out = call->sink.dtype;
     const qsgd_status status = decode_check_dtype(call, out, call->sink.add);
@@ -173,7 +182,12 @@ static qsgd_status check_sink(const struct decode_call *call, const void *dst, c
     return decode_apart(call, &output, 1, call->error);
 }
 
-static qsgd_status check_length(const struct decode_call *call, uint64_t n) {
+qsgd_status decode_aim(struct decode_call *call, uint64_t n, void *dst) {
+    call->from = 0;
+    call->to = n;
+    call->sink.data = dst;
+    call->sink.origin = call->sink.from = 0;
+    call->sink.to = n;
     if (n == call->frame.info.elements) return QSGD_OK;
     return error_parameter(call->error, QSGD_ERR_LENGTH, "n",
                            "the output's number of elements is not the frame's");
@@ -181,14 +195,8 @@ static qsgd_status check_length(const struct decode_call *call, uint64_t n) {
 
 /* Opens a frame to go whole into call->sink, and verifies it; nothing is written to dst. */
 static qsgd_status verify_for(struct decode_call *call, uint64_t n, void *dst, const char *name) {
-    qsgd_status status = check_length(call, n);
-    if (status != QSGD_OK) return status;
-    call->from = 0;
-    call->to = n;
-    call->sink.data = dst;
-    call->sink.origin = call->sink.from = 0;
-    call->sink.to = n;
-    status = check_sink(call, dst, name);
+    qsgd_status status = decode_aim(call, n, dst);
+    if (status == QSGD_OK) status = check_sink(call, dst, name);
     if (status == QSGD_OK) status = decode_begin(call);
     if (status == QSGD_OK) status = decode_verify(call);
     return status;
@@ -201,7 +209,7 @@ qsgd_status qsgd_decode(const void *frame, uint64_t bytes, const qsgd_decode_opt
     if (status != QSGD_OK) return status;
     call.sink = (struct sink){.dtype = decode_dtype(&call)};
     status = verify_for(&call, n, dst, "dst");
-    return status == QSGD_OK ? write_all(&call) : status;
+    return status == QSGD_OK ? decode_write_all(&call) : status;
 }
 
 qsgd_status qsgd_decode_add(const void *frame, uint64_t bytes, const qsgd_decode_options *options,
@@ -212,56 +220,7 @@ qsgd_status qsgd_decode_add(const void *frame, uint64_t bytes, const qsgd_decode
     if (status != QSGD_OK) return status;
     call.sink = (struct sink){.dtype = QSGD_FLOAT32, .add = true, .alpha = alpha};
     status = verify_for(&call, n, acc, "acc");
-    return status == QSGD_OK ? write_all(&call) : status;
-}
-
-/* All frames are checked before the first write; with one deep flag, they are atomic together. */
-static qsgd_status verify_one(const qsgd_weighted_frame *f, const qsgd_decode_options *options,
-                              float *out, uint64_t n, qsgd_memory workspace, qsgd_error *error) {
-    struct decode_call call;
-    if (f->reserved != 0) {
-        return error_parameter(error, QSGD_ERR_PARAM, "reserved", "reserved must be 0");
-    }
-    qsgd_status status = decode_open(&call, f->frame, f->bytes, options, workspace, error);
-    if (status != QSGD_OK) return status;
-    call.sink = (struct sink){.dtype = QSGD_FLOAT32, .add = true};
-    return verify_for(&call, n, out, "out");
-}
-
-static qsgd_status check_sum(const qsgd_weighted_frame *frames, uint32_t count, const float *out,
-                             uint64_t n, qsgd_memory workspace, qsgd_error *error) {
-    if ((count > 0 && frames == NULL) || (out == NULL && n > 0)) {
-        return memory_missing(out == NULL ? "out" : "frames", error);
-    }
-    const qsgd_status status = arguments_check_elements(n, error);
-    if (status != QSGD_OK) return status;
-    const struct region buffers[] = {
-        {"frames", frames, count * sizeof *frames, false},
-        {"workspace", workspace.data, workspace.bytes, true},
-        {"out", out, n * sizeof *out, true},
-    };
-    return regions_apart(buffers, sizeof buffers / sizeof *buffers, error);
-}
-
-qsgd_status qsgd_decode_sum(const qsgd_weighted_frame *frames, uint32_t count,
-                            const qsgd_decode_options *options, float *out, uint64_t n,
-                            qsgd_memory workspace, qsgd_error *error) {
-    qsgd_status status = check_sum(frames, count, out, n, workspace, error);
-    if (status != QSGD_OK) return status;
-    uint32_t f = 0;
-    for (; f < count && status == QSGD_OK; f++) {
-        status = verify_one(&frames[f], options, out, n, workspace, error);
-    }
-    if (status == QSGD_OK) {
-        for (uint64_t i = 0; i < n; i++) memset(out + i, 0, sizeof *out);
-        for (f = 0; f < count && status == QSGD_OK; f++) {
-            status = qsgd_decode_add(frames[f].frame, frames[f].bytes, options, frames[f].alpha,
-                                     out, n, workspace, error);
-        }
-    }
-    /* an error that lies in a buffer is not written */
-    if (status != QSGD_OK && status != QSGD_ERR_OVERLAP) error_at_frame(error, f - 1);
-    return status;
+    return status == QSGD_OK ? decode_write_all(&call) : status;
 }
 
 qsgd_status qsgd_decode_range(const void *frame, uint64_t bytes, const qsgd_decode_options *options,
@@ -284,6 +243,6 @@ qsgd_status qsgd_decode_range(const void *frame, uint64_t bytes, const qsgd_deco
     call.first = layout_chunk_of(&call.q.layout, start);
     call.last = layout_chunk_of(&call.q.layout, stop - 1) + 1;
     status = decode_verify(&call);
-    if (status == QSGD_OK) status = write_all(&call);
+    if (status == QSGD_OK) status = decode_write_all(&call);
     return status;
 }

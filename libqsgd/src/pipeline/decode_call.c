@@ -38,7 +38,7 @@ static qsgd_status check_limits(const struct decode_call *call) {
 }
 
 /* Finds the shared tables that the frame names among those given, which are all checked. */
-static qsgd_status find_tables(struct decode_call *call) {
+qsgd_status decode_find_tables(struct decode_call *call) {
     const qsgd_decode_options *o = &call->options;
     const qsgd_frame_info *info = &call->frame.info;
     struct shared_tables t;
@@ -61,9 +61,13 @@ static qsgd_status find_tables(struct decode_call *call) {
     return QSGD_OK;
 }
 
-static void carve(struct decode_call *call, struct memory *memory) {
+void decode_carve_chunks(struct decode_call *call, struct memory *memory) {
     call->offsets = memory_take(memory, (call->frame.layout.chunks + 1) * sizeof(uint64_t));
     call->shapes = memory_take(memory, call->frame.layout.chunks);
+}
+
+static void carve(struct decode_call *call, struct memory *memory) {
+    decode_carve_chunks(call, memory);
     call->workers = workers_carve(memory, &call->q, call->options.workers, QUANTIZE_DECODES);
     call->runner =
         (struct runner){call->options.runner, call->options.runner_context, call->options.workers,
@@ -81,7 +85,7 @@ static uint64_t frame_size_of(const struct decode_call *call, const uint8_t *fra
     return own < bytes ? own : bytes;
 }
 
-static qsgd_status open_header(struct decode_call *call, const void *frame, uint64_t bytes,
+qsgd_status decode_open_header(struct decode_call *call, const void *frame, uint64_t bytes,
                                const qsgd_decode_options *options) {
     call->given_options = options;
     qsgd_status status = arguments_decode_options(options, &call->options, call->error);
@@ -99,14 +103,17 @@ static qsgd_status open_header(struct decode_call *call, const void *frame, uint
     return QSGD_OK;
 }
 
+qsgd_status decode_check_bytes(const struct decode_call *call, uint64_t bytes) {
+    if (bytes >= call->frame.info.frame_bytes) return QSGD_OK;
+    return error_offset(call->error, QSGD_ERR_NEED_MORE, bytes, "the frame is cut short");
+}
+
 qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t bytes,
                         const qsgd_decode_options *options, qsgd_memory workspace,
                         qsgd_error *error) {
     call->error = error;
-    qsgd_status status = open_header(call, frame, bytes, options);
-    if (status == QSGD_OK && bytes < call->frame.info.frame_bytes) {
-        status = error_offset(error, QSGD_ERR_NEED_MORE, bytes, "the frame is cut short");
-    }
+    qsgd_status status = decode_open_header(call, frame, bytes, options);
+    if (status == QSGD_OK) status = decode_check_bytes(call, bytes);
     if (status != QSGD_OK) return status;
     struct memory memory = {NULL, 0};
     carve(call, &memory);
@@ -114,11 +121,15 @@ qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t by
     if (status != QSGD_OK) return status;
     call->workspace = workspace;
     status = decode_apart(call, NULL, 0, error);
-    return status == QSGD_OK ? find_tables(call) : status;
+    return status == QSGD_OK ? decode_find_tables(call) : status;
 }
 
 qsgd_status decode_begin(struct decode_call *call) {
     carve(call, &call->memory);
+    return decode_prepare(call);
+}
+
+qsgd_status decode_prepare(struct decode_call *call) {
     if (!frame_is_raw(&call->frame)) values_token_levels(&call->q);
     call->first = 0;
     call->last = call->frame.layout.chunks;
@@ -167,7 +178,7 @@ qsgd_status qsgd_decode_sizes(const void *frame, uint64_t bytes, const qsgd_deco
     struct decode_call call;
     struct memory memory = {NULL, 0};
     call.error = error;
-    qsgd_status status = open_header(&call, frame, bytes, options);
+    qsgd_status status = decode_open_header(&call, frame, bytes, options);
     if (status == QSGD_OK) status = decode_check_dtype(&call, decode_dtype(&call), false);
     if (status != QSGD_OK) return status;
     carve(&call, &memory);
@@ -267,7 +278,10 @@ static void task_verify(void *context, uint64_t task, uint32_t worker) {
 qsgd_status decode_run(struct decode_call *call, qsgd_task task, uint64_t group) {
     const qsgd_status status =
         runner_run(&call->runner, task, call, div_up(call->last - call->first, group), call->error);
-    if (status != QSGD_OK) return status;
+    return status == QSGD_OK ? decode_failure(call) : status;
+}
+
+qsgd_status decode_failure(const struct decode_call *call) {
     const struct worker *failed = workers_error(call->workers, call->options.workers);
     if (failed == NULL) return QSGD_OK;
     return error_offset(call->error, failed->error, failed->error_where,

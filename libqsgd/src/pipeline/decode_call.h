@@ -37,6 +37,16 @@ qsgd_status decode_open(struct decode_call *call, const void *frame, uint64_t by
 /* Carves the workspace; checks the index and its checksum. */
 qsgd_status decode_begin(struct decode_call *call);
 
+/* The steps of these two, for who has many frames open, each with memory of its own for what it
+ * knows of its chunks, but workers and a runner from elsewhere. call->error is set; bytes: given.
+ */
+qsgd_status decode_open_header(struct decode_call *call, const void *frame, uint64_t bytes,
+                               const qsgd_decode_options *options);
+qsgd_status decode_check_bytes(const struct decode_call *call, uint64_t bytes);
+void decode_carve_chunks(struct decode_call *call, struct memory *memory);
+qsgd_status decode_find_tables(struct decode_call *call);
+qsgd_status decode_prepare(struct decode_call *call);
+
 #define DECODE_OUTPUTS 5
 
 /* Buffers, at most DECODE_OUTPUTS, share no byte with the frame, the workspace, each other, nor the
@@ -91,6 +101,9 @@ qsgd_status decode_parse_chunk(const struct decode_call *call, uint64_t index,
 qsgd_status decode_read(const struct decode_call *call, const struct chunk_span *span,
                         struct worker *worker, const struct code_chunk *chunk,
                         const struct payload_form *form);
+
+/* The first error of the workers, or QSGD_OK. */
+qsgd_status decode_failure(const struct decode_call *call);
 
 /* Runs a task over groups of `group` of chunks [first, last) and reports the first error. */
 qsgd_status decode_run(struct decode_call *call, qsgd_task task, uint64_t group);

@@ -7,9 +7,9 @@
 #include "codes/scratch.h"
 #include "quantize/zeros.h"
 
-/* Of one worker. What quantizes and what codes take turns in some of the memory: while decoding,
- * only block by block. */
-static void carve(struct worker *w, struct memory *memory, const struct quantizer *q,
+/* What quantizes and what codes take turns in some of the memory: while decoding, only block by
+ * block. */
+void worker_carve(struct worker *w, struct memory *memory, const struct quantizer *q,
                   enum quantize_use use) {
     if (q->params.code == QSGD_CODE_RAW) { /* needs one block of floats */
         w->quantize.block = memory_take(memory, QUANTIZE_SMALL_BLOCK * sizeof(float));
@@ -28,15 +28,19 @@ static void carve(struct worker *w, struct memory *memory, const struct quantize
     if (memory->used < to) memory->used = to;
 }
 
+void worker_begin(struct worker *w) {
+    w->error_task = UINT64_MAX;
+    w->error = QSGD_OK;
+    memset(w->auto_bytes, 0, sizeof w->auto_bytes);
+}
+
 struct worker *workers_carve(struct memory *memory, const struct quantizer *q, uint32_t workers,
                              enum quantize_use use) {
     struct worker *all = memory_take(memory, workers * sizeof(struct worker));
     for (uint32_t i = 0; i < workers; i++) {
         struct worker counted, *const w = all == NULL ? &counted : &all[i];
-        carve(w, memory, q, use);
-        w->error_task = UINT64_MAX;
-        w->error = QSGD_OK;
-        memset(w->auto_bytes, 0, sizeof w->auto_bytes);
+        worker_carve(w, memory, q, use);
+        worker_begin(w);
     }
     return all;
 }

@@ -25,6 +25,11 @@ struct worker {
 struct worker *workers_carve(struct memory *memory, const struct quantizer *q, uint32_t workers,
                              enum quantize_use use);
 
+/* The two halves of that for one of them: memory, some of which is written, and no error yet. */
+void worker_begin(struct worker *w);
+void worker_carve(struct worker *w, struct memory *memory, const struct quantizer *q,
+                  enum quantize_use use);
+
 static inline void worker_fail(struct worker *w, uint64_t task, qsgd_status status,
                                uint64_t where) {
     if (task >= w->error_task) return;
