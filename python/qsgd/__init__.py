@@ -34,12 +34,11 @@ from qsgd.frames import (
     encode,
     inspect,
     set_backend,
-    split,
-    unpad,
 )
 from qsgd.report import EncodeReport
 from qsgd.shared_tables import SharedTables
 from qsgd.shared_tables_build import build_tables
+from qsgd.streams import FrameReader, frame_size, split, unpad
 
 if TYPE_CHECKING:
     from qsgd import errors as errors
@@ -60,6 +59,7 @@ __all__ = [
     "CodecOptions",
     "EncodeReport",
     "FrameInfo",
+    "FrameReader",
     "LevelStats",
     "QsgdError",
     "SharedTables",
@@ -74,6 +74,7 @@ __all__ = [
     "decode_sum",
     "encode",
     "fit_levels",
+    "frame_size",
     "inspect",
     "load",
     "save",

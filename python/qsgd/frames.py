@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Unpack
 
 import numpy as np
@@ -16,7 +16,6 @@ from qsgd import _core
 from qsgd import options as opt
 from qsgd.codec import Codec
 from qsgd.codec_options import CodecOptions
-from qsgd.errors import QsgdError
 from qsgd.shared_tables import SharedTables, blobs
 from qsgd.types import Dtype, Tensor
 
@@ -32,7 +31,6 @@ __all__ = [
     "encode",
     "inspect",
     "set_backend",
-    "split",
 ]
 
 MAX_ELEMENTS = 2**28  # default limit on what a frame may ask to allocate: 1 GiB of float32
@@ -357,46 +355,6 @@ def decode_range(
     """
     known = blobs(shared_tables)
     return _written(_core.decode_range(frame, start, stop, out, dtype, atomic, threads, known))
-
-
-def unpad(buffer: Tensor) -> memoryview:
-    """The frame at the start of a buffer that it need not fill, as a slot (`Codec.slot`).
-
-    Parameters
-    ----------
-    buffer : bytes-like or uint8 tensor
-        A frame, and zeros behind it.
-
-    Returns
-    -------
-    memoryview
-        The frame's bytes, not copied.
-
-    Raises
-    ------
-    QsgdError
-        If there is no frame, if it is cut short, or if other bytes than zeros follow.
-    """
-    view = memoryview(buffer).cast("B")
-    size = _core.frame_size(view, 0)
-    if np.frombuffer(view[size:], np.uint8).any():
-        reason = "other bytes than zeros follow the frame"
-        raise QsgdError(reason, status=-57, name="QSGD_ERR_TRAILING", offset=size)
-    return view[:size]
-
-
-def split(buffer: Tensor) -> Iterator[memoryview]:
-    """Cuts a sequence of frames, such as the content of a .qsgd file, into views of its frames.
-
-    Only each frame's first 16 bytes are read. Raises QsgdError, with ``offset`` counted from the
-    buffer's first byte, where no frame begins or the last one is incomplete (QSGD_ERR_NEED_MORE).
-    """
-    view = memoryview(buffer).cast("B")
-    start = 0
-    while start < len(view):
-        stop = start + _core.frame_size(view, start)
-        yield view[start:stop]
-        start = stop
 
 
 def backends() -> tuple[str, ...]:

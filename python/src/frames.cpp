@@ -81,11 +81,23 @@ uint64_t frame_size(py::object buffer, uint64_t start) {
     return size;
 }
 
+// Bytes that a frame claims to have, by its first 16; refused above the limit.
+uint64_t frame_claim(py::object prefix, uint64_t limit) {
+    const Tensor bytes = load_bytes(prefix, "prefix");
+    Detail detail;
+    uint64_t size = 0;
+    const qsgd_status status = qsgd_frame_size(bytes.data, bytes.nbytes(), limit, &size, &detail);
+    if (status != QSGD_OK)
+        raise(status, detail.reason, {}, {detail.offset == kNone ? 0 : detail.offset});
+    return size;
+}
+
 } // namespace
 
 void define_frames(py::module_ &module) {
     module.def("frame_info", &frame_info);
     module.def("frame_size", &frame_size);
+    module.def("frame_claim", &frame_claim);
 }
 
 } // namespace binding

@@ -17,10 +17,11 @@ import numpy.typing as npt
 from qsgd.codec import Codec
 from qsgd.codec_options import CodecOptions
 from qsgd.errors import FileError, QsgdError
-from qsgd.frames import FrameInfo, decode, inspect, split
+from qsgd.frames import FrameInfo, decode, inspect
 from qsgd.options import refuse
 from qsgd.shared_tables import SharedTables
 from qsgd.storage.atomic import atomic_writer
+from qsgd.streams import split
 
 MAX_ELEMENTS = 2**31  # of all tensors of a file together: 8 GiB of float32
 FLOATS = frozenset({"float32", "float64", "float16", "bfloat16"})
