@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qsgd._core import __version__
+from qsgd.batches import decode_many
 from qsgd.codec import Codec
 from qsgd.codec_options import CodecOptions
 from qsgd.errors import QsgdError
@@ -69,6 +70,7 @@ __all__ = [
     "build_tables",
     "decode",
     "decode_add",
+    "decode_many",
     "decode_mean",
     "decode_range",
     "decode_sum",

@@ -89,6 +89,17 @@ class Params:
         last: Any,
         /,
     ) -> int: ...
+    def encode_many(
+        self,
+        tensors: list[Any],
+        names: list[str],
+        tags: list[bytes],
+        residuals: list[Any],
+        nonces: list[int],
+        threads: int | None,
+        /,
+    ) -> list[bytes]: ...
+    def take_nonces(self, count: int, /) -> int: ...
     def slot(self, n: int, /) -> int: ...
     def bound(self, n: int, dtype: Any, ndim: int, tag_bytes: int, /) -> int: ...
     def quantize(
@@ -156,6 +167,18 @@ def decode_sum(
     shared_tables: list[bytes],
     /,
 ) -> Any: ...
+def decode_many(
+    frames: list[Any],
+    names: list[str],
+    tags: list[bytes | None],
+    outs: list[Any],
+    dtype: Any,
+    max_elements: int | None,
+    atomic: bool,
+    threads: int | None,
+    shared_tables: list[bytes],
+    /,
+) -> list[Any]: ...
 def decode_indices(
     frame: Any, max_elements: int | None, threads: int | None, shared_tables: list[bytes], /
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float32], npt.NDArray[np.uint8]]: ...

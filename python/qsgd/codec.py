@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from qsgd import _core
 from qsgd import options as opt
+from qsgd.codec_batches import CodecBatches
 from qsgd.codec_options import CodecOptions
 from qsgd.codec_stages import CodecStages
 from qsgd.params import build_params, canonical, replaced
@@ -49,7 +50,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @dataclasses.dataclass(frozen=True, slots=True, init=False, repr=False)
-class Codec(NamedSchemes, CodecStages):
+class Codec(NamedSchemes, CodecBatches, CodecStages):
     """A way to quantize and code tensors. Safe to share between threads.
 
     Options never change; only the counter moves, which gives each encode a nonce of its own.

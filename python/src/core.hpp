@@ -91,6 +91,29 @@ inline uint32_t thread_count(py::handle threads, uint64_t chunks) {
     return static_cast<uint32_t>(std::min(wanted, chunks));
 }
 
+// The same for many tensors, of which there are `count`.
+inline uint32_t thread_count_of_many(py::handle threads, uint64_t count) {
+    return static_cast<uint32_t>(
+        std::min<uint64_t>(thread_count(threads, QSGD_MAX_WORKERS), std::max<uint64_t>(count, 1)));
+}
+
+// Runs `call` for one of several tensors or frames: its errors say which, in `frame` and, behind
+// the prefix, in words.
+template <typename Call> void numbered(size_t number, const std::string &prefix, Call call) {
+    try {
+        call();
+    } catch (py::error_already_set &error) {
+        if (!error.matches(py::module_::import("qsgd.errors").attr("QsgdError"))) throw;
+        const std::string text = py::str(error.value());
+        error.value().attr("args") = py::make_tuple(prefix + ": " + text);
+        error.value().attr("frame") = number;
+        throw;
+    }
+}
+
+// Bytes of results that calls without the GIL fill at a time; what more there is comes after them.
+constexpr uint64_t kWaveBytes = uint64_t{64} << 20;
+
 // Gives `options` (encode's or decode's) a runner over `workers` threads. Call under the GIL.
 template <typename Options>
 void set_runner(Options &options, RunnerContext &context, uint32_t workers) {

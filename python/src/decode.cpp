@@ -1,5 +1,6 @@
 // Decoding: frame -> tensor, part, sum or indices.
 #include <algorithm>
+#include <memory>
 
 #include "frames.hpp"
 
@@ -108,20 +109,6 @@ void decode_add(py::object frame_object, py::object acc_object, float alpha, boo
     check_frame(status, detail, frame.info);
 }
 
-// Runs `call` for one frame of a sum: its errors have the frame's number.
-template <typename Call> void numbered(size_t number, Call call) {
-    try {
-        call();
-    } catch (py::error_already_set &error) {
-        if (!error.matches(py::module_::import("qsgd.errors").attr("QsgdError"))) throw;
-        const std::string text = py::str(error.value());
-        error.value().attr("args") =
-            py::make_tuple("frame " + std::to_string(number) + ": " + text);
-        error.value().attr("frame") = number;
-        throw;
-    }
-}
-
 // A mean has a divisor, which is the number of frames, and no alphas.
 py::object decode_sum(py::list frame_objects, py::object out, py::object dtype,
                       py::object alphas_object, bool mean, py::object max_elements, bool atomic,
@@ -129,7 +116,7 @@ py::object decode_sum(py::list frame_objects, py::object out, py::object dtype,
     const uint64_t limit = element_limit(max_elements);
     std::vector<Frame> frames;
     for (size_t i = 0; i < frame_objects.size(); i++)
-        numbered(i, [&] {
+        numbered(i, "frame " + std::to_string(i), [&] {
             frames.emplace_back(frame_objects[i], "frames");
             frames.back().check_size(limit);
             const uint64_t own = frames.back().info.elements, wanted = frames[0].info.elements;
@@ -175,6 +162,76 @@ py::object decode_sum(py::list frame_objects, py::object out, py::object dtype,
     return target.result;
 }
 
+// A frame of many, and where it goes. Few chunks are decoded on one thread, others at the same
+// time; many on several threads of their own.
+struct FrameOfMany {
+    Frame frame;
+    Target target;
+    DecodeCall call;
+    qsgd_status status = QSGD_OK;
+    Detail detail;
+
+    FrameOfMany(Frame given, py::object out, const py::object &dtype, bool atomic,
+                const py::list &tables, py::handle threads)
+        : frame(std::move(given)), target(std::move(out), dtype, frame, frame.info.shape,
+                                          frame.info.ndim, frame.info.elements),
+          call(atomic, tables) {
+        call.options.dtype = target.tensor.dtype;
+        call.ask(frame, threads, frame.info.chunks);
+    }
+    bool alone() const { return call.options.workers > 1; }
+    void run() {
+        const Workspace workspace(call.sizes.workspace_bytes);
+        status = qsgd_decode(frame.data(), frame.size(), &call.options, target.tensor.data,
+                             target.tensor.n, workspace.memory(), &detail);
+    }
+};
+
+// tags: what the frames' must be, or None each. All headers are checked before memory is taken, and
+// all elements together are at most max_elements.
+py::list decode_many(py::list frame_objects, py::list names, py::list tags, py::list outs,
+                     py::object dtype, py::object max_elements, bool atomic, py::object threads,
+                     py::list shared_tables) {
+    std::vector<Frame> frames;
+    uint64_t left = element_limit(max_elements);
+    for (size_t i = 0; i < frame_objects.size(); i++)
+        numbered(i, py::str(names[i]), [&] {
+            frames.emplace_back(frame_objects[i], "frame");
+            const qsgd_frame_info &info = frames.back().info;
+            frames.back().check_size(left);
+            left -= info.elements;
+            const py::bytes own(static_cast<const char *>(info.tag), info.tag_bytes);
+            if (!tags[i].is_none() && !own.equal(tags[i]))
+                raise(QSGD_ERR_HEADER, "the frame has another tag than the index says");
+        });
+    std::vector<std::unique_ptr<FrameOfMany>> all;
+    std::vector<FrameOfMany *> small;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < frames.size(); i++)
+        numbered(i, py::str(names[i]), [&] {
+            all.push_back(std::make_unique<FrameOfMany>(std::move(frames[i]), outs[i], dtype,
+                                                        atomic, shared_tables, threads));
+            bytes += all.back()->target.tensor.nbytes();
+            if (!all.back()->alone()) small.push_back(all.back().get());
+        });
+    Pool &pool = Pool::instance();
+    const uint32_t workers = thread_count_of_many(threads, small.size());
+    {
+        const Unlocked unlocked(bytes);
+        auto one = [&](uint64_t i) { small[i]->run(); };
+        run_each(pool, small.size(), workers, one);
+        for (const auto &item : all)
+            if (item->alone()) item->run();
+    }
+    py::list results;
+    for (size_t i = 0; i < all.size(); i++) {
+        numbered(i, py::str(names[i]),
+                 [&] { check_frame(all[i]->status, all[i]->detail, all[i]->frame.info); });
+        results.append(all[i]->target.result);
+    }
+    return results;
+}
+
 py::tuple decode_indices(py::object frame_object, py::object max_elements, py::object threads,
                          py::list shared_tables) {
     const Frame frame(frame_object);
@@ -206,6 +263,7 @@ void define_decode(py::module_ &module) {
     module.def("decode_range", &decode_range);
     module.def("decode_add", &decode_add);
     module.def("decode_sum", &decode_sum);
+    module.def("decode_many", &decode_many);
     module.def("decode_indices", &decode_indices);
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 
 #include "frames.hpp"
 
@@ -163,6 +164,72 @@ uint64_t encode_into(Params &params, py::object x, py::object out, py::tuple noi
     return run_encode(params, call, {target.data, target.nbytes()});
 }
 
+// A tensor of many, as FrameOfMany in decode.cpp.
+struct TensorOfMany {
+    const Call &call;
+    NewBytes frame;
+    qsgd_memory room;
+    uint64_t bytes = 0;
+    qsgd_status status = QSGD_OK;
+    Detail detail;
+
+    explicit TensorOfMany(const Call &given)
+        : call(given), frame(given.sizes.dst_bytes), room(frame.memory()) {}
+    void run(const qsgd_params &params) {
+        const Workspace workspace(call.sizes.workspace_bytes);
+        status = qsgd_encode(&params, &call.options, call.x.data, call.x.n, room,
+                             workspace.memory(), &bytes, &detail);
+    }
+};
+
+// Encodes calls [from, to), at the same time but for those that have threads of their own.
+void encode_wave(const qsgd_params &params, const std::vector<std::unique_ptr<Call>> &calls,
+                 size_t from, size_t to, uint32_t workers, const py::list &names,
+                 py::list &frames) {
+    std::vector<std::unique_ptr<TensorOfMany>> all;
+    uint64_t elements = 0;
+    for (size_t i = from; i < to; i++) {
+        all.push_back(std::make_unique<TensorOfMany>(*calls[i]));
+        elements += calls[i]->x.nbytes();
+    }
+    Pool &pool = Pool::instance();
+    {
+        const Unlocked unlocked(elements);
+        auto one = [&](uint64_t i) { all[i]->run(params); };
+        run_each(pool, all.size(), workers, one);
+    }
+    for (size_t i = from; i < to; i++) {
+        TensorOfMany &item = *all[i - from];
+        numbered(i, py::str(names[i]), [&] { check_as(item.status, item.detail, "x"); });
+        frames.append(item.frame.cut(item.bytes));
+    }
+}
+
+// All arguments are checked before anything is encoded.
+py::list encode_many(Params &params, py::list tensors, py::list names, py::list tags,
+                     py::list residuals, py::list nonces, py::object threads) {
+    std::vector<std::unique_ptr<Call>> calls;
+    const uint64_t count = tensors.size();
+    for (size_t i = 0; i < count; i++)
+        numbered(i, py::str(names[i]), [&] {
+            calls.push_back(std::make_unique<Call>(params, tensors[i], py::make_tuple(nonces[i], 0),
+                                                   tags[i], residuals[i], py::none(), threads,
+                                                   py::none(), false));
+        });
+    py::list frames;
+    for (size_t from = 0; from < count;) {
+        uint64_t bytes = calls[from]->sizes.dst_bytes;
+        size_t to = from + 1;
+        const auto alone = [&](size_t i) { return calls[i]->options.workers > 1; };
+        while (to < count && !alone(from) && !alone(to) && bytes < kWaveBytes)
+            bytes += calls[to++]->sizes.dst_bytes;
+        encode_wave(params.c, calls, from, to, thread_count_of_many(threads, to - from), names,
+                    frames);
+        from = to;
+    }
+    return frames;
+}
+
 uint64_t slot(const Params &params, py::object n) {
     Detail detail;
     uint64_t bytes = 0;
@@ -197,6 +264,9 @@ void define_encode(py::module_ &module) {
     params.def("encode", &encode);
     params.def("encode_report", &encode_report);
     params.def("encode_into", &encode_into);
+    params.def("encode_many", &encode_many);
+    params.def("take_nonces",
+               [](Params &self, uint64_t count) { return self.next_nonce.fetch_add(count); });
     params.def("slot", &slot);
     params.def("bound", &bound);
     define_quantize(params);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <new>
 
 #include "qsgd.h"
 
@@ -64,6 +65,19 @@ struct RunnerContext {
 
 // The runner of the C interface. No exception leaves it: QSGD_ERR_RUNNER.
 qsgd_status run_on_pool(void *context, qsgd_task task, void *job, uint64_t count) noexcept;
+
+// Runs one(i) for every i < count on at most `threads` threads of the pool, without the GIL. What a
+// call throws ends it: std::bad_alloc.
+template <typename One> void run_each(Pool &pool, uint64_t count, uint32_t threads, One &one) {
+    const qsgd_task task = [](void *job, uint64_t index, uint32_t) {
+        (*static_cast<One *>(job))(index);
+    };
+    if (threads == 1 || count < 2) {
+        for (uint64_t i = 0; i < count; i++) one(i);
+    } else if (!pool.run(task, &one, count, threads)) {
+        throw std::bad_alloc();
+    }
+}
 
 // Cores that this process may use, at most 8: more helps little, as memory is the limit.
 uint32_t default_threads();

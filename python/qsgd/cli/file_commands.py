@@ -66,7 +66,7 @@ def run_encode(args: argparse.Namespace) -> None:
     written = 0
     with atomic_writer(args.output) as file:
         frames = frame_files.encode_all(tensors, codec, args.raw_below)
-        for _, frame in progress(frames, "encoding", len(tensors)):
+        for _, frame in progress(frames, "encoding", len(tensors) + 1):
             written += file.write(frame)
     before = sum(_nbytes(tensor) for tensor in tensors.values())
     count = sum(math.prod(tensor.shape) for tensor in tensors.values())

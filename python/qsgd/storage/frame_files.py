@@ -7,6 +7,7 @@ be cut or joined at frame borders like any other stream of frames.
 from __future__ import annotations
 
 import math
+import mmap
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Unpack
@@ -14,9 +15,11 @@ from typing import Any, NamedTuple, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from qsgd.batches import frames_of
 from qsgd.codec import Codec
 from qsgd.codec_options import CodecOptions
 from qsgd.errors import FileError, QsgdError
+from qsgd.frame_index import INDEX_TAG, index_frame
 from qsgd.frames import FrameInfo, decode, inspect
 from qsgd.options import refuse
 from qsgd.shared_tables import SharedTables
@@ -109,8 +112,9 @@ def save(
 def encode_all(
     tensors: Mapping[str, Any], codec: Codec, raw_below: int = 0
 ) -> Iterator[tuple[str, bytes]]:
-    """Yields (name, frame) for every tensor, as `save` writes them."""
+    """Yields (name, frame) for every tensor, as `save` writes them, and for the index behind."""
     raw = lossless(codec)
+    sizes, tags = [], []
     if not isinstance(tensors, Mapping) or not tensors:
         raise FileError("tensors must be a mapping of names to at least one tensor")
     for name, given in tensors.items():
@@ -119,12 +123,20 @@ def encode_all(
         tensor = _with_dtype(name, given)
         exact = dtype_name(tensor) not in FLOATS or math.prod(tensor.shape) < raw_below
         try:
-            yield name, (raw if exact else codec).encode(tensor, tag=name.encode())
+            tag = name.encode()
+            frame = (raw if exact else codec).encode(tensor, tag=tag)
         except UnicodeEncodeError:
             raise FileError(f"{name!r}: the name is not valid Unicode") from None
         except QsgdError as error:
             error.args = (f"{name}: {error}", *error.args[1:])
             raise
+        if tag == INDEX_TAG:
+            raise FileError(f"{name}: that is the name of the index behind the tensors")
+        sizes.append(len(frame))
+        tags.append(tag)
+        yield name, frame
+    index = index_frame(lambda table: raw.encode(table, 0, tag=INDEX_TAG), sizes, tags)
+    yield INDEX_TAG.decode(), index
 
 
 def entries(buffer: bytes | memoryview) -> list[Entry]:
@@ -138,7 +150,8 @@ def entries(buffer: bytes | memoryview) -> list[Entry]:
     Returns
     -------
     list of Entry
-        In the file's order; the frames are views of `buffer`. Payloads are not checked.
+        In the file's order, but indexes; the frames are views of `buffer`. Payloads are not
+        checked.
 
     Raises
     ------
@@ -152,6 +165,8 @@ def entries(buffer: bytes | memoryview) -> list[Entry]:
         raise FileError("the file is empty: a .qsgd file holds at least one frame")
     for frame in split(buffer):
         info = inspect(frame)
+        if info.tag == INDEX_TAG:
+            continue
         try:
             name = info.tag.decode()
         except UnicodeDecodeError:
@@ -174,6 +189,7 @@ def check_limit(found: list[Entry], max_elements: int | None) -> None:
 
 def load(
     path: str | os.PathLike[str],
+    names: Iterable[str] | None = None,
     *,
     dtype: npt.DTypeLike | None = None,
     max_elements: int | None = MAX_ELEMENTS,
@@ -185,6 +201,9 @@ def load(
     ----------
     path : str or path-like
         As `save` wrote it, or any concatenation of frames with distinct UTF-8 tags.
+    names : iterable of str, optional
+        The tensors to read. None: all. The index that `save` writes says where they are, so that
+        the rest of the file is not read.
     dtype : dtype, optional
         Float type for all float tensors. Default: each frame's own (bfloat16 gives float32).
     max_elements : int or None
@@ -206,8 +225,32 @@ def load(
     OSError
         If the file cannot be read.
     """
+    if names is not None:
+        return _load_some(path, names, dtype, max_elements, shared_tables)
     with open(path, "rb") as file:
         found = entries(file.read())
+    check_limit(found, max_elements)
+    known = list(shared_tables) if isinstance(shared_tables, Iterable) else shared_tables
+    return {entry.name: decode_entry(entry, dtype, known) for entry in found}
+
+
+def _load_some(
+    path: str | os.PathLike[str],
+    names: Iterable[str],
+    dtype: npt.DTypeLike | None,
+    max_elements: int | None,
+    shared_tables: SharedTables | Iterable[SharedTables] | None,
+) -> dict[str, npt.NDArray[Any]]:
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size == 0:
+            raise FileError("the file is empty: a .qsgd file holds at least one frame")
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    wanted = list(names)
+    by_name = {tagged.name: tagged.frame for tagged in frames_of(content)}
+    for name in wanted:
+        if name not in by_name:
+            raise FileError(f"there is no tensor {name!r} in the file")
+    found = [Entry(name, inspect(by_name[name]), by_name[name]) for name in wanted]
     check_limit(found, max_elements)
     known = list(shared_tables) if isinstance(shared_tables, Iterable) else shared_tables
     return {entry.name: decode_entry(entry, dtype, known) for entry in found}
