@@ -12,6 +12,7 @@
 #include "kernels/extra_bits.h"
 #include "kernels/fixed.h"
 #include "kernels/histogram.h"
+#include "kernels/lossless.h"
 #include "kernels/noise.h"
 #include "kernels/nonzeros.h"
 #include "kernels/norm.h"
@@ -116,6 +117,16 @@ __global__ void ranks(const memory m) {
     m.results[2] = kernel_nonzeros(m.k, m.n, m.words);
     m.results[3] = kernel_zero_groups(m.k, m.tokens, m.n, m.words);
     m.results[4] = kernel_count_nonzeros(m.k, m.tokens, m.n);
+}
+
+__global__ void halves(const memory m, const lossless_split *split, uint16_t *lower) {
+    kernel_halves_of_words(m.words, m.n, m.noise, lower);
+    lanes_sync();
+    kernel_lossless_split(split, m.noise, m.n, m.tokens, m.k);
+    lanes_sync();
+    kernel_lossless_merge(split, m.tokens, m.k, m.n, m.noise);
+    lanes_sync();
+    kernel_words_of_halves(m.noise, lower, m.n, m.words);
 }
 
 __global__ void checksums(const memory m) { m.results[0] = kernel_crc32c(m.number, m.bytes, m.n); }

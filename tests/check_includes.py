@@ -48,13 +48,14 @@ ROOMS: dict[str, set[str]] = {
     "quantize": {"kernels", "backends", "grid", "base", "qsgd.h"},
     "codes": {"kernels", "grid", "base", "qsgd.h", "qsgd_stages.h"},
     "codes/rans": {"codes", "kernels", "grid", "base", "qsgd.h"},
+    "codes/lossless": {"codes", "codes/rans", "kernels", "grid", "base", "qsgd.h"},
     "frame": {"codes", "backends", "grid", "base", "qsgd.h"},
     "pipeline": {
-        *("frame", "codes", "codes/rans", "quantize"),
+        *("frame", "codes", "codes/rans", "codes/lossless", "quantize"),
         *("backends", "kernels", "grid", "base", "qsgd.h", "qsgd_stages.h"),
     },
     "fit": {
-        *("frame", "codes", "codes/rans", "quantize"),
+        *("frame", "codes", "codes/rans", "codes/lossless", "quantize"),
         *("backends", "kernels", "grid", "base", "qsgd.h", "qsgd_fit.h"),
     },
     # Of simd only the vocabularies of a warp and of its threads.

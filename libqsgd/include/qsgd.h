@@ -158,7 +158,8 @@ QSGD_API uint32_t qsgd_version(void);
  * 2 Parameters
  * ------------------------------------------------------------------------------------------- */
 
-/* Element types. Quantisers take the first four; raw frames take all. Numbers as in the frame. */
+/* Element types. Quantisers and lossless frames take the first four; raw frames take all. Numbers
+ * as in the frame. */
 typedef enum qsgd_dtype {
     QSGD_FLOAT32 = 0,
     QSGD_FLOAT64 = 1,
@@ -219,6 +220,7 @@ typedef enum qsgd_code {
     QSGD_CODE_RICE_SPARSE = 8,
     QSGD_CODE_HUFFMAN = 9,
     QSGD_CODE_RANS = 10,
+    QSGD_CODE_LOSSLESS = 11, /* every bit of float types, in fewer bytes; no quantizer, as RAW */
     QSGD_CODE_AUTO = 255
 } qsgd_code;
 

@@ -94,8 +94,8 @@ class AdaptiveCodec:
     ) -> None:
         if not isinstance(codec, Codec):
             raise refuse("codec", codec, "a Codec")
-        if codec.rounding == "topk" or codec.code == "raw":
-            raise refuse("codec", codec.rounding, "one that rounds to levels, not topk or raw")
+        if codec.rounding == "topk" or codec.code in opt.EXACT_CODES:
+            raise refuse("codec", codec.rounding, "one that rounds to levels")
         legal = "a positive integer"
         self._at = tuple(sorted({opt.integer("at", step, 1, 1 << 62, legal) for step in at}))
         self._every = None if every is None else opt.integer("every", every, 1, 1 << 62, legal)

@@ -99,7 +99,8 @@ class Codec(NamedSchemes, CodecBatches, CodecStages):
         sparse, else stochastic.
     code : str
         How indices become bits: "rans", "huffman", "elias-gamma", "elias-delta", "elias-omega",
-        each Elias also with "-sparse", "rice-sparse", "fixed", "raw" (lossless, any dtype), or
+        each Elias also with "-sparse", "rice-sparse", "fixed", "raw" (any dtype, as it is),
+        "lossless" (every bit of floats in fewer bytes; other dtypes as raw), or
         "auto" (the shortest, by a trial with other noise).
     classes : {"auto", "on", "off"} or bool
         Several probability tables by local energy, for rans. True is "on", False is "off".
@@ -305,7 +306,8 @@ class Codec(NamedSchemes, CodecBatches, CodecStages):
         n : int
             Elements.
         dtype : dtype or str
-            Of the tensor; it matters where the frame may be raw (``code`` "raw" or "auto").
+            Of the tensor; it matters where the frame may be exact (``code`` "raw", "lossless" or
+            "auto").
         ndim : int
             Dimensions of the tensor, 0 to 8; the default covers any.
         tag : bytes
@@ -344,7 +346,7 @@ class Codec(NamedSchemes, CodecBatches, CodecStages):
         x : tensor of float32, float64, float16 or bfloat16, up to 8 dimensions
             A NumPy array, torch CPU tensor, or any object with DLPack or the buffer protocol.
             C-contiguous memory is used in place, at any alignment; other strides are copied once.
-            With ``code="raw"`` also integers, bool and complex numbers.
+            With ``code="raw"`` or "lossless" also integers, bool and complex numbers.
         nonce : int, optional
             Unsigned 64-bit; (seed, nonce) names the noise and must not repeat. None takes the
             codec's counter: 0, then one more per call. A nonce given does not move the counter.
@@ -417,10 +419,10 @@ class Codec(NamedSchemes, CodecBatches, CodecStages):
     ) -> int:
         """Encodes into a buffer; returns the bytes of the frame at its start.
 
-        `out` is writable, contiguous, and does not overlap `x`. ``bound(x.size)`` bytes (for raw
-        and auto: ``bound(x.size, dtype)``) always suffice and take the least time; fewer do if the
-        frame fits, and if not the error's ``needed`` says what would. All of `out` may be
-        overwritten. Otherwise as `encode`.
+        `out` is writable, contiguous, and does not overlap `x`. ``bound(x.size)`` bytes (for raw,
+        lossless and auto: ``bound(x.size, dtype)``) always suffice and take the least time;
+        fewer do if the frame fits, and if not the error's ``needed`` says what would. All of `out`
+        may be overwritten. Otherwise as `encode`.
         """
         noise, last = (nonce, origin), last_of(like)
         return self._ready().encode_into(x, out, noise, tag, residual, scales, self.threads, last)

@@ -134,7 +134,7 @@ def _codec_of(raw: dict[str, Any]) -> Codec:
         "checksum": raw["checksum"],
         "chunk": 1 << raw["chunk_log2"],
     }
-    if code == "raw":
+    if code in opt.EXACT_CODES:
         return Codec(**options)
     levels = opt.name_of(opt.LEVELS, raw["levels"])
     if levels == "table" or levels == "signed":

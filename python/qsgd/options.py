@@ -55,8 +55,10 @@ CODES: dict[Code, int] = {
     "rice-sparse": 8,
     "huffman": 9,
     "rans": 10,
+    "lossless": 11,
     "auto": 255,
 }
+EXACT_CODES = ("raw", "lossless")  # of elements as they are: no quantizer
 CLASSES: dict[Classes, int] = {"auto": 0, "off": 1, "on": 2}
 DTYPES: dict[Dtype, int] = {name: number for number, name in enumerate(get_args(Dtype))}
 SCALE_DTYPES: dict[ScaleDtype, int] = {"float32": 0, "bfloat16": 3}

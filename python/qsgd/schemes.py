@@ -66,8 +66,8 @@ class NamedSchemes:
 
     @classmethod
     def exact(cls, **options: Unpack[OptionsBesideLevels]) -> Self:
-        """Every bit of any dtype, with shape, tag and checksums."""
-        return cls(**{"code": "raw", **options})
+        """Every bit of any dtype, with shape, tag and checksums: floats in fewer bytes."""
+        return cls(**{"code": "lossless", **options})
 
     # ---- By paper ---------------------------------------------------------------------------
 

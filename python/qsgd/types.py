@@ -49,7 +49,8 @@ Levels: TypeAlias = Literal["uniform", "exponential", "open"]
 Rounding: TypeAlias = Literal["stochastic", "dithered", "nearest", "topk"]
 Code: TypeAlias = Literal[
     "raw", "fixed", "elias-gamma", "elias-delta", "elias-omega", "elias-gamma-sparse",
-    "elias-delta-sparse", "elias-omega-sparse", "rice-sparse", "huffman", "rans", "auto",
+    "elias-delta-sparse", "elias-omega-sparse", "rice-sparse", "huffman", "rans",
+    "lossless", "auto",
 ]  # fmt: skip
 Classes: TypeAlias = Literal["auto", "off", "on"]
 ScaleDtype: TypeAlias = Literal["float32", "bfloat16"]

@@ -84,9 +84,17 @@ qsgd_encode_report load_last(py::handle last) {
     return report;
 }
 
+// The parameters for elements of that type: what lossless frames do not hold, raw ones do.
+qsgd_params params_for(const Params &params, uint32_t dtype) {
+    qsgd_params c = params.c;
+    if (c.code == QSGD_CODE_LOSSLESS && dtype > QSGD_BFLOAT16) c.code = QSGD_CODE_RAW;
+    return c;
+}
+
 // The arguments of one call of encode, valid while this lives.
 struct Call : EncodeCall {
     Tensor x;
+    qsgd_params chosen;
     Tensor tag;
     Tensor residual;
     Tensor scales;
@@ -97,7 +105,8 @@ struct Call : EncodeCall {
     Call(Params &params, py::handle x_object, const py::tuple &noise, py::handle tag_object,
          py::handle residual_object, py::handle scales_object, py::handle threads,
          py::handle last_object, bool reports)
-        : EncodeCall("x"), x(load(x_object, "x", Access::read)) {
+        : EncodeCall("x"), x(load(x_object, "x", Access::read)),
+          chosen(params_for(params, x.dtype)) {
         if (!last_object.is_none()) {
             last = load_last(last_object);
             options.last = &last;
@@ -114,7 +123,7 @@ struct Call : EncodeCall {
         residual = load_optional(residual_object, "residual", Access::write, QSGD_FLOAT32, x.n);
         options.residual = static_cast<float *>(residual.data);
         options.origin = to_u64(noise[1], "origin");
-        ask(params.c, x.n, threads);
+        ask(chosen, x.n, threads);
         scales = load_optional(scales_object, "scales", Access::read, QSGD_FLOAT32, sizes.buckets);
         options.scales = static_cast<const float *>(scales.data);
         options.nonce = params.take_nonce(noise[0]);
@@ -122,14 +131,14 @@ struct Call : EncodeCall {
 };
 
 // Runs qsgd_encode with the thread's scratch; returns the frame's bytes.
-uint64_t run_encode(const Params &params, const Call &call, qsgd_memory out) {
+uint64_t run_encode(const Call &call, qsgd_memory out) {
     Detail detail;
     qsgd_status status = QSGD_OK;
     uint64_t frame_bytes = 0;
     {
         const Workspace workspace(call.sizes.workspace_bytes);
         const Unlocked unlocked(call.x.nbytes());
-        status = qsgd_encode(&params.c, &call.options, call.x.data, call.x.n, out,
+        status = qsgd_encode(&call.chosen, &call.options, call.x.data, call.x.n, out,
                              workspace.memory(), &frame_bytes, &detail);
     }
     if (status == QSGD_ERR_DST_TOO_SMALL)
@@ -145,7 +154,7 @@ py::bytes encode(Params &params, py::object x, py::tuple noise, py::object tag, 
                  py::object scales, py::object threads, py::object last) {
     const Call call(params, x, noise, tag, residual, scales, threads, last, false);
     NewBytes frame(call.sizes.dst_bytes);
-    return frame.cut(run_encode(params, call, frame.memory()));
+    return frame.cut(run_encode(call, frame.memory()));
 }
 
 py::tuple encode_report(Params &params, py::object x, py::tuple noise, py::object tag,
@@ -153,7 +162,7 @@ py::tuple encode_report(Params &params, py::object x, py::tuple noise, py::objec
                         py::object last) {
     const Call call(params, x, noise, tag, residual, scales, threads, last, true);
     NewBytes frame(call.sizes.dst_bytes);
-    py::bytes bytes = frame.cut(run_encode(params, call, frame.memory()));
+    py::bytes bytes = frame.cut(run_encode(call, frame.memory()));
     return py::make_tuple(std::move(bytes), report_tuple(call.report));
 }
 
@@ -161,7 +170,7 @@ uint64_t encode_into(Params &params, py::object x, py::object out, py::tuple noi
                      py::object residual, py::object scales, py::object threads, py::object last) {
     const Tensor target = load(out, "out", Access::write);
     const Call call(params, x, noise, tag, residual, scales, threads, last, false);
-    return run_encode(params, call, {target.data, target.nbytes()});
+    return run_encode(call, {target.data, target.nbytes()});
 }
 
 // A tensor of many, as FrameOfMany in decode.cpp.
@@ -246,7 +255,7 @@ uint64_t bound(const Params &params, py::object n, py::object dtype, uint32_t nd
     call.options.ndim = ndim;
     call.options.shape = shape.data();
     call.options.tag_bytes = tag_bytes;
-    call.ask(params.c, elements);
+    call.ask(params_for(params, call.options.dtype), elements);
     return call.sizes.dst_bytes;
 }
 

@@ -37,7 +37,7 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
     return edit
 
 
-NORM = "    int32_t norm;         /* qsgd_norm; default MAX */\n"
+NORM = "    int32_t norm;         /* qsgd_norm; default BALANCED */\n"
 FREE = "QSGD_API void qsgd_free(const qsgd_allocator *allocator, void *data);"
 MEMORY = "    void *data;\n    uint64_t bytes;\n} qsgd_memory;"
 CHANGES = (

@@ -97,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                    malloc((size_t)info.buckets * sizeof(float) + 1),
                                    malloc((size_t)info.chunks + 1), n};
     b.pieces = info.buckets < info.chunks;
-    if (data[17] == QSGD_CODE_RAW) {
+    if (data[17] == QSGD_CODE_RAW || data[17] == QSGD_CODE_LOSSLESS) {
         accepted = qsgd_decode(data, size, NULL, b.values, b.n, b.work, NULL) == QSGD_OK;
         if (accepted && info.dtype <= QSGD_BFLOAT16) check_values(&b, data, size);
     } else {
@@ -132,6 +132,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 #define LONGEST 1500
 #define LONGER 5000
 #define SPLIT_SEEDS 8
+#define LOSSLESS_SEEDS 16
 
 /* One to three changes, most of them after the header, where the entropy decoders look. */
 static void mutate(struct bytes *b, uint64_t *state) {
@@ -198,16 +199,42 @@ static void split_seeds(struct bytes seeds[SPLIT_SEEDS]) {
     }
 }
 
+/* Lossless frames of each type: of numbers, of many zeros, of a few that are far from the others.
+ */
+static void lossless_seeds(struct bytes seeds[LOSSLESS_SEEDS]) {
+    static float x[LONGER];
+    for (unsigned i = 0; i < LOSSLESS_SEEDS; i++) {
+        qsgd_params p;
+        qsgd_encode_options o;
+        qsgd_params_init(&p);
+        qsgd_encode_options_init(&o);
+        p.code = QSGD_CODE_LOSSLESS;
+        p.chunk_log2 = 11;
+        p.checksum = i / 4 % 2 == 0;
+        o.dtype = i % 4;
+        fill_tensor(x, LONGER, 2000 + i);
+        for (size_t j = 0; i >= 8 && j < LONGER; j++) {
+            if (j % 3 != 0) x[j] = 0;
+            if (j % 100 == 0) x[j] *= 0x1p-90F;
+        }
+        const size_t item = o.dtype == QSGD_FLOAT32 ? 4 : (o.dtype == QSGD_FLOAT64 ? 8 : 2);
+        seeds[i] = encode_frame(&p, &o, x, sizeof x / item < LONGER ? sizeof x / item : LONGER);
+        LLVMFuzzerTestOneInput(seeds[i].p, (size_t)seeds[i].n);
+        CHECK(accepted);
+    }
+}
+
 int main(int argc, char **argv) {
     int failures = 0;
     for (int i = 1; i < argc; i++) failures += replay(argv[i]);
     if (argc > 1) return failures == 0 ? 0 : 1;
     static const size_t lengths[] = {LONGEST, 1, 4, 130, 700};
-    struct bytes seeds[4 * SCHEMES * 5 + SPLIT_SEEDS];
-    size_t count = SPLIT_SEEDS;
+    struct bytes seeds[4 * SCHEMES * 5 + SPLIT_SEEDS + LOSSLESS_SEEDS];
+    size_t count = SPLIT_SEEDS + LOSSLESS_SEEDS;
     float x[LONGEST];
     fill_tables(&tables);
     split_seeds(seeds);
+    lossless_seeds(seeds + SPLIT_SEEDS);
     for (size_t i = 0; i < SCHEMES; i++) {
         for (size_t l = 0; l < 10; l++) {
             qsgd_params params = scheme_params(&schemes[i]);

@@ -26,7 +26,7 @@ static const struct {
     {INT(rounding, -1), QSGD_ERR_PARAM},
     {INT(rounding, 4), QSGD_ERR_PARAM},
     {INT(code, -1), QSGD_ERR_PARAM},
-    {INT(code, 11), QSGD_ERR_PARAM},
+    {INT(code, 12), QSGD_ERR_PARAM},
     {INT(code, 254), QSGD_ERR_PARAM},
     {INT(code, 256), QSGD_ERR_PARAM},
     {INT(classes, -1), QSGD_ERR_PARAM},

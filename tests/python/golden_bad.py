@@ -97,6 +97,7 @@ SIGNED_DITHERED = parts(
     code="fixed", levels="signed", level_table=(-1.0, 0.125, 1.0), rounding="dithered"
 )
 RAW = parts(code="raw")
+LOSSLESS = parts(code="lossless")
 NAMED = parts(s=1, shared_tables=SHARED_RANS)
 
 
@@ -202,6 +203,9 @@ BAD_HEADERS = [
     ("scale-kind-2", "HEADER", PLAIN.at(21, 4)),
     ("grid-byte-reserved-bit", "HEADER", PLAIN.at(21, 0x0A)),
     ("raw-with-levels", "HEADER", RAW.at(19, 4)),
+    ("lossless-with-levels", "HEADER", LOSSLESS.at(19, 4)),
+    ("lossless-int32", "HEADER", LOSSLESS.at(16, 8)),
+    ("lossless-dithered", "HEADER", replace(LOSSLESS, flags=5)),
     ("raw-without-zero", "HEADER", RAW.at(21, 1)),
     ("raw-dithered", "HEADER", replace(RAW, flags=5)),
     ("nine-dimensions", "HEADER", head(shape=(40,) + (1,) * 8)),
@@ -335,7 +339,7 @@ def payload_frame(payload: bytes, x: np.ndarray[Any, Any], options: dict[str, An
     right = parts(x, **options)
     front = 2 if right.flags & 4 else 1
     (good,) = right.payloads
-    if options.get("code") == "raw":
+    if options.get("code") in ("raw", "lossless"):
         return replace(right, payloads=(payload,))
     if len(payload) >= front:
         payload = payload[:front] + good[front : front + 3] + payload[front:]

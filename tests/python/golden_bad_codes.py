@@ -205,6 +205,7 @@ EIGHT_STATES, (EIGHT_WORDS,) = rans_push(
 
 # Right payloads in the same style: what the bad ones differ from.
 RIGHT_PAYLOADS: list[BadPayload] = [
+    bad("lossless", "OK", b"\2\x7f\0" + bytes(4) + b"\2", code="lossless"),
     bad("fixed", "OK", FIXED + bytes([0b01001001]), code="fixed"),
     bad("elias-gamma", "OK", CODED + b"\1\2" + bits("0100 0101 1 0100"), code="elias-gamma"),
     bad("elias-gamma-sparse", "OK", CODED + bits("010 1 0 1"), code="elias-gamma-sparse"),
@@ -269,6 +270,20 @@ BAD_PAYLOADS: list[BadPayload] = [
     bad("fixed-open-width-not-least", "STREAM", FIXED + b"\x02" + b"\x55", code="fixed",
         norm="rms", levels="open", step=0.5),
     bad("raw-too-short", "CHUNK", bytes(15), code="raw"),
+    bad("lossless-empty", "CHUNK", b"", code="lossless"),
+    bad("lossless-plain-cut", "CHUNK", bytes(16), code="lossless"),
+    bad("lossless-plain-with-bits", "CHUNK", b"\4" + bytes(16), code="lossless"),
+    bad("lossless-form-3", "CHUNK", b"\3\x7f\0" + bytes(4) + b"\2", code="lossless"),
+    bad("lossless-top-0", "STREAM", b"\2\0\0" + bytes(4) + b"\2", code="lossless"),
+    bad("lossless-field-too-wide", "STREAM", b"\2\x7f\0\1\x08" + bytes(6), code="lossless"),
+    bad("lossless-token-63", "STREAM", b"\2\x7f\0" + bytes(4) + b"\x3f", code="lossless"),
+    bad("lossless-and-more", "PADDING", b"\2\x7f\0" + bytes(4) + b"\2\0", code="lossless"),
+    bad("lossless-escape-with-a-token", "STREAM",
+        b"\x0a\x7f\0\x04\x20\x20\x7f\x20" + bytes(4) + b"\1", code="lossless"),
+    bad("lossless-escapes-not-there", "STREAM",
+        b"\x0a\x7f\0\1\x20" + bytes(4) + b"\2", code="lossless"),
+    bad("lossless-sparse-but-all-zero", "STREAM", b"\6\x7f\0\1" + bytes(5), code="lossless"),
+    bad("lossless-no-tables", "CODE_TABLE", b"\1\x7f\0" + bytes(4), code="lossless"),
     bad("raw-bool-2", "STREAM", b"\0\1\2", BOOLS, code="raw"),
     # Elias, dense: segment widths and lengths, then codewords.
     bad("elias-segment-width-0", "CODE_TABLE", CODED + b"\0" + bytes(1), code="elias-gamma"),

@@ -344,6 +344,17 @@ GOLDEN = (
     made("dead-zone", (1500,), "local", rounding="nearest", step=1.0, dead_zone=0.2, **OPEN),
     made("target-slot", (1500,), "local", target_bits=1.0, slot=True, **BALANCED),
     made("target-out-of-reach", (700,), "sparse", target_bits=6.0, **BALANCED),
+    made("lossless", (1500,), "even", code="lossless"),
+    made("lossless-float64", (700,), "even", dtype="float64", code="lossless"),
+    made("lossless-float16", (1500,), "even", dtype="float16", code="lossless"),
+    made("lossless-bfloat16", (2500,), "local", dtype="bfloat16", code="lossless", chunk_log2=11),
+    made("lossless-specials", (1500,), "hostile", code="lossless"),
+    made("lossless-specials-float16", (300,), "hostile", dtype="float16", code="lossless"),
+    made("lossless-sparse", (1500,), "sparse", code="lossless", checksum=False, chunk_log2=10),
+    made("lossless-spikes", (4600,), "spikes", dtype="bfloat16", code="lossless", chunk_log2=13),
+    made("lossless-constant", (900,), "constant", dtype="bfloat16", code="lossless"),
+    made("lossless-few", (3,), dtype="bfloat16", code="lossless"),
+    made("lossless-none", (0, 4), code="lossless"),
     made("raw-int32", (70,), dtype="int32", code="raw", checksum=False),
 )  # fmt: skip
 

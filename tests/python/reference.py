@@ -27,10 +27,12 @@ from reference_bits import (
 from reference_chunks import chunk_pieces, quantized, shared_of
 from reference_codes import (
     CODES,
+    EXACT,
     Shared,
 )
 from reference_frame import DTYPES, MOST, Chunk, Frame, assemble, header, parse, problem
 from reference_levels import Params, cut, cut_of, dithers, grid
+from reference_lossless import lossless_decode, lossless_encode
 from reference_norms import stored
 from reference_parts import Places
 from reference_payload import coding, payload_decode, payload_encode
@@ -89,12 +91,17 @@ def checked(x: Array, p: Params, dtype: str | None) -> str:
     return name
 
 
-def raw_frame(x: Array, p: Params, dtype: str, tag: bytes) -> bytes:
-    """Frame of code 0, which `auto` may choose in place of a rotated one."""
-    p = replace(p, code="raw", rotation=False, rescale=False)
+def exact_frame(x: Array, p: Params, dtype: str, tag: bytes) -> bytes:
+    """Frame of code 11, or of code 0, which `auto` may choose in place of a rotated one."""
+    code = "lossless" if p.code == "lossless" else "raw"
+    p = replace(p, code=code, rotation=False, rescale=False)
     cuts = cut(x.size, 0, p.chunk_log2, True)
     flat = x.ravel().astype(x.dtype.newbyteorder("<"))
-    payloads = [flat[slice(*cuts.span(j))].tobytes() for j in range(cuts.chunks)]
+    parts = [flat[slice(*cuts.span(j))] for j in range(cuts.chunks)]
+    if code == "lossless":
+        payloads = [lossless_encode(part.astype(x.dtype), dtype) for part in parts]
+    else:
+        payloads = [part.tobytes() for part in parts]
     return assemble(header(p, dtype, x.shape, Noise(0), tag), p, payloads)
 
 
@@ -110,7 +117,7 @@ def quantized_frames(
 ) -> list[bytes]:
     """Frames of the code asked for, or of all legal ones but raw, in order of their numbers."""
     frames = []
-    for code in CODES[1:] if p.code == "auto" else (p.code,):
+    for code in CODES[1:11] if p.code == "auto" else (p.code,):
         if problem(p, code) is not None:
             continue
         named = replace(p, code=code)
@@ -189,7 +196,7 @@ def tried(x: Array, p: Params, start: Noise, given: Given) -> str:
     words = [int(word[0]) for word in philox(4, np.zeros(1, np.uint64), p.seed, start.nonce)]
     other = replace(p, seed=words[0] | words[1] << 32)
     other_start = Noise(words[2] | words[3] << 32, start.origin)
-    raw = raw_frame(x, p, given.dtype, given.tag)
+    raw = exact_frame(x, p, given.dtype, given.tag)
     return parse(min([raw, *frames_of(x, other, other_start, given)], key=len)).params.code
 
 
@@ -243,8 +250,8 @@ def encode(
             p = replace(p, step=step, target_bits=0.0, target_error=0.0, slot=False)
         if p.code == "auto" and name in DTYPES[:4]:
             p = replace(p, code=tried(x, p, start, given))
-        frame = raw_frame(x, p, name, tag)
-        if p.code not in ("raw", "auto"):
+        frame = exact_frame(x, p, name, tag)
+        if p.code not in (*EXACT, "auto"):
             (frame,) = frames_of(x, p, start, given)
         if params.slot:
             frame = into_slot(x, params, p, start, given)
@@ -268,8 +275,8 @@ def encode_indices(
     origin: int = 0,
 ) -> bytes:
     """Frame of indices, scales and damping, as `decode_indices` and `quantize` give them."""
-    if params.code == "raw":
-        raise ValueError("raw frames have no indices")
+    if params.code in EXACT:
+        raise ValueError("raw and lossless frames have no indices")
     k = np.asarray(indices).ravel()
     found = unmarked(k, params), stored(scales, params.scale_dtype), damping
     zeros, none, start = k == zero_groups.MARK, np.zeros(k.size, np.float32), Noise(nonce, origin)
@@ -288,11 +295,15 @@ def payload(frame: Frame, chunk: Chunk) -> bytes:
 
 
 def raw_elements(frame: Frame) -> Array:
-    """Elements of a raw frame, in its shape."""
+    """Elements of a raw or lossless frame, in its shape."""
     held = np.dtype("uint16" if frame.dtype == "bfloat16" else frame.dtype)
     parts = []
     for chunk in frame.chunks:
         data = payload(frame, chunk)
+        if frame.params.code == "lossless":
+            found = lossless_decode(data, chunk.stop - chunk.start, frame.dtype)
+            parts.append(found.astype(f"<u{held.itemsize}").tobytes())
+            continue
         refuse(len(data) != (chunk.stop - chunk.start) * held.itemsize, "raw chunk has a length")
         refuse(frame.dtype == "bool" and max(data) > 1, "bool is neither 0 nor 1")
         parts.append(data)
@@ -316,7 +327,7 @@ def decode_indices(frame: bytes, tables: Iterable[bytes] = ()) -> tuple[Array, A
     the first) and damping (uint8; empty if not dithered)."""
     f = parse(frame)
     if f.raw:
-        raise ValueError("raw frames have no indices")
+        raise ValueError("raw and lossless frames have no indices")
     (k, scales, damping), zeros, _ = chunks_decode(f, tables)
     if zero_groups.are_marked(f.params) and not f.params.rotation:
         k = zero_groups.mark(k, zeros, (scales > 0)[f.cuts.owners()], f.cuts)

@@ -35,7 +35,9 @@ CODES = (
     "rice-sparse",
     "huffman",
     "rans",
+    "lossless",
 )
+EXACT = ("raw", "lossless")  # of elements as they are: no quantizer
 
 
 @dataclass(frozen=True)

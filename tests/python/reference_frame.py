@@ -12,7 +12,7 @@ from math import isfinite, prod
 import numpy as np
 
 from reference_bits import crc32c, read_varint, refuse, varint
-from reference_codes import CODES
+from reference_codes import CODES, EXACT
 from reference_levels import Cuts, Params, cut, dithers
 from reference_rotation import Noise
 from reference_tables import digest
@@ -77,8 +77,8 @@ class Frame:
 
     @property
     def raw(self) -> bool:
-        """Whether the elements are stored as they are."""
-        return self.params.code == "raw"
+        """Whether it holds the elements themselves, as they are or coded without loss."""
+        return self.params.code in EXACT
 
 
 # -- 4.2 Parameters that are legal together ------------------------------------------------------
@@ -88,7 +88,7 @@ def problem(p: Params, code: str) -> str | None:
     """What makes the parameters illegal together with `code`, or None."""
     if not 10 <= p.chunk_log2 <= 18:
         return "chunk_log2 out of range"
-    if code == "raw":
+    if code in EXACT:
         return "rotation not allowed" if p.rotation or p.rescale else None
     zero_bit = not p.zero and p.levels not in ("signed", "open")
     table = np.array(p.level_table or (), np.float32)
@@ -152,12 +152,13 @@ def extension(kind: int, body: bytes) -> bytes:
 
 def keyed(p: Params) -> bool:
     """Whether a frame of these parameters holds the noise key."""
-    return p.code != "raw" and (dithers(p) or p.rotation)
+    return p.code not in EXACT and (dithers(p) or p.rotation)
 
 
 def header(p: Params, dtype: str, shape: tuple[int, ...], start: Noise, tag: bytes) -> bytes:
     """Header from offset 16 on, without its CRC."""
-    raw, tabled = p.code == "raw", p.levels in ("table", "signed") and p.code != "raw"
+    raw = p.code in EXACT
+    tabled = p.levels in ("table", "signed") and not raw
     zero_bit = not p.zero and p.levels not in ("signed", "open")
     out = bytearray([DTYPES.index(dtype), CODES.index(p.code), 0, 0])
     out += bytes([len(shape) | (p.chunk_log2 - 10) << 4, 0, PROFILE])
@@ -230,10 +231,11 @@ def read_scheme(data: bytes, end: int) -> tuple[Params, str, tuple[int, ...], di
     p.chunk_log2 = 10 + (data[20] >> 4)
     dtype, at = choose(DTYPES, data[16]), 23
     refuse(data[21] >> 3 != 0 or data[20] & 15 > 8, "header field out of range")
-    if p.code == "raw":
+    if p.code != "raw":
+        refuse(data[16] > 3, "dtype only for raw frames")
+    if p.code in EXACT:
         refuse(data[19] != 0 or data[21] != 0 or data[5] > 1, "raw frame with a quantizer")
     else:
-        refuse(data[16] > 3, "dtype only for raw frames")
         p.levels, p.scale_dtype = choose(LEVELS, data[19]), choose(SCALE_DTYPES, data[21] >> 1)
         p.norm = "rms" if p.levels == "open" else "max"
         p.rounding = "dithered" if data[5] & 4 else "stochastic"
@@ -258,7 +260,7 @@ def read_scheme(data: bytes, end: int) -> tuple[Params, str, tuple[int, ...], di
 
 def named(p: Params, norm: int, rounding: int) -> Params:
     """Parameters that decode alike, by the frame's own names where these go with the rest."""
-    if p.code == "raw" or norm >= len(NORMS):
+    if p.code in EXACT or norm >= len(NORMS):
         return p
     own = replace(p, norm=NORMS[norm])
     if p.rounding == "stochastic" and rounding in (2, 3):
@@ -278,7 +280,7 @@ def parse(frame: bytes) -> Frame:
     end = header_bytes - 4
     refuse(crc32c(data[:end]) != int.from_bytes(data[end:header_bytes], "little"), "header CRC")
     p, dtype, shape, fields = read_scheme(data, end)
-    raw, nonce = p.code == "raw", 0
+    raw, nonce = p.code in EXACT, 0
     tag = fields.get(TAG, b"")
     refuse(TAG in fields and not 1 <= len(tag) <= 16384, "tag has a wrong length")
     refuse((NOISE_KEY in fields) != keyed(p), "noise key")

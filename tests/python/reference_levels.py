@@ -153,7 +153,9 @@ def dithers(p: Params) -> bool:
     """Whether a frame is dithered: everywhere, or where buckets are not rotated."""
     one, sparse = p.levels == "uniform" and p.s == 1, "sparse" in p.code
     fits = p.rotation and not one and not sparse
-    return p.code != "raw" and (p.rounding == "dithered" or (p.rounding == "nearest" and fits))
+    return p.code not in ("raw", "lossless") and (
+        p.rounding == "dithered" or (p.rounding == "nearest" and fits)
+    )
 
 
 # -- 8.3 Levels ----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from cases import QUANTIZERS, TENSORS, as_dtype, as_torch, codec_of, tensor
 from pairs import Row, cover, legal_pairs, pairs_of
 from qsgd.testing import layout_of
 from reference_bits import Array
-from reference_codes import CODES
+from reference_codes import CODES, EXACT
 from reference_frame import DTYPES, ROUNDINGS, problem
 from reference_levels import Params, cut
 
@@ -50,7 +50,7 @@ LEGAL = {
     for c, code in enumerate(FACTORS["code"])
     for r, rounding in enumerate(ROUNDINGS)
     if problem(Params(**quantizer, rounding=rounding), "fixed" if code == "auto" else code) is None
-    and not (code == "raw" and problem(Params(**quantizer, rounding=rounding), "fixed"))
+    and not (code in EXACT and problem(Params(**quantizer, rounding=rounding), "fixed"))
 }
 # The same with any of the three still open.
 COMPLETABLE = {choice for triple in LEGAL for choice in product(*((v, None) for v in triple))}
@@ -78,7 +78,7 @@ def possible(row: Row) -> bool:
         bucket, chunk_log2 = value_of(row, "bucket"), value_of(row, "chunk_log2")
         if bucket == 0 or (bucket or 1) > 1 << (chunk_log2 or 16):
             return False
-        if value_of(row, "code") == "raw" or value_of(row, "rounding") == "topk":
+        if value_of(row, "code") in EXACT or value_of(row, "rounding") == "topk":
             return False
     if value_of(row, "rescale") and not rescalable(row):
         return False
@@ -86,7 +86,7 @@ def possible(row: Row) -> bool:
     if extra == "residual" and value_of(row, "dtype") not in (None, "float32"):
         return False
     if extra == "scales":
-        return not (value_of(row, "rounding") == "topk" or value_of(row, "code") == "raw")
+        return not (value_of(row, "rounding") == "topk" or value_of(row, "code") in EXACT)
     return True
 
 

@@ -14,6 +14,7 @@
 #include "kernels/extra_bits.h"
 #include "kernels/fixed.h"
 #include "kernels/histogram.h"
+#include "kernels/lossless.h"
 #include "kernels/noise.h"
 #include "kernels/nonzeros.h"
 #include "kernels/norm.h"
@@ -90,6 +91,10 @@ const struct kernels BACKEND_SYMBOL(BACKEND_NAME) = {
     .histogram = BACKEND_ENCODER(BACKEND_ENTRY(kernel_histogram)),
     .pack = BACKEND_ENCODER(BACKEND_ENTRY(kernel_pack)),
     .unpack = BACKEND_ENTRY(kernel_unpack),
+    .lossless_split = BACKEND_ENCODER(BACKEND_ENTRY(kernel_lossless_split)),
+    .lossless_merge = BACKEND_ENTRY(kernel_lossless_merge),
+    .halves_of_words = BACKEND_ENCODER(BACKEND_ENTRY(kernel_halves_of_words)),
+    .words_of_halves = BACKEND_ENTRY(kernel_words_of_halves),
     .largest_zigzag = BACKEND_ENCODER(BACKEND_ENTRY(kernel_largest_zigzag)),
     .nonzeros = BACKEND_ENCODER(BACKEND_ENTRY(kernel_nonzeros)),
     .count_nonzeros = BACKEND_ENCODER(BACKEND_ENTRY(kernel_count_nonzeros)),

@@ -8,10 +8,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "qsgd.h"
+
 /* Bytes of an element; 0 for an unknown type. */
 size_t dtype_bytes(uint32_t dtype);
 
 static inline bool dtype_is_float(uint32_t dtype) { return dtype <= 3; }
+
+/* True if frames of that code hold the elements themselves, of which nothing is lost: no quantizer,
+ * no buckets, no noise. */
+static inline bool code_is_exact(int32_t code) {
+    return code == QSGD_CODE_RAW || code == QSGD_CODE_LOSSLESS;
+}
 
 /* n elements of a float type from src (any alignment) to float32, rounded to nearest even. */
 void dtype_to_float(uint32_t dtype, const void *src, size_t n, float *out);

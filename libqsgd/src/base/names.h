@@ -57,11 +57,13 @@
 #define decode_chunk_streams qsgd_internal_decode_chunk_streams
 #define decode_chunks_pair qsgd_internal_decode_chunks_pair
 #define decode_dtype qsgd_internal_decode_dtype
+#define decode_exact qsgd_internal_decode_exact
 #define decode_failure qsgd_internal_decode_failure
 #define decode_find_tables qsgd_internal_decode_find_tables
 #define decode_open qsgd_internal_decode_open
 #define decode_open_header qsgd_internal_decode_open_header
 #define decode_parse_chunk qsgd_internal_decode_parse_chunk
+#define decode_parse_lossless qsgd_internal_decode_parse_lossless
 #define decode_payload qsgd_internal_decode_payload
 #define decode_prepare qsgd_internal_decode_prepare
 #define decode_read qsgd_internal_decode_read
@@ -89,6 +91,9 @@
 #define error_parameter qsgd_internal_error_parameter
 #define error_set qsgd_internal_error_set
 #define error_size qsgd_internal_error_size
+#define exact_bound qsgd_internal_exact_bound
+#define exact_clear_residual qsgd_internal_exact_clear_residual
+#define exact_write qsgd_internal_exact_write
 #define feedback_chunks qsgd_internal_feedback_chunks
 #define feedback_of_chunk qsgd_internal_feedback_of_chunk
 #define feedback_store qsgd_internal_feedback_store
@@ -142,6 +147,13 @@
 #define live_scatter qsgd_internal_live_scatter
 #define live_ungather qsgd_internal_live_ungather
 #define log2_of qsgd_internal_log2_of
+#define lossless_choose qsgd_internal_lossless_choose
+#define lossless_chunk qsgd_internal_lossless_chunk
+#define lossless_parse qsgd_internal_lossless_parse
+#define lossless_read qsgd_internal_lossless_read
+#define lossless_scratch_carve qsgd_internal_lossless_scratch_carve
+#define lossless_type_of qsgd_internal_lossless_type_of
+#define lossless_write qsgd_internal_lossless_write
 #define measure_error qsgd_internal_measure_error
 #define measure_given qsgd_internal_measure_given
 #define measure_squares qsgd_internal_measure_squares

@@ -36,7 +36,7 @@ uint8_t *fields_write(uint8_t *p, const struct qsgd_params *params,
         memcpy(p, o->tag, (size_t)o->tag_bytes);
         p += o->tag_bytes;
     }
-    if (params->code == QSGD_CODE_RAW) return p;
+    if (code_is_exact(params->code)) return p;
     if (params_keyed(params)) {
         p = put_field(p, FIELD_NOISE_KEY, 16);
         store_le64(p, params->seed);
@@ -68,7 +68,7 @@ uint8_t *fields_write(uint8_t *p, const struct qsgd_params *params,
 uint64_t fields_bytes(const struct qsgd_params *params, const struct qsgd_encode_options *o) {
     uint64_t bytes = 0;
     if (o->tag_bytes > 0) bytes += 1 + varint_bytes(o->tag_bytes) + o->tag_bytes;
-    if (params->code == QSGD_CODE_RAW) return bytes;
+    if (code_is_exact(params->code)) return bytes;
     if (params_keyed(params)) bytes += 2 + 16;
     if (params->levels == QSGD_LEVELS_TABLE || params->levels == QSGD_LEVELS_SIGNED) {
         uint64_t table = 4 * (uint64_t)params->level_table_len;

@@ -2,6 +2,7 @@
 #ifndef QSGD_FRAME_FRAME_H
 #define QSGD_FRAME_FRAME_H
 
+#include "base/dtype.h"
 #include "grid/layout.h"
 #include "qsgd.h"
 
@@ -16,6 +17,9 @@ struct frame {
     uint64_t index_offset, payload_offset;
     uint64_t tables_offset; /* of the digest, if info.has_shared_tables */
 };
+
+/* True if a frame holds the elements themselves: raw ones and lossless ones. */
+static inline bool frame_is_exact(const struct frame *f) { return code_is_exact(f->params.code); }
 
 static inline bool frame_is_raw(const struct frame *f) { return f->params.code == QSGD_CODE_RAW; }
 

@@ -26,23 +26,24 @@ enum { GRID_NO_ZERO = 1, GRID_SCALE_KIND = 6 }; /* byte 21 */
 
 uint64_t header_write(uint8_t *dst, const struct qsgd_params *params,
                       const struct qsgd_encode_options *o) {
-    const bool raw = params->code == QSGD_CODE_RAW, rotated = params->rotation != 0 && !raw;
+    const bool exact = code_is_exact(params->code);
+    const bool rotated = params->rotation != 0 && !exact;
     memcpy(dst, magic, 4);
     dst[4] = VERSION;
     dst[5] = (uint8_t)((params->checksum ? FLAG_CHECKSUM : 0) | (rotated ? FLAG_ROTATION : 0) |
-                       (scheme_dithers(params) && !raw ? FLAG_DITHER : 0) |
+                       (scheme_dithers(params) && !exact ? FLAG_DITHER : 0) |
                        (rotated && params->rounding == QSGD_ROUND_DITHERED ? FLAG_DITHER_ALL : 0));
     dst[16] = (uint8_t)o->dtype;
     dst[17] = (uint8_t)params->code;
-    dst[18] = (uint8_t)(raw ? 0 : params->norm | params->rounding << 4);
-    dst[19] = (uint8_t)(raw ? 0 : params->levels);
+    dst[18] = (uint8_t)(exact ? 0 : params->norm | params->rounding << 4);
+    dst[19] = (uint8_t)(exact ? 0 : params->levels);
     dst[20] = (uint8_t)(o->ndim | (params->chunk_log2 - 10) << 4);
     dst[21] =
-        (uint8_t)(raw ? 0
-                      : (params->zero ? 0 : GRID_NO_ZERO) | scale_kind(params->scale_dtype) << 1);
+        (uint8_t)(exact ? 0
+                        : (params->zero ? 0 : GRID_NO_ZERO) | scale_kind(params->scale_dtype) << 1);
     dst[22] = QSGD_PROFILE;
     uint8_t *p = dst + FIXED_BYTES;
-    if (!raw) {
+    if (!exact) {
         p += varint_write(p, params->bucket);
         if (params->levels == QSGD_LEVELS_OPEN) {
             store_le32(p, float_bits(params->step));
@@ -61,7 +62,7 @@ uint64_t header_write(uint8_t *dst, const struct qsgd_params *params,
 uint64_t header_bytes_of(const struct qsgd_params *params, const struct qsgd_encode_options *o) {
     uint64_t bytes = LEAST_BYTES + fields_bytes(params, o);
     for (uint32_t d = 0; d < o->ndim; d++) bytes += varint_bytes(o->shape[d]);
-    if (params->code == QSGD_CODE_RAW) return bytes;
+    if (code_is_exact(params->code)) return bytes;
     bytes += varint_bytes(params->bucket);
     if (params->levels == QSGD_LEVELS_OPEN) bytes += 4;
     if (params->levels <= QSGD_LEVELS_EXPONENTIAL) bytes += varint_bytes(params->s);
@@ -154,10 +155,10 @@ static qsgd_status parse_fixed(struct frame *f, struct qsgd_error *error) {
     if (dtype_bytes(info->dtype) == 0 || (!raw && !dtype_is_float(info->dtype))) {
         return AT(QSGD_ERR_HEADER, 16, "unknown dtype, or one that cannot be quantised");
     }
-    if (params->code > QSGD_CODE_RANS) return AT(QSGD_ERR_HEADER, 17, "unknown code");
+    if (params->code > QSGD_CODE_LOSSLESS) return AT(QSGD_ERR_HEADER, 17, "unknown code");
     if (params->levels > QSGD_LEVELS_OPEN) return AT(QSGD_ERR_HEADER, 19, "unknown level set");
-    if (raw && (p[19] != 0 || p[21] != 0 || (p[5] & ~FLAG_CHECKSUM) != 0)) {
-        return AT(QSGD_ERR_HEADER, 19, "a raw frame names a quantiser");
+    if (code_is_exact(params->code) && (p[19] != 0 || p[21] != 0 || (p[5] & ~FLAG_CHECKSUM) != 0)) {
+        return AT(QSGD_ERR_HEADER, 19, "a raw or lossless frame names a quantiser");
     }
     if (info->ndim > QSGD_MAX_DIMS) return AT(QSGD_ERR_HEADER, 20, "more than 8 dimensions");
     if (kind > SCALES_BFLOAT16 || p[21] >> 3 != 0) {
@@ -177,7 +178,7 @@ static qsgd_status parse_variable(struct frame *f, uint64_t *at, uint64_t end,
     struct qsgd_params *params = &f->params;
     uint64_t value = 0;
     size_t used;
-    if (params->code != QSGD_CODE_RAW) {
+    if (!code_is_exact(params->code)) {
         used = varint_read(p + *at, stop, &value);
         if (used == 0 || value > QSGD_MAX_ELEMENTS) {
             return AT(QSGD_ERR_HEADER, *at, "malformed bucket size");
@@ -209,9 +210,9 @@ static qsgd_status parse_variable(struct frame *f, uint64_t *at, uint64_t end,
 /* The fields agree with each other. */
 static qsgd_status check_scheme(const struct frame *f, struct qsgd_error *error) {
     const struct qsgd_params *params = &f->params;
-    const bool raw = frame_is_raw(f);
+    const bool exact = frame_is_exact(f);
     const bool wants_table =
-        !raw && (params->levels == QSGD_LEVELS_TABLE || params->levels == QSGD_LEVELS_SIGNED);
+        !exact && (params->levels == QSGD_LEVELS_TABLE || params->levels == QSGD_LEVELS_SIGNED);
     if (wants_table != (f->info.level_table != NULL)) {
         return AT(QSGD_ERR_HEADER, 19, "a level table is there without need, or missing");
     }
@@ -225,7 +226,7 @@ static qsgd_status check_scheme(const struct frame *f, struct qsgd_error *error)
         params->code != QSGD_CODE_RANS) {
         return AT(QSGD_ERR_HEADER, 17, "shared tables are named, but the code has none");
     }
-    if (raw) return QSGD_OK;
+    if (exact) return QSGD_OK;
     qsgd_error detail;
     qsgd_error_init(&detail);
     if (params_check_scheme(params, &detail) != QSGD_OK) {
@@ -238,7 +239,7 @@ static qsgd_status check_scheme(const struct frame *f, struct qsgd_error *error)
  * to go on with decodes alike, and has the same names where these go with the rest. */
 static void name_provenance(struct frame *f) {
     qsgd_params *params = &f->params;
-    if (frame_is_raw(f)) return;
+    if (frame_is_exact(f)) return;
     if (params->rotation != 0 && f->info.dithered && (f->bytes[5] & FLAG_DITHER_ALL) == 0) {
         params->rounding = QSGD_ROUND_NEAREST; /* dithers where buckets are not rotated */
     }
@@ -294,7 +295,7 @@ qsgd_status header_parse(struct frame *f, const uint8_t *bytes, uint64_t size,
     if (status != QSGD_OK) return status;
     name_provenance(f);
     struct layout layout = layout_of(info->elements, f->params.bucket, f->params.chunk_log2,
-                                     layout_kind_of(frame_is_raw(f), f->params.rotation != 0));
+                                     layout_kind_of(frame_is_exact(f), f->params.rotation != 0));
     frame_place(f, &layout, info->header_bytes, f->params.checksum != 0);
     info->buckets = layout.buckets;
     info->chunks = layout.chunks;

@@ -130,7 +130,8 @@ static int buckets_fit(const qsgd_params *p) {
 
 static qsgd_status check_rotation(const qsgd_params *p, qsgd_error *error) {
     if (p->rotation == 0) return QSGD_OK;
-    if (p->code == QSGD_CODE_RAW) return COMBINATION("rotation", "raw frames are not rotated");
+    if (code_is_exact(p->code))
+        return COMBINATION("rotation", "raw and lossless frames are not rotated");
     if (!buckets_fit(p)) {
         return COMBINATION("rotation",
                            "rotation needs buckets within chunks: bucket in 1..2^chunk_log2");
@@ -207,7 +208,7 @@ static const struct range enumerations[] = {
     RANGE(levels, 4, 0, "one of QSGD_LEVELS_* (0..4)"),
     RANGE(zero, 1, 0, "0 or 1"),
     RANGE(rounding, 3, 0, "one of QSGD_ROUND_* (0..3)"),
-    RANGE(code, QSGD_CODE_RANS, QSGD_CODE_AUTO, "one of QSGD_CODE_* (0..10, 255)"),
+    RANGE(code, QSGD_CODE_LOSSLESS, QSGD_CODE_AUTO, "one of QSGD_CODE_* (0..11, 255)"),
     RANGE(classes, 2, 0, "one of QSGD_CLASSES_* (0..2)"),
     RANGE(scale_dtype, 0, QSGD_BFLOAT16, "QSGD_FLOAT32 or QSGD_BFLOAT16 (0, 3)"),
     RANGE(nonfinite, 1, 0, "one of QSGD_NONFINITE_* (0..1)"),
@@ -221,7 +222,7 @@ static const struct range enumerations[] = {
 
 static qsgd_status check_rescale(const qsgd_params *p, qsgd_error *error) {
     if (p->rescale == 0) return QSGD_OK;
-    if (p->rounding != QSGD_ROUND_NEAREST || p->code == QSGD_CODE_RAW ||
+    if (p->rounding != QSGD_ROUND_NEAREST || code_is_exact(p->code) ||
         (p->levels != QSGD_LEVELS_UNIFORM && p->levels != QSGD_LEVELS_OPEN)) {
         return COMBINATION("rescale", "rescale needs nearest rounding to uniform or open levels");
     }
@@ -267,8 +268,8 @@ static qsgd_status check_targets(const qsgd_params *p, qsgd_error *error) {
         return COMBINATION(p->target_bits != 0 ? "target_bits" : "target_error",
                            "targets choose the step of open levels (norm rms or balanced)");
     }
-    if (p->code == QSGD_CODE_RAW) {
-        return COMBINATION("code", "raw frames are exact: they have no target");
+    if (code_is_exact(p->code)) {
+        return COMBINATION("code", "raw and lossless frames are exact: they have no target");
     }
     return QSGD_OK;
 }
@@ -317,7 +318,7 @@ static qsgd_status check(const qsgd_params *p, qsgd_error *error) {
     status = params_check_scheme(p, error);
     if (status == QSGD_OK) status = params_check_encoder(p, error);
     if (status != QSGD_OK) return status;
-    if (p->exact_zeros && p->code != QSGD_CODE_RAW && !holds_zero(p)) {
+    if (p->exact_zeros && !code_is_exact(p->code) && !holds_zero(p)) {
         return COMBINATION("exact_zeros", "exact zeros need 0 among the levels");
     }
     return check_shared(p, error);

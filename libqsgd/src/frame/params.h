@@ -4,6 +4,7 @@
 
 #include "base/begin.h"
 
+#include "base/dtype.h"
 #include "qsgd.h"
 
 /* Copies a caller's parameters, of whatever version, and checks them as qsgd_params_check. */
@@ -24,7 +25,7 @@ qsgd_status params_check_encoder(const struct qsgd_params *params, struct qsgd_e
 
 /* True if frames with these parameters hold the noise key. */
 static inline int params_keyed(const struct qsgd_params *params) {
-    return params->code != QSGD_CODE_RAW &&
+    return !code_is_exact(params->code) &&
            (params->rounding == QSGD_ROUND_DITHERED || params->rotation != 0);
 }
 

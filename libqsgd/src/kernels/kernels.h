@@ -113,6 +113,17 @@ struct kernels {
     void (*pack)(const struct rank_map *map, const int16_t *k, size_t n, uint8_t *dst);
     uint32_t (*unpack)(const struct rank_map *map, const uint8_t *p, size_t n, int16_t *k);
 
+    /* Tokens of the upper halves of n elements, and the bits that they do not tell; and back, where
+     * symbols of escapes are 0. */
+    void (*lossless_split)(const struct lossless_split *split, const uint16_t *halves, size_t n,
+                           uint8_t *tokens, int16_t *fields);
+    void (*lossless_merge)(const struct lossless_split *split, const uint8_t *tokens,
+                           const int16_t *fields, size_t n, uint16_t *halves);
+    /* Upper and lower halves of n words, and back. */
+    void (*halves_of_words)(const uint32_t *words, size_t n, uint16_t *upper, uint16_t *lower);
+    void (*words_of_halves)(const uint16_t *upper, const uint16_t *lower, size_t n,
+                            uint32_t *words);
+
     /* Largest zigzag(k) of n indices. */
     uint32_t (*largest_zigzag)(const int16_t *k, size_t n);
 

@@ -68,6 +68,16 @@ struct value_bucket {
     bool stream;           /* values may go past the cache; stream_end before others read them */
 };
 
+/* Lossless frames: which tokens and fields halves have (FORMAT.md section 7.9). */
+#define LOSSLESS_ESCAPE 1  /* the token of symbols that are listed */
+#define LOSSLESS_FIRST 2   /* that of the top symbol */
+#define LOSSLESS_WINDOW 61 /* symbols with a token of their own */
+
+struct lossless_split {
+    int shift;    /* bits of a half below its symbol, 4..10 */
+    unsigned top; /* the first symbol of the window, below 2^(15 - shift) */
+};
+
 /* Ranks of indices (FORMAT.md section 7.1), of 1 to 16 bits. */
 struct rank_map {
     unsigned width;

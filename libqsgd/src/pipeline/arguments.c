@@ -189,8 +189,9 @@ qsgd_status arguments_check_scales(const struct encode_call *call, uint64_t buck
                                    qsgd_error *error) {
     const qsgd_encode_options *o = &call->options;
     if (o->scales == NULL) return QSGD_OK;
-    if (call->params.code == QSGD_CODE_RAW) {
-        return error_parameter(error, QSGD_ERR_COMBINATION, "scales", "raw frames have no scales");
+    if (code_is_exact(call->params.code)) {
+        return error_parameter(error, QSGD_ERR_COMBINATION, "scales",
+                               "raw and lossless frames have no scales");
     }
     if (call->params.rounding == QSGD_ROUND_TOPK) {
         return error_parameter(error, QSGD_ERR_COMBINATION, "scales",
@@ -276,8 +277,9 @@ qsgd_status arguments_check_quantized(const struct quantizer *q, const qsgd_quan
 }
 
 qsgd_status arguments_check_coded(const qsgd_params *params, qsgd_error *error) {
-    if (params->code == QSGD_CODE_RAW) {
-        return error_parameter(error, QSGD_ERR_COMBINATION, "code", "raw frames have no indices");
+    if (code_is_exact(params->code)) {
+        return error_parameter(error, QSGD_ERR_COMBINATION, "code",
+                               "raw and lossless frames have no indices");
     }
     if (!params_have_target(params)) return QSGD_OK;
     return error_parameter(error, QSGD_ERR_COMBINATION,

@@ -1,8 +1,10 @@
 /* Memory, and the scales that chunks need of others, of the calls that quantize. */
 #include "pipeline/before_chunks.h"
 
+#include "base/dtype.h"
 #include "base/error.h"
 #include "base/fpenv.h"
+#include "codes/lossless/form.h"
 #include "quantize/feedback.h"
 
 static uint64_t most_tasks(const struct quantizer *q) {
@@ -16,12 +18,16 @@ void before_chunks_carve(struct before_chunks *f, const struct encode_call *call
     const qsgd_encode_options *o = &call->options;
     const struct quantizer *q = &f->t.q;
     const bool coded = q->params.code != QSGD_CODE_RAW;
+    const uint64_t longest = layout_longest(&q->layout);
     tensor_carve(&f->t, memory, o->residual);
     f->workers = workers_carve(memory, q, o->workers, use);
     f->runner = (struct runner){o->runner, o->runner_context, o->workers,
                                 task_marks_carve(memory, most_tasks(q))};
     const bool survey = q->params.code == QSGD_CODE_AUTO; /* no scales are written then */
-    f->spill_bytes = coded ? chunk_room(q, layout_longest(&q->layout), !survey) : 0;
+    f->spill_bytes = coded ? chunk_room(q, longest, !survey) : 0;
+    if (q->params.code == QSGD_CODE_LOSSLESS) {
+        f->spill_bytes = lossless_bound(longest, dtype_bytes(q->dtype));
+    }
     f->spill = memory_take(memory, o->workers * f->spill_bytes);
     f->losses = memory_take(memory, q->measured ? q->layout.chunks * sizeof *f->losses : 0);
 }

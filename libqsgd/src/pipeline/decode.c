@@ -7,34 +7,9 @@
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "pipeline/decode.h"
+#include "pipeline/decode_exact.h"
 #include "pipeline/decode_stream.h"
 #include "quantize/values_nonzeros.h"
-
-/* Raw elements [from, to) to the sink, converted through float32 where types differ. */
-static void raw_to_sink(const struct decode_call *call, const uint8_t *p, uint64_t first,
-                        uint64_t from, uint64_t to, float *block) {
-    const uint32_t dtype = call->frame.info.dtype;
-    const struct sink *sink = &call->sink;
-    const size_t item = dtype_bytes(dtype), out = dtype_bytes(sink->dtype);
-    if (sink->dtype == dtype && !sink->add) {
-        dtype_swap_copy(dtype, p + (from - first) * item, (size_t)(to - from),
-                        sink->data + (from - sink->origin) * out);
-        return;
-    }
-    for (uint64_t i = from; i < to;) {
-        uint8_t native[256 * 8];
-        size_t n = (size_t)min_u64(256, to - i);
-        if (dtype == QSGD_FLOAT32) {
-            dtype_swap_copy(dtype, p + (i - first) * item, n, block);
-        } else {
-            dtype_swap_copy(dtype, p + (i - first) * item, n, native);
-            dtype_to_float(dtype, native, n, block);
-            if (dtype == QSGD_FLOAT64) dtype_saturate(native, n, block);
-        }
-        values_put(sink, i, block, n);
-        i += n;
-    }
-}
 
 static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
                                struct worker *worker, uint64_t *where) {
@@ -42,12 +17,7 @@ static qsgd_status write_chunk(const struct decode_call *call, uint64_t index,
     const uint64_t end = span.first + span.len;
     const uint64_t from = call->from > span.first ? call->from : span.first;
     const uint64_t to = min_u64(call->to, end);
-    if (frame_is_raw(&call->frame)) {
-        size_t bytes;
-        raw_to_sink(call, decode_payload(call, index, &bytes), span.first, from, to,
-                    worker->quantize.block);
-        return QSGD_OK;
-    }
+    if (frame_is_exact(&call->frame)) return decode_exact(call, index, from, to, worker, where);
     struct decode_chunk c;
     struct decode_chunk *const one = &c;
     qsgd_status status = decode_chunk_open(call, index, worker, false, &c, where);

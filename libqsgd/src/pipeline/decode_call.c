@@ -7,6 +7,7 @@
 #include "base/dtype.h"
 #include "base/error.h"
 #include "base/sizes.h"
+#include "codes/lossless/read.h"
 #include "codes/shared_tables.h"
 #include "codes/tokens.h"
 #include "frame/header.h"
@@ -26,7 +27,7 @@ static qsgd_status check_limits(const struct decode_call *call) {
     const char *refused = NULL;
     if (!allows(o->allowed_codes, p->code)) {
         refused = "allowed_codes";
-    } else if (!frame_is_raw(&call->frame)) {
+    } else if (!frame_is_exact(&call->frame)) {
         const qsgd_frame_info *info = &call->frame.info;
         if (!allows(o->allowed_norms, (int32_t)info->norm)) refused = "allowed_norms";
         if (!allows(o->allowed_levels, p->levels)) refused = "allowed_levels";
@@ -99,7 +100,8 @@ qsgd_status decode_open_header(struct decode_call *call, const void *frame, uint
     call->size = frame_size_of(call, frame, bytes);
     const struct noise_start start = {info->nonce, info->origin};
     quantizer_init(&call->q, &call->frame.params, info->elements, start,
-                   frame_is_raw(&call->frame));
+                   frame_is_exact(&call->frame));
+    call->q.dtype = info->dtype;
     return QSGD_OK;
 }
 
@@ -130,7 +132,7 @@ qsgd_status decode_begin(struct decode_call *call) {
 }
 
 qsgd_status decode_prepare(struct decode_call *call) {
-    if (!frame_is_raw(&call->frame)) values_token_levels(&call->q);
+    if (!frame_is_exact(&call->frame)) values_token_levels(&call->q);
     call->first = 0;
     call->last = call->frame.layout.chunks;
     call->deep = (call->options.flags & QSGD_DECODE_ATOMIC) || !call->frame.params.checksum;
@@ -240,6 +242,30 @@ static qsgd_status verify_raw(const struct decode_call *call, uint64_t index, ui
     return QSGD_OK;
 }
 
+qsgd_status decode_parse_lossless(const struct decode_call *call, uint64_t index,
+                                  struct worker *worker, struct lossless_plan *plan,
+                                  uint64_t *where) {
+    size_t bytes, at = 0;
+    const uint8_t *p = decode_payload(call, index, &bytes);
+    const size_t n = (size_t)layout_chunk(&call->q.layout, index).len;
+    const qsgd_status status = lossless_parse(call->q.kernels, call->frame.info.dtype, n,
+                                              &worker->codes, p, bytes, plan, &at);
+    *where = call->offsets[index] + at;
+    return status;
+}
+
+static qsgd_status verify_exact(const struct decode_call *call, uint64_t index,
+                                struct worker *worker, uint64_t *where) {
+    if (frame_is_raw(&call->frame)) return verify_raw(call, index, where);
+    struct lossless_plan plan;
+    const qsgd_status status = decode_parse_lossless(call, index, worker, &plan, where);
+    if (status != QSGD_OK || !call->deep) return status;
+    *where = call->offsets[index];
+    return lossless_read(call->q.kernels, call->frame.info.dtype,
+                         (size_t)layout_chunk(&call->q.layout, index).len, &plan, &worker->lossless,
+                         worker->lossless.elements);
+}
+
 /* Lanes, P, and if classes are split, where there are lanes enough for two streams to gain; 0
  * elsewhere. */
 static uint8_t shape_of(const struct decode_call *call, const struct payload_form *form) {
@@ -257,7 +283,7 @@ static qsgd_status verify_chunk(const struct decode_call *call, uint64_t index,
     call->shapes[index] = 0;
     *where = call->offsets[index];
     if (!frame_chunk_intact(&call->frame, index, p, bytes)) return QSGD_ERR_CHUNK_CRC;
-    if (frame_is_raw(&call->frame)) return verify_raw(call, index, where);
+    if (frame_is_exact(&call->frame)) return verify_exact(call, index, worker, where);
     struct code_chunk chunk;
     struct payload_form form;
     qsgd_status status =

@@ -96,6 +96,11 @@ qsgd_status decode_parse_chunk(const struct decode_call *call, uint64_t index,
                                const struct quantize_scratch *quantize, struct code_chunk *chunk,
                                struct payload_form *form, uint64_t *where);
 
+/* Parses the payload of a chunk of a lossless frame. *where: offset of an error, or its end. */
+qsgd_status decode_parse_lossless(const struct decode_call *call, uint64_t index,
+                                  struct worker *worker, struct lossless_plan *plan,
+                                  uint64_t *where);
+
 /* Reads the indices of a parsed chunk to worker->quantize.indices: those of live elements, each in
  * its place. */
 qsgd_status decode_read(const struct decode_call *call, const struct chunk_span *span,

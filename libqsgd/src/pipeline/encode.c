@@ -14,6 +14,7 @@
 #include "frame/params.h"
 #include "pipeline/arguments.h"
 #include "pipeline/before_chunks.h"
+#include "pipeline/exact.h"
 #include "pipeline/report.h"
 #include "pipeline/signs.h"
 #include "pipeline/slot.h"
@@ -43,31 +44,11 @@ struct encode_job {
 static uint64_t room_before(const struct encode_job *job, uint64_t index) {
     const struct layout *l = &job->f.t.q.layout;
     const uint64_t first = index < l->chunks ? layout_chunk(l, index).first : l->n;
-    if (job->code == QSGD_CODE_RAW) return first * dtype_bytes(job->f.t.source.dtype);
+    if (code_is_exact(job->code)) return exact_bound(&job->f.t.q, job->code, index, first);
     return index == 0 ? 0 : encode_bodies_bound(&job->f.t.q, index, first);
 }
 
 /* ---- tasks ---------------------------------------------------------------------------------- */
-
-static size_t write_raw(struct encode_job *job, const struct chunk_span *span, uint8_t *dst) {
-    const uint32_t dtype = job->f.t.source.dtype;
-    const size_t item = dtype_bytes(dtype);
-    const uint8_t *src = job->f.t.source.data + span->first * item;
-    if (job->f.t.source.residual == NULL) {
-        dtype_swap_copy(dtype, src, (size_t)span->len, dst);
-        return (size_t)span->len * item;
-    }
-    for (uint64_t i = 0; i < span->len; i++) { /* float32: the sum is stored, nothing is left */
-        float x, r, none = 0;
-        memcpy(&x, src + 4 * i, 4);
-        memcpy(&r, job->f.t.source.residual + span->first + i, 4);
-        const float kept = r * job->f.t.source.keep;
-        x = x + kept;
-        dtype_swap_copy(dtype, &x, 1, dst + 4 * i);
-        memcpy(job->f.t.source.residual + span->first + i, &none, 4);
-    }
-    return (size_t)span->len * item;
-}
 
 /* Where the payload of a chunk of the wave is written. */
 static uint8_t *payload_at(const struct encode_job *job, uint64_t index, uint32_t worker) {
@@ -102,12 +83,16 @@ static qsgd_status encode_chunk(struct encode_job *job, uint64_t index, uint32_t
                                 uint64_t *bad_bucket) {
     const struct tensor *t = &job->f.t;
     const struct chunk_span span = layout_chunk(&t->q.layout, index);
-    if (job->code == QSGD_CODE_RAW) {
+    struct worker *w = &job->f.workers[worker];
+    if (code_is_exact(job->code)) {
         uint8_t *dst = payload_at(job, index, worker);
-        frame_set_entry(job->dst.data, &job->frame, index, dst, write_raw(job, &span, dst));
+        if (job->pass != ENCODE_RESIDUAL) {
+            frame_set_entry(job->dst.data, &job->frame, index, dst,
+                            exact_write(t, job->code, &span, w, dst));
+        }
+        if (!job->residual_later) exact_clear_residual(&t->source, &span);
         return QSGD_OK;
     }
-    struct worker *w = &job->f.workers[worker];
     struct quantize_scratch *scratch = &w->quantize;
     const bool measured = t->q.measured && job->pass != ENCODE_SURVEY;
     const bool decodes = t->source.residual != NULL || (measured && !quantizer_knows_error(&t->q));
@@ -252,7 +237,7 @@ static qsgd_status encode_frame(struct encode_job *job, const struct encode_call
     header_write(job->dst.data, &params, &call->options);
     job->pass = ENCODE_PAYLOADS;
     job->residual_later = !raw && (job->dst.bytes < bound || params.slot != 0);
-    qsgd_status status = raw ? QSGD_OK : before_chunks_scales(&job->f, error);
+    qsgd_status status = code_is_exact(job->code) ? QSGD_OK : before_chunks_scales(&job->f, error);
     while (status == QSGD_OK && job->first < chunks) {
         const uint64_t count = wave_begin(job);
         status = run_chunks(job, count, error);
@@ -328,6 +313,7 @@ static qsgd_status encode_job_run(struct encode_job *job, const struct encode_ca
             qsgd_params raw = call->params;
             raw.code = QSGD_CODE_RAW;
             quantizer_init(&job->f.t.q, &raw, job->f.t.q.layout.n, arguments_noise(call), true);
+            job->f.t.q.dtype = call->options.dtype;
         }
         status = before_chunks_open(&job->f, call, workspace, error);
         job->f.sums_known = job->trials != 0;

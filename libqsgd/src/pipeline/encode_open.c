@@ -6,6 +6,7 @@
 #include "frame/header.h"
 #include "frame/params.h"
 #include "pipeline/before_chunks.h"
+#include "pipeline/exact.h"
 #include "pipeline/report.h"
 #include "pipeline/slot.h"
 #include "pipeline/target.h"
@@ -23,7 +24,7 @@ uint64_t encode_bodies_bound(const struct quantizer *q, uint64_t chunks, uint64_
 static uint64_t payloads_bound(const struct quantizer *q, int32_t code, uint32_t dtype) {
     const struct layout *l = &q->layout;
     uint64_t raw = l->n * dtype_bytes(dtype);
-    if (code == QSGD_CODE_RAW) return raw;
+    if (code_is_exact(code)) return exact_bound(q, code, l->chunks, l->n);
     uint64_t coded = encode_bodies_bound(q, l->chunks, l->n);
     return code == QSGD_CODE_AUTO && raw > coded ? raw : coded;
 }
@@ -45,10 +46,11 @@ uint64_t encode_bound(const struct encode_call *call, const struct quantizer *q)
 
 void encode_quantizer(const struct encode_call *call, uint64_t n, struct quantizer *q) {
     const qsgd_params *p = &call->params;
-    quantizer_init(q, p, n, arguments_noise(call), p->code == QSGD_CODE_RAW);
-    q->finds_outliers = p->code != QSGD_CODE_RAW && p->rounding != QSGD_ROUND_TOPK &&
+    quantizer_init(q, p, n, arguments_noise(call), code_is_exact(p->code));
+    q->dtype = call->options.dtype;
+    q->finds_outliers = !code_is_exact(p->code) && p->rounding != QSGD_ROUND_TOPK &&
                         layout_longest(&q->layout) >= OUTLIERS_FROM;
-    q->measured = p->code != QSGD_CODE_RAW && report_measures(call);
+    q->measured = !code_is_exact(p->code) && report_measures(call);
 }
 
 qsgd_status encode_open(const qsgd_params *params, const qsgd_encode_options *options, uint64_t n,

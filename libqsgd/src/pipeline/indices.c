@@ -144,8 +144,9 @@ static qsgd_status check_given(const qsgd_quantized *quantized, qsgd_memory dst,
 /* What a frame that is to be written anew must be. */
 static qsgd_status check_like(const struct recode *r, const struct decode_call *like,
                               uint64_t *frame_bytes, qsgd_error *error) {
-    if (frame_is_raw(&like->frame)) {
-        return error_parameter(error, QSGD_ERR_SCHEME, "like", "raw frames have no indices");
+    if (frame_is_exact(&like->frame)) {
+        return error_parameter(error, QSGD_ERR_SCHEME, "like",
+                               "raw and lossless frames have no indices");
     }
     if (r->from.n != like->frame.info.elements) {
         return error_parameter(error, QSGD_ERR_LENGTH, "n", "like has another number of elements");
@@ -307,8 +308,9 @@ static qsgd_status check_outputs(const struct index_sink *sink) {
     const struct decode_call *call = &sink->call;
     const struct layout *l = &call->q.layout;
     const qsgd_quantized *out = &sink->out;
-    if (frame_is_raw(&call->frame)) {
-        return error_parameter(call->error, QSGD_ERR_SCHEME, "frame", "raw frames have no indices");
+    if (frame_is_exact(&call->frame)) {
+        return error_parameter(call->error, QSGD_ERR_SCHEME, "frame",
+                               "raw and lossless frames have no indices");
     }
     if (out->n != call->frame.info.elements) {
         return error_parameter(call->error, QSGD_ERR_LENGTH, "n",

@@ -47,9 +47,10 @@ qsgd_status qsgd_inspect(const void *frame, uint64_t bytes, qsgd_frame_info *inf
     return status;
 }
 
-/* Raw frames name no quantizer: the defaults stand for it, so that the codec is one to encode with.
+/* Raw and lossless frames name no quantizer: the defaults stand for it, so that the codec is one to
+ * encode with.
  */
-static void fill_raw(qsgd_params *params) {
+static void fill_exact(qsgd_params *params) {
     const qsgd_params known = *params;
     qsgd_params_init(params);
     params_resolve(params);
@@ -63,7 +64,7 @@ qsgd_status qsgd_inspect_params(const void *frame, uint64_t bytes, qsgd_params *
     struct frame f;
     qsgd_status status = parse(frame, bytes, &f, error);
     if (status != QSGD_OK) return status;
-    if (frame_is_raw(&f)) fill_raw(&f.params);
+    if (frame_is_exact(&f)) fill_exact(&f.params);
     const uint64_t levels = f.params.level_table_len;
     if (levels > 0 && level_table == NULL) return memory_missing("level_table", error);
     if (levels > 0) f.params.level_table = level_table;
@@ -80,7 +81,7 @@ qsgd_status qsgd_inspect_report(const void *frame, uint64_t bytes, qsgd_encode_r
     qsgd_status status = arguments_check_report(report, error);
     if (status == QSGD_OK) status = parse(frame, bytes, &f, error);
     if (status != QSGD_OK) return status;
-    if (frame_is_raw(&f) || f.params.levels != QSGD_LEVELS_OPEN) {
+    if (frame_is_exact(&f) || f.params.levels != QSGD_LEVELS_OPEN) {
         return error_parameter(error, QSGD_ERR_COMBINATION, "frame",
                                "only frames of open levels have a step to go on from");
     }

@@ -1,5 +1,6 @@
 #include "pipeline/report.h"
 
+#include "base/dtype.h"
 #include "base/error.h"
 #include "base/fpenv.h"
 #include "frame/params.h"
@@ -37,7 +38,7 @@ qsgd_status report_give(const struct before_chunks *f, const struct encode_call 
                             .payload_bytes = made->payload_bytes,
                             .bits = n == 0 ? 0 : (double)made->frame_bytes * 8 / (double)n,
                             .error = loss.energy > 0 ? loss.error / loss.energy : 0,
-                            .step = p->code == QSGD_CODE_RAW ? 0 : (double)p->step,
+                            .step = code_is_exact(p->code) ? 0 : (double)p->step,
                             .target_bits = p->target_bits,
                             .target_error = p->target_error,
                             .trials = made->trials,

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/dtype.h"
 #include "codes/rans/compact.h"
 #include "codes/scratch.h"
 #include "quantize/zeros.h"
@@ -11,13 +12,19 @@
  * block. */
 void worker_carve(struct worker *w, struct memory *memory, const struct quantizer *q,
                   enum quantize_use use) {
-    if (q->params.code == QSGD_CODE_RAW) { /* needs one block of floats */
+    const bool decodes = use == QUANTIZE_DECODES;
+    struct code_use code = {q->params.code, (size_t)layout_longest(&q->layout),
+                            decodes ? CODE_DECODES : CODE_ENCODES, q->turned};
+    if (code_is_exact(q->params.code)) { /* needs one block of floats */
         w->quantize.block = memory_take(memory, QUANTIZE_SMALL_BLOCK * sizeof(float));
+        if (q->params.code == QSGD_CODE_RAW) return;
+        code.code = QSGD_CODE_RANS;
+        w->lossless.codes = &w->codes;
+        lossless_scratch_carve(&w->lossless, memory, code.len, q->dtype);
+        code_scratch_carve(&w->codes, memory, &code);
+        code_passing_carve(&w->codes, memory, &code);
         return;
     }
-    const bool decodes = use == QUANTIZE_DECODES;
-    const struct code_use code = {q->params.code, (size_t)layout_longest(&q->layout),
-                                  decodes ? CODE_DECODES : CODE_ENCODES, q->turned};
     quantize_scratch_carve(&w->quantize, memory, q, use);
     code_scratch_carve(&w->codes, memory, &code);
     const uint64_t from = memory->used;

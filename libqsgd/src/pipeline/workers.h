@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "codes/codes.h"
+#include "codes/lossless/form.h"
 #include "codes/payload.h"
 #include "codes/shared_tables.h"
 #include "qsgd.h"
@@ -14,6 +15,7 @@
 struct worker {
     struct quantize_scratch quantize;
     struct code_scratch codes;
+    struct lossless_scratch lossless;
     /* the worker's first error, by task index */
     uint64_t error_task;
     qsgd_status error;

@@ -107,6 +107,7 @@ static void build_signed(struct quantizer *q) {
 void quantizer_init(struct quantizer *q, const struct qsgd_params *params, uint64_t n,
                     struct noise_start start, bool raw) {
     q->params = *params;
+    q->dtype = QSGD_FLOAT32;
     q->layout = layout_of(n, raw ? 0 : params->bucket, params->chunk_log2,
                           layout_kind_of(raw, params->rotation != 0));
     q->key = (struct noise_key){{(uint32_t)params->seed, (uint32_t)(params->seed >> 32)},

@@ -18,6 +18,7 @@ struct quantizer {
     struct layout layout;
     struct levels levels;
     struct noise_key key;
+    uint32_t dtype;       /* of the tensor; set where frames may be lossless */
     uint64_t origin;      /* what the first element counts as where noise is counted */
     double tensor_rms;    /* for QSGD_NORM_BALANCED: of all elements, before chunks start, or
                              given */

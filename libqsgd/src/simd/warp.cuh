@@ -255,6 +255,10 @@ LANE vh vh_load_some(const int16_t *p, size_t n) {
                    W + warp_lane() < n ? (uint16_t)p[W + warp_lane()] : 0);
 }
 LANE vh vh_load_u8(const uint8_t *p) { return vh_make(p[warp_lane()], p[W + warp_lane()]); }
+LANE vh vh_load_u8_some(const uint8_t *p, size_t n) {
+    const size_t l = warp_lane();
+    return vh_make(l < n ? p[l] : 0, W + l < n ? p[W + l] : 0);
+}
 LANE void vh_store(int16_t *p, vh a) {
     p[warp_lane()] = (int16_t)a.a;
     p[W + warp_lane()] = (int16_t)a.b;

@@ -16,6 +16,7 @@ from qsgd.types import Classes, Levels, Nonfinite, Norm, Rounding, ScaleDtype
 CODES = (
     "auto", "rans", "huffman", "rice-sparse", "elias-gamma", "elias-delta", "elias-omega",
     "elias-gamma-sparse", "elias-delta-sparse", "elias-omega-sparse", "fixed", "raw",
+    "lossless",
 )  # fmt: skip
 # Named constructors and the options that they cannot do without.
 SCHEMES: dict[str, tuple[str, ...]] = {

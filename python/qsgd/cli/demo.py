@@ -17,6 +17,7 @@ import numpy.typing as npt
 from qsgd.codec import Codec
 from qsgd.codec_options import CodecOptions
 from qsgd.frames import decode, inspect
+from qsgd.options import EXACT_CODES
 from qsgd.stages import INDEX_OF_ZEROS
 from qsgd.types import Code
 
@@ -135,7 +136,7 @@ def measure(scheme: Scheme, tensors: Mapping[str, Vector]) -> Row:
         decode_seconds += _median_seconds(lambda f=frame, y=y: decode(f, out=y, threads=1))  # type: ignore[misc]
         elements += x.size
         frame_bits += 8 * len(frame)
-        if codec.code != "raw":
+        if codec.code not in EXACT_CODES:
             indices, _ = with_step_of(frame, codec).quantize(x, nonce=nonce)
             entropy_bits += order0_entropy(np.where(indices == INDEX_OF_ZEROS, 0, indices)) * x.size
         per_bucket = bucket_errors(x, y)

@@ -16,6 +16,7 @@ from qsgd.cli.progress import progress
 from qsgd.codec import Codec
 from qsgd.errors import FileError, QsgdError
 from qsgd.frames import FrameInfo, decode, inspect
+from qsgd.options import EXACT_CODES
 from qsgd.shared_tables import SharedTables
 from qsgd.storage import frame_files
 from qsgd.storage.atomic import atomic_writer
@@ -129,8 +130,8 @@ def _read_entries(path: str) -> list[frame_files.Entry]:
 
 def describe(codec: Codec) -> str:
     """A codec as one short phrase: what a reader of `info` wants to know."""
-    if codec.code == "raw":
-        return "raw"
+    if codec.code in EXACT_CODES:
+        return codec.code
     if codec.step:
         levels = f"step={codec.step:g}"
     elif isinstance(codec.levels, str):

@@ -10,7 +10,7 @@ from qsgd.codec import Codec
 from qsgd.errors import QsgdError
 from qsgd.frames import decode
 from qsgd.levels import LevelStats
-from qsgd.options import refuse
+from qsgd.options import EXACT_CODES, refuse
 from qsgd.planning.cost import SEED, Cost, Vector, speeds
 from qsgd.planning.schemes import tensor_schemes
 from qsgd.types import Tensor
@@ -99,4 +99,4 @@ def _is_exact(codec: Codec) -> bool:
     """Whether statistics give the expectation, so that no draws are needed, which may vary."""
     bounded = codec.norm in ("max", "l2") and codec.clip is None and codec.s <= 127
     plain = codec.rounding == "stochastic" and not codec.rotation
-    return bounded and plain and codec.code != "raw"
+    return bounded and plain and codec.code not in EXACT_CODES

@@ -25,6 +25,7 @@ DENSE_CODES = (
     "rans",
     "auto",
     "raw",
+    "lossless",
 )
 SPARSE_CODES = ("elias-gamma-sparse", "elias-delta-sparse", "elias-omega-sparse", "rice-sparse")
 

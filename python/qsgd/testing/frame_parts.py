@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-CODE_RAW = 0
+EXACT_CODES = (0, 11)  # raw and lossless
 CHECKSUM_FLAG = 1
 LEVELS_WITH_S = (0, 1)  # uniform, exponential: the level parameter is the varint s
 LEVELS_OPEN = 4  # the level parameter is a float32 step
@@ -74,12 +74,12 @@ class _Reader:
                 return value
 
 
-def chunk_counts(elements: int, bucket: int, chunk_log2: int, raw: bool) -> tuple[int, int]:
+def chunk_counts(elements: int, bucket: int, chunk_log2: int, exact: bool) -> tuple[int, int]:
     """Numbers of buckets and chunks (FORMAT.md section 5)."""
     if elements == 0:
         return 0, 0
     chunk = 1 << chunk_log2
-    if raw:
+    if exact:
         return 0, -(-elements // chunk)
     length = bucket if 0 < bucket <= elements else elements
     buckets = -(-elements // length)
@@ -103,17 +103,17 @@ def layout_of(frame: bytes) -> Layout:
     """
     checksum = bool(frame[5] & CHECKSUM_FLAG)
     (header,) = struct.unpack_from("<H", frame, 6)
-    raw, levels, dims = frame[17] == CODE_RAW, frame[19], frame[20]
+    exact, levels, dims = frame[17] in EXACT_CODES, frame[19], frame[20]
     reader = _Reader(frame, 23)
-    bucket = 0 if raw else reader.varint()
-    if not raw and levels in LEVELS_WITH_S:
+    bucket = 0 if exact else reader.varint()
+    if not exact and levels in LEVELS_WITH_S:
         reader.varint()
-    elif not raw and levels == LEVELS_OPEN:
+    elif not exact and levels == LEVELS_OPEN:
         reader.offset += 4
     elements = 1
     for _ in range(dims & 15):
         elements *= reader.varint()
-    _, chunks = chunk_counts(elements, bucket, (dims >> 4) + 10, raw)
+    _, chunks = chunk_counts(elements, bucket, (dims >> 4) + 10, exact)
     index_end = header + chunks * (8 if checksum else 4)
     start = index_end + (4 if checksum else 0)
     payloads = []
