@@ -299,6 +299,7 @@ def test_header_takes_at_most_48_bytes_and_64_with_its_noise_key(shape: tuple[in
             assert qsgd.inspect(codec.encode(x, nonce=(1 << 64) - 1)).header_bytes <= most
 
 
+CHOSEN = [code for code in CODES if code != "lossless"]  # by auto
 AUTO_CODECS = [
     {"norm": "max", "s": 7},
     {"norm": "l2", "s": 1, "bucket": 0},
@@ -320,7 +321,7 @@ def test_auto_is_about_the_shortest_explicit_code(options: dict[str, object], n:
         if kind == "sparse":
             x[rng.random(n) < 0.95] = 0
         frames = []
-        for code in CODES:  # in ascending order of their numbers
+        for code in CHOSEN:  # in ascending order of their numbers
             try:
                 codec = qsgd.Codec(code=code, seed=5, **options)  # type: ignore[arg-type]
             except qsgd.QsgdError as error:
@@ -342,7 +343,7 @@ def test_auto_without_noise_is_the_shortest_code_with_ties_to_the_lower(
     x = np.random.default_rng(n).standard_normal(n).astype(np.float32)
     given: dict[str, Any] = {"seed": 5, "rounding": "nearest", **options}
     frames = []
-    for code in CODES:  # in ascending order of their numbers
+    for code in CHOSEN:  # in ascending order of their numbers
         try:
             frames.append(qsgd.Codec(code=code, **given).encode(x, 0))
         except qsgd.QsgdError as error:
