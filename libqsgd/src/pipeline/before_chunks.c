@@ -13,21 +13,26 @@ static uint64_t most_tasks(const struct quantizer *q) {
     return blocks > q->layout.chunks ? blocks : q->layout.chunks;
 }
 
+/* Bytes of a spill. Exact codes have no levels to ask. */
+static uint64_t spill_room(const struct quantizer *q) {
+    const uint64_t longest = layout_longest(&q->layout);
+    switch (q->params.code) {
+    case QSGD_CODE_RAW: return 0;
+    case QSGD_CODE_LOSSLESS: return lossless_bound(longest, dtype_bytes(q->dtype));
+    case QSGD_CODE_AUTO: return chunk_room(q, longest, false); /* no scales are written then */
+    default: return chunk_room(q, longest, true);
+    }
+}
+
 void before_chunks_carve(struct before_chunks *f, const struct encode_call *call,
                          struct memory *memory, enum quantize_use use) {
     const qsgd_encode_options *o = &call->options;
     const struct quantizer *q = &f->t.q;
-    const bool coded = q->params.code != QSGD_CODE_RAW;
-    const uint64_t longest = layout_longest(&q->layout);
     tensor_carve(&f->t, memory, o->residual);
     f->workers = workers_carve(memory, q, o->workers, use);
     f->runner = (struct runner){o->runner, o->runner_context, o->workers,
                                 task_marks_carve(memory, most_tasks(q))};
-    const bool survey = q->params.code == QSGD_CODE_AUTO; /* no scales are written then */
-    f->spill_bytes = coded ? chunk_room(q, longest, !survey) : 0;
-    if (q->params.code == QSGD_CODE_LOSSLESS) {
-        f->spill_bytes = lossless_bound(longest, dtype_bytes(q->dtype));
-    }
+    f->spill_bytes = spill_room(q);
     f->spill = memory_take(memory, o->workers * f->spill_bytes);
     f->losses = memory_take(memory, q->measured ? q->layout.chunks * sizeof *f->losses : 0);
 }
